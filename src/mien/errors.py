@@ -1,0 +1,93 @@
+"""Errors that say what is wrong, what was received, and what to do.
+
+Everything a user can cause raises a :class:`MienError`; the command line prints its one sentence and
+exits with code 2. Anything else that escapes is a defect of Mien.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable
+from types import ModuleType
+from typing import Any
+
+
+class MienError(Exception):
+    """Base of all errors that a user can act on.
+
+    Args:
+        cause: What is wrong, as a clause without a final period.
+        received: The value that was received, if one can be shown.
+        remedy: What to do about it, as a clause.
+    """
+
+    def __init__(self, cause: str, *, received: Any = None, remedy: str | None = None) -> None:
+        self.cause = cause.rstrip(".")
+        self.received = received
+        self.remedy = remedy.rstrip(".") if remedy else None
+        parts = [self.cause]
+        if received is not None:
+            parts.append(f"received {received}")
+        if self.remedy:
+            parts.append(self.remedy)
+        super().__init__("; ".join(parts) + ".")
+
+
+class Unsupported(MienError):
+    """A model was asked for something that its method does not define."""
+
+
+class WrongTopology(MienError):
+    """Vertices, faces or order of a mesh differ from the topology that is needed."""
+
+
+class MissingNeutral(MienError):
+    """A method needs the subject's neutral mesh and none was given."""
+
+
+class DataMissing(MienError):
+    """A data folder, archive or file is absent or incomplete."""
+
+
+class BadMesh(MienError):
+    """A mesh file or array is damaged, empty, not finite or not a face in known units."""
+
+
+class BadFile(MienError):
+    """A file that Mien reads (checkpoint, data set, archive, table) is damaged or unsafe."""
+
+
+class BadSetting(MienError):
+    """A setting, flag or recipe entry has no meaning here."""
+
+
+class MissingPackage(MienError):
+    """An optional package is not installed."""
+
+
+class UnknownName(MienError):
+    """A name (expression, model, region, setting) is unknown; the nearest known one is suggested."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = [str(item) for item in known]
+        nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+        remedy = f"did you mean {nearest[0]!r}? " if nearest else ""
+        listed = ", ".join(names[:40]) + (", ..." if len(names) > 40 else "")
+        super().__init__(f"unknown {kind}", received=repr(name), remedy=f"{remedy}known: {listed}")
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Imports an optional module, or raises a sentence that names the extra to install.
+
+    Args:
+        module: Dotted module name.
+        extra: The extra of ``pip install "mien[extra]"`` that brings it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingPackage(
+            f"this needs the optional package {module.split('.')[0]!r}, which is not installed",
+            remedy=f'run: pip install "mien[{extra}]"',
+        ) from error
