@@ -1,0 +1,283 @@
+"""FaceDataset: many faces of one topology, with subjects and named expression weights."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.data.splits import PARTS, assign
+from mien.errors import BadFile, DataMissing, MissingNeutral, UnknownName
+from mien.topology import Topology
+
+FILES = ("vertices.npy", "samples.csv", "topology.npz", "dataset.json")
+FACTORS = ("identity", "expression")
+COLUMNS = ("subject", "clip", "frame", "identity_labeled", "expression_labeled", "texture")
+
+
+@dataclass(frozen=True, eq=False)
+class FaceDataset:
+    """Faces in correspondence; a split is a view that shares the arrays.
+
+    Neutral faces have all-zero weights. ``len(data)`` and ``data[i]`` speak of the view's rows.
+
+    Args:
+        topology: What all faces share.
+        expressions: E names of the columns of ``weights``.
+        vertices: (N, V, 3) float32, millimeters; may be memory-mapped.
+        weights: (N, E) float32. How strongly each named expression is performed (0 none, 1 full).
+        subject: (N,) int32 index into ``subjects``.
+        subjects: S names of people.
+        labeled: Factor name -> (N,) bool; which rows carry a label of that factor.
+        clip: (N,) int32 clip number, -1 for single scans.
+        frame: (N,) int32 frame number in its clip.
+        fps: Frames per second of clips.
+        publishable: (S,) bool. Whose faces may be shown in pictures.
+        textures: (N,) paths of texture images relative to the folder, or None.
+        source: Name of the source; with ``license`` and ``citation`` it goes into model cards.
+        facts: Free JSON facts: options, seed, what was decided about units.
+        rows: (n,) int. The rows that this view shows.
+        folder: Where the set is stored, if it is.
+    """
+
+    topology: Topology
+    expressions: tuple[str, ...]
+    vertices: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    subject: NDArray[np.int32]
+    subjects: tuple[str, ...]
+    labeled: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    clip: NDArray[np.int32] | None = None
+    frame: NDArray[np.int32] | None = None
+    fps: float = 0.0
+    publishable: NDArray[np.bool_] | None = None
+    textures: tuple[str, ...] | None = None
+    source: str = "memory"
+    license: str = ""
+    citation: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    rows: NDArray[np.int64] | None = None
+    folder: Path | None = None
+
+    def __post_init__(self) -> None:
+        count = len(self.vertices)
+        self.topology.check(np.empty((0, *self.vertices.shape[1:]), np.float32), what="data set")
+        defaults: dict[str, Any] = {
+            "weights": np.asarray(self.weights, np.float32).reshape(count, len(self.expressions)),
+            "subject": np.asarray(self.subject, np.int32),
+            "labeled": {name: np.ones(count, bool) for name in FACTORS} | dict(self.labeled),
+            "clip": np.full(count, -1, np.int32) if self.clip is None else np.asarray(self.clip, np.int32),
+            "frame": np.zeros(count, np.int32) if self.frame is None else np.asarray(self.frame, np.int32),
+            "publishable": np.ones(len(self.subjects), bool) if self.publishable is None else self.publishable,
+            "rows": np.arange(count) if self.rows is None else np.asarray(self.rows, np.int64),
+        }
+        for name, value in defaults.items():
+            object.__setattr__(self, name, value)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int | slice | NDArray | list[int]) -> NDArray[np.float32]:
+        """A copy of the vertices (n, V, 3), millimeters, of some rows of the view ((V, 3) for one int)."""
+        return np.array(self.vertices[self._rows[index]], np.float32)
+
+    @property
+    def _rows(self) -> NDArray[np.int64]:
+        assert self.rows is not None
+        return self.rows
+
+    @property
+    def row_weights(self) -> NDArray[np.float32]:
+        """(n, E) weights of the view's rows."""
+        return self.weights[self._rows]
+
+    @property
+    def row_subject(self) -> NDArray[np.int32]:
+        """(n,) subject index of the view's rows."""
+        return self.subject[self._rows]
+
+    @property
+    def row_clip(self) -> NDArray[np.int32]:
+        """(n,) clip number of the view's rows, -1 for single scans."""
+        return np.asarray(self.clip)[self._rows]
+
+    @property
+    def row_frame(self) -> NDArray[np.int32]:
+        """(n,) frame number of the view's rows."""
+        return np.asarray(self.frame)[self._rows]
+
+    def row_labeled(self, factor: str) -> NDArray[np.bool_]:
+        """(n,) which of the view's rows carry a label of this factor."""
+        if factor not in self.labeled:
+            raise UnknownName("factor", factor, self.labeled)
+        return self.labeled[factor][self._rows]
+
+    @property
+    def label(self) -> NDArray[np.int64]:
+        """(n,) index of each row's strongest expression; -1 for neutral or unlabeled rows."""
+        weights = self.row_weights
+        if not weights.shape[1]:
+            return np.full(len(self), -1)
+        return np.where(weights.max(axis=1) > 0, weights.argmax(axis=1), -1)
+
+    @property
+    def is_neutral(self) -> NDArray[np.bool_]:
+        """(n,) rows that are labeled and have all weights zero."""
+        return self._neutral[self._rows]
+
+    @cached_property
+    def _neutral(self) -> NDArray[np.bool_]:
+        return self.labeled["expression"] & (np.abs(self.weights).max(axis=1, initial=0) == 0)
+
+    @property
+    def has_neutral(self) -> NDArray[np.bool_]:
+        """(n,) rows whose subject has at least one neutral scan in the whole set."""
+        known = np.zeros(len(self.subjects), bool)
+        known[self.subject[self._neutral]] = True
+        return known[self.row_subject]
+
+    @cached_property
+    def _neutral_means(self) -> dict[int, NDArray[np.float32]]:
+        return {}
+
+    def neutral_of(self, index: NDArray | list[int] | slice) -> NDArray[np.float32]:
+        """(n, V, 3) neutral of the subject of each row: the mean of all neutral scans of that person.
+
+        Raises:
+            MissingNeutral: A subject has no neutral scan.
+        """
+        return np.stack([self._neutral_mean(int(person)) for person in self.row_subject[index]])
+
+    def _neutral_mean(self, person: int) -> NDArray[np.float32]:
+        if person not in self._neutral_means:
+            rows = np.flatnonzero(self._neutral & (self.subject == person))
+            if not len(rows):
+                raise MissingNeutral(
+                    "a subject has no neutral scan", received=self.subjects[person],
+                    remedy="add one (a row without any expression weight) or leave this subject out",
+                )  # fmt: skip
+            self._neutral_means[person] = np.asarray(self.vertices[rows], np.float32).mean(axis=0)
+        return self._neutral_means[person]
+
+    def take(self, index: NDArray | list[int] | slice) -> FaceDataset:
+        """A view of some of this view's rows (indices or a mask)."""
+        return replace(self, rows=self._rows[index])
+
+    def split(self, part: str, *, protocol: str = "subject", seed: int = 0) -> FaceDataset:
+        """The training, validation or test view under a named protocol (see :mod:`mien.data.splits`).
+
+        Args:
+            part: ``train``, ``validation``, ``test`` or ``all``.
+            protocol: ``subject`` (default: no person in two parts) or a paper's own, by name.
+            seed: Which of the random divisions, for protocols that draw one.
+        """
+        if part == "all":
+            return self
+        if part not in PARTS:
+            raise UnknownName("part", part, [*PARTS, "all"])
+        parts = assign(protocol, self.subject, np.asarray(self.clip), np.asarray(self.frame), seed)
+        return replace(self, rows=self._rows[parts[self._rows] == PARTS.index(part)])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 of topology, labels and vertices of the whole set (not of the view)."""
+        digest = hashlib.sha256(self.topology.fingerprint.encode())
+        for array in (self.weights, self.subject, self.clip, self.frame, *self.labeled.values()):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update(json.dumps([self.expressions, self.subjects]).encode())
+        for start in range(0, len(self.vertices), 256):
+            digest.update(np.ascontiguousarray(self.vertices[start : start + 256]).tobytes())
+        return digest.hexdigest()
+
+    def save(self, folder: Path) -> FaceDataset:
+        """Writes the view as a data set of its own and loads it back memory-mapped."""
+        from mien.data.writer import DatasetWriter
+
+        with DatasetWriter(
+            folder, self.topology, self.expressions, fps=self.fps, source=self.source, license=self.license,
+            citation=self.citation, facts=self.facts,
+        ) as writer:  # fmt: skip
+            people = np.asarray(self.publishable)
+            for row, base in enumerate(self._rows):
+                writer.append(
+                    self[row], self.weights[base], subject=self.subjects[self.subject[base]],
+                    clip=int(self.row_clip[row]), frame=int(self.row_frame[row]),
+                    labeled={name: bool(mask[base]) for name, mask in self.labeled.items()},
+                    texture=self.textures[base] if self.textures else "",
+                    publishable=bool(people[self.subject[base]]),
+                )  # fmt: skip
+        return FaceDataset.load(folder)
+
+    @staticmethod
+    def load(folder: Path | str) -> FaceDataset:
+        """Opens a data set folder; the vertices stay on disk until they are used.
+
+        Raises:
+            DataMissing: The folder or one of its files is absent.
+            BadFile: A file is truncated or the files disagree.
+        """
+        folder = Path(folder)
+        for name in FILES:
+            if not (folder / name).is_file():
+                raise DataMissing(
+                    f"the data folder has no {name}", received=str(folder),
+                    remedy="build it with `mien data build` or `mien data prepare`, or restore the file",
+                )  # fmt: skip
+        return _load(folder)
+
+
+def _load(folder: Path) -> FaceDataset:
+    topology = Topology.load(folder / "topology.npz")
+    try:
+        about = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+        vertices = np.load(folder / "vertices.npy", mmap_mode="r", allow_pickle=False)
+        expressions = tuple(about["expressions"])
+        table = _read_samples(folder / "samples.csv", expressions, tuple(about["subjects"]))
+        publishable = np.array(about["publishable"], bool)
+    except (ValueError, KeyError, EOFError, OSError) as error:
+        raise BadFile(
+            "the data folder is damaged", received=f"{folder}: {error}", remedy="build or copy it again"
+        ) from error
+    if len(vertices) != len(table["subject"]):
+        raise BadFile(
+            "vertices.npy and samples.csv disagree on the number of faces",
+            received=f"{len(vertices)} and {len(table['subject'])} in {folder}", remedy="build it again",
+        )  # fmt: skip
+    known = {name: about[name] for name in ("fps", "source", "license", "citation", "facts")}
+    return FaceDataset(
+        topology, expressions, vertices, subjects=tuple(about["subjects"]), publishable=publishable,
+        folder=folder, **table, **known,
+    )  # fmt: skip
+
+
+def _read_samples(path: Path, expressions: tuple[str, ...], subjects: tuple[str, ...]) -> dict[str, Any]:
+    """Columns of samples.csv as arrays; raises ValueError with the line on a bad cell."""
+    number = {name: index for index, name in enumerate(subjects)}
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.reader(file)
+        header = next(reader, [])
+        if tuple(header) != (*COLUMNS, *expressions):
+            raise ValueError(f"unexpected columns in samples.csv: {header[:8]}")
+        lines = list(reader)
+    for line, cells in enumerate(lines, start=2):
+        if len(cells) != len(header) or cells[0] not in number:
+            raise ValueError(f"line {line} of samples.csv is incomplete or names an unknown subject")
+    columns: list[tuple[str, ...]] = list(zip(*lines, strict=True)) if lines else [()] * len(header)
+    weights = np.array(columns[len(COLUMNS) :], np.float32).reshape(len(expressions), len(lines)).T
+    textures = tuple(columns[5])
+    return {
+        "subject": np.array([number[name] for name in columns[0]], np.int32),
+        "clip": np.array(columns[1], np.int32),
+        "frame": np.array(columns[2], np.int32),
+        "labeled": {factor: np.array(columns[3 + i], np.int32) > 0 for i, factor in enumerate(FACTORS)},
+        "textures": textures if any(textures) else None,
+        "weights": np.ascontiguousarray(weights),
+    }

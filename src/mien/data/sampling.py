@@ -1,0 +1,134 @@
+"""Batches for training: pure functions of a random generator, so that runs resume exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mien.data.dataset import FaceDataset
+from mien.errors import BadSetting
+
+
+@dataclass
+class Batch:
+    """Faces of one training step.
+
+    Args:
+        vertices: (B, V, 3) float, millimeters.
+        subject: (B,) int64 subject index.
+        weights: (B, E) float expression weights.
+        neutral: (B, V, 3) float, millimeters: neutral of the same subject, when asked for.
+        partner: (B, V, 3) float, millimeters: a second scan, when asked for.
+        same: (B,) int64, 1 where ``partner`` shows the same person.
+    """
+
+    vertices: Tensor
+    subject: Tensor
+    weights: Tensor
+    neutral: Tensor | None = None
+    partner: Tensor | None = None
+    same: Tensor | None = None
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Batch:
+        """Applies a function (a move to a device, a slice of rows) to every tensor."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Batch(**{name: None if v is None else function(v) for name, v in values.items()})
+
+
+Sampler = Callable[[torch.Generator], Batch]
+
+
+def draw_rows(generator: torch.Generator, count: int, size: int) -> NDArray[np.int64]:
+    """``size`` of ``count`` rows: without repetition while there are enough."""
+    if size > count:
+        return torch.randint(count, (size,), generator=generator).numpy()
+    return torch.randperm(count, generator=generator)[:size].numpy()
+
+
+def faces(data: FaceDataset, size: int, *, neutral: bool = False) -> Sampler:
+    """Random faces, with each subject's neutral if asked for."""
+    count, weights, subject = len(data), data.row_weights, data.row_subject
+
+    def batch(generator: torch.Generator) -> Batch:
+        rows = draw_rows(generator, count, size)
+        return _batch(data, rows, weights, subject, neutral)
+
+    return batch
+
+
+def same_subject_pairs(data: FaceDataset, size: int, *, neutral: bool = False) -> Sampler:
+    """Random faces, each with another scan of the same person; people with a single scan are skipped."""
+    groups = _groups(data)
+    rows_of = np.concatenate(list(groups.values()))
+    weights, subject = data.row_weights, data.row_subject
+
+    def batch(generator: torch.Generator) -> Batch:
+        rows = rows_of[draw_rows(generator, len(rows_of), size)]
+        result = _batch(data, rows, weights, subject, neutral)
+        others = np.array([_other(groups[int(subject[row])], row, generator) for row in rows])
+        result.partner = torch.from_numpy(data[others])
+        result.same = torch.ones(len(rows), dtype=torch.int64)
+        return result
+
+    return batch
+
+
+def mixed_pairs(data: FaceDataset, size: int) -> Sampler:
+    """Random faces with a partner that is the same person for half of them, another person for the rest."""
+    groups = _groups(data)
+    rows_of = np.concatenate(list(groups.values()))
+    people = np.array(list(groups))
+    if len(people) < 2:
+        raise BadSetting("pairs of different people need at least two people", received=len(people))
+    weights, subject = data.row_weights, data.row_subject
+
+    def batch(generator: torch.Generator) -> Batch:
+        rows = rows_of[draw_rows(generator, len(rows_of), size)]
+        result = _batch(data, rows, weights, subject, False)
+        same = torch.arange(len(rows)) % 2
+        others = []
+        for row, is_same in zip(rows, same.tolist(), strict=True):
+            person = int(subject[row])
+            if not is_same:
+                shift = int(torch.randint(1, len(people), (1,), generator=generator))
+                person = int(people[(np.searchsorted(people, person) + shift) % len(people)])
+            others.append(_other(groups[person], row, generator))
+        result.partner, result.same = torch.from_numpy(data[np.array(others)]), same
+        return result
+
+    return batch
+
+
+def _groups(data: FaceDataset) -> dict[int, NDArray[np.int64]]:
+    """Subject -> rows, for labeled subjects with at least two scans, in ascending order."""
+    subject, known = data.row_subject, data.row_labeled("identity")
+    groups = {int(p): np.flatnonzero((subject == p) & known) for p in np.unique(subject[known])}
+    groups = {person: rows for person, rows in groups.items() if len(rows) > 1}
+    if not groups:
+        raise BadSetting(
+            "pairs of the same person need identity labels and at least two scans of somebody",
+            received=f"{len(data)} scans", remedy="use a data set with several scans a person",
+        )  # fmt: skip
+    return groups
+
+
+def _other(rows: NDArray[np.int64], row: int, generator: torch.Generator) -> int:
+    """One of the rows that is not ``row``."""
+    choices = rows[rows != row]
+    return int(choices[int(torch.randint(len(choices), (1,), generator=generator))])
+
+
+def _batch(
+    data: FaceDataset, rows: NDArray[np.int64], weights: NDArray, subject: NDArray, neutral: bool
+) -> Batch:
+    return Batch(
+        torch.from_numpy(data[rows]),
+        torch.from_numpy(subject[rows].astype(np.int64)),
+        torch.from_numpy(weights[rows]),
+        torch.from_numpy(data.neutral_of(rows)) if neutral else None,
+    )

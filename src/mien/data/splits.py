@@ -1,0 +1,74 @@
+"""Named protocols that divide a data set into training, validation and test rows.
+
+The default keeps people apart. A paper's own protocol is kept under its own name and printed in tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import BadSetting, UnknownName
+
+PARTS = ("train", "validation", "test")
+Split = Callable[[NDArray, NDArray, NDArray, int], NDArray]
+
+
+def by_subject(subject: NDArray, clip: NDArray, frame: NDArray, seed: int) -> NDArray:
+    """80 / 10 / 10 % of the people, drawn at random; at least one person in each part."""
+    return _people(subject, seed, validation=0.1, test=0.1)
+
+
+def seven_to_three(subject: NDArray, clip: NDArray, frame: NDArray, seed: int) -> NDArray:
+    """30 % of the people unseen, as Gu et al. (2023) divide FaceScape; a tenth of the rest validates."""
+    return _people(subject, seed, validation=0.07, test=0.3)
+
+
+def first_ten(subject: NDArray, clip: NDArray, frame: NDArray, seed: int) -> NDArray:
+    """The first ten people are the test set (BU-3DFE in Zhang et al. 2020 and Gu et al. 2023)."""
+    people = np.unique(subject)
+    if len(people) <= 11:
+        raise BadSetting("protocol 'first-ten' needs more than 11 people", received=len(people))
+    part = np.zeros(people.max() + 1, np.int8)
+    part[people[:10]] = PARTS.index("test")
+    part[people[10]] = PARTS.index("validation")
+    return part[subject]
+
+
+def interleaved(subject: NDArray, clip: NDArray, frame: NDArray, seed: int) -> NDArray:
+    """The first 10 of every 100 rows test, the next 5 validate (CoMA's interpolation protocol: people are seen)."""
+    order = np.arange(len(subject)) % 100
+    return np.where(order < 10, PARTS.index("test"), np.where(order < 15, PARTS.index("validation"), 0))
+
+
+PROTOCOLS: dict[str, Split] = {
+    "subject": by_subject,
+    "seven-to-three": seven_to_three,
+    "first-ten": first_ten,
+    "interleaved": interleaved,
+}
+
+
+def assign(protocol: str, subject: NDArray, clip: NDArray, frame: NDArray, seed: int) -> NDArray:
+    """(N,) index into :data:`PARTS` of every row."""
+    if protocol not in PROTOCOLS:
+        raise UnknownName("protocol", protocol, PROTOCOLS)
+    return PROTOCOLS[protocol](subject, clip, frame, seed)
+
+
+def _people(subject: NDArray, seed: int, *, validation: float, test: float) -> NDArray:
+    people = np.unique(subject)
+    if len(people) < 3:
+        raise BadSetting(
+            "a split that keeps people apart needs at least 3 people", received=len(people),
+            remedy="add people or choose the protocol 'interleaved'",
+        )  # fmt: skip
+    shuffled = np.random.default_rng([seed, 20231]).permutation(people)
+    tests = max(1, round(test * len(people)))
+    validations = max(1, round(validation * len(people)))
+    part = np.zeros(people.max() + 1, np.int8)
+    part[shuffled[:tests]] = PARTS.index("test")
+    part[shuffled[tests : tests + validations]] = PARTS.index("validation")
+    return part[subject]

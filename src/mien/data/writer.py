@@ -1,0 +1,125 @@
+"""DatasetWriter: streams faces into a data set folder that appears only when it is whole."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.data.dataset import COLUMNS, FACTORS, FaceDataset
+from mien.errors import BadSetting
+from mien.topology import Topology
+
+
+class DatasetWriter:
+    """Use as a context manager; an exception inside leaves nothing behind.
+
+    Args:
+        folder: Where the data set is to appear; must not exist yet (or be empty).
+        topology: What all faces share.
+        expressions: Names of the weight columns.
+        about: ``fps``, ``source``, ``license``, ``citation``, ``facts`` of :class:`FaceDataset`.
+    """
+
+    def __init__(self, folder: Path | str, topology: Topology, expressions: Sequence[str], **about: Any) -> None:
+        self.folder = Path(folder)
+        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+            raise BadSetting(
+                "the output folder exists already", received=str(self.folder),
+                remedy="choose another one, or delete it first",
+            )  # fmt: skip
+        self.topology, self.expressions = topology, tuple(expressions)
+        self.about = {"fps": 0.0, "source": "memory", "license": "", "citation": "", "facts": {}} | about
+        self.people: dict[str, bool] = {}
+        self.count = 0
+
+    def __enter__(self) -> DatasetWriter:
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        self.partial = Path(tempfile.mkdtemp(dir=self.folder.parent, prefix=f".{self.folder.name}-"))
+        self._vertices = (self.partial / "vertices.npy").open("wb")
+        self._samples = (self.partial / "samples.csv").open("w", newline="", encoding="utf-8")
+        self._vertices.write(self._header())
+        self._table = csv.writer(self._samples)
+        self._table.writerow([*COLUMNS, *self.expressions])
+        return self
+
+    def append(
+        self,
+        vertices: NDArray,
+        weights: NDArray | Mapping[str, float],
+        *,
+        subject: str,
+        clip: int = -1,
+        frame: int = 0,
+        labeled: Mapping[str, bool] | None = None,
+        texture: str = "",
+        publishable: bool = True,
+    ) -> None:
+        """Adds one face.
+
+        Args:
+            vertices: (V, 3) float, millimeters.
+            weights: (E,) float, or named weights; all zero is neutral.
+            subject: Name of the person.
+            clip: Clip number, -1 for a single scan.
+            frame: Frame number in the clip.
+            labeled: Which factors are labeled; default all.
+            texture: Path of a texture image relative to the folder.
+            publishable: Whether this person may be shown in pictures.
+        """
+        self.topology.check(vertices, what=f"face {self.count} ({subject})")
+        if isinstance(weights, Mapping):
+            weights = np.array([weights.get(name, 0.0) for name in self.expressions], np.float32)
+        flags = {name: True for name in FACTORS} | dict(labeled or {})
+        self.people[subject] = self.people.get(subject, True) and publishable
+        self._vertices.write(np.ascontiguousarray(vertices, np.float32).tobytes())
+        cells = [f"{float(value):.6g}" for value in weights]
+        marks = [int(flags[name]) for name in FACTORS]
+        self._table.writerow([subject, clip, frame, *marks, texture, *cells])
+        self.count += 1
+
+    def finish(self) -> FaceDataset:
+        """Opens the finished data set (after the context has closed)."""
+        return FaceDataset.load(self.folder)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._vertices.seek(0)
+            self._vertices.write(self._header())
+            self._vertices.close()
+            self._samples.close()
+            if kind is None:
+                self._publish()
+        finally:
+            shutil.rmtree(self.partial, ignore_errors=True)
+
+    def _publish(self) -> None:
+        self.topology.save(self.partial / "topology.npz")
+        about = {"expressions": list(self.expressions), "subjects": list(self.people)} | self.about
+        about["publishable"] = list(self.people.values())
+        about["facts"] = dict(about["facts"])
+        text = json.dumps(about, indent=1, ensure_ascii=False)
+        (self.partial / "dataset.json").write_text(text, encoding="utf-8")
+        if self.folder.is_dir():
+            self.folder.rmdir()
+        self.partial.chmod(0o755)
+        os.replace(self.partial, self.folder)
+
+    def _header(self) -> bytes:
+        """The .npy header; numpy pads it so that the row count can grow in place."""
+        buffer = io.BytesIO()
+        shape = (self.count, self.topology.vertex_count, 3)
+        np.lib.format.write_array_header_1_0(buffer, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        return buffer.getvalue()
