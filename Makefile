@@ -1,0 +1,53 @@
+# Two commands set everything up on a bare machine with Python 3.10 or newer:
+#   make demo   install into .venv, run the whole path on the embedded data, print where the report is
+#   make test   the same environment plus the development tools, then every check of the project
+PYTHON ?= python3
+OUT ?= demo
+WORKERS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+USER_STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
+
+.PHONY: demo test lint types unit bare format tables clean
+
+demo: $(USER_STAMP)
+	$(BIN)/mien demo --out $(OUT)
+
+test: lint types unit bare
+
+lint: $(DEV_STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(DEV_STAMP)
+	$(BIN)/mypy
+
+unit: $(DEV_STAMP)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
+
+bare:
+	PYTHON="$(PYTHON)" bash tools/bare_install.sh
+
+format: $(DEV_STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+tables: $(DEV_STAMP)
+	$(BIN)/python tools/readme_tables.py
+
+clean:
+	rm -rf $(VENV) .venv-bare .cache .mypy_cache .ruff_cache .pytest_cache
+
+$(USER_STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Mien needs Python 3.10 or newer; received %s at %s; name another one: make PYTHON=python3.11" % (sys.version.split()[0], sys.executable))'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing Mien and the tested versions of its packages into $(VENV) (PyTorch is the large one; some minutes the first time)"
+	@$(PIP) -e ".[all]"
+	@touch $@
+
+$(DEV_STAMP): $(USER_STAMP)
+	@echo "Installing the development tools into $(VENV)"
+	@$(PIP) -e ".[all,dev]"
+	@touch $@

@@ -1,0 +1,11 @@
+"""Settings that every test shares."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# Two workers on two cores: one thread each, set before torch or OpenMP read it. Subprocesses inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Derived operators are cached by content, so a cache kept in the repository is safe and saves minutes.
+os.environ.setdefault("MIEN_CACHE", str(Path(__file__).parent.parent / ".cache" / "mien"))

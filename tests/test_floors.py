@@ -1,0 +1,73 @@
+"""A module imports only from floors below it; files and functions stay short enough to read."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent / "src" / "mien"
+FLOORS = (
+    ("topology", "codes", "errors"),
+    ("geometry", "io"),
+    ("data", "nn"),
+    ("models",),
+    ("train", "apply", "fit", "evaluate", "claims", "figures"),
+    ("hub", "cli", "viewer", "report", "demo", "__init__", "__main__"),
+)
+FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
+# Neighbors on one floor that may see each other: files need geometry, and judging uses what it judges.
+ALLOWED = {("io", "geometry"), ("evaluate", "apply"), ("evaluate", "fit"), ("apply", "fit")}
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+def imports_of(path: Path) -> set[tuple[str, ...]]:
+    """The modules of Mien that a file imports, each as a path below the package."""
+    found: set[tuple[str, ...]] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [
+                f"{node.module}.{alias.name}" if node.module == "mien" else f"{node.module}"
+                for alias in node.names
+            ]
+        else:
+            continue
+        found |= {tuple(name.split(".")[1:]) for name in names if name.split(".")[0] == "mien"}
+    return found - {()}
+
+
+def allowed(importer: tuple[str, ...], imported: tuple[str, ...]) -> bool:
+    """The rule of the floors for one import."""
+    above, below = FLOOR[importer[0]], FLOOR.get(imported[0], FLOOR["__init__"])
+    if importer[0] == imported[0] == "models":
+        return importer[-1] == "__init__" or imported[:2] == ("models", "base") or imported == ("models",)
+    if above in (0, 5) or importer[0] == imported[0]:
+        return below <= above
+    return below < above or (importer[0], imported[0]) in ALLOWED
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_stay_on_lower_floors(path: Path) -> None:
+    importer = path.relative_to(SOURCE).with_suffix("").parts
+    wrong = [".".join(item) for item in imports_of(path) if not allowed(importer, item)]
+    assert not wrong, f"{'/'.join(importer)} (floor {FLOOR[importer[0]]}) may not import {wrong}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_files_and_functions_are_short(path: Path) -> None:
+    text = path.read_text()
+    limit = 400 if path.parent.name == "models" else 300
+    assert len(text.splitlines()) <= limit, f"{len(text.splitlines())} lines; the limit is {limit}"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            start = node.body[0].end_lineno if ast.get_docstring(node) else node.lineno
+            length = (node.end_lineno or 0) - (start or 0) + 1
+            assert length <= 40, f"{node.name} has {length} lines below its docstring; the limit is 40"
+
+
+def test_every_module_has_a_floor() -> None:
+    tops = {path.relative_to(SOURCE).with_suffix("").parts[0] for path in FILES}
+    assert tops <= set(FLOOR), f"not on any floor: {sorted(tops - set(FLOOR))}"
