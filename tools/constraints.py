@@ -13,7 +13,7 @@ from pathlib import Path
 
 TARGET = Path(__file__).parent.parent / "constraints.txt"
 HEADER = """\
-# The versions that Mien was tested with, written by tools/constraints.py. Use: pip install -c constraints.txt -e .
+# The versions that Mien was tested with (tools/constraints.py). Use: pip install -c constraints.txt -e .
 # Packages that no longer support Python 3.10 are pinned from 3.11 on; 3.10 takes the newest that supports it.
 """
 SKIPPED = {"mien", "pip", "setuptools", "wheel"}

@@ -41,7 +41,6 @@ PUBLIC = {
     "Rig": "mien.apply",
     "invert": "mien.fit",
     "fit_landmarks": "mien.fit",
-    "evaluate": "mien.evaluate",
     "read_mesh": "mien.io.mesh",
     "write_obj": "mien.io.mesh",
     "read_face": "mien.io.face",
