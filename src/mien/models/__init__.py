@@ -1,0 +1,34 @@
+"""All methods by name. To add one, write ``models/<method>.py`` and add a line here."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from mien.errors import UnknownName
+
+if TYPE_CHECKING:
+    from mien.models.base import FaceModel
+
+MODELS: dict[str, str] = {
+    "adversarial_vae": "mien.models.adversarial_vae:AdversarialVAE",
+}
+
+
+def model_class(name: str) -> type[FaceModel]:
+    """The class of a method.
+
+    Raises:
+        UnknownName: No such method; the nearest name is suggested.
+    """
+    if name not in MODELS:
+        raise UnknownName("model", name, MODELS)
+    module, attribute = MODELS[name].split(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def load_model(folder: str) -> FaceModel:
+    """Opens a model folder; see :func:`mien.models.files.load_model`."""
+    from mien.models import files
+
+    return files.load_model(folder)
