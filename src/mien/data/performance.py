@@ -1,0 +1,295 @@
+"""How a person performs an expression: style, take, motion over time, and what a scanner adds.
+
+A release of blendshapes is additive: identity plus expression. People are not. The same label is performed
+with a subject's own strength, side bias and habits (:class:`Style`), differently at every take
+(:func:`take_activations`), over time with its own timing (:class:`Timing`, :func:`clip_activations`); and a
+scan of it carries registration drift and a rigid residual (:func:`capture_noise`). Nothing here knows a
+mesh or a data source: activations are floats over named shapes. The spreads are calibrated in
+``docs/data/ict.md`` to what is published for real scans.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+CONTACTS = ("eyeBlink_L", "eyeBlink_R")
+"""Shapes that end where surfaces meet: lids close fully and no further."""
+
+_WITHOUT_HABIT = (*CONTACTS, "mouthClose", "jawOpen")
+
+
+@dataclass(frozen=True)
+class Variation:
+    """Spreads of performance and capture; all zeros but ``activation`` gives the textbook expression.
+
+    Args:
+        activation: Mean activation of a shape whose recipe says one.
+        subject: Log-normal spread of a subject's amplitude per shape, shared by both sides.
+        take: The same for one take.
+        asymmetry: Log-normal spread of the left-right balance per pair of shapes, of subject and of take.
+        habit_share: Share of the other shapes that fire along with an expression, by a subject's habit.
+        habit: Mean activation of those.
+        slack: Mean opening of the relaxed jaw behind closed lips.
+        drift: Registration drift, millimeters per axis.
+        wavelength: Wavelength of the drift, millimeters.
+        rotation: Rigid residual, degrees per axis.
+        translation: Rigid residual, millimeters per axis.
+    """
+
+    activation: float = 0.8
+    subject: float = 0.28
+    take: float = 0.28
+    asymmetry: float = 0.1
+    habit_share: float = 0.25
+    habit: float = 0.12
+    slack: float = 0.02
+    drift: float = 0.45
+    wavelength: float = 40.0
+    rotation: float = 0.45
+    translation: float = 0.3
+
+
+def shape_pairs(shapes: Sequence[str]) -> NDArray[np.int64]:
+    """(A,) int: a number per shape that both sides (``_L``, ``_R``) of a pair share."""
+    stems = [shape[:-2] if shape.endswith(("_L", "_R")) else shape for shape in shapes]
+    number = {stem: index for index, stem in enumerate(dict.fromkeys(stems))}
+    return np.array([number[stem] for stem in stems], np.int64)
+
+
+def shape_sides(shapes: Sequence[str]) -> NDArray[np.float64]:
+    """(A,) float: +1 for left shapes, -1 for right ones, 0 for the middle."""
+    return np.array([1.0 if s.endswith("_L") else -1.0 if s.endswith("_R") else 0.0 for s in shapes])
+
+
+def _amplitudes(
+    rng: Generator, shapes: Sequence[str], spread: float, asymmetry: float
+) -> NDArray[np.float64]:
+    """(A,) log-normal factors of mean one: one draw a pair, plus a left-right balance."""
+    pair = shape_pairs(shapes)
+    shared, balance = rng.standard_normal((2, len(pair)))
+    bias = spread**2 / 2 + asymmetry**2 / 2 * np.abs(shape_sides(shapes))
+    return np.exp(spread * shared[pair] + asymmetry * balance[pair] * shape_sides(shapes) - bias)
+
+
+@dataclass(frozen=True, eq=False)
+class Style:
+    """How one subject moves.
+
+    Args:
+        shapes: The A shape names.
+        amplitude: (A,) float. Factor on each shape, mean one over subjects.
+        seed: Seeds the habits: which other shapes fire along with an expression.
+        variation: The spreads this style was drawn with.
+    """
+
+    shapes: tuple[str, ...]
+    amplitude: NDArray[np.float64]
+    seed: int
+    variation: Variation
+
+    @staticmethod
+    def draw(rng: Generator, shapes: Sequence[str], variation: Variation | None = None) -> Style:
+        """Draws a subject's style over named shapes."""
+        variation = variation or Variation()
+        amplitude = _amplitudes(rng, shapes, variation.subject, variation.asymmetry)
+        return Style(tuple(shapes), amplitude, int(rng.integers(2**63)), variation)
+
+    def habits(self, expression: str) -> NDArray[np.float64]:
+        """(A,) activations that this subject always adds to a full performance of an expression."""
+        rng = np.random.default_rng([self.seed, zlib.crc32(expression.encode())])
+        fires = rng.random(len(self.shapes)) < self.variation.habit_share
+        strength = self.variation.habit * np.exp(0.3 * rng.standard_normal(len(self.shapes)) - 0.045)
+        without = np.array([shape in _WITHOUT_HABIT for shape in self.shapes])
+        return np.where(fires & ~without, strength, 0.0)
+
+
+def take_activations(
+    rng: Generator, style: Style, recipes: Mapping[str, Mapping[str, float]], weights: Mapping[str, float]
+) -> NDArray[np.float64]:
+    """What the muscles do in one take of the named weights.
+
+    Args:
+        rng: Randomness of this take.
+        style: Who performs.
+        recipes: Expression -> shape -> activation.
+        weights: Expression -> weight; empty for the neutral.
+
+    Returns:
+        (A,) float activations in [0, 1.4], one a shape of the style; contacts end at 1.
+    """
+    variation, column = style.variation, {shape: index for index, shape in enumerate(style.shapes)}
+    asked, habits = np.zeros((2, len(column)))
+    for expression, weight in weights.items():
+        for shape, activation in recipes[expression].items():
+            if shape in column:
+                asked[column[shape]] += weight * activation
+        habits += weight * style.habits(expression)
+    factor = style.amplitude * _amplitudes(rng, style.shapes, variation.take, variation.asymmetry)
+    contact = np.array([shape in CONTACTS for shape in style.shapes])
+    # Lids are closed or not: a contact reaches its end in nearly every performance.
+    factor = np.where(contact, factor**0.25 / max(variation.activation, 1e-6) * 1.1, factor)
+    activations = variation.activation * factor * asked + habits
+    return settle(style.shapes, activations + _slack(rng, style))
+
+
+def _slack(rng: Generator, style: Style) -> NDArray[np.float64]:
+    """(A,) the jaw hangs a little behind closed lips, more or less at every take."""
+    opening = style.variation.slack * rng.exponential()
+    closes = "mouthClose" in style.shapes
+    return np.array(
+        [opening if s == "mouthClose" or (closes and s == "jawOpen") else 0.0 for s in style.shapes]
+    )
+
+
+def settle(shapes: Sequence[str], activations: NDArray) -> NDArray[np.float64]:
+    """Holds (..., A) activations to what a face can do.
+
+    Above one, shapes saturate towards 1.4; contacts end at one; lips close no further than the jaw opened.
+    """
+    result = np.maximum(activations, 0.0)
+    excess = np.maximum(result - 1.0, 0.0)
+    contact = np.array([shape in CONTACTS for shape in shapes])
+    result = np.minimum(result, 1.0) + np.where(contact, 0.0, 0.4 * (1 - np.exp(-excess / 0.4)))
+    if "mouthClose" in shapes and "jawOpen" in shapes:
+        close, jaw = list(shapes).index("mouthClose"), list(shapes).index("jawOpen")
+        result[..., close] = np.minimum(result[..., close], result[..., jaw])
+    return result
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The four moments of a performance, in seconds: leaves neutral, peak reached, peak left, neutral again."""
+
+    onset: float
+    apex: float
+    release: float
+    offset: float
+
+    @staticmethod
+    def draw(rng: Generator, duration: float) -> Timing:
+        """Individual timing that fits into a clip; offsets are slower than onsets, as in real faces."""
+        onset = duration * rng.uniform(0.05, 0.15)
+        apex = onset + duration * rng.uniform(0.15, 0.3)
+        offset = duration * rng.uniform(0.88, 0.98)
+        release = rng.uniform(apex + 0.1 * duration, offset - 0.22 * duration)
+        return Timing(onset, apex, release, offset)
+
+
+def motion_curve(times: NDArray, timing: Timing, *, overshoot: float = 0.0) -> NDArray[np.float64]:
+    """Intensity over time: a minimum-jerk rise, a held apex that sinks a little, a slower release.
+
+    Args:
+        times: (T,) float, seconds.
+        timing: When the motion begins, peaks and ends.
+        overshoot: Share by which the rise passes the held level before it settles.
+
+    Returns:
+        (T,) float; 0 before onset and after offset, up to ``1 + overshoot`` in between.
+    """
+    rise = _minimum_jerk((times - timing.onset) / (timing.apex - timing.onset))
+    fall = _minimum_jerk(np.clip((times - timing.release) / (timing.offset - timing.release), 0, 1) ** 0.8)
+    held = np.clip((times - timing.apex) / max(timing.release - timing.apex, 1e-9), 0, 1)
+    bump = overshoot * np.exp(-(((times - timing.apex) / 0.12) ** 2)) * (rise > 0)
+    return np.maximum(rise * (1 - 0.06 * held) * (1 - fall) + bump * (1 - fall), 0.0)
+
+
+def _minimum_jerk(phase: NDArray) -> NDArray[np.float64]:
+    """The smoothest reach from 0 to 1 (Flash and Hogan 1985)."""
+    u = np.clip(phase, 0.0, 1.0)
+    return u**3 * (10 - 15 * u + 6 * u**2)
+
+
+def clip_activations(
+    rng: Generator,
+    style: Style,
+    recipes: Mapping[str, Mapping[str, float]],
+    expression: str,
+    *,
+    frames: int,
+    fps: float,
+    extremeness: float = 1.0,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """One performance over time.
+
+    Shapes do not move in step: the jaw leads, others trail by their own delays, the balance of the sides
+    drifts, the eyes blink. None of that is labeled, as in recordings.
+
+    Returns:
+        (T, A) activations, and the (T,) weight of the expression in each frame: the intended intensity.
+    """
+    times = np.arange(frames) / fps
+    timing = Timing.draw(rng, frames / fps)
+    peak = take_activations(rng, style, recipes, {expression: extremeness})
+    rest = take_activations(rng, style, recipes, {})
+    delay = rng.normal(0.03, 0.03, int(shape_pairs(style.shapes).max()) + 1)[shape_pairs(style.shapes)]
+    delay = np.where([shape.startswith("jaw") for shape in style.shapes], -0.06, delay)
+    overshoot = rng.uniform(0.0, 0.08)
+    curves = np.stack([motion_curve(times - late, timing, overshoot=overshoot) for late in delay], axis=1)
+    activations = curves * (peak - rest) + rest
+    activations *= np.exp(_side_drift(rng, times)[:, None] * shape_sides(style.shapes))
+    blinks = _blinks(rng, times)[:, None] * np.array([shape in CONTACTS for shape in style.shapes])
+    activations = settle(style.shapes, np.maximum(activations, blinks))
+    return activations, extremeness * motion_curve(times, timing)
+
+
+def _side_drift(rng: Generator, times: NDArray) -> NDArray[np.float64]:
+    """(T,) slow log balance between the sides."""
+    period, phase = rng.uniform(1.5, 4.0), rng.uniform(0, 2 * np.pi)
+    return rng.normal(0, 0.08) * np.sin(2 * np.pi * times / period + phase)
+
+
+def _blinks(rng: Generator, times: NDArray) -> NDArray[np.float64]:
+    """(T,) spontaneous blinks, about one in 4 s: 0.1 s to close, 0.2 s to open."""
+    closure = np.zeros(len(times))
+    duration = len(times) * (times[1] - times[0]) if len(times) > 1 else 0.0
+    for moment in rng.uniform(0, duration, rng.poisson(duration / 4.0)):
+        closing = _minimum_jerk((times - moment + 0.1) / 0.1)
+        closure = np.maximum(closure, closing * (1 - _minimum_jerk((times - moment - 0.03) / 0.2)))
+    return closure
+
+
+def capture_noise(
+    rng: Generator, vertices: NDArray, variation: Variation | None = None, *, waves: int = 16
+) -> NDArray[np.float32]:
+    """What scanning and registration add: a smooth drift of the surface and a small rigid residual.
+
+    Args:
+        rng: Randomness of this scan or recording.
+        vertices: (V, 3) or (T, V, 3) float, millimeters. The frames of a clip share one slowly changing drift.
+        variation: Sizes of the noise.
+        waves: Random waves in the drift of each axis.
+    """
+    variation = variation or Variation()
+    clip = np.asarray(vertices if vertices.ndim == 3 else vertices[None], np.float32)
+    place = clip[0] - clip[0].mean(axis=0)
+    direction = rng.standard_normal((3, waves, 3))
+    direction /= np.linalg.norm(direction, axis=2, keepdims=True)
+    length = variation.wavelength * np.exp(0.25 * rng.standard_normal((3, waves, 1)))
+    phase = np.einsum("vc,akc->avk", place, (2 * np.pi * direction / length).astype(np.float32))
+    start, speed = rng.uniform(0, 2 * np.pi, (3, waves)), rng.normal(0, 0.02, (3, waves))
+    angles = variation.rotation * rng.standard_normal(3)
+    shift = (variation.translation * rng.standard_normal(3)).astype(np.float32)
+    turn = _rotation(np.deg2rad(angles)).astype(np.float32)
+    result = np.empty_like(clip)
+    for frame, face in enumerate(clip):
+        drift = np.cos(phase + (start + frame * speed)[:, None].astype(np.float32)).sum(axis=2).T
+        moved = face + np.float32(variation.drift * np.sqrt(2 / waves)) * drift
+        center = moved.mean(axis=0)
+        result[frame] = (moved - center) @ turn.T + center + shift
+    return result.reshape(vertices.shape)
+
+
+def _rotation(vector: NDArray) -> NDArray[np.float64]:
+    """(3, 3) rotation by a rotation vector in radians (Rodrigues)."""
+    x, y, z = vector
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    angle = np.linalg.norm(vector)
+    first = np.sinc(angle / np.pi)
+    second = 0.5 * np.sinc(angle / (2 * np.pi)) ** 2
+    return np.eye(3) + first * cross + second * cross @ cross
