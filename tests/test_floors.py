@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "mien"
 FLOORS = (
-    ("topology", "codes", "errors"),
+    ("topology", "codes", "errors", "progress"),
     ("geometry", "io"),
     ("data", "nn"),
     ("models",),

@@ -1,0 +1,121 @@
+"""A tiny face-like topology and data with planted identity and expression factors.
+
+Everything is drawn from a fixed seed, so that known answers can be computed next to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.data.dataset import FaceDataset
+from mien.topology import Landmarks, Topology
+
+EXPRESSIONS = ("smile", "jaw_open", "brow_raiser", "mouth_left", "eye_closed")
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A data set and the factors it was made of.
+
+    Args:
+        data: x = template + identity_codes[subject] @ identity_axes + expression.
+        identity_axes: (I, V, 3) millimeters per unit of an identity code.
+        expression_axes: (E, V, 3) millimeters at full weight.
+        identity_codes: (S, I) standard normal.
+        neutrals: (S, V, 3) millimeters.
+    """
+
+    data: FaceDataset
+    identity_axes: NDArray[np.float64]
+    expression_axes: NDArray[np.float64]
+    identity_codes: NDArray[np.float64]
+    neutrals: NDArray[np.float64]
+
+
+def sheet(columns: int, rows: int, size: tuple[float, float]) -> tuple[NDArray, NDArray]:
+    """A flat grid: (columns x rows, 2) positions, millimeters, and triangles that look along +Z."""
+    x, y = np.meshgrid(np.linspace(-1, 1, columns), np.linspace(-1, 1, rows))
+    points = np.stack([x.ravel() * size[0] / 2, y.ravel() * size[1] / 2], axis=1)
+    corner = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).ravel()
+    lower = np.stack([corner, corner + 1, corner + columns + 1], axis=1)
+    upper = np.stack([corner, corner + columns + 1, corner + columns], axis=1)
+    return points, np.concatenate([lower, upper])
+
+
+@lru_cache
+def tiny_topology() -> Topology:
+    """A curved mask of 10 x 10 vertices and a second component of 4 x 5 vertices behind it (the teeth)."""
+    mask, mask_faces = sheet(10, 10, (140, 180))
+    teeth, teeth_faces = sheet(4, 5, (36, 20))
+    depth = 60 * (1 - (mask[:, 0] / 90) ** 2 - (mask[:, 1] / 130) ** 2)
+    front = np.column_stack([mask, depth])
+    back = np.column_stack([teeth[:, 0], teeth[:, 1] - 40, 20 - (teeth[:, 0] / 12) ** 2])
+    template = np.concatenate([front, back]).astype(np.float32)
+    faces = np.concatenate([mask_faces, teeth_faces + len(mask)])
+    x, y = template[:, 0], template[:, 1]
+    on_mask = np.arange(len(template)) < len(mask)
+    regions = {
+        "mouth": on_mask & (y < -20) & (np.abs(x) < 45),
+        "eyes": on_mask & (y > 10) & (y < 50),
+        "brows": on_mask & (y >= 50) & (y < 75),
+        "rigid": on_mask & (y > 20) & (np.abs(x) > 30),
+    }
+    spots = {f"point_{i}": int(i) for i in np.flatnonzero(on_mask)[4::9]}
+    mirror = np.array([np.argmin(((template - p * [-1, 1, 1]) ** 2).sum(axis=1)) for p in template], np.int32)
+    return Topology(
+        "tiny", faces, template, landmarks=Landmarks.at_vertices(spots), regions=regions, mirror=mirror
+    )
+
+
+def bumps(count: int, amplitude: float, generator: np.random.Generator) -> NDArray[np.float64]:
+    """(count, V, 3) smooth displacement fields, millimeters: a few Gaussian bumps each."""
+    template = tiny_topology().template
+    fields = np.zeros((count, *template.shape))
+    for field in fields:
+        for center in template[generator.choice(len(template), 3, replace=False)]:
+            near = np.exp(-((template - center) ** 2).sum(axis=1) / (2 * 35.0**2))
+            field += near[:, None] * generator.normal(size=3)
+    rms = np.sqrt((fields**2).sum(axis=2).mean(axis=1))
+    return fields * (amplitude / rms)[:, None, None]
+
+
+@lru_cache
+def planted(
+    *, subjects: int = 8, identity: int = 4, interaction: float = 0.0, noise: float = 0.0, seed: int = 0
+) -> Planted:
+    """People x (one neutral + every expression at full weight).
+
+    Args:
+        subjects: S people.
+        identity: I planted identity axes.
+        interaction: Standard deviation of each person's own amplitude of each expression.
+        noise: Standard deviation of independent vertex noise, millimeters.
+        seed: Draws everything.
+    """
+    generator = np.random.default_rng(seed)
+    topology = tiny_topology()
+    identity_axes = bumps(identity, 3.0, generator)
+    expression_axes = bumps(len(EXPRESSIONS), 5.0, generator)
+    codes = generator.normal(size=(subjects, identity))
+    codes -= codes.mean(axis=0)
+    amplitude = 1 + interaction * generator.normal(size=(subjects, len(EXPRESSIONS)))
+    neutrals = topology.template + np.einsum("si,ivc->svc", codes, identity_axes)
+    weights = np.concatenate([np.zeros((1, len(EXPRESSIONS))), np.eye(len(EXPRESSIONS))])
+    offsets = np.einsum("se,ke,evc->skvc", amplitude, weights, expression_axes)
+    faces = (neutrals[:, None] + offsets).reshape(-1, *topology.template.shape)
+    faces += noise * generator.normal(size=faces.shape)
+    data = FaceDataset(
+        topology, EXPRESSIONS, faces.astype(np.float32), np.tile(weights, (subjects, 1)),
+        np.repeat(np.arange(subjects), len(weights)), tuple(f"person-{i}" for i in range(subjects)),
+        source="planted", license="MIT",
+    )  # fmt: skip
+    return Planted(data, identity_axes, expression_axes, codes, neutrals)
+
+
+def tiny_data(**options: float) -> FaceDataset:
+    """The data set of :func:`planted`: 48 faces of 8 people, with some interaction and noise by default."""
+    return planted(**({"interaction": 0.2, "noise": 0.05} | options)).data  # type: ignore[arg-type]
