@@ -8,7 +8,7 @@ if [ ! -f "$venv/.installed" ] || [ pyproject.toml -nt "$venv/.installed" ] || [
   echo "Bare install: the core dependencies only, into $venv"
   rm -rf "$venv"
   "$python" -m venv "$venv"
-  "$venv/bin/python" -m pip --disable-pip-version-check install --quiet -c constraints.txt -e .
+  "$venv/bin/python" -m pip --disable-pip-version-check install -qq -c constraints.txt -e .
   touch "$venv/.installed"
 fi
 work="$(mktemp -d)"
