@@ -49,7 +49,9 @@ def nice_maximum(values: NDArray) -> float:
     """A round number of millimeters near the 98th percentile, for a bar that people can read."""
     target = float(np.percentile(np.asarray(values, np.float64), 98)) or 1.0
     scale = 10 ** np.floor(np.log10(target))
-    return float(next(step * scale for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * scale >= target * 0.95))
+    return float(
+        next(step * scale for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * scale >= target * 0.95)
+    )
 
 
 def color_bar(

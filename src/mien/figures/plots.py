@@ -67,7 +67,9 @@ def bars(
     axes.set_xticks(at, [group.replace("_", " ") for group in groups], rotation=35 if len(groups) > 6 else 0,
                     ha="right" if len(groups) > 6 else "center")  # fmt: skip
     axes.set_ylabel(label)
-    axes.legend(frameon=False, ncols=min(4, max(len(values), 1)), loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    axes.legend(
+        frameon=False, ncols=min(4, max(len(values), 1)), loc="lower center", bbox_to_anchor=(0.5, 1.0)
+    )
     return _image(figure)
 
 

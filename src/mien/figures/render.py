@@ -151,7 +151,12 @@ def _cast_pixels(scene: Any, span: float, resolution: int) -> _Hits:
 
 
 def _paint(
-    vertices: NDArray, faces: NDArray, scene: Any, hit: _Hits, colors: NDArray | None, background: Sequence[int]
+    vertices: NDArray,
+    faces: NDArray,
+    scene: Any,
+    hit: _Hits,
+    colors: NDArray | None,
+    background: Sequence[int],
 ) -> NDArray:
     """(pixels, 3) float sRGB 0..255."""
     picture = np.empty((hit.resolution**2, 3), np.float32)
@@ -178,9 +183,7 @@ FILL = np.array([0.75, 0.05, 0.66], np.float32) / np.float32(np.linalg.norm([0.7
 RIM = np.array([0.80, 0.35, -0.48], np.float32) / np.float32(np.linalg.norm([0.80, 0.35, -0.48]))
 
 
-def _shade(
-    normals: NDArray, toward: NDArray, albedo: NDArray, light: NDArray, *, glossy: bool
-) -> NDArray:
+def _shade(normals: NDArray, toward: NDArray, albedo: NDArray, light: NDArray, *, glossy: bool) -> NDArray:
     """sRGB 0..255 of hits from unit normals, view directions, linear albedo, and (occlusion, key) light."""
     normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
     facing = np.einsum("nk,nk->n", normals, toward)

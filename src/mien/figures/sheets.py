@@ -50,7 +50,9 @@ def grid(
         draw.text((pad, pad), title, INK, title_font)
     for column, label in enumerate(column_labels):
         center = left + column * (width + gap) + width // 2
-        draw.text((center, head + text * 0.6), fit_text(label, label_font, width), INK, label_font, anchor="mm")
+        draw.text(
+            (center, head + text * 0.6), fit_text(label, label_font, width), INK, label_font, anchor="mm"
+        )
     for row, label in enumerate(row_labels):
         middle = top + row * (height + gap) + height // 2
         draw.text((left - pad, middle), label, INK, label_font, anchor="rm")
