@@ -1,0 +1,57 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from mien.errors import BadFile
+
+
+@contextmanager
+def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
+    """Opens a temporary neighbor of ``path`` for writing and renames it to ``path`` at the end.
+
+    A reader sees the old file or the new one, never half of it. When anything fails, the temporary
+    file is removed; a failure of the disk (full, read-only, no permission) becomes one sentence.
+
+    Args:
+        path: The file to write; missing parent folders are made.
+
+    Yields:
+        A binary file to write to.
+    """
+    path = Path(path)
+    # Not tempfile: its files are private (mode 0600), and results are there to be shared.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "xb") as file:
+            yield file
+        os.replace(temporary, path)
+    except OSError as error:
+        raise BadFile(
+            f"cannot write {str(path)!r}",
+            received=error.strerror or str(error),
+            remedy="free some space or choose another folder; nothing was left half-written",
+        ) from error
+    finally:
+        _remove(temporary)
+
+
+def _remove(path: Path) -> None:
+    """Removes a file if it is there; a folder that vanished or is locked is no second error."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Writes a whole file atomically, see :func:`atomic_file`."""
+    with atomic_file(path) as file:
+        file.write(content)

@@ -1,0 +1,187 @@
+"""Mesh files in (OBJ, PLY, STL, GLB, WRL; vertex order kept) and out (OBJ, PLY, OBJ sequences)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import BadFile, BadMesh, WrongTopology
+from mien.io.atomic import write_bytes
+from mien.io.gltf import read_glb
+from mien.io.obj import obj_faces, obj_header, obj_vertices, read_obj
+from mien.io.ply import ply_bytes, read_ply
+from mien.io.record import Mark, Mesh
+from mien.io.scans import read_stl, read_wrl
+from mien.topology import Topology
+
+__all__ = [
+    "READERS",
+    "Mark",
+    "Mesh",
+    "read_mesh",
+    "write_mesh",
+    "write_obj",
+    "write_obj_sequence",
+    "write_ply",
+]
+
+READERS: dict[str, Callable[[Path], Mesh]] = {
+    ".obj": read_obj,
+    ".ply": read_ply,
+    ".stl": read_stl,
+    ".glb": read_glb,
+    ".wrl": read_wrl,
+    ".vrml": read_wrl,
+}
+
+
+def read_mesh(path: str | Path) -> Mesh:
+    """Reads a mesh file as it is: same vertex order, same unit, same axes.
+
+    Args:
+        path: An OBJ, PLY, STL, GLB or WRL file.
+
+    Raises:
+        BadFile: The file is missing, empty, cut off, or of an unknown kind.
+        BadMesh: It has no vertices or faces, NaN or infinite vertices, or faces out of range.
+    """
+    path = Path(path)
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        known = ", ".join(READERS)
+        raise BadFile(
+            f"{path.name!r} is not of a known mesh kind",
+            received=f"the extension {path.suffix!r}",
+            remedy=f"known: {known}",
+        )
+    if not path.is_file():
+        raise BadFile("the mesh file does not exist", received=str(path), remedy="check the path")
+    if path.stat().st_size == 0:
+        raise BadFile("the mesh file is empty", received=str(path), remedy="copy or export it again")
+    try:
+        mesh = reader(path)
+    except OSError as error:
+        raise BadFile("the mesh file cannot be read", received=f"{path}: {error.strerror}") from error
+    finite = np.isfinite(mesh.vertices).all(axis=1)
+    if not finite.all():
+        first = int(np.argmin(finite))
+        raise BadMesh(
+            f"{path.name!r} has {int((~finite).sum())} NaN or infinite vertices",
+            received=f"vertex {first} = {mesh.vertices[first].tolist()}",
+            remedy="repair the mesh or export it again",
+        )
+    return mesh
+
+
+def write_obj(
+    path: str | Path, vertices: NDArray | None = None, layout: Topology | Mesh | NDArray | None = None
+) -> None:
+    """Writes an OBJ with the original polygons, texture coordinates, groups and materials.
+
+    Args:
+        path: The file to write.
+        vertices: (V, 3) float, any unit; None takes the layout's own.
+        layout: What gives the connectivity: a Topology, a Mesh, or (F, 3) int triangles.
+    """
+    vertices, sizes, corners, uv, uv_corners, marks, library = _layout(vertices, layout)
+    header = obj_header(len(vertices), len(sizes), library)
+    text = header + obj_vertices(vertices) + obj_faces(sizes, corners, uv, uv_corners, marks)
+    write_bytes(path, text.encode())
+
+
+def write_obj_sequence(
+    folder: str | Path, frames: Iterable[NDArray], layout: Topology | Mesh | NDArray, *, stem: str = "frame"
+) -> list[Path]:
+    """Writes frames as ``<stem>_0000.obj``, ``<stem>_0001.obj`` and so on.
+
+    Args:
+        folder: Where the files go.
+        frames: (T, V, 3) float, or anything that yields (V, 3) frames.
+        layout: A Topology, a Mesh, or (F, 3) int triangles.
+        stem: The files' common name.
+
+    Returns:
+        The T paths.
+    """
+    paths: list[Path] = []
+    tail = None
+    for number, frame in enumerate(frames):
+        vertices, sizes, corners, uv, uv_corners, marks, library = _layout(np.asarray(frame), layout)
+        tail = tail or obj_faces(sizes, corners, uv, uv_corners, marks)
+        path = Path(folder) / f"{stem}_{number:04d}.obj"
+        write_bytes(
+            path, (obj_header(len(vertices), len(sizes), library) + obj_vertices(vertices) + tail).encode()
+        )
+        paths.append(path)
+    return paths
+
+
+def write_ply(
+    path: str | Path,
+    vertices: NDArray | None = None,
+    layout: Topology | Mesh | NDArray | None = None,
+    *,
+    colors: NDArray | None = None,
+) -> None:
+    """Writes a binary PLY, polygons kept.
+
+    Args:
+        path: The file to write.
+        vertices: (V, 3) float, any unit; None takes the layout's own.
+        layout: A Topology, a Mesh, or (F, 3) int triangles.
+        colors: (V, 3) float in 0..1 or uint8, or None.
+    """
+    vertices, sizes, corners, *_ = _layout(vertices, layout)
+    if colors is not None and np.shape(colors) != (len(vertices), 3):
+        raise BadMesh(f"colors of {len(vertices)} vertices need shape (V, 3)", received=np.shape(colors))
+    write_bytes(path, ply_bytes(vertices, sizes, corners, colors))
+
+
+def write_mesh(
+    path: str | Path, vertices: NDArray | None = None, layout: Topology | Mesh | NDArray | None = None
+) -> None:
+    """Writes OBJ or PLY, by the extension of ``path``; see :func:`write_obj` and :func:`write_ply`."""
+    writers = {".obj": write_obj, ".ply": write_ply}
+    suffix = Path(path).suffix.lower()
+    if suffix not in writers:
+        raise BadFile(
+            f"cannot write the mesh kind {suffix!r}",
+            received=str(path),
+            remedy="use .obj, .ply or (for a rig) .glb",
+        )
+    writers[suffix](path, vertices, layout)
+
+
+def _layout(vertices: NDArray | None, layout: Topology | Mesh | NDArray | None) -> tuple:
+    """Vertices, polygon sizes, corners, uv, uv corners, marks and material library to write."""
+    if layout is None:
+        raise BadMesh(
+            "a mesh file needs faces", remedy="pass a Topology, a Mesh or (F, 3) triangles as the layout"
+        )
+    uv = uv_faces = polygons = library = None
+    marks: tuple[Mark, ...] = ()
+    own = None
+    if isinstance(layout, (Topology, Mesh)):
+        faces, uv, uv_faces, polygons = layout.faces, layout.uv, layout.uv_faces, layout.polygons
+        own = layout.template if isinstance(layout, Topology) else layout.vertices
+    else:
+        faces = np.asarray(layout)
+    if isinstance(layout, Mesh):
+        marks, library = layout.marks, layout.material_file
+    vertices = own if vertices is None else np.asarray(vertices)
+    if vertices is None or vertices.ndim != 2 or vertices.shape[1] != 3 or not np.isfinite(vertices).all():
+        raise BadMesh("a mesh file needs finite vertices of shape (V, 3)", received=np.shape(vertices))
+    if own is not None and len(own) != len(vertices) or faces.max(initial=0) >= len(vertices):
+        raise WrongTopology(
+            f"the faces belong to {int(faces.max()) + 1 if own is None else len(own)} vertices",
+            received=f"{len(vertices)} vertices",
+            remedy="write the mesh with its own topology",
+        )
+    if polygons is not None:
+        return vertices, polygons.sizes, polygons.corners, uv, polygons.uv_corners, marks, library
+    sizes = np.full(len(faces), 3, np.int32)
+    uv_corners = None if uv_faces is None or uv is None else uv_faces.ravel()
+    return vertices, sizes, faces.ravel(), uv, uv_corners, marks, library
