@@ -1,0 +1,133 @@
+"""ICT-FaceKit Light, performed: people of a scanned face space who act, and are scanned.
+
+The release is a mean face, 100 identity modes and 53 expression shapes, to be added. Here each subject is a
+draw of the modes; the shapes are carried to that face by its local Jacobian and its own jaw hinge
+(:mod:`mien.data.deformation`), acted with a personal style (:mod:`mien.data.performance`), and captured with
+noise. Subject ``s`` depends on the seed and on ``s`` only, so a larger set begins with the smaller one.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.data.dataset import FaceDataset
+from mien.data.deformation import FaceActor, Performer
+from mien.data.expressions import SHAPES, ExpressionSet, expression_set
+from mien.data.performance import Style, Variation, capture_noise, clip_activations, take_activations
+from mien.data.sources.ict_release import IctModel, load_ict
+from mien.data.sources.reduction import reduce_topology
+from mien.data.writer import DatasetWriter
+from mien.errors import BadSetting
+from mien.progress import track
+
+LICENSE = "MIT (ICT-FaceKit, Copyright 2020 USC Institute for Creative Technologies)"
+CITATION = (
+    "R. Li et al., Learning Formation of Physically-Based Face Attributes, CVPR 2020 "
+    "(ICT-FaceKit Light, github.com/ICT-VGL/ICT-FaceKit)"
+)
+FRAMES_PER_SECOND = 30.0
+FRAMES_PER_CLIP = 60
+
+
+class Face(NamedTuple):
+    """One scan: (V, 3) vertices in millimeters, named weights, and where it stands in a clip."""
+
+    vertices: NDArray[np.float32]
+    weights: dict[str, float]
+    clip: int = -1
+    frame: int = 0
+
+
+def build_ict(
+    source: Path,
+    out: Path,
+    *,
+    subjects: int,
+    expressions: str = "facescape20",
+    region: str = "narrow",
+    vertices: int | None = None,
+    sequences: bool = False,
+    seed: int = 0,
+    variation: Variation | None = None,
+) -> FaceDataset:
+    """Builds a data set of performed ICT faces.
+
+    Args:
+        source: The release's archive, unpacked folder or repository.
+        out: Folder of the new data set.
+        subjects: Number of people.
+        expressions: Name of an expression set; each subject is scanned once per expression and once neutral.
+        region: ``narrow``, ``face`` or ``head``.
+        vertices: Decimate to about this many vertices; None keeps all.
+        sequences: Clips with onset, apex and offset in place of single scans.
+        seed: Draws another population.
+        variation: Spreads of performance and capture; the calibrated ones by default.
+    """
+    names = expression_set(expressions)
+    if subjects < 1:
+        raise BadSetting("a data set needs at least one subject", received=subjects)
+    variation = variation or Variation()
+    model = load_ict(source, region)
+    topology, sampling = reduce_topology(model.topology, vertices)
+    performer = Performer(
+        model.topology.template, model.topology.faces, model.shapes, SHAPES,
+        dict(zip(model.topology.landmarks.names, model.topology.landmarks.corners[:, 0].tolist(), strict=True)),
+    )  # fmt: skip
+    facts = {
+        "builder": "ict", "seed": seed, "set": names.name, "region": region, "vertices": vertices,
+        "sequences": sequences, "units": "centimeters in the release, millimeters here",
+        "variation": asdict(variation),
+    }  # fmt: skip
+    with DatasetWriter(
+        out, topology, names.names, fps=FRAMES_PER_SECOND if sequences else 0.0, source="ict",
+        license=LICENSE, citation=CITATION, facts=facts,
+    ) as writer:  # fmt: skip
+        for person in track(range(subjects), "performing ICT faces"):
+            rng = np.random.default_rng([seed, person])
+            actor = performer.on(draw_face(rng, model)).sampled(sampling)
+            style = Style.draw(rng, SHAPES, variation)
+            scans = _clips if sequences else _scans
+            for face in scans(actor, style, names, seed, person):
+                writer.append(
+                    face.vertices, face.weights, subject=f"ict_{person:04d}", clip=face.clip, frame=face.frame
+                )
+    return writer.finish()
+
+
+def draw_face(rng: np.random.Generator, model: IctModel) -> NDArray[np.float64]:
+    """(V, 3) a neutral face, millimeters: standard normal coefficients, as the release's own sampler."""
+    return model.topology.template + np.tensordot(rng.standard_normal(len(model.modes)), model.modes, 1)
+
+
+def _scans(actor: FaceActor, style: Style, names: ExpressionSet, seed: int, person: int) -> Iterator[Face]:
+    """The neutral and one take of each expression."""
+    for expression in ("", *names.names):
+        rng = np.random.default_rng([seed, person, zlib.crc32(expression.encode())])
+        weights = names.label(expression) if expression else {}
+        face = actor.perform(take_activations(rng, style, names.recipes, weights))
+        yield Face(capture_noise(rng, face, style.variation), weights)
+
+
+def _clips(actor: FaceActor, style: Style, names: ExpressionSet, seed: int, person: int) -> Iterator[Face]:
+    """A neutral scan, and one clip of each expression."""
+    rng = np.random.default_rng([seed, person, 0])
+    neutral = actor.perform(take_activations(rng, style, names.recipes, {}))
+    yield Face(capture_noise(rng, neutral, style.variation), {})
+    for number, expression in enumerate(names.names):
+        rng = np.random.default_rng([seed, person, zlib.crc32(expression.encode())])
+        activations, weight = clip_activations(
+            rng, style, names.recipes, expression, frames=FRAMES_PER_CLIP, fps=FRAMES_PER_SECOND,
+            extremeness=rng.uniform(0.6, 1.0),
+        )  # fmt: skip
+        frames = np.stack([actor.perform(frame) for frame in activations])
+        clip = person * len(names) + number
+        for frame, vertices in enumerate(capture_noise(rng, frames, style.variation)):
+            share = {name: float(weight[frame]) * value for name, value in names.label(expression).items()}
+            yield Face(vertices, share, clip, frame)
