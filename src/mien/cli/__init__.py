@@ -1,0 +1,55 @@
+"""The command ``mien``. Commands only parse, call a function of a lower floor, and print.
+
+Nothing heavy is imported here: ``mien --help`` answers at once, and each command imports what it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NoReturn
+
+import typer
+
+from mien import __version__
+from mien.cli import about, data, learn, use
+from mien.cli.shell import leave, run, show
+
+app = typer.Typer(
+    name="mien",
+    help="Disentangled 3D face models: [bold]who[/bold] a face is, apart from [bold]what it is doing[/bold].",
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    epilog="Start with [green]mien demo[/green]; every command explains itself with [green]--help[/green].",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        show(f"mien {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
+    debug: bool = typer.Option(False, "--debug", help="Show tracebacks instead of one sentence."),
+) -> None:
+    """Disentangled 3D face models: who a face is, apart from what it is doing."""
+
+
+app.add_typer(data.app, name="data", rich_help_panel="Data and training")
+learn.add_to(app)
+use.add_to(app)
+about.add_to(app)
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Runs ``mien`` with these arguments and returns the exit code (for tests and scripts)."""
+    return run(app, list(arguments))
+
+
+def main() -> NoReturn:
+    """The entry point of the installed command."""
+    leave(app)

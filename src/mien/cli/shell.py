@@ -1,0 +1,220 @@
+"""What every command shares: parsing of named values, printing, and mistakes told in one sentence."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+
+from mien.errors import BadSetting, MienError, UnknownName
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+MISTAKE, DEFECT, INTERRUPTED = 2, 1, 130
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class Stopped(KeyboardInterrupt):
+    """Control-C during work that keeps what is finished; ``str`` says what is kept and how to go on."""
+
+
+def console(*, error: bool = False) -> Console:
+    """Where results (stdout) or messages (stderr) are printed."""
+    from rich.console import Console
+
+    return Console(stderr=error, highlight=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """A line about what was done, on stderr, so that ``--json`` leaves stdout clean."""
+    console(error=True).print(text, markup=False)
+
+
+def show(text: str) -> None:
+    """A line of result on stdout."""
+    console().print(text, markup=False)
+
+
+def show_json(value: Any) -> None:
+    """A JSON document on stdout, and nothing else there."""
+    typer.echo(json.dumps(plain(value), indent=2))
+
+
+def show_table(headers: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
+    """A table on stdout; numbers are aligned to the right."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    rows = [[str(cell) for cell in row] for row in rows]
+    for index, header in enumerate(headers):
+        numeric = all(row[index][:1].isdigit() for row in rows)
+        table.add_column(header, justify="right" if numeric and rows else "left")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console().print(table)
+
+
+def plain(value: Any) -> Any:
+    """JSON-ready: arrays and NumPy numbers become lists and numbers, NaN becomes null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, (list, tuple, set)):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return value if value == value and abs(value) != float("inf") else None
+    return value if isinstance(value, (str, int, bool, type(None))) else str(value)
+
+
+def examples(*lines: str) -> str:
+    """The epilog of a command's help: its examples, one a line."""
+    shown = "\n\n".join(f"[green]{line}[/green]" for line in lines)
+    return f"[bold]Examples[/bold]\n\n{shown}"
+
+
+def choice(kind: str, value: str, known: Iterable[str]) -> str:
+    """The value if it is known; otherwise the nearest known one is suggested."""
+    names = list(known)
+    if value not in names:
+        raise UnknownName(kind, value, names)
+    return value
+
+
+def parse_weights(items: Sequence[str], known: Sequence[str]) -> dict[str, float]:
+    """``["smile=0.8", "anger"]`` -> ``{"smile": 0.8, "anger": 1.0}``.
+
+    Args:
+        items: What was given with ``-e``; a name alone means full strength.
+        known: The E expression names of the model.
+    """
+    weights: dict[str, float] = {}
+    for item in items:
+        name, equals, number = item.partition("=")
+        choice("expression", name.strip(), known)
+        try:
+            weight = float(number) if equals else 1.0
+        except ValueError as error:
+            raise BadSetting(
+                f"the weight of {name.strip()!r} is not a number",
+                received=repr(number),
+                remedy="write -e smile=0.8",
+            ) from error
+        if not math.isfinite(weight):
+            raise BadSetting(f"the weight of {name.strip()!r} must be finite", received=repr(number))
+        weights[name.strip()] = weight
+    return weights
+
+
+def parse_settings(items: Sequence[str]) -> dict[str, Any]:
+    """``["latent=32", "neutral=false"]`` -> values typed as YAML types them."""
+    import yaml
+
+    settings: dict[str, Any] = {}
+    for item in items:
+        key, equals, text = item.partition("=")
+        if not equals or not key.strip():
+            raise BadSetting(
+                "a setting has the form key=value", received=repr(item), remedy="write --set latent=32"
+            )
+        try:
+            settings[key.strip()] = _number(yaml.safe_load(text))
+        except yaml.YAMLError as error:
+            raise BadSetting(
+                f"the value of {key.strip()!r} is not valid YAML", received=repr(text)
+            ) from error
+    return settings
+
+
+def _number(value: Any) -> Any:
+    """YAML 1.1 reads ``1e-4`` as text, as it wants ``1.0e-4``; nobody writes that."""
+    if isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?e[-+]?\d+", value, re.IGNORECASE):
+        return float(value)
+    return value
+
+
+def existing(path: Path, what: str) -> Path:
+    """The path, if it exists."""
+    from mien.errors import DataMissing
+
+    if not path.exists():
+        raise DataMissing(f"the {what} does not exist", received=str(path), remedy="check the path")
+    return path
+
+
+def run(app: typer.Typer, arguments: Sequence[str]) -> int:
+    """Runs one command line and returns its exit code: 0, 2 for a user's mistake, 130 for Control-C."""
+    debug = "--debug" in arguments
+    arguments = [item for item in arguments if item != "--debug"] or ["--help"]
+    try:
+        result = app(args=arguments, prog_name="mien", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except (Exception, KeyboardInterrupt) as error:
+        if debug:
+            raise
+        code, sentence = explain(error)
+        if sentence:
+            say(f"mien: {sentence}")
+        return code
+
+
+def explain(error: BaseException) -> tuple[int, str]:
+    """The exit code and the one sentence for whatever stopped a command."""
+    if isinstance(error, MienError):
+        return MISTAKE, str(error)
+    if isinstance(error, (KeyboardInterrupt, typer.Abort)):
+        return INTERRUPTED, f"interrupted; {error}" if isinstance(error, Stopped) else "interrupted."
+    if hasattr(error, "format_message"):  # a mistake in the command line itself, found by the parser
+        return MISTAKE, _usage(error)
+    if isinstance(error, BrokenPipeError):  # the reader of our output went away, as in `mien list | head -1`
+        sys.stderr.close()
+        return 0, ""
+    if isinstance(error, OSError):
+        return MISTAKE, _system(error)
+    if isinstance(error, MemoryError):
+        return (
+            MISTAKE,
+            "there is not enough memory; use fewer faces at once or a decimated data set (--vertices).",
+        )
+    kind = type(error).__name__
+    return (
+        DEFECT,
+        f"a defect of Mien stopped this command ({kind}: {error}); please report it with the --debug output.",
+    )
+
+
+def _usage(error: Any) -> str:
+    context = getattr(error, "ctx", None)
+    message = " ".join(error.format_message().split()).rstrip(".")
+    # Without a message the parser has already printed the help.
+    return f"{message}; see: {context.command_path if context else 'mien'} --help" if message else ""
+
+
+def _system(error: OSError) -> str:
+    place = error.filename or "the output"
+    if error.errno in FULL:
+        return (
+            f"the disk is full: {place} could not be written; nothing half-written was left; free some space."
+        )
+    reasons = {
+        errno.ENOENT: "does not exist; check the path",
+        errno.EACCES: "may not be read or written; check its permissions",
+        errno.EROFS: "is on a read-only disk; choose another folder",
+        errno.EISDIR: "is a folder, and a file is needed",
+        errno.ENOTDIR: "is a file, and a folder is needed",
+    }
+    return f"{place} {reasons.get(error.errno or 0, f'cannot be used ({error.strerror or error})')}."
+
+
+def leave(app: typer.Typer) -> NoReturn:
+    """The entry point of the installed command."""
+    sys.exit(run(app, sys.argv[1:]))

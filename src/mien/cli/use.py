@@ -1,0 +1,211 @@
+"""Commands that use a trained model: from a mesh or a seed to meshes, clips and rigs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from mien.cli.shell import choice, examples, parse_weights, say, show
+
+PANEL = "Use a model"
+MODEL = typer.Argument(..., metavar="MODEL_DIR", help="A finished run.")
+OUT = typer.Option(..., "-o", "--out", help="Where the result goes.")
+NEUTRAL = typer.Option(None, "--neutral", help="The same person at rest; models that build on it need it.")
+
+
+def generate(
+    model_dir: Path = MODEL,
+    count: int = typer.Option(8, "-n", "--count", min=1, help="How many people."),
+    seed: int = typer.Option(0, "--seed", help="The same seed gives the same people."),
+    expression: list[str] = typer.Option([], "-e", help="Named weight, e.g. smile=0.8; repeat for more."),
+    out: Path = OUT,
+) -> None:
+    """Makes new people, at rest or with named expressions."""
+    from mien import apply
+    from mien.cli.faces import open_model, write_people
+
+    model = open_model(model_dir)
+    weights = parse_weights(expression, model.expressions) or None
+    faces = apply.generate(model, count, seed=seed, weights=weights)
+    write_people(out, faces, model.topology, {"seed": seed, "model": str(model_dir), **(weights or {})})
+    show(f"{out}: {count} people as OBJ, listed in {out / 'people.csv'}.")
+
+
+def reconstruct(
+    model_dir: Path = MODEL,
+    mesh: Path = typer.Argument(..., help="A face of the model's topology."),
+    neutral: Path | None = NEUTRAL,
+    out: Path = OUT,
+) -> None:
+    """Encodes a face and decodes it again; prints how many millimeters are lost."""
+    from mien import apply
+    from mien.cli.faces import open_model, read
+
+    model = open_model(model_dir)
+    face = read(mesh, model)
+    rest = read(neutral, model).vertices[None] if neutral else None
+    result = apply.reconstruct(model, face.vertices[None], rest)[0]
+    face.write(out, result)
+    show(f"{out}: mean distance to the input {face.distance(result):.2f} mm.")
+
+
+def neutralize(
+    model_dir: Path = MODEL,
+    mesh: Path = typer.Argument(..., help="An expressive face of the model's topology."),
+    out: Path = OUT,
+) -> None:
+    """Takes the expression off a face and keeps the person."""
+    from mien import apply
+    from mien.cli.faces import open_model, read
+
+    model = open_model(model_dir)
+    face = read(mesh, model)
+    result = apply.neutralize(model, face.vertices[None])[0]
+    face.write(out, result)
+    show(f"{out}: the face at rest; it moved {face.distance(result):.2f} mm on average.")
+
+
+def transfer(
+    model_dir: Path = MODEL,
+    expression: Path = typer.Option(..., "--expression", help="A face that performs the expression."),
+    onto: Path = typer.Option(..., "--onto", help="The face that receives it."),
+    expression_neutral: Path | None = typer.Option(
+        None, help="The performer at rest, if the model needs it."
+    ),
+    onto_neutral: Path | None = typer.Option(None, help="The receiver at rest, if --onto is expressive."),
+    out: Path = OUT,
+) -> None:
+    """Puts the expression of one person onto another."""
+    from mien import apply
+    from mien.cli.faces import open_model, read
+
+    model = open_model(model_dir)
+    source, target = read(expression, model), read(onto, model)
+    rests = [
+        read(path, model).vertices[None] if path else None for path in (expression_neutral, onto_neutral)
+    ]
+    result = apply.transfer(
+        model,
+        source.vertices[None],
+        target.vertices[None],
+        expression_neutral=rests[0],
+        onto_neutral=rests[1],
+    )[0]
+    target.write(out, result)
+    show(f"{out}: {onto.name} with the expression of {expression.name}.")
+
+
+def interpolate(
+    model_dir: Path = MODEL,
+    first: Path = typer.Argument(..., metavar="A", help="Where it starts."),
+    second: Path = typer.Argument(..., metavar="B", help="Where it ends."),
+    steps: int = typer.Option(9, "--steps", min=2, help="Number of faces, both ends included."),
+    factor: str = typer.Option("both", "--factor", help="identity, expression or both."),
+    out: Path = OUT,
+) -> None:
+    """Walks from one face to another in identity, in expression or in both."""
+    choice("factor", factor, ("identity", "expression", "both"))
+    from mien import apply
+    from mien.cli.faces import open_model, read
+    from mien.io.mesh import write_obj_sequence
+
+    model = open_model(model_dir)
+    start, end = read(first, model), read(second, model)
+    path = apply.interpolate(model, start.vertices[None], end.vertices[None], steps, factor)
+    frames = path.reshape(steps, *start.vertices.shape)
+    write_obj_sequence(out, [start.restored(frame) for frame in frames], start.layout, stem="step")
+    show(f"{out}: {steps} faces as OBJ.")
+
+
+def fit(
+    model_dir: Path = MODEL,
+    landmarks: Path = typer.Argument(
+        ..., metavar="LANDMARKS.csv", help="Columns name, x, y, z; millimeters."
+    ),
+    prior: float = typer.Option(1.0, "--prior", min=0.0, help="Weight of staying a usual face."),
+    out: Path = OUT,
+) -> None:
+    """Finds the face that passes through a few landmarks."""
+    from mien import fit as fitting
+    from mien.cli.faces import open_model, read_landmarks
+    from mien.io.mesh import write_mesh
+
+    model = open_model(model_dir)
+    names, points = read_landmarks(landmarks, model.topology)
+    result = fitting.fit_landmarks(model, points, names, prior_weight=prior)
+    write_mesh(out, result, model.topology)
+    show(f"{out}: fitted to {len(names)} landmarks.")
+
+
+def animate(
+    model_dir: Path = MODEL,
+    neutral: Path = typer.Argument(..., metavar="NEUTRAL", help="The person at rest."),
+    expression: list[str] = typer.Option(
+        ..., "-e", help="Named weight at the apex, e.g. smile or smile=0.8."
+    ),
+    onset: float = typer.Option(0.2, "--onset", min=0.0, help="Second at which the face starts to move."),
+    apex: float = typer.Option(0.6, "--apex", min=0.0, help="Second at which the expression is complete."),
+    offset: float = typer.Option(1.0, "--offset", min=0.0, help="Second at which it starts to fade."),
+    fps: float = typer.Option(30.0, "--fps", min=1.0, help="Frames per second."),
+    out: Path = OUT,
+) -> None:
+    """Makes a clip: a GLB with morph targets and curves, or a folder of OBJ frames."""
+    from mien import apply
+    from mien.cli.faces import open_model, read
+
+    model = open_model(model_dir)
+    face = read(neutral, model)
+    weights = parse_weights(expression, model.expressions)
+    curves = apply.curves(model.expressions, weights, onset=onset, apex=apex, offset=offset, fps=fps)
+    if out.suffix.lower() == ".glb":
+        face.write_rig(out, apply.rig(model, face.vertices), clip=curves, fps=fps)
+    else:
+        from mien.io.mesh import write_obj_sequence
+
+        frames = apply.animate(model, face.vertices, curves)
+        write_obj_sequence(out, [face.restored(frame) for frame in frames], face.layout, stem="clip")
+    show(f"{out}: {len(curves)} frames at {fps:g} per second.")
+
+
+def rig(
+    model_dir: Path = MODEL,
+    neutral: Path = typer.Argument(..., metavar="NEUTRAL", help="The person at rest."),
+    names: str = typer.Option("model", "--names", help="model: the model's expressions; arkit: ARKit names."),
+    texture: Path | None = typer.Option(None, "--texture", help="Albedo PNG or JPEG in the mesh's uv."),
+    out: Path = OUT,
+) -> None:
+    """Makes a GLB with named morph targets for this face; the rest pose is the input, exactly."""
+    choice("kind of names", names, ("model", "arkit"))
+    from mien import apply
+    from mien.cli.faces import arkit_targets, open_model, read
+
+    model = open_model(model_dir)
+    face = read(neutral, model)
+    made = apply.rig(model, face.vertices)
+    if names == "arkit":
+        made = arkit_targets(made)
+    face.write_rig(out, made, texture=texture)
+    show(
+        f"{out}: {len(made.names)} morph targets; their sums are within {made.linearity_mm:.2f} mm of the model."
+    )
+    say("Names are in extras.targetNames, where Blender, Unity and three.js look for them.")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds these commands to ``mien``."""
+    table = {
+        generate: ("mien generate runs/first -n 8 -e smile=0.8 -o people",),
+        reconstruct: ("mien reconstruct runs/first scan.obj -o again.obj",),
+        neutralize: ("mien neutralize runs/first smile.obj -o rest.obj",),
+        transfer: ("mien transfer runs/first --expression smile.obj --onto other.obj -o smiling.obj",),
+        interpolate: ("mien interpolate runs/first a.obj b.obj --steps 9 --factor identity -o walk",),
+        fit: ("mien fit runs/first landmarks.csv -o fitted.obj",),
+        animate: (
+            "mien animate runs/first neutral.obj -e smile --onset 0.2 --apex 0.6 --offset 1.0 -o smile.glb",
+            "mien animate runs/first neutral.obj -e anger=0.7 --fps 25 -o frames",
+        ),
+        rig: ("mien rig runs/first neutral.obj -o rig.glb",),
+    }
+    for function, lines in table.items():
+        app.command(epilog=examples(*lines), rich_help_panel=PANEL)(function)

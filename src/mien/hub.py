@@ -1,0 +1,188 @@
+"""What is known about models: capabilities, facts of a model folder, the model card, citations."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mien import __version__
+from mien.errors import DataMissing
+from mien.models import MODELS, model_class
+from mien.models.base import FaceModel
+
+# Ability -> what it gives a person, in the order of the tables.
+ABILITIES = {
+    "reconstruct": "encode a face and decode it again",
+    "neutralize": "take the expression off",
+    "transfer": "put one person's expression onto another",
+    "interpolate": "walk between faces in identity or expression",
+    "generate": "make new people",
+    "recognize": "find the person across expressions",
+    "fit": "find the face behind a few landmarks",
+    "animate": "move a neutral face with named weights over time",
+    "rig": "make a person's own morph targets",
+}
+NATIVE, DERIVED, REFUSED = "native", "derived", "refused"
+SYMBOLS = {NATIVE: "●", DERIVED: "○", REFUSED: "–"}
+SOFTWARE_BIBTEX = f"""@software{{mien,
+  author = {{The Mien authors}},
+  title = {{Mien: disentangled 3D face models}},
+  year = {{2026}},
+  version = {{{__version__}}}
+}}"""
+
+LIMITS = """\
+## Intended use and limits
+
+Shapes of faces for research, art and engineering. The model knows the people and expressions of its data and
+no others; measure it on yours (`mien evaluate`) before relying on it. It must not be used to identify people or
+to infer what they feel.
+"""
+
+
+def ability(model: type[FaceModel], name: str) -> str:
+    """Whether an ability is the publication's own, derived by Mien, or refused."""
+    if name in model.native:
+        return NATIVE
+    return REFUSED if name in refused_abilities(model) else DERIVED
+
+
+def refused_abilities(model: type[FaceModel]) -> set[str]:
+    """What follows from the verbs that a method does not have."""
+    refused: set[str] = set()
+    if model.sample is FaceModel.sample:
+        refused.add("generate")
+    if model.anchored:
+        # The identity code is the neutral mesh: taking an expression off would need what it should find.
+        refused |= {"neutralize", "fit", "recognize"}
+    return refused
+
+
+def capabilities() -> dict[str, dict[str, str]]:
+    """Model -> ability -> ``native``, ``derived`` or ``refused``."""
+    return {
+        name: {item: ability(cls, item) for item in ABILITIES}
+        for name, cls in ((name, model_class(name)) for name in MODELS)
+    }
+
+
+def capability_table() -> str:
+    """The capability table in Markdown; the README holds it and a test keeps it current."""
+    head = ["model", *ABILITIES, "reference"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for name, row in capabilities().items():
+        reference = model_class(name).reference
+        page = f"[`{name}`](docs/models/{name}.md)"
+        cells = [
+            page,
+            *(SYMBOLS[row[item]] for item in ABILITIES),
+            f"{_family(reference.authors)} {reference.year}",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def citation(name: str | None = None) -> str:
+    """BibTeX of a model's publication, or of Mien itself."""
+    return SOFTWARE_BIBTEX if name is None else model_class(name).reference.bibtex
+
+
+def describe(folder: Path | str) -> dict[str, Any]:
+    """The facts of a model folder, without loading its weights."""
+    from mien.models.files import model_facts
+
+    folder = Path(folder)
+    config = model_facts(folder)
+    cls = model_class(config["model"])
+    metrics = folder / "metrics.json"
+    return {
+        "model": config["model"],
+        "expressions": config["expressions"],
+        "settings": config["config"],
+        "topology": config["topology"][:16],
+        "size": f"{(folder / 'model.safetensors').stat().st_size / 1e6:.1f} MB",
+        "abilities": {item: ability(cls, item) for item in ABILITIES},
+        "facts": config.get("facts", {}),
+        "metrics": json.loads(metrics.read_text(encoding="utf-8")) if metrics.is_file() else {},
+        "citation": cls.reference.bibtex,
+    }
+
+
+def model_card(folder: Path | str) -> str:
+    """The model card, written from recorded facts alone: a YAML head and a readable page."""
+    known = describe(folder)
+    facts: Mapping[str, Any] = known["facts"]
+    data: Mapping[str, Any] = facts.get("data", {})
+    sections = [
+        _card_head(known, data),
+        f"# {known['model']} on {data.get('source', 'unknown data')}\n",
+        f"Made with Mien {facts.get('versions', {}).get('mien', __version__)}; millimeters in and out.\n",
+        _section("Data", data),
+        _section("Training", {key: value for key, value in facts.items() if key not in ("data", "versions")}),
+        _section("Measured", known["metrics"]) if known["metrics"] else "",
+        _section("Settings", known["settings"]),
+        _section("Abilities", known["abilities"]),
+        "## Expressions\n\n" + ", ".join(f"`{name}`" for name in known["expressions"]) + "\n",
+        _section("Versions", facts.get("versions", {})),
+        LIMITS,
+        f"## Citation\n\n```bibtex\n{known['citation']}\n```\n",
+    ]  # fmt: skip
+    return "\n".join(section for section in sections if section)
+
+
+def write_card(folder: Path | str) -> Path:
+    """Writes ``README.md``, the model card, into a model folder."""
+    from mien.io.atomic import write_bytes
+
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataMissing("the model folder does not exist", received=str(folder))
+    path = folder / "README.md"
+    write_bytes(path, model_card(folder).encode())
+    return path
+
+
+def environment() -> dict[str, str]:
+    """Versions that results depend on."""
+    import numpy
+    import torch
+
+    return {
+        "mien": __version__, "python": platform.python_version(), "torch": torch.__version__,
+        "numpy": numpy.__version__, "machine": platform.machine(),
+    }  # fmt: skip
+
+
+def _card_head(known: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+    import yaml
+
+    head = {
+        "library_name": "mien",
+        "tags": ["3d-face", "mesh", known["model"]],
+        "datasets": [data.get("source", "unknown")],
+        "license": data.get("license") or "see the license of the data",
+    }
+    return f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n"
+
+
+def _section(title: str, values: Mapping[str, Any]) -> str:
+    lines = [f"| {key} | {_cell(value)} |" for key, value in values.items()]
+    return f"## {title}\n\n| | |\n|---|---|\n" + "\n".join(lines) + "\n" if lines else ""
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {_cell(item)}" for key, item in value.items())
+    return str(value).replace("|", "/").replace("\n", " ")
+
+
+def _family(authors: str) -> str:
+    """``Gu et al.`` from a BibTeX author list."""
+    names = [name.strip() for name in authors.split(" and ")]
+    first = names[0].split(",")[0] if "," in names[0] else names[0].split()[-1]
+    return first if len(names) == 1 else f"{first} et al."

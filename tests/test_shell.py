@@ -1,0 +1,89 @@
+"""The shell of the command line: named values, output, and mistakes told in one sentence."""
+
+from __future__ import annotations
+
+import errno
+import json
+
+import numpy as np
+import pytest
+import typer
+
+from mien.cli import shell
+from mien.errors import BadMesh, BadSetting, UnknownName
+
+
+def test_weights_are_named_numbers() -> None:
+    known = ("smile", "anger")
+    assert shell.parse_weights(["smile=0.8", "anger"], known) == {"smile": 0.8, "anger": 1.0}
+    assert shell.parse_weights(["smile=-0.5"], known) == {"smile": -0.5}
+
+
+def test_an_unknown_expression_suggests_the_nearest() -> None:
+    with pytest.raises(UnknownName, match="did you mean 'smile'"):
+        shell.parse_weights(["smiel=0.8"], ("smile", "anger"))
+
+
+def test_a_weight_that_is_no_number_is_refused() -> None:
+    for text in ("smile=much", "smile="):
+        with pytest.raises(BadSetting, match="not a number"):
+            shell.parse_weights([text], ("smile",))
+    with pytest.raises(BadSetting, match="finite"):
+        shell.parse_weights(["smile=nan"], ("smile",))
+
+
+def test_settings_are_typed_as_yaml() -> None:
+    given = ["latent=32", "neutral=false", "rate=1e-4", "sizes=[64, 32]", "name=first run"]
+    wanted = {"latent": 32, "neutral": False, "rate": 1e-4, "sizes": [64, 32], "name": "first run"}
+    assert shell.parse_settings(given) == wanted
+    for wrong in ("latent", "=3", "sizes=[1"):
+        with pytest.raises(BadSetting):
+            shell.parse_settings([wrong])
+
+
+def test_json_holds_arrays_and_no_nan() -> None:
+    value = {"a": np.float32(1.5), "b": np.arange(2), "c": float("nan"), "d": (1, "x"), "e": np.bool_(True)}
+    assert json.loads(json.dumps(shell.plain(value))) == {
+        "a": 1.5,
+        "b": [0, 1],
+        "c": None,
+        "d": [1, "x"],
+        "e": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (BadMesh("no faces", received="a.obj", remedy="export it again"), 2, "received a.obj; export it"),
+        (OSError(errno.ENOSPC, "No space left on device", "out.obj"), 2, "the disk is full: out.obj"),
+        (OSError(errno.EFBIG, "File too large", "out.obj"), 2, "the disk is full"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "nowhere"), 2, "nowhere does not exist"),
+        (PermissionError(errno.EACCES, "Permission denied", "locked"), 2, "permissions"),
+        (MemoryError(), 2, "not enough memory"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (shell.Stopped("finished stages are kept in runs/a"), 130, "finished stages are kept"),
+        (ZeroDivisionError("division by zero"), 1, "a defect of Mien"),
+    ],
+)  # fmt: skip
+def test_what_stops_a_command_is_one_sentence(error: BaseException, code: int, words: str) -> None:
+    received, sentence = shell.explain(error)
+    assert received == code
+    assert words in sentence
+    assert "\n" not in sentence
+
+
+def test_no_traceback_unless_debug(capsys: pytest.CaptureFixture[str]) -> None:
+    app = typer.Typer(pretty_exceptions_enable=False)
+
+    @app.command()
+    def fail(name: str) -> None:
+        raise BadMesh(f"{name} is empty")
+
+    assert shell.run(app, ["a.obj"]) == 2
+    assert shell.run(app, ["a.obj", "--nonsense"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.splitlines()[0] == "mien: a.obj is empty."
+    assert "Traceback" not in captured.err + captured.out
+    with pytest.raises(BadMesh):
+        shell.run(app, ["a.obj", "--debug"])
