@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,24 +124,25 @@ def _corners(faces: _Lines, sizes: NDArray, path: Path) -> tuple[NDArray[np.int6
             if len(part) > 2 and part[2]:
                 int(part[2])
     except (ValueError, OverflowError):
-        raise _not_a_number(faces, path, lambda word: [int(p) for p in word.split(b"/") if p]) from None
+        raise _not_a_number(faces, path, lambda word: [int(part or b"0") for part in word.split(b"/")]) from None
     return corners, uv if uv.any() else None
 
 
-def _not_a_number(lines: _Lines, path: Path, parse) -> BadMesh:  # noqa: ANN001
+def _not_a_number(lines: _Lines, path: Path, parse: Callable[[bytes], object]) -> BadMesh:
     """The error for the first word of some statements that is no number."""
-    for number, words in zip(lines.numbers, lines.words, strict=True):
-        for word in words:
-            try:
-                parse(word)
-            except ValueError:
-                break
-        else:
-            continue
-        break
+
+    def fails(word: bytes) -> bool:
+        try:
+            parse(word)
+        except (ValueError, OverflowError):
+            return True
+        return False
+
+    pairs = zip(lines.numbers, lines.words, strict=True)
+    number, wrong = next((number, word) for number, words in pairs for word in words if fails(word))
     return BadMesh(
         f"line {number} of {path.name!r} has a word that is not a number",
-        received=repr(word.decode(errors="replace")),
+        received=repr(wrong.decode(errors="replace")),
         remedy="repair that line or export the mesh again",
     )
 
@@ -219,7 +221,7 @@ def _check_whole(data: bytes, path: Path, vertices: int, sizes: NDArray, corners
     if not whole:
         raise BadFile(
             f"{path.name!r} is cut off: it should hold {wanted}",
-            received=f"{vertices} vertices and {len(sizes)} polygons, the last vertex used is {corners.max() + 1}",
+            received=f"{vertices} vertices and {len(sizes)} polygons that use {corners.max() + 1} of them",
             remedy="copy or export it again",
         )
 

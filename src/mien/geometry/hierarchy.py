@@ -1,0 +1,305 @@
+"""Smaller versions of a topology, and the sparse matrices that lead there and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import BadSetting
+from mien.geometry.collapse import EdgeCollapse
+from mien.geometry.differential import incidence
+from mien.topology import Arrays, Landmarks, Topology
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+
+@dataclass(frozen=True, eq=False)
+class Decimation:
+    """A smaller topology whose vertices are a selection of the original ones.
+
+    Args:
+        topology: The smaller topology, v vertices; landmarks, regions, mirror and uv carried over.
+        kept: (v,) int. The original vertex of each kept vertex: ``vertices[..., kept, :]`` decimates.
+        down: (v, V) sparse float32. The same selection as a matrix.
+        up: (V, v) sparse float32. Barycentric weights on the closest triangle; rows sum to one.
+    """
+
+    topology: Topology
+    kept: NDArray[np.int64]
+    down: csr_matrix
+    up: csr_matrix
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """One step of a hierarchy: from n vertices to m.
+
+    Args:
+        faces: (f, 3) int32. Triangles of the m vertices.
+        kept: (m,) int. Which of the n vertices stay.
+        template: (m, 3) float32, millimeters.
+        down: (m, n) sparse float32.
+        up: (n, m) sparse float32.
+    """
+
+    faces: NDArray[np.int32]
+    kept: NDArray[np.int64]
+    template: NDArray[np.float32]
+    down: csr_matrix
+    up: csr_matrix
+
+
+def decimate(topology: Topology, vertices: int, *, keep: NDArray | None = None) -> Decimation:
+    """Decimates by quadric edge collapse onto existing vertices; rims of holes and slits stay.
+
+    Vertices that are landmarks stay. Where a mirror is known both sides are collapsed alike. Cached.
+
+    Args:
+        topology: The topology to decimate.
+        vertices: How many vertices to keep.
+        keep: (V,) bool or (n,) int, or None. Further vertices that must stay.
+    """
+    mask = _keep_mask(topology, keep)
+    if not max(4, mask.sum()) <= vertices <= topology.vertex_count:
+        raise BadSetting(
+            f"cannot decimate {topology.vertex_count} vertices, of which {int(mask.sum())} must stay",
+            received=f"{vertices} vertices wanted",
+            remedy=f"choose a number from {max(4, int(mask.sum()))} to {topology.vertex_count}",
+        )
+    key = f"decimate-{vertices}-{_digest(mask, topology)}"
+    arrays = topology.derived(key, lambda: _decimated(topology, vertices, mask))
+    kept, faces = arrays["kept"], arrays["faces"]
+    up = _csr(arrays, (topology.vertex_count, len(kept)))
+    smaller = Topology(
+        name=f"{topology.name}-{len(kept)}",
+        faces=faces,
+        template=topology.template[kept],
+        uv=arrays.get("uv"),
+        uv_faces=arrays.get("uv_faces"),
+        landmarks=_carry_landmarks(topology, kept, faces, arrays["representative"]),
+        regions={name: mask[kept] for name, mask in topology.regions.items()},
+        mirror=_carry_mirror(topology, kept),
+    )
+    return Decimation(smaller, kept, _selection(kept, topology.vertex_count), up)
+
+
+def hierarchy(topology: Topology, factors: Sequence[int] = (4, 4, 4, 4)) -> list[Level]:
+    """Levels that each keep 1 / factor of the vertices, for pooling and unpooling. Cached.
+
+    Args:
+        topology: The finest mesh.
+        factors: How much smaller each level is than the one before.
+    """
+    count, counts = topology.vertex_count, []
+    for factor in factors:
+        count = -(-count // factor)
+        counts.append(count)
+    if any(factor < 1 for factor in factors) or (counts and counts[-1] < 4):
+        raise BadSetting(
+            f"a hierarchy of {topology.vertex_count} vertices cannot shrink that far",
+            received=list(factors),
+            remedy="use fewer or smaller factors: the last level needs four vertices",
+        )
+    arrays = topology.derived("hierarchy-" + "-".join(map(str, factors)), lambda: _levels(topology, counts))
+    levels, finer, template = [], topology.vertex_count, topology.template
+    for number in range(len(factors)):
+        part = {key.split(":")[1]: value for key, value in arrays.items() if key.startswith(f"{number}:")}
+        kept = part["kept"]
+        template = template[kept]
+        up = _csr(part, (finer, len(kept)))
+        levels.append(Level(part["faces"], kept, template, _selection(kept, finer), up))
+        finer = len(kept)
+    return levels
+
+
+def _levels(topology: Topology, counts: Sequence[int]) -> Arrays:
+    arrays: Arrays = {}
+    vertices, faces = np.asarray(topology.template, np.float64), topology.faces
+    for number, count in enumerate(counts):
+        collapse = EdgeCollapse(vertices, faces)
+        collapse.run(count)
+        kept, smaller, representative, _ = collapse.result()
+        columns, weights = _locate(vertices, vertices[kept], smaller, representative)
+        columns, weights = _exact_rows(columns, weights, kept)
+        arrays |= {
+            f"{number}:kept": kept, f"{number}:faces": smaller,
+            f"{number}:columns": columns, f"{number}:weights": weights,
+        }  # fmt: skip
+        vertices, faces = vertices[kept], smaller
+    return arrays
+
+
+def _keep_mask(topology: Topology, keep: NDArray | None) -> NDArray[np.bool_]:
+    mask = np.zeros(topology.vertex_count, bool)
+    if keep is not None:
+        mask[np.asarray(keep)] = True
+    on_vertex = topology.landmarks.weights > 0.999
+    mask[topology.landmarks.corners[on_vertex]] = True
+    return mask
+
+
+def _digest(mask: NDArray, topology: Topology) -> str:
+    """Short hash of what the result depends on beside faces and template, which the cache knows."""
+    import hashlib
+
+    digest = hashlib.sha256(np.packbits(mask).tobytes())
+    for array in (topology.mirror, topology.uv, topology.uv_faces):
+        digest.update(b"-" if array is None else array.tobytes())
+    return digest.hexdigest()[:12]
+
+
+def _decimated(topology: Topology, count: int, keep: NDArray) -> Arrays:
+    collapse = EdgeCollapse(
+        topology.template, topology.faces, keep, topology.mirror, topology.uv, topology.uv_faces
+    )
+    collapse.run(count)
+    kept, faces, representative, wedges = collapse.result()
+    if len(kept) > count:
+        raise BadSetting(
+            f"the mesh cannot be decimated to {count} vertices without breaking it",
+            received=f"{len(kept)} vertices are the least",
+            remedy="ask for more vertices, or cut off small parts first",
+        )
+    template = topology.template.astype(np.float64)
+    representative = _adopt(template, kept, representative)
+    columns, weights = _locate(template, template[kept], faces, representative)
+    columns, weights = _exact_rows(columns, weights, kept)
+    arrays = {"kept": kept, "faces": faces, "representative": representative}
+    arrays |= {"columns": columns, "weights": weights}
+    if wedges is not None and topology.uv is not None:
+        used, inverse = np.unique(wedges, return_inverse=True)
+        arrays |= {"uv": topology.uv[used], "uv_faces": inverse.reshape(-1, 3).astype(np.int32)}
+    return arrays
+
+
+def _adopt(template: NDArray, kept: NDArray, representative: NDArray) -> NDArray[np.int32]:
+    """Vertices that no triangle used follow the closest kept vertex."""
+    lost = representative < 0
+    if lost.any():
+        from scipy.spatial import cKDTree
+
+        representative = representative.copy()
+        representative[lost] = cKDTree(template[kept]).query(template[lost])[1]
+    return representative
+
+
+def _exact_rows(columns: NDArray, weights: NDArray, kept: NDArray) -> tuple[NDArray, NDArray]:
+    """Kept vertices come back exactly, not to rounding."""
+    columns[kept], weights[kept] = np.arange(len(kept))[:, None], (1.0, 0.0, 0.0)
+    return columns, weights
+
+
+def _locate(
+    points: NDArray, vertices: NDArray, faces: NDArray, near: NDArray
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Closest triangle of each point among those around the vertex that the point was collapsed into.
+
+    Searching by mesh neighborhood, not by distance alone, keeps the upper lip from being hung on the lower.
+
+    Args:
+        points: (n, 3) float.
+        vertices: (m, 3) float.
+        faces: (f, 3) int.
+        near: (n,) int. A vertex near each point, along the surface.
+
+    Returns:
+        (n, 3) int vertex columns and (n, 3) float weights.
+    """
+    touch = incidence(faces, len(vertices))
+    ring = (touch.T @ touch).astype(bool)  # a vertex and its neighbors
+    around = (ring @ touch.T).astype(bool).tocsr()  # triangles within that ring
+    counts = np.diff(around.indptr)[near]
+    starts = np.repeat(np.cumsum(counts) - counts, counts)
+    pair_face = around.indices[np.arange(counts.sum()) - starts + np.repeat(around.indptr[near], counts)]
+    pair_point = np.repeat(np.arange(len(points)), counts)
+    weights, squared = closest_on_triangles(points[pair_point], vertices[faces[pair_face]])
+    order = np.lexsort((pair_face, squared, pair_point))
+    best = order[np.cumsum(counts) - counts]
+    return faces[pair_face[best]].astype(np.int32), weights[best].astype(np.float32)
+
+
+def closest_on_triangles(points: NDArray, triangles: NDArray) -> tuple[NDArray, NDArray]:
+    """Barycentric weights of the closest point on each triangle, and the squared distance to it.
+
+    Args:
+        points: (n, 3) float.
+        triangles: (n, 3, 3) float. One triangle for each point.
+
+    Returns:
+        (n, 3) weights, nonnegative, sum one; (n,) squared distances.
+    """
+    a, ab, ac = triangles[:, 0], triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]
+    ap = points - a
+    d00, d01, d11 = (ab * ab).sum(1), (ab * ac).sum(1), (ac * ac).sum(1)
+    d20, d21 = (ap * ab).sum(1), (ap * ac).sum(1)
+    determinant = d00 * d11 - d01 * d01
+    safe = np.where(determinant > 1e-14 * np.maximum(d00 * d11, 1e-300), determinant, np.inf)
+    v, w = (d11 * d20 - d01 * d21) / safe, (d00 * d21 - d01 * d20) / safe
+    inside = (v >= 0) & (w >= 0) & (v + w <= 1) & np.isfinite(safe)
+    options = [np.where(inside[:, None], np.stack([1 - v - w, v, w], 1), np.nan)]
+    for i, j in ((0, 1), (1, 2), (2, 0)):
+        edge = triangles[:, j] - triangles[:, i]
+        along = ((points - triangles[:, i]) * edge).sum(1) / np.maximum((edge * edge).sum(1), 1e-300)
+        weights = np.zeros((len(points), 3))
+        weights[:, j] = np.clip(along, 0, 1)
+        weights[:, i] = 1 - weights[:, j]
+        options.append(weights)
+    stacked = np.stack(options)
+    offsets = np.einsum("onk,nkc->onc", stacked, triangles) - points
+    squared = np.where(np.isnan(offsets[..., 0]), np.inf, (offsets**2).sum(-1))
+    best = squared.argmin(axis=0)
+    rows = np.arange(len(points))
+    return stacked[best, rows], squared[best, rows]
+
+
+def _carry_landmarks(topology: Topology, kept: NDArray, faces: NDArray, representative: NDArray) -> Landmarks:
+    """The same points on the smaller surface; those on kept vertices stay there exactly."""
+    marks = topology.landmarks
+    if not len(marks):
+        return marks
+    strongest = marks.corners[np.arange(len(marks)), marks.weights.argmax(axis=1)]
+    template = topology.template.astype(np.float64)
+    corners, weights = _locate(marks.positions(template), template[kept], faces, representative[strongest])
+    number = np.full(topology.vertex_count, -1)
+    number[kept] = np.arange(len(kept))
+    on_vertex = (marks.weights.max(axis=1) > 0.999) & (number[strongest] >= 0)
+    corners[on_vertex] = number[strongest[on_vertex], None]
+    weights[on_vertex] = (1, 0, 0)
+    return Landmarks(marks.names, corners, weights)
+
+
+def _carry_mirror(topology: Topology, kept: NDArray) -> NDArray[np.int32] | None:
+    """The mirror among kept vertices; where a partner is gone, the kept vertex nearest to it."""
+    if topology.mirror is None:
+        return None
+    from scipy.spatial import cKDTree
+
+    partner = topology.mirror[kept]
+    number = np.full(topology.vertex_count, -1)
+    number[kept] = np.arange(len(kept))
+    nearest = cKDTree(topology.template[kept]).query(topology.template[partner])[1]
+    return np.where(number[partner] >= 0, number[partner], nearest).astype(np.int32)
+
+
+def _csr(arrays: Arrays, shape: tuple[int, int]) -> csr_matrix:
+    """Rows of three columns and weights as a sparse matrix."""
+    from scipy.sparse import csr_matrix
+
+    rows = np.repeat(np.arange(shape[0]), 3)
+    matrix = csr_matrix(
+        (arrays["weights"].ravel(), (rows, arrays["columns"].ravel())), shape, dtype=np.float32
+    )
+    matrix.eliminate_zeros()
+    return matrix
+
+
+def _selection(kept: NDArray, count: int) -> csr_matrix:
+    from scipy.sparse import csr_matrix
+
+    ones = np.ones(len(kept), np.float32)
+    return csr_matrix((ones, (np.arange(len(kept)), kept)), (len(kept), count))
