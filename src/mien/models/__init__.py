@@ -12,6 +12,12 @@ if TYPE_CHECKING:
 
 MODELS: dict[str, str] = {
     "adversarial_vae": "mien.models.adversarial_vae:AdversarialVAE",
+    "morphable": "mien.models.morphable:Morphable",
+    "pca": "mien.models.pca:PCA",
+    "displacement_transfer": "mien.models.displacement_transfer:DisplacementTransfer",
+    "deformation_transfer": "mien.models.deformation_transfer:DeformationTransfer",
+    "mean_expression": "mien.models.mean_expression:MeanExpression",
+    "nearest_identity": "mien.models.nearest_identity:NearestIdentity",
 }
 
 

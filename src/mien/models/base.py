@@ -93,6 +93,8 @@ class FaceModel(nn.Module):
     needs_neutrals: ClassVar[bool] = True
     #: Abilities that the method's publication has; others are derived by :mod:`mien.apply` or refused.
     native: ClassVar[frozenset[str]] = frozenset()
+    #: Abilities that a method refuses although its verbs would give something, each with the reason.
+    refused: ClassVar[Mapping[str, str]] = {}
     #: Training settings by profile, over the defaults of ``Settings``.
     profiles: ClassVar[Mapping[str, Mapping[str, Any]]] = {"smoke": {}, "standard": {}, "full": {}}
     #: A dataclass of training settings.
