@@ -115,17 +115,23 @@ def _corners(faces: _Lines, sizes: NDArray, path: Path) -> tuple[NDArray[np.int6
     """Vertex and texture indices as written (from 1, negative ones relative; 0 where a uv is absent)."""
     words = [word for row in faces.words for word in row]
     try:
-        if b"/" not in words[0] and not any(b"/" in word for word in words):
-            return np.array([int(word) for word in words]), None
+        if not any(b"/" in word for word in words):
+            return np.array([int(word) for word in words], np.int64), None
         parts = [word.split(b"/") for word in words]
-        corners = np.array([int(part[0]) for part in parts])
-        uv = np.array([int(part[1]) if len(part) > 1 and part[1] else 0 for part in parts])
+        corners = np.array([int(part[0]) for part in parts], np.int64)
+        uv = np.array([int(part[1]) if len(part) > 1 and part[1] else 0 for part in parts], np.int64)
         for part in parts:
             if len(part) > 2 and part[2]:
                 int(part[2])
     except (ValueError, OverflowError):
-        raise _not_a_number(faces, path, lambda word: [int(part or b"0") for part in word.split(b"/")]) from None
+        raise _not_a_number(faces, path, _strict_corner) from None
     return corners, uv if uv.any() else None
+
+
+def _strict_corner(word: bytes) -> None:
+    """Raises for a word that is not ``vertex``, ``vertex/uv``, ``vertex//normal`` or ``vertex/uv/normal``."""
+    first, *others = word.split(b"/")
+    np.array([int(first), *(int(other) for other in others if other)], np.int64)
 
 
 def _not_a_number(lines: _Lines, path: Path, parse: Callable[[bytes], object]) -> BadMesh:
