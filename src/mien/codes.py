@@ -59,8 +59,11 @@ class Codes:
     def cat(parts: Sequence[Codes]) -> Codes:
         """Joins batches of codes along B."""
         others = {
-            name: torch.cat([part.others[name] for part in parts]) for name in (parts[0].others if parts else ())
+            name: torch.cat([part.others[name] for part in parts])
+            for name in (parts[0].others if parts else ())
         }
         return Codes(
-            torch.cat([part.identity for part in parts]), torch.cat([part.expression for part in parts]), others
+            torch.cat([part.identity for part in parts]),
+            torch.cat([part.expression for part in parts]),
+            others,
         )

@@ -221,7 +221,9 @@ class Topology:
                 arrays.get("mirror"),
             )  # fmt: skip
         except (OSError, ValueError, KeyError, EOFError) as error:
-            raise BadFile("the topology file cannot be read", received=str(path), remedy=str(error)) from error
+            raise BadFile(
+                "the topology file cannot be read", received=str(path), remedy=str(error)
+            ) from error
         except Exception as error:  # zipfile and zlib raise their own kinds on flipped bytes
             raise BadFile("the topology file is damaged", received=str(path), remedy="restore it") from error
 

@@ -76,7 +76,9 @@ class FaceDataset:
             "labeled": {name: np.ones(count, bool) for name in FACTORS} | dict(self.labeled),
             "clip": np.full(count, -1, np.int32) if self.clip is None else np.asarray(self.clip, np.int32),
             "frame": np.zeros(count, np.int32) if self.frame is None else np.asarray(self.frame, np.int32),
-            "publishable": np.ones(len(self.subjects), bool) if self.publishable is None else self.publishable,
+            "publishable": np.ones(len(self.subjects), bool)
+            if self.publishable is None
+            else self.publishable,
             "rows": np.arange(count) if self.rows is None else np.asarray(self.rows, np.int64),
         }
         for name, value in defaults.items():

@@ -31,7 +31,9 @@ class DatasetWriter:
         about: ``fps``, ``source``, ``license``, ``citation``, ``facts`` of :class:`FaceDataset`.
     """
 
-    def __init__(self, folder: Path | str, topology: Topology, expressions: Sequence[str], **about: Any) -> None:
+    def __init__(
+        self, folder: Path | str, topology: Topology, expressions: Sequence[str], **about: Any
+    ) -> None:
         self.folder = Path(folder)
         if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
             raise BadSetting(

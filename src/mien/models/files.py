@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mien.errors import BadFile, DataMissing
+from mien.io.atomic import write_bytes
 from mien.models import model_class
 from mien.models.base import FaceModel
 from mien.topology import Topology
@@ -38,7 +37,7 @@ def save_model(model: FaceModel, folder: Path | str, *, facts: Mapping[str, Any]
         "format": FORMAT, "model": model.name, "expressions": list(model.expressions), "config": model.config,
         "topology": model.topology.fingerprint, "sha256": digest, "facts": dict(facts or {}),
     }  # fmt: skip
-    write_text(folder / "config.json", json.dumps(config, indent=1, ensure_ascii=False))
+    write_bytes(folder / "config.json", json.dumps(config, indent=1, ensure_ascii=False).encode())
 
 
 def load_model(folder: Path | str) -> FaceModel:
@@ -63,7 +62,9 @@ def load_model(folder: Path | str) -> FaceModel:
         state = load_tensors(folder / "model.safetensors", config["sha256"])
         model = model_class(config["model"])(topology, config["expressions"], **config["config"])
     except (ValueError, KeyError, TypeError) as error:
-        raise BadFile("the model's config.json is damaged", received=str(folder), remedy=str(error)) from error
+        raise BadFile(
+            "the model's config.json is damaged", received=str(folder), remedy=str(error)
+        ) from error
     if not intact:
         raise BadFile("the model's topology.npz is damaged", received=str(folder), remedy="copy it again")
     put_state(model, state)
@@ -120,20 +121,3 @@ def load_tensors(path: Path, digest: str) -> dict[str, Tensor]:
             remedy="copy it again or train again",
         )  # fmt: skip
     return load(blob)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a text file atomically."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, blob: bytes) -> None:
-    """Writes a file atomically: a reader sees the old one or the new one."""
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(blob)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -1,0 +1,410 @@
+"""Adversarial VAE (Gu, Pears and Sun, FG 2023): identity apart from expression, with or without neutrals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+
+from mien.codes import Codes
+from mien.data.dataset import FaceDataset
+from mien.data.sampling import Batch, faces, mixed_pairs, same_subject_pairs
+from mien.models.base import FaceModel, Losses, Reference, Stage
+from mien.nn.mesh import MeshLaplacian
+from mien.nn.pointnet import PointNetFeatures
+from mien.topology import Topology
+
+#: Networks see coordinates about the mean face's centroid, in units of 100 mm.
+UNIT = 100.0
+DIFFERENT, SAME = 0, 1
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Training settings; weights carry the name of their term and hold for coordinates in units of 100 mm.
+
+    The paper's weights belong to each data set's own divisor; recipes rescale them by (100 / divisor in mm)^2.
+    """
+
+    neutrals: bool = True  #: use each person's neutral scan as the target of the identity shape ("ne-gt")
+    identity_discriminator: bool = True  #: train against the discriminator of pairs ("id-dis")
+    reconstruction: float = 150.0  #: a1, weight of the squared reconstruction error
+    neutral: float = 1.0  #: a6, weight of the neutral term relative to reconstruction (inside a1's bracket)
+    expression_offset: float = 0.0  #: a6 on BU-3DFE, weight of the offset term relative to reconstruction
+    divergence: float = 3e-5  #: a2, weight of both KL terms
+    adversarial: float = 5e-4  #: a3, weight of the pair (X, X_id) called "same"
+    identity_code: float = 1e-2  #: a4, weight of |z_id - z_id(encode(X_id))|
+    smoothness: float | None = (
+        None  #: a5, weight of the Laplacian of X_id; None: 3e-4 without neutrals, else 0
+    )
+    divergence_until: int | None = None  #: steps after which KL has faded to zero (CoMA runs); None keeps it
+    batch_size: int = 32
+    steps: int = 40_000  #: joint steps
+    pretraining_steps: int = 10_000  #: steps of the discriminator alone; 0 starts it untrained
+    rate: float = 1e-4  #: Adam's learning rate of the VAE
+    discriminator_rate: float = 1e-4
+    weight_decay: float = 1e-4  #: of the VAE
+    decay: float = 0.7  #: both rates are multiplied by this ...
+    decay_every: int = 5_000  #: ... every so many steps (50 epochs in the paper)
+    discriminator_batch_norm: bool = False  #: batch statistics in joint training too (CoMA with neutrals)
+    discriminator_points: int | None = None  #: random points a step that the discriminator sees; None: all
+    validate_every: int = 500
+    patience: int | None = None
+
+
+class AdversarialVAE(FaceModel):
+    """Splits a face into an identity shape and an expression offset that add up to it.
+
+    Reference: Y. Gu, N. Pears, H. Sun. Adversarial 3D Face Disentanglement of Identity and Expression.
+    IEEE FG 2023.
+
+    Equations (X face, X_m mean face, E encoder, D_id and D_exp decoders)::
+
+        z_id = mu_id + sigma_id * eps,  z_exp = mu_exp + sigma_exp * eps,  (mu, sigma) = E(X)
+        X_id_hat = X_m + D_id(z_id),    X_hat = X_id_hat + D_exp(z_exp)                                  (1)
+        L = a1 (L_recon + a6 L_neutral) + a2 (KL_id + KL_exp) + a3 L_adv + a4 L_code + a5 L_lap          (7)
+        L_recon = mean |X_hat - X|^2,   L_code = mean |z_id - z_id(E(X_id_hat))|,   L_lap = |L X_id_hat|^2 / V
+        L_D = CE(D(X, X'), same) + CE(D(X, X_id_hat), different),   L_adv = CE(D(X, X_id_hat), same)     (8)
+
+    X' is another scan of the person of X. With ``neutrals`` off, no neutral scan is used: the discriminator
+    alone pulls X_id_hat to what a person's scans have in common.
+
+    Departures:
+        - Eq. 7 as printed would let the VAE help the discriminator; the VAE only gets the "same" label of its
+          own pair. The neutral term, absent from the printed list, is in the authors' runs with neutrals.
+        - KL is analytic instead of a one-sample estimate (same mean, less noise).
+        - L_code compares posterior means, and its second encoding leaves the batch norm's running statistics
+          alone, so that they describe faces as they are encoded later.
+        - The discriminator keeps the running statistics of its pre-training in joint training, without dropout.
+        - Batches are drawn at random instead of by epochs, so that any step can be resumed exactly.
+
+    Args:
+        topology: What all faces share.
+        expressions: E expression names.
+        identity_size: Size of z_id (4 CoMA, 40 BU-3DFE, 64 FaceScape).
+        expression_size: Size of z_exp (the same sizes).
+        hidden: Width of both decoders.
+        sampled_codes: Encode to a random code of the posterior instead of its mean.
+
+    Example:
+        >>> model = mien.load_model("runs/vae")
+        >>> codes = model.encode(vertices)              # (B, V, 3) millimeters
+        >>> neutral = model.neutral_face(codes)         # the people at rest
+        >>> moved = model.decode(codes.replace(expression=model.express(weights)))
+    """
+
+    name = "adversarial_vae"
+    needs_neutrals = False
+    native = frozenset({"reconstruct", "neutralize", "transfer", "interpolate", "generate", "recognize"})
+    reference = Reference(
+        "gu2023adversarial", "Gu, Yajie and Pears, Nick and Sun, Hao",
+        "Adversarial 3D Face Disentanglement of Identity and Expression",
+        "IEEE International Conference on Automatic Face and Gesture Recognition", 2023,
+        "https://github.com/rmraaron/FaceExpDisentanglement",
+    )  # fmt: skip
+    Settings = Settings
+    profiles: ClassVar = {
+        "smoke": {
+            "steps": 300, "pretraining_steps": 60, "rate": 1e-3, "decay": 0.5, "decay_every": 100,
+            "batch_size": 16, "discriminator_points": 512, "validate_every": 100,
+        },
+        "standard": {
+            "steps": 4_000, "pretraining_steps": 600, "rate": 1e-3, "decay": 0.6, "decay_every": 500,
+            "discriminator_points": 768, "validate_every": 250,
+        },
+        "full": {},
+    }  # fmt: skip
+
+    mean_face: Tensor
+
+    def __init__(
+        self,
+        topology: Topology,
+        expressions: Sequence[str],
+        identity_size: int = 64,
+        expression_size: int = 64,
+        hidden: int = 256,
+        sampled_codes: bool = False,
+    ) -> None:
+        super().__init__(topology, expressions)
+        self.sampled_codes = sampled_codes
+        self.register_buffer("mean_face", torch.from_numpy(topology.template.copy()))
+        self.features = PointNetFeatures((3, 64, 64, 64, 128, 1024))
+        sizes = {"identity": identity_size, "expression": expression_size}
+        self.means = nn.ModuleDict({name: nn.Linear(1024, size) for name, size in sizes.items()})
+        self.log_variances = nn.ModuleDict({name: nn.Linear(1024, size) for name, size in sizes.items()})
+        self.decoders = nn.ModuleDict(
+            {
+                name: nn.Sequential(
+                    nn.Linear(size, hidden), nn.ReLU(), nn.Linear(hidden, self.mean_face.numel())
+                )
+                for name, size in sizes.items()
+            }
+        )
+
+    def prepare(self, data: FaceDataset) -> None:
+        total = np.zeros(self.mean_face.shape, np.float64)
+        for start in range(0, len(data), 256):
+            total += data[slice(start, start + 256)].sum(axis=0, dtype=np.float64)
+        self.mean_face.copy_(torch.from_numpy(total / len(data)))
+
+    # ---- verbs
+
+    def encode(self, vertices: Tensor, *, neutral: Tensor | None = None) -> Codes:
+        means, log_variances = self.posterior(self.normalize(vertices))
+        if self.sampled_codes:
+            return Codes(*(draw(m, v) for m, v in zip(means, log_variances, strict=True)))
+        return Codes(*means)
+
+    def decode(self, codes: Codes) -> Tensor:
+        return self.neutral_face(codes) + self.expression_offset(codes)
+
+    def neutral_face(self, codes: Codes) -> Tensor:
+        """X_id_hat, (B, V, 3) millimeters: the identity shape, which needs no rest code here."""
+        return self.mean_face + UNIT * self.shape("identity", codes.identity)
+
+    def expression_offset(self, codes: Codes) -> Tensor:
+        """X_exp_hat, (B, V, 3) millimeters: what the expression adds, to be put on any neutral."""
+        return UNIT * self.shape("expression", codes.expression)
+
+    def sample(self, count: int, *, generator: Generator | None = None) -> Codes:
+        sizes = [self.config["identity_size"], self.config["expression_size"]]
+        return Codes(*(torch.randn(count, n, generator=generator).to(self.device) for n in sizes))
+
+    # ---- the networks in their own unit
+
+    def normalize(self, vertices: Tensor) -> Tensor:
+        """Millimeters to coordinates about the mean face's centroid in units of 100 mm."""
+        return (vertices - self.mean_face.mean(0)) / UNIT
+
+    def posterior(self, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """[mu_id, mu_exp] and [log sigma^2_id, log sigma^2_exp] of normalized faces (B, V, 3)."""
+        features = self.features(x)
+        return [head(features) for head in self.means.values()], [
+            head(features) for head in self.log_variances.values()
+        ]
+
+    def shape(self, factor: str, code: Tensor) -> Tensor:
+        """D_id(z_id) or D_exp(z_exp), (B, V, 3) in units of 100 mm."""
+        return self.decoders[factor](code).unflatten(-1, (-1, 3))
+
+    # ---- training
+
+    def stages(
+        self, data: FaceDataset, settings: Settings, validation: FaceDataset | None = None
+    ) -> Iterator[Stage]:
+        discriminator = IdentityDiscriminator().to(self.device)
+        if settings.identity_discriminator and settings.pretraining_steps:
+            yield pretraining(self, discriminator, data, settings)
+        yield joint_training(self, discriminator, data, settings, validation)
+
+
+class IdentityDiscriminator(nn.Module):
+    """Two faces, stacked by vertex index, to logits of (different person, same person).
+
+    PointNet classifier: a 6 x 6 input transform (T-Net), per-point layers 64, 128, 1024, max, then 512, 256, 2.
+
+    Shapes:
+        first (B, V, 3), second (B, V, 3) -> logits (B, 2).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.transform_features = PointNetFeatures((6, 64, 128, 1024))
+        self.transform = perceptron(1024, 512, 256, 36, dropout=0.0)
+        self.features = PointNetFeatures((6, 64, 128, 1024))
+        self.head = perceptron(1024, 512, 256, 2, dropout=0.5)
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        pair = torch.cat([first, second], dim=2)
+        matrix = self.transform(self.transform_features(pair)).view(-1, 6, 6)
+        turned = pair @ (matrix + torch.eye(6, device=pair.device))
+        return self.head(self.features(turned))
+
+    def settle(self, batch_norm: bool) -> None:
+        """Joint training: no dropout; running instead of batch statistics unless ``batch_norm``."""
+        for module in self.modules():
+            if isinstance(module, nn.Dropout) or (isinstance(module, nn.BatchNorm1d) and not batch_norm):
+                module.eval()
+
+
+def perceptron(inputs: int, first: int, second: int, outputs: int, *, dropout: float) -> nn.Sequential:
+    """Two hidden layers with batch norm and ReLU; dropout before the second norm."""
+    return nn.Sequential(
+        nn.Linear(inputs, first), nn.BatchNorm1d(first), nn.ReLU(),
+        nn.Linear(first, second), nn.Dropout(dropout), nn.BatchNorm1d(second), nn.ReLU(),
+        nn.Linear(second, outputs),
+    )  # fmt: skip
+
+
+def pretraining(
+    model: AdversarialVAE, discriminator: IdentityDiscriminator, data: FaceDataset, settings: Settings
+) -> Stage:
+    """The discriminator learns to tell same from different people on real scans."""
+
+    def step(batch: Batch, index: int) -> Iterator[tuple[str, Losses]]:
+        assert batch.partner is not None and batch.same is not None
+        first, second = (model.normalize(x) for x in (batch.vertices, batch.partner))
+        first, second = thin([first, second], settings.discriminator_points)
+        loss = functional.cross_entropy(discriminator(first, second), batch.same)
+        yield "discriminator", {"pairs": loss}
+
+    optimizer = torch.optim.Adam(discriminator.parameters(), settings.discriminator_rate)
+    return Stage(
+        "identity discriminator", settings.pretraining_steps, mixed_pairs(data, settings.batch_size), step,
+        {"discriminator": discriminator}, {"discriminator": optimizer},
+    )  # fmt: skip
+
+
+def joint_training(
+    model: AdversarialVAE, discriminator: IdentityDiscriminator, data: FaceDataset, settings: Settings,
+    validation: FaceDataset | None,
+) -> Stage:  # fmt: skip
+    """One step of the discriminator and one of the VAE per batch, eqs. 7 and 8."""
+    modules: dict[str, nn.Module] = {"model": model}
+    optimizers: dict[str, torch.optim.Optimizer] = {
+        "vae": torch.optim.Adam(model.parameters(), settings.rate, weight_decay=settings.weight_decay)
+    }
+    batch = faces(data, settings.batch_size, neutral=settings.neutrals)
+    if settings.identity_discriminator:
+        modules["discriminator"] = discriminator
+        optimizers["discriminator"] = torch.optim.Adam(
+            discriminator.parameters(), settings.discriminator_rate
+        )
+        batch = same_subject_pairs(data, settings.batch_size, neutral=settings.neutrals)
+    objective = Objective(model, discriminator, settings)
+
+    def rate(index: int) -> float:
+        return settings.decay ** (index // settings.decay_every)
+
+    return Stage(
+        "joint training", settings.steps, batch, objective.step, modules, optimizers,
+        rates={name: rate for name in optimizers},
+        validate=None if validation is None else lambda: errors(model, validation, settings.neutrals),
+        validate_every=settings.validate_every, patience=settings.patience,
+    )  # fmt: skip
+
+
+class Objective:
+    """The losses of joint training, term by term."""
+
+    def __init__(
+        self, model: AdversarialVAE, discriminator: IdentityDiscriminator, settings: Settings
+    ) -> None:
+        self.model, self.discriminator = model, discriminator
+        smoothness = settings.smoothness
+        if smoothness is None:
+            smoothness = 0.0 if settings.neutrals else 3e-4
+        self.settings, self.smoothness = settings, smoothness
+        self.laplacian = MeshLaplacian(model.topology).to(model.device) if smoothness else None
+
+    def step(self, batch: Batch, index: int) -> Iterator[tuple[str, Losses]]:
+        """Discriminator first, then the VAE; both use one forward pass of the VAE."""
+        model, settings = self.model, self.settings
+        x = model.normalize(batch.vertices)
+        means, log_variances = model.posterior(x)
+        z_id, z_exp = (draw(m, v) for m, v in zip(means, log_variances, strict=True))
+        mean = model.normalize(model.mean_face)
+        x_id = mean + model.shape("identity", z_id)  # X_id_hat
+        offset = model.shape("expression", z_exp)
+        if settings.identity_discriminator:
+            assert batch.partner is not None
+            self.discriminator.settle(settings.discriminator_batch_norm)
+            yield "discriminator", self.discriminate(x, model.normalize(batch.partner), x_id.detach())
+        squared = functional.mse_loss(x_id + offset, x)
+        losses = {"reconstruction": settings.reconstruction * squared}
+        fading = 1.0 if settings.divergence_until is None else max(0.0, 1 - index / settings.divergence_until)
+        for name, m, v in zip(("identity", "expression"), means, log_variances, strict=True):
+            losses[f"divergence_{name}"] = fading * settings.divergence * divergence(m, v)
+        if settings.neutrals:
+            assert batch.neutral is not None
+            losses |= self.supervised(x, x_id, offset, model.normalize(batch.neutral))
+        if settings.identity_discriminator:
+            losses["adversarial"] = settings.adversarial * self.judged_same(x, x_id)
+        if settings.identity_code:
+            losses["identity_code"] = settings.identity_code * self.code_distance(means[0], x_id)
+        if self.laplacian is not None:
+            losses["smoothness"] = self.smoothness * self.laplacian(x_id).square().sum(-1).mean()
+        yield "vae", losses
+
+    def discriminate(self, x: Tensor, partner: Tensor, x_id: Tensor) -> Losses:
+        """Eq. 8: (X, another scan) is the same person, (X, X_id_hat) is not."""
+        x, partner, x_id = thin([x, partner, x_id], self.settings.discriminator_points)
+        logits = self.discriminator(torch.cat([x, x]), torch.cat([partner, x_id]))
+        labels = torch.tensor([SAME, DIFFERENT], device=x.device).repeat_interleave(len(x))
+        return {"discriminator": functional.cross_entropy(logits, labels)}
+
+    def judged_same(self, x: Tensor, x_id: Tensor) -> Tensor:
+        """The VAE's side of eq. 6, non-saturating."""
+        x, x_id = thin([x, x_id], self.settings.discriminator_points)
+        # The critic's own weights get no gradient here: they are not updated and it costs time.
+        self.discriminator.requires_grad_(False)
+        logits = self.discriminator(x, x_id)
+        self.discriminator.requires_grad_(True)
+        return functional.cross_entropy(logits, torch.full((len(x),), SAME, device=x.device))
+
+    def supervised(self, x: Tensor, x_id: Tensor, offset: Tensor, neutral: Tensor) -> Losses:
+        """Terms that need the true neutral, inside the bracket of a1."""
+        settings = self.settings
+        losses = {"neutral": settings.neutral * functional.mse_loss(x_id, neutral)}
+        if settings.expression_offset:
+            losses["expression_offset"] = settings.expression_offset * functional.mse_loss(
+                offset, x - neutral
+            )
+        return {name: settings.reconstruction * loss for name, loss in losses.items()}
+
+    def code_distance(self, z_id: Tensor, x_id: Tensor) -> Tensor:
+        """mean |z_id - z_id(encode(X_id_hat))|, with gradient through both."""
+        norms = [m for m in self.model.features.modules() if isinstance(m, nn.BatchNorm1d)]
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.momentum = 0.0
+        again = self.model.posterior(x_id)[0][0]
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        return (z_id - again).abs().mean()
+
+
+def draw(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """z = mu + sigma * eps."""
+    return mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
+
+
+def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(q(z | X) || N(0, I)), summed over the code, averaged over the batch."""
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
+
+
+def thin(meshes: list[Tensor], count: int | None) -> list[Tensor]:
+    """The same random vertices of each mesh; all of them when ``count`` is None or enough."""
+    if count is None or count >= meshes[0].shape[1]:
+        return meshes
+    chosen = torch.randperm(meshes[0].shape[1])[:count].to(meshes[0].device)
+    return [mesh[:, chosen] for mesh in meshes]
+
+
+@torch.no_grad()
+def errors(model: AdversarialVAE, data: FaceDataset, neutrals: bool) -> dict[str, float]:
+    """Mean vertex distances in millimeters on unseen faces; neutrals count only if training may use them."""
+    wrong, wrong_neutral = [], []
+    known = bool(data.has_neutral.all())
+    for start in range(0, len(data), 64):
+        rows = np.arange(start, min(start + 64, len(data)))
+        faces_ = torch.from_numpy(data[rows]).to(model.device)
+        codes = model.encode(faces_)
+        wrong.append((model.decode(codes) - faces_).norm(dim=2).mean(1))
+        if known:
+            truth = torch.from_numpy(data.neutral_of(rows)).to(model.device)
+            wrong_neutral.append((model.neutral_face(codes) - truth).norm(dim=2).mean(1))
+    reconstruction = float(torch.cat(wrong).mean())
+    result = {"criterion": reconstruction, "rec_avd_mesh": reconstruction}
+    if known:
+        result["neu_avd"] = float(torch.cat(wrong_neutral).mean())
+        if neutrals:
+            result["criterion"] += result["neu_avd"]
+    return result

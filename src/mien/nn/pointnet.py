@@ -1,0 +1,142 @@
+"""PointNet features (Qi et al. 2017): shared per-point layers with batch norm, then a max over the points.
+
+The published form runs every layer on every point and keeps all activations. The same function and the same
+gradients follow from much less work:
+
+- the batch statistics of a linear layer follow from the mean m and second moment S of its *input*:
+  mean(W x + b) = W m + b, var(W x + b) = diag(W (S - m m^T) W^T); so the norm folds into the weights
+  before the product and no pass over the output is needed;
+- with the norm folded in, relu is monotone and commutes with the max over points, so the last layer needs
+  one product per mesh, whose result is reduced while it is still in cache;
+- only the winning points carry gradient back through the max.
+
+B batch, V points, C channels in, D channels out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+GROUP = 64
+
+
+class _Moments(torch.autograd.Function):
+    """Mean (C,) and second moment (C, C) of rows, with one fused product on the way back."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(rows)
+        return rows.mean(0), rows.T @ rows / len(rows)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (rows,) = ctx.saved_tensors
+        mean, second = gradients
+        return torch.addmm(mean / len(rows), rows, (second + second.T) / len(rows))
+
+
+class _LinearMax(torch.autograd.Function):
+    """max over points of ``points @ weight.T``: (B, V, C), (D, C) -> (B, D)."""
+
+    @staticmethod
+    def forward(ctx: Any, points: Tensor, weight: Tensor) -> Tensor:
+        values, winners = _winners(points, weight)
+        ctx.save_for_backward(points, weight, winners)
+        return values
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        points, weight, winners = ctx.saved_tensors
+        (gradient,) = gradients
+        batch, count, channels = points.shape
+        rows = (winners + count * torch.arange(batch, device=winners.device)[:, None]).flatten()
+        flat = points.reshape(-1, channels)
+        to_weight = torch.einsum("bd,bdc->dc", gradient, flat[rows].view(batch, -1, channels))
+        to_points = torch.zeros_like(flat)
+        to_points.index_add_(0, rows, (gradient[:, :, None] * weight).flatten(0, 1))
+        return to_points.view_as(points), to_weight
+
+
+def _winners(points: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Largest product (B, D) and its point's index (B, D), one mesh at a time to stay in cache."""
+    batch, count, _ = points.shape
+    groups = -(-count // GROUP)
+    buffer = points.new_full((groups * GROUP, len(weight)), -torch.inf)
+    column = torch.arange(len(weight), device=points.device)
+    values, winners = [], []
+    for mesh in points.detach():
+        torch.mm(mesh, weight.detach().T, out=buffer[:count])
+        grouped = buffer.view(groups, GROUP, -1)
+        # A max with its index is slow; a plain max of groups, then the index inside one group, is not.
+        best, group = grouped.amax(1).max(0)
+        inside = grouped[group, :, column].argmax(1)
+        values.append(best)
+        winners.append(group * GROUP + inside)
+    return torch.stack(values), torch.stack(winners)
+
+
+class PointNetFeatures(nn.Module):
+    """Per-point linear layers, each with batch norm and ReLU, then the maximum over points.
+
+    Args:
+        channels: Widths from input to output, e.g. ``(3, 64, 64, 64, 128, 1024)``.
+        fast: Use the equivalent form of this module's docstring; False runs layer by layer.
+
+    Shapes:
+        points (B, V, C) -> features (B, D).
+    """
+
+    def __init__(self, channels: Sequence[int], *, fast: bool = True) -> None:
+        super().__init__()
+        pairs = list(zip(channels[:-1], channels[1:], strict=True))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairs)
+        self.norms = nn.ModuleList(nn.BatchNorm1d(b) for _, b in pairs)
+        self.fast = fast
+
+    def forward(self, points: Tensor) -> Tensor:
+        batch, count, channels = points.shape
+        rows = points.reshape(-1, channels)
+        if not self.fast:
+            for layer, norm in zip(self.layers, self.norms, strict=True):
+                rows = norm(layer(rows)).relu()
+            return rows.view(batch, count, -1).amax(1)
+        for layer, norm in zip(self.layers[:-1], self.norms[:-1], strict=True):
+            weight, bias = folded(rows, layer, norm)
+            rows = functional.linear(rows, weight, bias).relu_()
+        weight, bias = folded(rows, self.layers[-1], self.norms[-1])
+        best = _LinearMax.apply(rows.view(batch, count, -1), weight)
+        return (best + bias).relu()
+
+
+def folded(rows: Tensor, layer: nn.Module, norm: nn.Module) -> tuple[Tensor, Tensor]:
+    """Weight (D, C) and bias (D,) of ``norm(layer(rows))`` as one linear map.
+
+    In training mode the batch statistics come from the moments of ``rows`` and the running ones are updated
+    as :class:`torch.nn.BatchNorm1d` does.
+    """
+    assert isinstance(layer, nn.Linear) and isinstance(norm, nn.BatchNorm1d)
+    if norm.training:
+        mean_in, second = _Moments.apply(rows)
+        covariance = second - torch.outer(mean_in, mean_in)
+        variance = torch.einsum("dc,ce,de->d", layer.weight, covariance, layer.weight).clamp_min(0)
+        mean = layer.weight @ mean_in + layer.bias
+        _track(norm, mean.detach(), variance.detach(), len(rows))
+    else:
+        assert norm.running_mean is not None and norm.running_var is not None
+        mean, variance = norm.running_mean, norm.running_var
+    gain = norm.weight * torch.rsqrt(variance + norm.eps)
+    return layer.weight * gain[:, None], (layer.bias - mean) * gain + norm.bias
+
+
+@torch.no_grad()
+def _track(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, count: int) -> None:
+    assert norm.running_mean is not None and norm.running_var is not None and norm.momentum is not None
+    norm.running_mean.lerp_(mean, norm.momentum)
+    norm.running_var.lerp_(variance * count / max(count - 1, 1), norm.momentum)
+    assert norm.num_batches_tracked is not None
+    norm.num_batches_tracked.add_(1)
