@@ -197,10 +197,9 @@ class FaceActor:
     axes: Array
     center: Array
 
-    def sampled(self, sampling: csr_matrix) -> FaceActor:
-        """The same face on points of its surface: a (v, V) matrix of barycentric weights."""
-        shapes = np.stack([sampling @ shape for shape in self.shapes])
-        return FaceActor(sampling @ self.face, shapes, (sampling @ self.turns.T).T, self.axes, self.center)
+    def at(self, rows: NDArray) -> FaceActor:
+        """The same face, some vertices of it."""
+        return FaceActor(self.face[rows], self.shapes[:, rows], self.turns[:, rows], self.axes, self.center)
 
     def perform(self, activations: NDArray) -> Array:
         """(V, 3) the face under (A,) activations: soft tissue first, then the jaw carries it."""

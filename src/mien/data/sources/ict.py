@@ -19,13 +19,15 @@ from numpy.typing import NDArray
 
 from mien.data.dataset import FaceDataset
 from mien.data.deformation import FaceActor, Performer
+from mien.data.examples import write_examples
 from mien.data.expressions import SHAPES, ExpressionSet, expression_set
 from mien.data.performance import Style, Variation, capture_noise, clip_activations, take_activations
-from mien.data.sources.ict_release import IctModel, load_ict
-from mien.data.sources.reduction import reduce_topology
+from mien.data.sources.ict_release import IctModel, contact_rings, load_ict
 from mien.data.writer import DatasetWriter
 from mien.errors import BadSetting
+from mien.geometry.hierarchy import decimate
 from mien.progress import track
+from mien.topology import Topology
 
 LICENSE = "MIT (ICT-FaceKit, Copyright 2020 USC Institute for Creative Technologies)"
 CITATION = (
@@ -46,8 +48,8 @@ class Face(NamedTuple):
 
 
 def build_ict(
-    source: Path,
-    out: Path,
+    source: Path | str,
+    out: Path | str,
     *,
     subjects: int,
     expressions: str = "facescape20",
@@ -75,7 +77,7 @@ def build_ict(
         raise BadSetting("a data set needs at least one subject", received=subjects)
     variation = variation or Variation()
     model = load_ict(source, region)
-    topology, sampling = reduce_topology(model.topology, vertices)
+    topology, rows = _reduced(model.topology, vertices)
     performer = Performer(
         model.topology.template, model.topology.faces, model.shapes, SHAPES,
         dict(zip(model.topology.landmarks.names, model.topology.landmarks.corners[:, 0].tolist(), strict=True)),
@@ -91,14 +93,16 @@ def build_ict(
     ) as writer:  # fmt: skip
         for person in track(range(subjects), "performing ICT faces"):
             rng = np.random.default_rng([seed, person])
-            actor = performer.on(draw_face(rng, model)).sampled(sampling)
+            actor = performer.on(draw_face(rng, model)).at(rows)
             style = Style.draw(rng, SHAPES, variation)
             scans = _clips if sequences else _scans
             for face in scans(actor, style, names, seed, person):
                 writer.append(
                     face.vertices, face.weights, subject=f"ict_{person:04d}", clip=face.clip, frame=face.frame
                 )
-    return writer.finish()
+    dataset = writer.finish()
+    write_examples(dataset, Path(out) / "examples")
+    return dataset
 
 
 def draw_face(rng: np.random.Generator, model: IctModel) -> NDArray[np.float64]:
@@ -131,3 +135,12 @@ def _clips(actor: FaceActor, style: Style, names: ExpressionSet, seed: int, pers
         for frame, vertices in enumerate(capture_noise(rng, frames, style.variation)):
             share = {name: float(weight[frame]) * value for name, value in names.label(expression).items()}
             yield Face(vertices, share, clip, frame)
+
+
+def _reduced(topology: Topology, vertices: int | None) -> tuple[Topology, NDArray[np.int64]]:
+    """The topology with so many vertices, and which of the full one's they are."""
+    if vertices is None or vertices >= topology.vertex_count:
+        return topology, np.arange(topology.vertex_count)
+    rings = contact_rings(topology)
+    smaller = decimate(topology, vertices, keep=rings if vertices >= 4 * len(rings) else None)
+    return smaller.topology, smaller.kept

@@ -200,6 +200,48 @@ def _topology(region: str, mean: NDArray, shapes: NDArray, arrays: dict[str, NDA
     )  # fmt: skip
 
 
+def contact_rings(topology: Topology) -> NDArray[np.int64]:
+    """Vertices of the edge rings where lids and lips meet; decimation keeps them.
+
+    On the neutral they lie in folds, where a quadric sees nothing to keep; in a wide open mouth they are the
+    outline. They are counted in rings from the rims of the eye and mouth openings.
+    """
+    from scipy.sparse import csr_matrix
+    from scipy.sparse.csgraph import dijkstra
+
+    polygons, count = topology.polygons, topology.vertex_count
+    assert polygons is not None
+    starts = np.concatenate([[0], np.cumsum(polygons.sizes)[:-1]])
+    following = np.arange(1, len(polygons.corners) + 1)
+    following[starts + polygons.sizes - 1] = starts
+    first, second = polygons.corners, polygons.corners[following]
+    edges = csr_matrix((np.ones(len(first)), (first, second)), (count, count))
+    one_sided = edges - edges.multiply(edges.T)
+    rim_edges = np.stack(one_sided.nonzero(), axis=1)
+    kept = []
+    for landmark, reach, rings in ((62, 12.0, (4, 6)), (37, 2.0, (2, 3)), (43, 2.0, (2, 3))):
+        rim = _rim_near(rim_edges, dijkstra(edges, False, LANDMARKS[landmark], unweighted=True), reach)
+        distance = dijkstra(edges, False, rim, unweighted=True, min_only=True)
+        kept.append(np.flatnonzero(np.isin(distance, rings)))
+    return np.concatenate(kept)
+
+
+def _rim_near(rim_edges: NDArray, steps: NDArray, reach: float) -> NDArray[np.int64]:
+    """All vertices of the rim that is within so many edges of a landmark."""
+    from scipy.sparse import csr_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    graph = csr_matrix((np.ones(len(rim_edges)), rim_edges.T), (len(steps), len(steps)))
+    label = connected_components(graph, directed=False)[1]
+    on_rim = np.unique(rim_edges)
+    near = on_rim[steps[on_rim].argmin()]
+    if steps[near] > reach:
+        raise BadFile(
+            "no opening lies where the release has its eyes and mouth", received=f"{steps[near]} edges"
+        )
+    return np.flatnonzero(label == label[near])
+
+
 def ict_regions(mean: NDArray, shapes: NDArray) -> dict[str, NDArray[np.bool_]]:
     """Masks by what moves there: ``mouth``, ``eyes``, ``brows``, ``nose`` and the little moved ``rigid``."""
     length = np.linalg.norm(shapes, axis=2)
@@ -208,16 +250,17 @@ def ict_regions(mean: NDArray, shapes: NDArray) -> dict[str, NDArray[np.bool_]]:
         rows = [index for index, name in enumerate(SHAPES) if name.startswith(stems)]
         return length[rows].max(axis=0)
 
-    eyes = reach("eyeBlink", "eyeWide", "eyeSquint") > 0.8
-    mouth = reach("mouthFunnel", "mouthPucker", "mouthRoll", "mouthShrug") > 2.5
+    eyes = reach("eyeBlink", "eyeWide", "eyeLookUp", "eyeLookDown") > 0.6
+    mouth = reach("mouthFunnel", "mouthPucker", "mouthRoll", "mouthShrug") > 4.5
+    usual = np.sqrt((length**2).mean(axis=0))
     bridge, wing = mean[LANDMARKS[27]], mean[LANDMARKS[31]]
     nose = (np.abs(mean[:, 0]) < 1.5 * abs(wing[0])) & (mean[:, 1] < bridge[1]) & (mean[:, 1] > wing[1] - 4)
     return {
         "mouth": mouth,
         "eyes": eyes,
-        "brows": (reach("brow") > 2.0) & ~eyes,
+        "brows": (reach("brow") > 3.5) & ~eyes,
         "nose": nose & ~mouth & ~eyes & (mean[:, 2] > wing[2] - 15),
-        "rigid": length.max(axis=0) < np.percentile(length.max(axis=0), 25),
+        "rigid": (usual < np.percentile(usual, 30)) & ~eyes & ~mouth,
     }
 
 
