@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -116,21 +115,28 @@ def model_card(folder: Path | str) -> str:
     known = describe(folder)
     facts: Mapping[str, Any] = known["facts"]
     data: Mapping[str, Any] = facts.get("data", {})
+    versions: Mapping[str, Any] = facts.get("versions", {})
     sections = [
         _card_head(known, data),
         f"# {known['model']} on {data.get('source', 'unknown data')}\n",
-        f"Made with Mien {facts.get('versions', {}).get('mien', __version__)}; millimeters in and out.\n",
+        f"Made with Mien {versions.get('mien', __version__)}; millimeters in and out.\n",
         _section("Data", data),
-        _section("Training", {key: value for key, value in facts.items() if key not in ("data", "versions")}),
-        _section("Measured", known["metrics"]) if known["metrics"] else "",
-        _section("Settings", known["settings"]),
+        _section("Training", _training(facts)),
+        _section("Measured", known["metrics"]),
         _section("Abilities", known["abilities"]),
         "## Expressions\n\n" + ", ".join(f"`{name}`" for name in known["expressions"]) + "\n",
-        _section("Versions", facts.get("versions", {})),
         LIMITS,
         f"## Citation\n\n```bibtex\n{known['citation']}\n```\n",
-    ]  # fmt: skip
+    ]
     return "\n".join(section for section in sections if section)
+
+
+def _training(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Plan, machine and versions as one flat table."""
+    plan = dict(facts.get("plan", {}))
+    flat = {**plan.pop("arguments", {}), **plan.pop("settings", {})}
+    told = {key: value for key, value in facts.items() if key not in ("data", "plan", "machine", "versions")}
+    return {**plan, **told, **facts.get("machine", {}), **facts.get("versions", {}), **flat}
 
 
 def write_card(folder: Path | str) -> Path:
@@ -143,17 +149,6 @@ def write_card(folder: Path | str) -> Path:
     path = folder / "README.md"
     write_bytes(path, model_card(folder).encode())
     return path
-
-
-def environment() -> dict[str, str]:
-    """Versions that results depend on."""
-    import numpy
-    import torch
-
-    return {
-        "mien": __version__, "python": platform.python_version(), "torch": torch.__version__,
-        "numpy": numpy.__version__, "machine": platform.machine(),
-    }  # fmt: skip
 
 
 def _card_head(known: Mapping[str, Any], data: Mapping[str, Any]) -> str:
@@ -170,12 +165,14 @@ def _card_head(known: Mapping[str, Any], data: Mapping[str, Any]) -> str:
 
 def _section(title: str, values: Mapping[str, Any]) -> str:
     lines = [f"| {key} | {_cell(value)} |" for key, value in values.items()]
-    return f"## {title}\n\n| | |\n|---|---|\n" + "\n".join(lines) + "\n" if lines else ""
+    return f"## {title}\n\n| what | value |\n|---|---|\n" + "\n".join(lines) + "\n" if lines else ""
 
 
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
+    if value is None or value == "":
+        return "–"
     if isinstance(value, Mapping):
         return ", ".join(f"{key}: {_cell(item)}" for key, item in value.items())
     return str(value).replace("|", "/").replace("\n", " ")

@@ -123,19 +123,23 @@ def fit(
     landmarks: Path = typer.Argument(
         ..., metavar="LANDMARKS.csv", help="Columns name, x, y, z; millimeters."
     ),
-    prior: float = typer.Option(1.0, "--prior", min=0.0, help="Weight of staying a usual face."),
+    prior: float = typer.Option(
+        1.0, "--prior", min=0.0, help="0 follows the landmarks; more stays a usual face."
+    ),
+    align: bool = typer.Option(True, help="The landmarks may lie anywhere; the face is put where they are."),
     out: Path = OUT,
 ) -> None:
     """Finds the face that passes through a few landmarks."""
     from mien import fit as fitting
-    from mien.cli.faces import open_model, read_landmarks
+    from mien.cli.faces import open_model
+    from mien.io.landmarks import read_landmarks
     from mien.io.mesh import write_mesh
 
     model = open_model(model_dir)
-    names, points = read_landmarks(landmarks, model.topology)
-    result = fitting.fit_landmarks(model, points, names, prior_weight=prior)
-    write_mesh(out, result, model.topology)
-    show(f"{out}: fitted to {len(names)} landmarks.")
+    names, points = read_landmarks(landmarks)
+    vertices, _, residual = fitting.fit_landmarks(model, points, names, prior_weight=prior, align=align)
+    write_mesh(out, vertices, model.topology)
+    show(f"{out}: passes {len(names)} landmarks at {residual:.2f} mm on average.")
 
 
 def animate(
@@ -187,7 +191,7 @@ def rig(
         made = arkit_targets(made)
     face.write_rig(out, made, texture=texture)
     show(
-        f"{out}: {len(made.names)} morph targets; their sums are within {made.linearity_mm:.2f} mm of the model."
+        f"{out}: {len(made.names)} morph targets; sums of them are {made.linearity_mm:.2f} mm off the model."
     )
     say("Names are in extras.targetNames, where Blender, Unity and three.js look for them.")
 

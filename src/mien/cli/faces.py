@@ -1,0 +1,93 @@
+"""Faces in and out of commands: read onto the model's topology, written back as they came."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.cli.shell import existing, say
+from mien.geometry.alignment import FrameDecision
+from mien.io.face import read_face
+from mien.io.gltf import write_glb
+from mien.io.mesh import Mesh, read_mesh, write_mesh, write_obj_sequence
+from mien.topology import Topology
+
+if TYPE_CHECKING:
+    from mien.apply import Rig
+    from mien.models.base import FaceModel
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """A face that a command was given.
+
+    Args:
+        vertices: (V, 3) float32, millimeters, +Y up, +Z out of the face.
+        layout: The file's own polygons, texture coordinates and groups.
+        topology: The model's.
+        decision: What was decided about unit and axes; results go back through it.
+    """
+
+    vertices: NDArray[np.float32]
+    layout: Mesh
+    topology: Topology
+    decision: FrameDecision
+
+    def restored(self, vertices: NDArray) -> NDArray[np.float32]:
+        """(V, 3) millimeters back in the unit and axes of the file."""
+        back = np.asarray(vertices, np.float64) / self.decision.scale_to_mm @ self.decision.rotation
+        return back.astype(np.float32)
+
+    def write(self, path: Path, vertices: NDArray) -> None:
+        """Writes (V, 3) millimeters as the file came: unit, axes, polygons, texture coordinates, order."""
+        if path.suffix.lower() == ".glb":
+            write_glb(path, vertices, self.drawn)
+        else:
+            write_mesh(path, self.restored(vertices), self.layout)
+
+    def write_rig(self, path: Path, rig: Rig, **options: Any) -> None:
+        """Writes a rig as GLB with this file's texture coordinates."""
+        write_glb(path, rig.base, self.drawn, rig.targets, rig.names, name=self.layout.name, **options)
+
+    @property
+    def drawn(self) -> Mesh | Topology:
+        """What gives a GLB its triangles and texture coordinates."""
+        return self.layout if self.layout.uv is not None else self.topology
+
+    def distance(self, vertices: NDArray) -> float:
+        """Mean vertex distance, millimeters, of a result from this face."""
+        return float(np.linalg.norm(np.asarray(vertices) - self.vertices, axis=-1).mean())
+
+
+def open_model(folder: Path) -> FaceModel:
+    """A finished run."""
+    from mien.models import load_model
+
+    return load_model(str(existing(folder, "model folder")))
+
+
+def read(path: Path, model: FaceModel) -> Face:
+    """Reads a face of the model's topology; says what was decided about unit and axes."""
+    vertices, decision = read_face(path, model.topology)
+    if decision.changed:
+        say(decision.sentence)
+    return Face(vertices, read_mesh(path), model.topology, decision)
+
+
+def write_people(folder: Path, faces: NDArray, topology: Topology, about: Mapping[str, Any]) -> None:
+    """Writes (N, V, 3) faces as ``person_0000.obj`` and so on, and one table that lists them."""
+    from mien.io.atomic import write_bytes
+
+    paths = write_obj_sequence(folder, faces, topology, stem="person")
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["file", "number", *about])
+    table.writerows([path.name, number, *about.values()] for number, path in enumerate(paths))
+    write_bytes(folder / "people.csv", text.getvalue().encode())

@@ -1,0 +1,69 @@
+"""Recipes: a publication's configuration as a file, with its published numbers beside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from mien.errors import BadFile, DataMissing, UnknownName
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What ``mien train RECIPE.yaml`` runs; every key of the file is a field here.
+
+    Args:
+        model: Name of the method.
+        data: For which data: ``name``, and ``build`` (the command that makes it) or ``note`` (how to get it).
+        profile: Whose settings to start from.
+        settings: Over those of the profile.
+        protocol: How the data is divided.
+        seeds: The first one is used unless ``--seed`` says otherwise; tables average over all.
+        published: Metric -> printed values, for the column "published".
+        source: Which table or file of the publication the values stand in.
+        notes: What differs from the publication and why.
+    """
+
+    model: str
+    data: Mapping[str, str]
+    profile: str = "full"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    protocol: str = "subject"
+    seeds: tuple[int, ...] = (0,)
+    published: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+    notes: str = ""
+
+
+def read_recipe(path: Path | str) -> Recipe:
+    """Reads a recipe file.
+
+    Raises:
+        DataMissing: There is no such file.
+        BadFile: It is no YAML mapping, or lacks ``model`` or ``data``.
+        UnknownName: It has a key that recipes do not have.
+    """
+    import yaml
+
+    path = Path(path)
+    if not path.is_file():
+        raise DataMissing("the recipe does not exist", received=str(path), remedy="see the folder recipes/")
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise BadFile("the recipe is not valid YAML", received=f"{path}: {reason}") from error
+    if not isinstance(found, dict) or not {"model", "data"} <= set(found):
+        raise BadFile("a recipe needs the keys model and data", received=str(path), remedy="see recipes/")
+    known = [item.name for item in fields(Recipe)]
+    for key in found:
+        if key not in known:
+            raise UnknownName("recipe key", str(key), known)
+    return Recipe(**(found | {"seeds": tuple(found.get("seeds", (0,)))}))
+
+
+def is_recipe(text: str) -> bool:
+    """Whether the argument of ``mien train`` names a file instead of a model."""
+    return Path(text).suffix.lower() in (".yaml", ".yml")
