@@ -49,7 +49,7 @@ def check_topology(mesh: Mesh, topology: Topology, name: str) -> None:
     register = "bring it into correspondence first (mien register), or use a model of its topology"
     if len(mesh.vertices) != topology.vertex_count:
         raise WrongTopology(
-            f"{name!r} does not have the topology {topology.name!r}, which has {topology.vertex_count} vertices "
+            f"{name!r} does not have the topology {topology.name!r} of {topology.vertex_count} vertices "
             f"and {topology.face_count} triangles",
             received=f"{len(mesh.vertices)} vertices and {len(mesh.faces)} triangles",
             remedy=register,
