@@ -7,7 +7,7 @@ import pytest
 from fixtures import EXPRESSIONS, planted, tiny_topology
 
 from mien.evaluate import metrics
-from mien.evaluate.probes import bootstrap, half_folds, leakage, person_folds, rank1_code, rank1_mesh
+from mien.evaluate.probes import bootstrap, folds_of, leakage, rank1_code, rank1_mesh
 
 VERTICES, TAKES = 4547, 20
 VARIANTS = ("vertex", "pooled", "mesh", "avd")
@@ -117,7 +117,7 @@ def test_leakage_finds_what_is_there_and_chance_where_nothing_is() -> None:
     label = np.tile(np.arange(6), 50)
     pure = generator.normal(size=(300, 8))
     leaky = pure + 2.5 * generator.normal(size=(10, 8))[person]
-    folds = half_folds(person)
+    folds = folds_of(label)
     clean = leakage(pure, person, folds)
     assert clean.chance == pytest.approx(0.1)
     assert clean.accuracy < 0.2
@@ -125,16 +125,22 @@ def test_leakage_finds_what_is_there_and_chance_where_nothing_is() -> None:
     wide = leaky @ generator.normal(size=(8, 900))
     assert leakage(wide, person, folds).accuracy > 0.9
     expression = np.eye(6)[label] + 0.1 * generator.normal(size=(300, 6))
-    assert leakage(expression, label, person_folds(person)).accuracy > 0.95
-    assert leakage(pure, label, person_folds(person)).accuracy < 0.3
+    assert leakage(expression, label, folds_of(person)).accuracy > 0.95
+    assert leakage(pure, label, folds_of(person)).accuracy < 0.3
 
 
-def test_folds_keep_their_promises() -> None:
+def test_folds_keep_groups_together() -> None:
     person = np.repeat(np.arange(7), 5)
-    folds = person_folds(person, count=3)
+    folds = folds_of(person, count=3)
     assert all(len(np.unique(folds[person == p])) == 1 for p in range(7))
-    halves = half_folds(person)
-    assert all(set(halves[person == p]) == {0, 1} for p in range(7))
+    assert set(folds) == {0, 1, 2}
+
+
+def test_pure_expression_codes_name_the_person_at_chance_not_below() -> None:
+    person, label = np.repeat(np.arange(10), 20), np.tile(np.arange(20), 10)
+    generator = np.random.default_rng(0)
+    pure = generator.normal(size=(20, 12))[label] + 0.05 * generator.normal(size=(200, 12))
+    assert 0.03 < leakage(pure, person, folds_of(label)).accuracy < 0.2
 
 
 def test_bootstrap_draws_people_not_meshes() -> None:

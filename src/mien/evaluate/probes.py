@@ -63,14 +63,14 @@ def leakage(codes: NDArray, labels: NDArray, folds: NDArray, *, components: int 
         codes: (n, ...) float. Flattened; more than ``components`` numbers are reduced by PCA of the
             training folds first.
         labels: (n,) int. What to read.
-        folds: (n,) int. Scans with equal numbers are held out together: takes of a person for reading the
-            person, whole persons for reading the expression.
+        folds: (n,) int. Scans with equal numbers are held out together: expressions for reading the person,
+            persons for reading the expression (see :func:`folds_of`).
         components: Most numbers a scan may keep.
     """
-    codes = np.asarray(codes, np.float64).reshape(len(codes), -1)
     kinds, target = np.unique(labels, return_inverse=True)
     if len(kinds) < 2 or len(np.unique(folds)) < 2:
-        raise BadSetting("leakage needs two labels and two folds", received=f"{len(kinds)} labels")
+        raise BadSetting("reading a label needs two labels and two folds", received=f"{len(kinds)} labels")
+    codes = np.asarray(codes, np.float64).reshape(len(codes), -1)
     correct = np.zeros(len(codes), bool)
     for fold in np.unique(folds):
         held = folds == fold
@@ -99,20 +99,21 @@ def _standardized(train: NDArray, test: NDArray, components: int) -> tuple[NDArr
     return train / spread, test / spread
 
 
-def half_folds(groups: NDArray, *, seed: int = 0) -> NDArray[np.int64]:
-    """(n,) 0 or 1: a random half of the rows of each group, so that both folds know every group."""
-    generator, folds = np.random.default_rng([seed, 577]), np.zeros(len(groups), np.int64)
-    for group in np.unique(groups):
-        rows = generator.permutation(np.flatnonzero(groups == group))
-        folds[rows[: len(rows) // 2]] = 1
-    return folds
+def folds_of(groups: NDArray, *, count: int = 5, seed: int = 0) -> NDArray[np.int64]:
+    """(n,) fold of each row such that no group is in two folds.
 
+    To read the person, hold out expressions for everybody at once: were they drawn for each person, the
+    training folds would show an expression by everybody but the person asked for, and a code without any
+    identity would score below chance.
 
-def person_folds(person: NDArray, *, count: int = 5, seed: int = 0) -> NDArray[np.int64]:
-    """(n,) fold of each row such that no person is in two folds."""
-    people = np.unique(person)
-    order = np.random.default_rng([seed, 578]).permutation(len(people))
-    return order[np.searchsorted(people, person)] % min(count, len(people))
+    Args:
+        groups: (n,) int. Rows that must be held out together.
+        count: Folds; fewer if there are fewer groups.
+        seed: Which groups share a fold.
+    """
+    names, index = np.unique(groups, return_inverse=True)
+    order = np.random.default_rng([seed, 578]).permutation(len(names))
+    return order[index] % min(count, len(names))
 
 
 def bootstrap(

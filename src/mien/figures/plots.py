@@ -62,8 +62,8 @@ def bars(
         axes.bar(x, row, thickness * 0.92, color=color, label=name)
         if intervals and name in intervals:
             low, high = np.array(intervals[name], float).T
-            row = np.asarray(row, float)
-            axes.errorbar(x, row, np.abs([row - low, high - row]), fmt="none", ecolor="#2c2a28", elinewidth=1)
+            reach = np.abs([np.subtract(row, low), np.subtract(high, row)])
+            axes.errorbar(x, row, reach, fmt="none", ecolor="#2c2a28", elinewidth=1)
     axes.set_xticks(at, [group.replace("_", " ") for group in groups], rotation=35 if len(groups) > 6 else 0,
                     ha="right" if len(groups) > 6 else "center")  # fmt: skip
     axes.set_ylabel(label)
@@ -93,7 +93,7 @@ def _axes(title: str, width: float = 6.4, height: float = 3.8) -> tuple[Any, Any
     require("matplotlib", "analysis")
     from matplotlib.figure import Figure
 
-    background = [channel / 255 for channel in BACKGROUND]
+    background = "#{:02x}{:02x}{:02x}".format(*BACKGROUND)
     figure = Figure(figsize=(width, height), dpi=144, facecolor=background, layout="constrained")
     axes = figure.add_subplot(facecolor=background)
     axes.spines[["top", "right"]].set_visible(False)

@@ -257,10 +257,10 @@ def _fill_holes(picture: NDArray, hit: _Hits) -> None:
     """Darkens what shows through holes of the mask; the background would glow through eyes and lips."""
     from scipy.ndimage import binary_fill_holes
 
-    mask = np.zeros(hit.resolution**2, bool)
-    mask[hit.pixels] = True
-    mask = mask.reshape(hit.resolution, -1)
-    picture[(binary_fill_holes(mask) & ~mask).ravel()] = HOLLOW
+    covered = np.zeros(hit.resolution**2, bool)
+    covered[hit.pixels] = True
+    filled = binary_fill_holes(covered.reshape(hit.resolution, -1)).ravel()
+    picture[filled & ~covered] = HOLLOW
 
 
 def _linear(color: ArrayLike) -> NDArray:

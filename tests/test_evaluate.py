@@ -1,0 +1,209 @@
+"""The protocol on planted people: perfect, shuffled and refusing models, controls, every output format."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+import torch
+from fixtures import EXPRESSIONS, planted
+from torch import Tensor
+
+from mien.codes import Codes
+from mien.data.dataset import FaceDataset
+from mien.errors import MienError, UnknownName
+from mien.evaluate import Report, evaluate
+from mien.models.base import FaceModel, Reference
+
+
+class Oracle(FaceModel):
+    """Knows the planted axes: solves for both codes exactly."""
+
+    name = "oracle"
+    needs_neutrals = False
+    reference = Reference("none", "nobody", "oracle", "none", 2000)
+
+    def __init__(self, topology, expressions, shuffled: bool = False) -> None:
+        super().__init__(topology, expressions)
+        world = planted(subjects=20)
+        axes = np.concatenate([world.identity_axes, world.expression_axes])
+        self.shuffled = shuffled
+        self.register_buffer("axes", torch.from_numpy(axes.reshape(len(axes), -1)).float())
+        self.register_buffer("center", torch.from_numpy(topology.template.reshape(-1).copy()))
+        self.identities = len(world.identity_axes)
+
+    def encode(self, vertices: Tensor, *, neutral: Tensor | None = None) -> Codes:
+        flat = vertices.flatten(1) - self.center
+        codes = torch.linalg.lstsq(self.axes.double().T, flat.double().T).solution.T.float()
+        identity, expression = codes[:, : self.identities], codes[:, self.identities :]
+        if self.shuffled:  # the expression disturbs who it is
+            identity = identity + expression[:, : self.identities]
+        return Codes(identity, expression)
+
+    def decode(self, codes: Codes) -> Tensor:
+        flat = torch.cat([codes.identity, codes.expression], dim=1) @ self.axes + self.center
+        return flat.view(len(codes), -1, 3)
+
+
+class Anchored(FaceModel):
+    """Adds displacements to a given neutral."""
+
+    name = "anchored"
+    anchored = True
+    reference = Oracle.reference
+
+    def encode(self, vertices: Tensor, *, neutral: Tensor | None = None) -> Codes:
+        anchor = self.require_neutral(neutral)
+        return Codes(anchor, vertices - anchor)
+
+    def decode(self, codes: Codes) -> Tensor:
+        return codes.identity + codes.expression
+
+
+class Refusing(FaceModel):
+    """Has no verb at all."""
+
+    name = "refusing"
+    reference = Oracle.reference
+
+
+def data() -> FaceDataset:
+    return planted(subjects=20).data
+
+
+def calibrated(model: FaceModel) -> FaceModel:
+    model.calibrate(data().split("train"))
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    face = data().topology, EXPRESSIONS
+    models = {
+        "perfect": calibrated(Oracle(*face)),
+        "shuffled": calibrated(Oracle(*face, shuffled=True)),
+        "anchored": calibrated(Anchored(*face)),
+        "refusing": Refusing(*face),
+    }
+    published = {"Ours (paper)": {"neu_avd": "1.93 ± 0.61 / 1.82"}}
+    return evaluate(models, data(), published=published, speed=False)
+
+
+def test_a_perfect_model_scores_zero(report: Report) -> None:
+    zero = ("rec_avd_mesh", "rec_avd_pooled", "rec_detail", "neu_avd", "neu_avd_aligned", "neu_avd_triplet",
+            "id_mad", "id_std_pooled", "id_std_vertex", "decomposition_id_mad", "exp_mad", "transfer_avd",
+            "transfer_floor", "rec_avd_mouth", "rec_avd_eyes", "transfer_avd/smile")  # fmt: skip
+    for metric in zero:
+        assert report.value("perfect", metric) == pytest.approx(0, abs=2e-3), metric
+    assert report.value("perfect", "rank1_mesh") == 100
+    assert report.value("perfect", "rank1_code") == 100
+    assert report.value("perfect", "id_between_avd") == pytest.approx(
+        report.value("true neutrals", "id_between_avd"), abs=1e-3
+    )
+    assert report.value("perfect", "leakage_person_from_identity") == 100
+    assert report.value("perfect", "leakage_expression_from_expression") == 100
+
+
+def test_a_shuffled_model_does_not(report: Report) -> None:
+    assert report.value("shuffled", "neu_avd") > 0.5
+    assert report.value("shuffled", "id_mad") > 0.5
+    assert report.value("shuffled", "id_ratio") > 0.1
+    assert report.value("shuffled", "rec_avd_mesh") > 0.5
+    row = report.row("shuffled", "neu_avd")
+    assert row.low < row.mean < row.high
+
+
+def test_anchored_and_refusing_models_get_dashes_with_reasons(report: Report) -> None:
+    for metric in ("neu_avd", "id_mad", "rank1_mesh", "leakage_person_from_identity"):
+        row = report.row("anchored", metric)
+        assert row.mean is None
+        assert "neutral mesh" in row.reason
+    assert report.value("anchored", "rec_avd_mesh") == pytest.approx(0, abs=1e-4)
+    row = report.row("refusing", "rec_avd_mesh")
+    assert row.mean is None
+    assert "refusing cannot" in row.reason
+    assert report.row("refusing", "transfer_avd").reason
+
+
+def test_controls_stand_beside(report: Report) -> None:
+    assert report.value("mean face", "rec_avd_mesh") > 1
+    assert (
+        report.value("PCA, 9", "rec_avd_mesh") < 0.01
+    )  # four identity and five expression axes: all there is
+    assert report.value("input as prediction", "neu_avd") > report.value("perfect", "neu_avd") + 0.5
+    assert report.value("mean neutral", "neu_avd") > 1
+    assert report.value("another person's neutral", "neu_avd") > 1
+    assert report.value("the neutral itself", "transfer_avd") > 1
+    assert report.value("displacement_transfer", "transfer_avd") == pytest.approx(0, abs=1e-4)
+    assert report.value("mean_expression", "transfer_avd") == pytest.approx(0, abs=1e-2)
+
+
+def test_the_split_keeps_people_apart_and_conditions_say_so(report: Report) -> None:
+    facts = report.conditions
+    assert facts["people_seen_in_training"] == 0
+    assert (facts["people"], facts["training_people"], facts["meshes"]) == (2, 16, 12)
+    assert facts["fingerprint"] == data().fingerprint
+    assert "none of them seen" in report.conditions_text
+
+
+def test_the_same_seed_gives_the_same_report(report: Report) -> None:
+    face = data().topology, EXPRESSIONS
+    again = evaluate({"perfect": calibrated(Oracle(*face))}, data(), speed=False)
+    assert [r for r in again.rows if r.system == "perfect"] == [
+        r for r in report.rows if r.system == "perfect"
+    ]
+
+
+def test_formats_agree_and_come_back(report: Report, tmp_path) -> None:
+    paths = report.save(tmp_path)
+    assert [path.name for path in paths] == ["report.json", "report.csv", "report.md", "report.tex"]
+    assert Report.load(paths[0]).rows == report.rows
+    lines = list(csv.DictReader(io.StringIO(report.to_csv())))
+    assert len(lines) == len(report.rows)
+    assert lines[0]["fingerprint"] == report.conditions["fingerprint"]
+    assert json.loads(report.to_json())["meshes"]["shuffled"]["neu_avd"]
+    assert "NaN" not in report.to_json()
+
+
+def test_markdown_and_latex_are_well_formed(report: Report) -> None:
+    for table in report.tables:
+        assert all(len(row) == len(table.header) for row in table.rows), table.title
+    text = report.to_markdown()
+    for title in ("Reconstruction", "Neutralization", "Identity consistency", "Leakage", "Published"):
+        assert f"### {title}" in text
+    assert "nan" not in text
+    latex = report.to_latex()
+    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == len(report.tables)
+    assert "±" not in latex
+
+
+def test_published_numbers_stay_apart(report: Report) -> None:
+    assert [t.title for t in report.tables if any("Ours (paper)" in row for row in t.rows)] == ["Published"]
+
+
+def test_data_without_expression_labels_or_neutrals() -> None:
+    full = data()
+    blind = FaceDataset(
+        full.topology, full.expressions, full.vertices, np.zeros_like(full.weights), full.subject,
+        full.subjects, labeled={"expression": np.zeros(len(full), bool)},
+    )  # fmt: skip
+    model = Oracle(full.topology, EXPRESSIONS)
+    model.calibrate(full.split("train"))
+    report = evaluate({"perfect": model.eval()}, blind, speed=False)
+    assert report.value("perfect", "rec_avd_mesh") == pytest.approx(0, abs=2e-3)
+    assert report.value("perfect", "id_mad") == pytest.approx(0, abs=2e-3)
+    assert report.row("perfect", "neu_avd").reason == "no person has a neutral scan"
+    assert report.row("perfect", "transfer_avd").mean is None
+    assert "nan" not in report.to_markdown()
+
+
+def test_unknown_names_and_parts_are_errors(report: Report) -> None:
+    with pytest.raises(UnknownName, match="perfect"):
+        report.row("perfct", "neu_avd")
+    with pytest.raises(UnknownName, match="neu_avd"):
+        report.row("perfect", "neu_avg")
+    with pytest.raises(MienError):
+        evaluate([], data(), part="tset")
