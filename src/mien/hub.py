@@ -37,8 +37,8 @@ LIMITS = """\
 ## Intended use and limits
 
 Shapes of faces for research, art and engineering. The model knows the people and expressions of its data and
-no others; measure it on yours (`mien evaluate`) before relying on it. It must not be used to identify people or
-to infer what they feel.
+no others; measure it on yours (`mien evaluate`) before relying on it. It must not be used to identify people
+or to infer what they feel.
 """
 
 

@@ -37,7 +37,7 @@ def train(
 
     Stop it with Control-C whenever you like; [bold]--resume[/bold] goes on and ends at the same bits.
     """
-    plan = _plan(model, parse_settings(setting), profile=profile, seed=seed, protocol=protocol)
+    plan = resolve_plan(model, parse_settings(setting), profile=profile, seed=seed, protocol=protocol)
     if dry_run:
         from dataclasses import asdict
 
@@ -59,7 +59,7 @@ def train(
     return None
 
 
-def _plan(text: str, overrides: dict[str, Any], **choices: Any) -> Plan:
+def resolve_plan(text: str, overrides: dict[str, Any], **choices: Any) -> Plan:
     """The resolved plan of a model or a recipe; flags win over the recipe."""
     from mien.cli.recipe import is_recipe, read_recipe
     from mien.data.splits import PROTOCOLS

@@ -1,0 +1,89 @@
+"""Every recipe names things that exist, and carries the published numbers."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from fixtures import tiny_data
+
+from mien.cli.learn import resolve_plan
+from mien.cli.recipe import Recipe, read_recipe
+from mien.data.splits import PROTOCOLS
+from mien.errors import BadFile, DataMissing, UnknownName
+from mien.models import MODELS, model_class
+from mien.train.run import build_model
+
+ROOT = Path(__file__).parent.parent
+RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
+
+
+def recipe_id(path: Path) -> str:
+    return path.stem
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=recipe_id)
+def test_every_name_is_known(path: Path) -> None:
+    recipe = read_recipe(path)
+    assert recipe.model in MODELS and recipe.protocol in PROTOCOLS
+    plan = resolve_plan(str(path), {})
+    assert plan.seed == recipe.seeds[0] and plan.protocol == recipe.protocol
+    resolved = {**plan.arguments, **plan.settings}
+    for name, value in recipe.settings.items():
+        assert resolved[name] == value and isinstance(value, (int, float, bool)), f"{name} is {value!r}"
+    getattr(model_class(recipe.model), "Settings", dict)(**plan.settings)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=recipe_id)
+def test_the_file_name_says_year_model_and_data(path: Path) -> None:
+    recipe = read_recipe(path)
+    assert re.match(rf"[a-z]+\d{{4}}_{recipe.model}_{recipe.data['name']}", path.stem)
+    assert str(model_class(recipe.model).reference.year) in path.stem
+    assert recipe.data.keys() <= {"name", "build", "note"} and len(recipe.data) == 2
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=recipe_id)
+def test_published_numbers_stand_beside_and_on_the_page_of_the_model(path: Path) -> None:
+    recipe = read_recipe(path)
+    assert recipe.published and recipe.source
+    page = (ROOT / "docs" / "models" / f"{recipe.model}.md").read_text()
+    for value in recipe.published.values():
+        assert str(value) in page, f"{value} is not in docs/models/{recipe.model}.md"
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=recipe_id)
+def test_every_recipe_builds_its_model(path: Path) -> None:
+    plan = resolve_plan(str(path), {})
+    model = build_model(plan, tiny_data())
+    assert model.config.items() >= dict(plan.arguments).items()
+
+
+def test_every_learned_model_has_a_recipe() -> None:
+    learned = {name for name in MODELS if hasattr(model_class(name), "Settings")}
+    assert learned == {read_recipe(path).model for path in RECIPES}
+
+
+def test_flags_win_over_the_recipe() -> None:
+    path = next(item for item in RECIPES if "facescape" in item.stem)
+    plan = resolve_plan(str(path), {"batch_size": 4}, profile="smoke", seed=7, protocol="interleaved")
+    assert (plan.settings["batch_size"], plan.profile, plan.seed, plan.protocol) == (
+        4,
+        "smoke",
+        7,
+        "interleaved",
+    )
+
+
+def test_damaged_recipes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataMissing):
+        read_recipe(tmp_path / "none.yaml")
+    path = tmp_path / "recipe.yaml"
+    for text in ("model: [", "- a", "model: pca"):
+        path.write_text(text)
+        with pytest.raises(BadFile):
+            read_recipe(path)
+    path.write_text("model: pca\ndata: {name: x}\nsetings: {}\n")
+    with pytest.raises(UnknownName, match="did you mean 'settings'"):
+        read_recipe(path)
+    assert Recipe("pca", {}).seeds == (0,)
