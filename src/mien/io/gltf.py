@@ -38,7 +38,8 @@ def write_glb(
     *,
     normals: bool = True,
     texture: bytes | str | Path | None = None,
-    animation: tuple[NDArray, float] | None = None,
+    clip: NDArray | None = None,
+    fps: float = 30.0,
     name: str = "face",
 ) -> NDArray[np.int32]:
     """Writes a binary glTF file with one mesh.
@@ -54,7 +55,8 @@ def write_glb(
         names: E target names, kept in ``mesh.extras.targetNames``.
         normals: Whether to write smooth normals, and their change under each target.
         texture: A PNG or JPEG, as bytes or path; needs texture coordinates.
-        animation: Weights (T, E) and frames per second, or None.
+        clip: (T, E) float. Weights over time, or None.
+        fps: Frames per second of the clip.
         name: The name of node and mesh.
 
     Returns:
@@ -63,7 +65,9 @@ def write_glb(
     base = np.asarray(base, np.float64)
     faces, uv, uv_faces = _connectivity(layout, base)
     targets = np.zeros((0, *base.shape)) if targets is None else np.asarray(targets, np.float64)
-    _check(base, targets, names, animation)
+    _check(base, targets, names)
+    if clip is not None:
+        _check_clip(clip, fps, len(targets))
     image = None if texture is None else _image(texture, uv is not None)
     vertex_map, corners, uv = _split_seams(len(base), faces, uv, uv_faces)
 
@@ -86,8 +90,8 @@ def write_glb(
         mesh.setdefault("extras", {})["splitVertices"] = vertex_map[len(base) :].tolist()
 
     document = _document(name, mesh)
-    if animation is not None:
-        document["animations"] = [_animation(buffer, *animation)]
+    if clip is not None:
+        document["animations"] = [_animation(buffer, clip, fps)]
     if image is not None:
         document |= {"images": [buffer.add_image(*image)], "samplers": [{"wrapS": 10497, "wrapT": 10497}]}
         document["textures"] = [{"source": 0, "sampler": 0}]
@@ -122,23 +126,21 @@ def _connectivity(
     return faces, uv if uv_faces is not None else None, uv_faces
 
 
-def _check(
-    base: NDArray, targets: NDArray, names: Sequence[str], animation: tuple[NDArray, float] | None
-) -> None:
+def _check(base: NDArray, targets: NDArray, names: Sequence[str]) -> None:
     if not np.isfinite(base).all() or not np.isfinite(targets).all():
         raise BadMesh("a rig needs finite vertices", remedy="repair the mesh first")
     if targets.shape[1:] != base.shape:
         raise WrongTopology(f"targets need shape (E, {len(base)}, 3)", received=targets.shape)
     if len(names) != len(targets) or len(set(names)) != len(names):
         raise BadMesh(f"{len(targets)} targets need as many different names", received=list(names))
-    if animation is not None:
-        weights, fps = np.asarray(animation[0]), animation[1]
-        if weights.ndim != 2 or not len(weights) or weights.shape[1] != len(targets) or not len(targets):
-            raise BadMesh(f"an animation needs weights of shape (T, {len(targets)})", received=weights.shape)
-        if not np.isfinite(weights).all() or not fps > 0:
-            raise BadMesh(
-                "an animation needs finite weights and a positive frame rate", received=f"{fps} fps"
-            )
+
+
+def _check_clip(clip: NDArray, fps: float, targets: int) -> None:
+    weights = np.asarray(clip)
+    if weights.ndim != 2 or not len(weights) or weights.shape[1] != targets or not targets:
+        raise BadMesh(f"a clip needs weights of shape (T, {targets})", received=weights.shape)
+    if not np.isfinite(weights).all() or not 0 < fps < np.inf:
+        raise BadMesh("a clip needs finite weights and a positive frame rate", received=f"{fps} fps")
 
 
 def _image(texture: bytes | str | Path, has_uv: bool) -> tuple[bytes, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from mien.topology import Topology
@@ -19,13 +18,9 @@ class MeshLaplacian(nn.Module):
 
     def __init__(self, topology: Topology) -> None:
         super().__init__()
-        from mien.geometry.differential import uniform_laplacian
+        from mien.geometry.differential import laplacian, to_torch
 
-        sparse = uniform_laplacian(topology).tocsr()
-        matrix = torch.sparse_csr_tensor(
-            torch.from_numpy(sparse.indptr.astype("int64")), torch.from_numpy(sparse.indices.astype("int64")),
-            torch.from_numpy(sparse.data.astype("float32")), size=sparse.shape,
-        )  # fmt: skip
+        matrix = to_torch(laplacian(topology, "uniform"))
         self.register_buffer("matrix", matrix, persistent=False)
 
     def forward(self, vertices: Tensor) -> Tensor:
