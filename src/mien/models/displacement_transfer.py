@@ -27,12 +27,11 @@ class DisplacementTransfer(FaceModel):
     surface. ``scaled=False`` (default) sets s = 1, the "delta transfer" that papers compare with. Size is the
     root mean square distance of rigid vertices from their centroid, which needs no eye landmarks.
 
-    Example::
-
-        model = DisplacementTransfer(data.topology, data.expressions)
-        model.calibrate(data.split("train"))
-        codes = model.encode(smiling, neutral=source_neutral)
-        result = model.decode(codes.replace(identity=target_neutral))
+    Example:
+        >>> model = DisplacementTransfer(data.topology, data.expressions)
+        >>> model.calibrate(data.split("train"))
+        >>> codes = model.encode(smiling, neutral=source_neutral)
+        >>> result = model.decode(codes.replace(identity=target_neutral))
 
     Args:
         topology: What all faces share.

@@ -29,12 +29,11 @@ class MeanExpression(FaceModel):
 
     Departures: none. It shows what a model knows beyond the class means.
 
-    Example::
-
-        model = MeanExpression(data.topology, data.expressions)
-        model.prepare(data.split("train"))
-        model.calibrate(data.split("train"))
-        smile = model.decode(Codes(neutral, model.express(weights)))
+    Example:
+        >>> model = MeanExpression(data.topology, data.expressions)
+        >>> model.prepare(data.split("train"))
+        >>> model.calibrate(data.split("train"))
+        >>> smile = model.decode(Codes(neutral, model.express(weights)))
 
     Args:
         topology: What all faces share.

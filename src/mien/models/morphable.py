@@ -36,13 +36,12 @@ class Morphable(FaceModel):
     Departures: none in the model. The fit is to corresponding vertices, so it is solved exactly instead of by
     iterated closest points; ``ridge`` is a setting, almost zero by default.
 
-    Example::
-
-        model = Morphable(data.topology, data.expressions)
-        model.prepare(data.split("train"))
-        model.calibrate(data.split("train"))
-        codes = model.encode(faces)
-        neutral = model.neutral_face(codes)
+    Example:
+        >>> model = Morphable(data.topology, data.expressions)
+        >>> model.prepare(data.split("train"))
+        >>> model.calibrate(data.split("train"))
+        >>> codes = model.encode(faces)
+        >>> neutral = model.neutral_face(codes)
 
     Args:
         topology: What all faces share.

@@ -41,12 +41,11 @@ class NearestIdentity(FaceModel):
     that avd decides between are found by root mean square distance. The model holds scans of its training
     people: do not pass it on where their data may not be.
 
-    Example::
-
-        model = NearestIdentity(data.topology, data.expressions)
-        model.prepare(data.split("train"))
-        codes = model.encode(faces)
-        neutral = model.neutral_face(codes)
+    Example:
+        >>> model = NearestIdentity(data.topology, data.expressions)
+        >>> model.prepare(data.split("train"))
+        >>> codes = model.encode(faces)
+        >>> neutral = model.neutral_face(codes)
 
     Args:
         topology: What all faces share.

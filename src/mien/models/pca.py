@@ -35,12 +35,11 @@ class PCA(FaceModel):
     Departures: the split is ours. No linear model of D numbers reconstructs the training faces better, so a
     learned model of the same size is compared with this one; needs identity labels only, no neutrals.
 
-    Example::
-
-        model = PCA(data.topology, data.expressions, size=85)
-        model.prepare(data.split("train"))
-        model.calibrate(data.split("train"))
-        codes = model.encode(faces)
+    Example:
+        >>> model = PCA(data.topology, data.expressions, size=85)
+        >>> model.prepare(data.split("train"))
+        >>> model.calibrate(data.split("train"))
+        >>> codes = model.encode(faces)
 
     Args:
         topology: What all faces share.

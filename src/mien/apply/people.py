@@ -1,0 +1,157 @@
+"""New people, and given people changed in who they are or what they do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from mien.apply.abilities import allow
+from mien.apply.door import Faces, Weights, codes_of, decoded, like, verb, weights_of
+from mien.codes import Codes
+from mien.errors import BadSetting, UnknownName
+from mien.models.base import FaceModel
+
+
+@verb
+def generate(model: FaceModel, count: int, *, seed: int, weights: Weights | None = None) -> Faces:
+    """New people: (count, V, 3) float32, millimeters.
+
+    Args:
+        model: A model that can sample.
+        count: How many people.
+        seed: The same seed gives the same people.
+        weights: Named weights, (E,) or (count, E), all make; otherwise expressions are random too.
+    """
+    allow(model, "generate")
+    codes = model.sample(count, generator=torch.Generator().manual_seed(seed))
+    if weights is not None:
+        shown = weights_of(model.expressions, weights)
+        expression = model.express(torch.atleast_2d(shown).to(model.device))
+        codes = codes.replace(expression=expression.expand(count, *expression.shape[1:]))
+    return decoded(model, codes)
+
+
+@verb
+def reconstruct(model: FaceModel, vertices: Any, neutral: Any = None) -> Faces:
+    """Faces encoded and decoded again.
+
+    Args:
+        model: Any model.
+        vertices: (B, V, 3) or (V, 3) float, millimeters.
+        neutral: The same persons at rest, of the same shape; anchored models need it.
+    """
+    allow(model, "reconstruct")
+    return like(vertices, decoded(model, codes_of(model, vertices, neutral)))
+
+
+@verb
+def neutralize(model: FaceModel, vertices: Any) -> Faces:
+    """Faces with their expression taken off.
+
+    Args:
+        model: A model that finds identities.
+        vertices: (B, V, 3) or (V, 3) float, millimeters.
+    """
+    allow(model, "neutralize")
+    return like(vertices, decoded(model, codes_of(model, vertices), model.neutral_face))
+
+
+@verb
+def transfer(
+    model: FaceModel, expression: Any, onto: Any, *, expression_neutral: Any = None, onto_neutral: Any = None
+) -> Faces:
+    """People ``onto`` with the expression of other people.
+
+    Args:
+        model: Any model.
+        expression: (B, V, 3) or (V, 3) float, millimeters. Faces that perform.
+        onto: (B, V, 3) or (V, 3) float, millimeters. Faces that receive; one serves all, and the reverse.
+        expression_neutral: The performers at rest; anchored models need them.
+        onto_neutral: The receivers at rest; anchored models take ``onto`` for that if none is given.
+    """
+    allow(model, "transfer")
+    if model.anchored and onto_neutral is None:
+        onto_neutral = onto
+    source = codes_of(model, expression, expression_neutral)
+    target = codes_of(model, onto, onto_neutral)
+    count = max(len(source), len(target))
+    if not {len(source), len(target)} <= {1, count}:
+        raise BadSetting(
+            "numbers of faces do not match", received=f"{len(source)} expressions onto {len(target)}"
+        )
+    source, target = (c if len(c) == count else c.repeat(count) for c in (source, target))
+    result = decoded(model, target.replace(expression=source.expression))
+    return result[0] if np.ndim(expression) == np.ndim(onto) == 2 else result
+
+
+@verb
+def interpolate(
+    model: FaceModel, a: Any, b: Any, steps: int, factor: str = "both", *, a_neutral: Any = None,
+    b_neutral: Any = None,
+) -> Faces:  # fmt: skip
+    """(steps, V, 3) faces from one to another, both ends included.
+
+    Args:
+        model: Any model.
+        a: (V, 3) float, millimeters. Where the walk starts.
+        b: (V, 3) float, millimeters. Where it ends.
+        steps: Number of faces, at least 2.
+        factor: ``identity``, ``expression`` or ``both``; the other factor stays as in ``a``.
+        a_neutral: The first person at rest, for anchored models.
+        b_neutral: The second person at rest, for anchored models.
+    """
+    allow(model, "interpolate")
+    if factor not in ("identity", "expression", "both"):
+        raise UnknownName("factor", factor, ("identity", "expression", "both"))
+    if steps < 2:
+        raise BadSetting("an interpolation has at least 2 steps", received=steps)
+    first, second = codes_of(model, a, a_neutral), codes_of(model, b, b_neutral)
+    mixed = [model.mix(first, second, amount) for amount in np.linspace(0, 1, steps).tolist()]
+    if factor != "both":
+        mixed = [first.replace(**{factor: codes.factor(factor)}) for codes in mixed]
+    return decoded(model, Codes.cat(mixed))
+
+
+@verb
+def blend(
+    model: FaceModel, faces: Any, *, identity: Sequence[float], expression: Sequence[float] | None = None,
+    neutrals: Any = None,
+) -> Faces:  # fmt: skip
+    """(V, 3) one face between several: shares of who they are and shares of what they do.
+
+    Args:
+        model: Any model.
+        faces: (K, V, 3) float, millimeters.
+        identity: K shares of identity; they are scaled to sum to 1.
+        expression: K shares of expression; as ``identity`` if not given.
+        neutrals: (K, V, 3) the same people at rest, for anchored models.
+    """
+    allow(model, "interpolate")
+    codes = codes_of(model, faces, neutrals)
+    who, what = (
+        _shares(identity, len(codes)),
+        _shares(identity if expression is None else expression, len(codes)),
+    )
+    mixed = _average(model, codes, who).replace(expression=_average(model, codes, what).expression)
+    return decoded(model, mixed)[0]
+
+
+def _shares(shares: Sequence[float], count: int) -> list[float]:
+    values = np.asarray(shares, np.float64)
+    if values.shape != (count,) or not np.isfinite(values).all() or values.min() < 0 or not values.sum():
+        raise BadSetting(
+            f"a blend needs a share of 0 or more for each of {count} faces", received=list(shares)
+        )
+    return (values / values.sum()).tolist()
+
+
+def _average(model: FaceModel, codes: Codes, shares: list[float]) -> Codes:
+    """One row: a weighted mean in the sense of the model's own mix."""
+    mixed, total = codes[:1], shares[0]
+    for row in range(1, len(codes)):
+        total += shares[row]
+        mixed = model.mix(mixed, codes[row : row + 1], shares[row] / total if total else 1.0)
+    return mixed

@@ -1,0 +1,97 @@
+"""A face that moves: clips, and rigs of named targets made for one person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mien.apply.abilities import allow
+from mien.apply.door import Faces, Weights, codes_of, decoded, faces_on, verb, weights_of
+from mien.errors import BadSetting
+from mien.models.base import FaceModel
+from mien.topology import Topology
+
+
+@dataclass(frozen=True, eq=False)
+class Rig:
+    """A base mesh and named targets, made for one person.
+
+    Args:
+        topology: What base and targets share.
+        base: (V, 3) float32, millimeters. The rest pose.
+        targets: (E, V, 3) float32, millimeters. The face at full weight of each name.
+        names: E names.
+        linearity_mm: Mean vertex distance between sums of targets and what the model makes of mixed weights.
+    """
+
+    topology: Topology
+    base: Faces
+    targets: Faces
+    names: tuple[str, ...]
+    linearity_mm: float = 0.0
+
+    def apply(self, weights: Weights) -> Faces:
+        """(..., V, 3) faces of (..., E) weights, or of a mapping from names to weights."""
+        values = weights_of(self.names, weights).numpy()
+        moved = np.tensordot(values, self.targets - self.base, axes=1)
+        return (self.base + moved).astype(np.float32)
+
+
+@verb
+def animate(model: FaceModel, neutral: Any, weights: Weights) -> Faces:
+    """(T, V, 3) a clip of one person; frames of zero weights show the given neutral.
+
+    Args:
+        model: Any model.
+        neutral: (V, 3) float, millimeters. The person at rest.
+        weights: (T, E) float. Named weights of each frame, e.g. of :func:`curves`.
+    """
+    allow(model, "animate")
+    curve = weights_of(model.expressions, weights)
+    if curve.ndim != 2:
+        raise BadSetting("a clip needs weights (T, E)", received=f"an array of shape {tuple(curve.shape)}")
+    return _moved(model, neutral, model.express(curve[None].to(model.device))[0])
+
+
+@verb
+def rig(model: FaceModel, neutral: Any, names: Sequence[str] | None = None) -> Rig:
+    """Named targets made for one person; the rest pose is the given neutral, exactly.
+
+    Args:
+        model: Any model.
+        neutral: (V, 3) float, millimeters. The person at rest.
+        names: Which expressions to make targets of; all of the model's by default.
+    """
+    allow(model, "rig")
+    names = tuple(model.expressions if names is None else names)
+    if not names:
+        raise BadSetting("a rig needs at least one expression", received=0)
+    single = torch.stack([weights_of(model.expressions, {name: 1.0}) for name in names])
+    generator = np.random.default_rng(0)
+    mixes = torch.zeros(8, len(names))
+    for mix in mixes:  # pairs of expressions at some strength: what animators stack
+        pair = generator.choice(len(names), min(2, len(names)), replace=False)
+        mix[pair] = torch.from_numpy(generator.uniform(0.3, 1.0, len(pair)).astype(np.float32))
+    poses = _moved(model, neutral, model.express(torch.cat([single, mixes @ single]).to(model.device)))
+    base = faces_on(model, neutral)[0].cpu().numpy()
+    made = Rig(model.topology, base, poses[: len(names)], names)
+    error = np.linalg.norm(made.apply(mixes) - poses[len(names) :], axis=-1).mean()
+    return replace(made, linearity_mm=float(error))
+
+
+def _moved(model: FaceModel, neutral: Any, expression: Tensor) -> Faces:
+    """(N, V, 3) the neutral, displaced as the model displaces its own version of it: (N, *X) codes."""
+    face = faces_on(model, neutral, "neutral face")
+    if len(face) != 1:
+        raise BadSetting("one neutral face is needed", received=f"{len(face)} faces")
+    person = codes_of(model, face, face)
+    # Not neutral_face: some models show people at rest without any expression code.
+    still = model.express(torch.zeros(1, len(model.expressions), device=model.device))
+    rest = model.decode(person.replace(expression=still))
+    many = person[torch.zeros(len(expression), dtype=torch.long)].replace(expression=expression)
+    return decoded(model, many, lambda codes: face + (model.decode(codes) - rest))
