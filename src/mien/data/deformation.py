@@ -64,7 +64,9 @@ class JacobianField:
     def of(self, face: NDArray) -> Array:
         """(V, 3, 3) Jacobians of template -> face."""
         delta = np.asarray(face, np.float64) - self.template
-        return np.eye(3) + np.stack([operator @ delta for operator in self._gradient], axis=2)
+        gradient: Array = np.stack([operator @ delta for operator in self._gradient], axis=2)
+        gradient += np.eye(3)
+        return gradient
 
 
 def vertex_areas(vertices: NDArray, faces: NDArray) -> Array:
@@ -117,7 +119,7 @@ def rotate(vectors: NDArray, rotation: NDArray) -> Array:
 
 
 def turning_angles(vertices: NDArray, displacement: NDArray, hinge: Hinge, axis: NDArray) -> Array:
-    """(V,) angle in radians by which each vertex turns about an axis through the hinge under a displacement."""
+    """(V,) angle in radians that a displacement turns each vertex about an axis through the hinge."""
     start = vertices - hinge.center
     end = start + displacement
     start = start - (start @ axis)[:, None] * axis
@@ -132,7 +134,7 @@ class Performer:
         template: (V, 3) float, millimeters.
         faces: (F, 3) int.
         shapes: (A, V, 3) float, millimeters. Displacement of each shape on the template.
-        names: A shape names; ``jawOpen``, ``jawLeft``, ``jawRight`` and ``mouthClose`` turn, ``jawForward`` slides.
+        names: A shape names; those in ``JAW_AXES`` turn, those in ``JAW_SLIDES`` slide.
         landmarks: Name -> vertex index; needs the iBUG contour points 0, 1, 8, 15, 16.
     """
 

@@ -164,7 +164,7 @@ def settle(shapes: Sequence[str], activations: NDArray) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Timing:
-    """The four moments of a performance, in seconds: leaves neutral, peak reached, peak left, neutral again."""
+    """The moments of a performance, in seconds: neutral left, peak reached, peak left, neutral again."""
 
     onset: float
     apex: float
@@ -261,7 +261,7 @@ def capture_noise(
 
     Args:
         rng: Randomness of this scan or recording.
-        vertices: (V, 3) or (T, V, 3) float, millimeters. The frames of a clip share one slowly changing drift.
+        vertices: (V, 3) or (T, V, 3) float, millimeters. Frames of a clip share one slow drift.
         variation: Sizes of the noise.
         waves: Random waves in the drift of each axis.
     """

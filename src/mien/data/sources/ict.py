@@ -78,10 +78,9 @@ def build_ict(
     variation = variation or Variation()
     model = load_ict(source, region)
     topology, rows = _reduced(model.topology, vertices)
-    performer = Performer(
-        model.topology.template, model.topology.faces, model.shapes, SHAPES,
-        dict(zip(model.topology.landmarks.names, model.topology.landmarks.corners[:, 0].tolist(), strict=True)),
-    )  # fmt: skip
+    full, points = model.topology, model.topology.landmarks
+    places = dict(zip(points.names, points.corners[:, 0].tolist(), strict=True))
+    performer = Performer(full.template, full.faces, model.shapes, SHAPES, places)
     facts = {
         "builder": "ict", "seed": seed, "set": names.name, "region": region, "vertices": vertices,
         "sequences": sequences, "units": "centimeters in the release, millimeters here",

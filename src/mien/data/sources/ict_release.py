@@ -16,7 +16,7 @@ from mien.data.expressions import SHAPES
 from mien.errors import BadFile, DataMissing, UnknownName
 from mien.io.obj import read_obj
 from mien.progress import track
-from mien.topology import Landmarks, Topology, cache_folder, save_npz
+from mien.topology import Landmarks, Polygons, Topology, cache_folder, save_npz
 
 NEUTRAL = "generic_neutral_mesh"
 MODES = tuple(f"identity{number:03d}" for number in range(100))
@@ -28,10 +28,10 @@ REGIONS = {"narrow": 6706, "face": 9409, "head": 11248}
 
 # The 68 Multi-PIE points as listed in the release's README, here in iBUG order.
 LANDMARKS = (
-    1225, 1888, 1052, 367, 1719, 1722, 2199, 1447, 966, 3661, 4390, 3927, 3924, 2608, 3272, 4088, 3443, 268, 493,
-    1914, 2044, 1401, 3615, 4240, 4114, 2734, 2509, 978, 4527, 4942, 4857, 1140, 2075, 1147, 4269, 3360, 1507, 1542,
-    1537, 1528, 1518, 1511, 3742, 3751, 3756, 3721, 3725, 3732, 5708, 5695, 2081, 0, 4275, 6200, 6213, 6346, 6461,
-    5518, 5957, 5841, 5702, 5711, 5533, 6216, 6207, 6470, 5517, 5966,
+    1225, 1888, 1052, 367, 1719, 1722, 2199, 1447, 966, 3661, 4390, 3927, 3924, 2608, 3272, 4088, 3443,
+    268, 493, 1914, 2044, 1401, 3615, 4240, 4114, 2734, 2509, 978, 4527, 4942, 4857, 1140, 2075, 1147,
+    4269, 3360, 1507, 1542, 1537, 1528, 1518, 1511, 3742, 3751, 3756, 3721, 3725, 3732, 5708, 5695, 2081,
+    0, 4275, 6200, 6213, 6346, 6461, 5518, 5957, 5841, 5702, 5711, 5533, 6216, 6207, 6470, 5517, 5966,
 )  # fmt: skip
 
 
@@ -181,8 +181,6 @@ def _connectivity(content: bytes) -> dict[str, NDArray]:
 
 
 def _topology(region: str, mean: NDArray, shapes: NDArray, arrays: dict[str, NDArray]) -> Topology:
-    from mien.topology import Polygons
-
     sizes, corners, uv_corners = arrays["sizes"], arrays["corners"], arrays["uv_corners"]
     owner = np.repeat(np.arange(len(sizes)), sizes)
     inside = np.ones(len(sizes), bool)
@@ -220,7 +218,9 @@ def contact_rings(topology: Topology) -> NDArray[np.int64]:
     rim_edges = np.stack(one_sided.nonzero(), axis=1)
     kept = []
     for landmark, reach, rings in ((62, 12.0, (4, 6)), (37, 2.0, (2, 3)), (43, 2.0, (2, 3))):
-        rim = _rim_near(rim_edges, dijkstra(edges, False, LANDMARKS[landmark], unweighted=True), reach)
+        rim = _rim_near(
+            rim_edges, dijkstra(edges, False, np.array(LANDMARKS[landmark]), unweighted=True), reach
+        )
         distance = dijkstra(edges, False, rim, unweighted=True, min_only=True)
         kept.append(np.flatnonzero(np.isin(distance, rings)))
     return np.concatenate(kept)
@@ -265,9 +265,10 @@ def ict_regions(mean: NDArray, shapes: NDArray) -> dict[str, NDArray[np.bool_]]:
 
 
 def mirror_of(vertices: NDArray, tolerance: float = 0.5) -> NDArray[np.int32] | None:
-    """(V,) index of each vertex's mirror in x = 0, or None when the mesh is not symmetric to the tolerance."""
+    """(V,) index of each vertex's mirror in x = 0, or None when the mesh is not symmetric."""
     from scipy.spatial import cKDTree
 
-    distance, index = cKDTree(vertices).query(vertices * [-1, 1, 1])
-    symmetric = distance.max() <= tolerance and (index[index] == np.arange(len(index))).all()
-    return index.astype(np.int32) if symmetric else None
+    found = cKDTree(vertices).query(vertices * [-1, 1, 1])
+    distance, index = np.asarray(found[0]), np.asarray(found[1], np.int32)
+    symmetric = distance.max() <= tolerance and bool((index[index] == np.arange(len(index))).all())
+    return index if symmetric else None

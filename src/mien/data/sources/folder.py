@@ -1,0 +1,207 @@
+"""Anyone's registered meshes: a folder of mesh files and a table that labels them."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.data.dataset import FaceDataset
+from mien.data.examples import write_examples
+from mien.data.sources.labels import UNLABELED, LabeledFile, LabelTable, find_table, read_table
+from mien.data.writer import DatasetWriter
+from mien.errors import BadFile, BadMesh, DataMissing, MienError, WrongTopology
+from mien.geometry.alignment import FrameDecision, detect_frame, procrustes
+from mien.io.face import check_topology
+from mien.io.mesh import Mesh, read_mesh
+from mien.progress import track
+from mien.topology import Landmarks, Topology
+
+Faces = NDArray[np.float32]
+
+
+def prepare_folder(
+    source: Path | str,
+    out: Path | str,
+    table: Path | str | None = None,
+    *,
+    fps: float = 30.0,
+    align: bool = False,
+    license: str = "",
+    citation: str = "",
+) -> FaceDataset:
+    """Builds a data set of meshes in correspondence; see ``docs/data/folder.md``.
+
+    The unit and axes are decided once for the whole folder, on its mean neutral; the decision is in
+    ``facts["units"]``. A ``landmarks.csv`` with the columns name and vertex gives the topology landmarks.
+
+    Args:
+        source: Folder of OBJ, PLY, STL, GLB or WRL files that share vertex order and faces.
+        out: Folder of the new data set.
+        table: The label table; default is ``labels.csv`` or the only CSV of the folder.
+        fps: Frames per second of the clips, if there are any.
+        align: Whether to also align every mesh rigidly with the mean, by what expressions move least.
+        license: Terms of the meshes, for model cards.
+        citation: What to cite, for model cards.
+    """
+    folder = Path(source)
+    if not folder.is_dir():
+        raise DataMissing("there is no such folder of meshes", received=str(folder), remedy="check the path")
+    labels = read_table(Path(table) if table else find_table(folder))
+    _check_files(folder, labels)
+    raw, first = _read_all(folder, labels)
+    decision = _decide(raw, first, labels, folder.name)
+    faces = _converted(raw, decision)
+    topology = _topology(folder, first, faces, labels)
+    if align:
+        faces = _aligned(faces, topology)
+    notes = [*labels.notes, *(["aligned rigidly with the mean face"] if align else [])]
+    facts = {"builder": "folder", "units": decision.sentence, "table": labels.path.name, "notes": notes}
+    clips = {
+        name: number
+        for number, name in enumerate(dict.fromkeys(_clip(entry) for entry in labels.files if entry.clip))
+    }
+    with DatasetWriter(
+        out, topology, labels.expressions, fps=fps if clips else 0.0, source="folder", license=license,
+        citation=citation, facts=facts,
+    ) as writer:  # fmt: skip
+        for entry, vertices in zip(labels.files, faces, strict=True):
+            known = {"identity": entry.subject != UNLABELED, "expression": entry.labeled}
+            # People nobody named are kept apart: each such scan is a person of its own.
+            subject = entry.subject if known["identity"] else f"unnamed line {entry.line}"
+            writer.append(
+                vertices, entry.weights, subject=subject, clip=clips.get(_clip(entry), -1), frame=entry.frame,
+                labeled=known,
+            )  # fmt: skip
+    dataset = writer.finish()
+    write_examples(dataset, Path(out) / "examples")
+    return dataset
+
+
+def _clip(entry: LabeledFile) -> tuple[str, str]:
+    """Clips of two people may carry one name."""
+    return (entry.subject, entry.clip) if entry.clip else ("", "")
+
+
+def _check_files(folder: Path, labels: LabelTable) -> None:
+    """Every file of the table is there, inside the folder, before any is read."""
+    root = folder.resolve()
+    for entry in labels.files:
+        path = (folder / entry.file).resolve()
+        where = f"{entry.file!r} in line {entry.line} of {labels.path.name}"
+        if root not in path.parents:
+            raise BadFile(
+                "a file of the label table lies outside the folder", received=where, remedy="move it in"
+            )
+        if not path.is_file():
+            raise DataMissing(
+                "the label table names a mesh that is not there",
+                received=where,
+                remedy="restore the file or delete the row",
+            )
+
+
+def _read_all(folder: Path, labels: LabelTable) -> tuple[Faces, Mesh]:
+    """(N, V, 3) vertices as in the files, and the first mesh, whose topology all must share."""
+    first, common, faces = None, None, []
+    for entry in track(labels.files, "reading meshes"):
+        try:
+            mesh = read_mesh(folder / entry.file)
+            if first is None or common is None:
+                first = mesh
+                common = Topology(first.name, first.faces, first.vertices, first.polygons)
+            check_topology(mesh, common, entry.file)
+        except MienError as error:
+            row = f"line {entry.line} of {labels.path.name}"
+            kind = type(error) if isinstance(error, (BadMesh, BadFile, WrongTopology)) else BadFile
+            cause = f"{row}: {error.cause}"
+            raise kind(cause, received=error.received or entry.file, remedy=error.remedy) from error
+        faces.append(mesh.vertices)
+    assert first is not None
+    return np.stack(faces), first
+
+
+def _decide(raw: Faces, first: Mesh, labels: LabelTable, name: str) -> FrameDecision:
+    """One unit and one axis convention for all, judged on the mean neutral; then checked on each mesh."""
+    neutral = np.array([entry.labeled and not entry.weights for entry in labels.files])
+    mean = raw[neutral if neutral.any() else slice(None)].mean(axis=0, dtype=np.float64)
+    decision = detect_frame(mean, faces=first.faces, name=name)
+    sizes = np.linalg.norm(np.ptp(raw, axis=1), axis=1)
+    usual = float(np.median(sizes))
+    for entry, size in zip(labels.files, sizes, strict=True):
+        if not usual / 3 < size < usual * 3:
+            raise BadMesh(
+                "a mesh is in another unit than the others",
+                received=f"{entry.file!r} in line {entry.line} of {labels.path.name}, "
+                f"{size:.4g} units across against {usual:.4g}",
+                remedy="export all meshes in one unit",
+            )
+    return decision
+
+
+def _converted(raw: Faces, decision: FrameDecision) -> Faces:
+    return decision.apply(raw) if decision.changed else raw
+
+
+def _topology(folder: Path, first: Mesh, faces: Faces, labels: LabelTable) -> Topology:
+    """The shared topology: mean neutral as template, the least moving vertices as rigid region."""
+    neutral = np.array([entry.labeled and not entry.weights for entry in labels.files])
+    template = faces[neutral if neutral.any() else slice(None)].mean(axis=0, dtype=np.float64)
+    regions = {}
+    moving = _movement(faces, labels)
+    if moving is not None:
+        regions["rigid"] = moving <= np.percentile(moving, 30)
+    topology = Topology(
+        folder.resolve().name, first.faces, template.astype(np.float32), first.polygons, first.uv,
+        first.uv_faces, regions=regions,
+    )  # fmt: skip
+    table = folder / "landmarks.csv"
+    return replace(topology, landmarks=_landmarks(table, topology)) if table.is_file() else topology
+
+
+def _movement(faces: Faces, labels: LabelTable) -> NDArray[np.float64] | None:
+    """(V,) how far vertices move within people, millimeters; None when nobody was scanned twice."""
+    people: dict[str, list[int]] = {}
+    for row, entry in enumerate(labels.files):
+        people.setdefault(entry.subject, []).append(row)
+    total, count = np.zeros(faces.shape[1]), 0
+    for name, rows in people.items():
+        if len(rows) > 1 and name != UNLABELED:
+            offset = faces[rows] - faces[rows].mean(axis=0)
+            total += (offset**2).sum(axis=(0, 2))
+            count += len(rows)
+    return np.sqrt(total / count) if count else None
+
+
+def _aligned(faces: Faces, topology: Topology) -> Faces:
+    region = topology.regions.get("rigid")
+    result = np.empty_like(faces)
+    for row, face in enumerate(faces):
+        result[row] = procrustes(face, topology.template, weights=region).apply(face)
+    return result
+
+
+def _landmarks(path: Path, topology: Topology) -> Landmarks:
+    """Landmarks that lie on vertices, from a table with the columns name and vertex."""
+    points: dict[str, int] = {}
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        if not {"name", "vertex"} <= set(reader.fieldnames or ()):
+            raise BadFile(
+                "landmarks.csv needs the columns name and vertex",
+                received=f"{', '.join(reader.fieldnames or ())} in {path}",
+                remedy="write one row for every landmark",
+            )
+        for row in reader:
+            text = (row["vertex"] or "").strip()
+            if not text.isdigit() or int(text) >= topology.vertex_count:
+                raise BadFile(
+                    f"a landmark is no vertex from 0 to {topology.vertex_count - 1}",
+                    received=f"{text!r} in line {reader.line_num} of {path}",
+                    remedy="give the number of a vertex, counted from 0",
+                )
+            points[row["name"].strip()] = int(text)
+    return Landmarks.at_vertices(points)
