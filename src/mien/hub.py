@@ -8,24 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from mien import __version__
+from mien.apply import ABILITIES, ability
 from mien.errors import DataMissing
 from mien.models import MODELS, model_class
-from mien.models.base import FaceModel
 
-# Ability -> what it gives a person, in the order of the tables.
-ABILITIES = {
-    "reconstruct": "encode a face and decode it again",
-    "neutralize": "take the expression off",
-    "transfer": "put one person's expression onto another",
-    "interpolate": "walk between faces in identity or expression",
-    "generate": "make new people",
-    "recognize": "find the person across expressions",
-    "fit": "find the face behind a few landmarks",
-    "animate": "move a neutral face with named weights over time",
-    "rig": "make a person's own morph targets",
-}
-NATIVE, DERIVED, REFUSED = "native", "derived", "refused"
-SYMBOLS = {NATIVE: "●", DERIVED: "○", REFUSED: "–"}
+SYMBOLS = {"native": "●", "derived": "○", "refused": "–"}
 SOFTWARE_BIBTEX = f"""@software{{mien,
   author = {{The Mien authors}},
   title = {{Mien: disentangled 3D face models}},
@@ -42,24 +29,6 @@ or to infer what they feel.
 """
 
 
-def ability(model: type[FaceModel], name: str) -> str:
-    """Whether an ability is the publication's own, derived by Mien, or refused."""
-    if name in model.native:
-        return NATIVE
-    return REFUSED if name in refused_abilities(model) else DERIVED
-
-
-def refused_abilities(model: type[FaceModel]) -> set[str]:
-    """What follows from the verbs that a method does not have."""
-    refused: set[str] = set()
-    if model.sample is FaceModel.sample:
-        refused.add("generate")
-    if model.anchored:
-        # The identity code is the neutral mesh: taking an expression off would need what it should find.
-        refused |= {"neutralize", "fit", "recognize"}
-    return refused
-
-
 def capabilities() -> dict[str, dict[str, str]]:
     """Model -> ability -> ``native``, ``derived`` or ``refused``."""
     return {
@@ -73,15 +42,17 @@ def capability_table() -> str:
     head = ["model", *ABILITIES, "reference"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for name, row in capabilities().items():
-        reference = model_class(name).reference
-        page = f"[`{name}`](docs/models/{name}.md)"
-        cells = [
-            page,
-            *(SYMBOLS[row[item]] for item in ABILITIES),
-            f"{_family(reference.authors)} {reference.year}",
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
+        symbols = [SYMBOLS[row[item]] for item in ABILITIES]
+        lines.append("| " + " | ".join([f"[`{name}`](docs/models/{name}.md)", *symbols, source(name)]) + " |")
     return "\n".join(lines)
+
+
+def source(name: str) -> str:
+    """``Gu et al. 2023``: the publication of a model in short."""
+    reference = model_class(name).reference
+    authors = [author.strip() for author in reference.authors.split(" and ")]
+    first = authors[0].split(",")[0]
+    return f"{first} {'et al. ' if len(authors) > 1 else ''}{reference.year}"
 
 
 def citation(name: str | None = None) -> str:
@@ -176,10 +147,3 @@ def _cell(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key}: {_cell(item)}" for key, item in value.items())
     return str(value).replace("|", "/").replace("\n", " ")
-
-
-def _family(authors: str) -> str:
-    """``Gu et al.`` from a BibTeX author list."""
-    names = [name.strip() for name in authors.split(" and ")]
-    first = names[0].split(",")[0] if "," in names[0] else names[0].split()[-1]
-    return first if len(names) == 1 else f"{first} et al."

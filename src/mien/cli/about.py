@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from mien.cli.shell import examples, existing, show, show_json, show_table
+from mien.cli.shell import examples, existing, show, show_json
 
 PANEL = "Learn more"
 
@@ -36,11 +36,12 @@ def list_models(
         return show_json(hub.capabilities())
     if markdown:
         return show(hub.capability_table())
-    rows = [
-        [name, *(hub.SYMBOLS[row[item]] for item in hub.ABILITIES)]
-        for name, row in hub.capabilities().items()
-    ]
-    show_table(["model", *hub.ABILITIES], rows)
+    for name, row in hub.capabilities().items():
+        show(f"{name}  ({hub.source(name)})")
+        for kind, symbol in hub.SYMBOLS.items():
+            items = [item for item, found in row.items() if found == kind]
+            if items:
+                show(f"  {symbol} {', '.join(items)}")
     show("● the publication has it   ○ derived by Mien from the model's verbs   – refused, with a reason")
     return None
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from mien.cli.shell import choice, examples, existing, say, show, show_json, show_table
+from mien.cli.shell import MISTAKE, choice, examples, existing, say, show, show_json, show_table
 from mien.errors import BadSetting
 
 app = typer.Typer(
@@ -68,22 +68,29 @@ def build(
 @app.command(
     epilog=examples(
         "mien data prepare folder scans --out faces",
-        "mien data prepare folder scans --table labels.csv --out faces",
+        "mien data prepare folder scans --table labels.csv --align --out faces",
     )
 )
 def prepare(
     kind: str = typer.Argument(..., metavar="KIND", help="How the source is laid out: folder."),
-    source: Path = typer.Argument(
-        ..., help="Folder of meshes with a CSV: file, subject, expression, weight, ..."
-    ),
+    source: Path = typer.Argument(..., help="Meshes that share vertex order, with a CSV of labels."),
     out: Path = typer.Option(..., "--out", help="Folder of the new data set; must not exist."),
-    table: Path | None = typer.Option(None, "--table", help="The CSV; default: the one in the folder."),
+    table: Path | None = typer.Option(None, "--table", help="The CSV; default: labels.csv or the only one."),
+    align: bool = typer.Option(False, "--align", help="Also align every mesh rigidly with the mean face."),
+    fps: float = typer.Option(30.0, "--fps", min=1.0, help="Frames per second of the clips, if any."),
+    terms: str = typer.Option("", "--license", help="Terms of the meshes, for model cards."),
+    citation: str = typer.Option("", "--citation", help="What to cite, for model cards."),
 ) -> None:
-    """Brings registered meshes and a table of labels into a data set; says what it decided about units."""
+    """Brings registered meshes and a table of labels into a data set; says what it decided about units.
+
+    The table has the columns file, subject, expression and, if you like, weight, clip and frame.
+    """
     choice("kind of source", kind, PREPARED)
     from mien.data.sources.folder import prepare_folder
 
-    data = prepare_folder(existing(source, "source folder"), out, table)
+    existing(source, "source folder")
+    data = prepare_folder(source, out, table, fps=fps, align=align, license=terms, citation=citation)
+    say(str(data.facts["units"]))
     _finished(out, data)
 
 
@@ -107,19 +114,19 @@ def info(
 def check(
     folder: Path = typer.Argument(..., help="A data set."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON only."),
-) -> None:
-    """Looks for damage: missing files, NaN, flipped or folded meshes, outliers, people without a neutral."""
-    from mien.data.dataset import FaceDataset
+) -> int:
+    """Looks for what is missing, damaged or implausible; exit code 2 if something is."""
     from mien.data.inspect import check_dataset
 
-    findings = check_dataset(FaceDataset.load(existing(folder, "data folder")))
+    result = check_dataset(existing(folder, "data folder"))
     if as_json:
-        return show_json(findings)
-    for finding in findings:
-        show(f"- {finding}")
-    if not findings:
-        show(f"{folder}: nothing to report; the data set is sound.")
-    return None
+        show_json(result.as_dict())
+    else:
+        for kind, items in result.as_dict().items():
+            for item in items if isinstance(items, list) else ():
+                show(f"{kind}: {item}")
+        show(f"{folder}: {'sound' if result.sound else 'not sound'}.")
+    return 0 if result.sound else MISTAKE
 
 
 def _finished(out: Path, data: object) -> None:

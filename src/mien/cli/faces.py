@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.cli.shell import existing, say
+from mien.errors import BadSetting
 from mien.geometry.alignment import FrameDecision
 from mien.io.face import read_face
 from mien.io.gltf import write_glb
@@ -52,9 +53,13 @@ class Face:
         else:
             write_mesh(path, self.restored(vertices), self.layout)
 
-    def write_rig(self, path: Path, rig: Rig, **options: Any) -> None:
-        """Writes a rig as GLB with this file's texture coordinates."""
-        write_glb(path, rig.base, self.drawn, rig.targets, rig.names, name=self.layout.name, **options)
+    def write_rig(self, path: Path, rig: Rig, names: Sequence[str] | None = None, **options: Any) -> None:
+        """Writes a rig as GLB with this file's texture coordinates; ``names`` rename its targets."""
+        if path.suffix.lower() != ".glb":
+            raise BadSetting("a rig is written as GLB", received=str(path), remedy="name the output *.glb")
+        write_glb(
+            path, rig.base, self.drawn, rig.targets, names or rig.names, name=self.layout.name, **options
+        )
 
     @property
     def drawn(self) -> Mesh | Topology:

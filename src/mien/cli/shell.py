@@ -60,7 +60,10 @@ def show_table(headers: Sequence[str], rows: Iterable[Sequence[object]], title: 
         table.add_column(header, justify="right" if numeric and rows else "left")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    console().print(table)
+    printer = console()
+    if not printer.is_terminal:  # into a file or a pipe: as wide as the table is, nothing cut
+        printer.width = 10_000
+    printer.print(table)
 
 
 def plain(value: Any) -> Any:
@@ -195,8 +198,10 @@ def explain(error: BaseException) -> tuple[int, str]:
 def _usage(error: Any) -> str:
     context = getattr(error, "ctx", None)
     message = " ".join(error.format_message().split()).rstrip(".")
-    # Without a message the parser has already printed the help.
-    return f"{message}; see: {context.command_path if context else 'mien'} --help" if message else ""
+    if not message:  # the parser has already printed the help
+        return ""
+    link = " See" if message.endswith("?") else "; see"
+    return f"{message}{link} {context.command_path if context else 'mien'} --help."
 
 
 def _system(error: OSError) -> str:

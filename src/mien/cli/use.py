@@ -175,21 +175,20 @@ def animate(
 def rig(
     model_dir: Path = MODEL,
     neutral: Path = typer.Argument(..., metavar="NEUTRAL", help="The person at rest."),
-    names: str = typer.Option("model", "--names", help="model: the model's expressions; arkit: ARKit names."),
+    names: str = typer.Option("model", "--names", help="model, arkit, or a CSV with columns name, target."),
     texture: Path | None = typer.Option(None, "--texture", help="Albedo PNG or JPEG in the mesh's uv."),
     out: Path = OUT,
 ) -> None:
     """Makes a GLB with named morph targets for this face; the rest pose is the input, exactly."""
-    choice("kind of names", names, ("model", "arkit"))
     from mien import apply
-    from mien.cli.faces import arkit_targets, open_model, read
+    from mien.cli.faces import open_model, read
+    from mien.cli.targets import chosen_targets
 
     model = open_model(model_dir)
+    chosen = chosen_targets(names, model.expressions)
     face = read(neutral, model)
-    made = apply.rig(model, face.vertices)
-    if names == "arkit":
-        made = arkit_targets(made)
-    face.write_rig(out, made, texture=texture)
+    made = apply.rig(model, face.vertices, list(chosen))
+    face.write_rig(out, made, names=list(chosen.values()), texture=texture)
     show(
         f"{out}: {len(made.names)} morph targets; sums of them are {made.linearity_mm:.2f} mm off the model."
     )
