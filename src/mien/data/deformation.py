@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,9 +64,8 @@ class JacobianField:
     def of(self, face: NDArray) -> Array:
         """(V, 3, 3) Jacobians of template -> face."""
         delta = np.asarray(face, np.float64) - self.template
-        gradient: Array = np.stack([operator @ delta for operator in self._gradient], axis=2)
-        gradient += np.eye(3)
-        return gradient
+        gradient = np.stack([operator @ delta for operator in self._gradient], axis=2)
+        return np.asarray(gradient + np.eye(3), np.float64)
 
 
 def vertex_areas(vertices: NDArray, faces: NDArray) -> Array:
@@ -151,6 +150,9 @@ class Performer:
         self.jacobians = JacobianField(template, vertex_areas(template, faces))
         self.hinge = self._hinge(self.template)
         self.shapes = np.asarray(shapes, np.float64).copy()
+        if {"jawOpen", "mouthClose"} <= set(names):
+            # From here on "mouthClose" is the whole pose of a dropped jaw with closed lips: it turns as one.
+            self.shapes[self.names.index("mouthClose")] += self.shapes[self.names.index("jawOpen")]
         self.turns = np.zeros((len(names), len(template)))
         self.turn_axes = np.zeros((len(names), 3))
         for index, name in enumerate(names):
@@ -178,7 +180,10 @@ class Performer:
             if name in JAW_SLIDES:
                 pushed[index] = self.shapes[index] * hinge.length / self.hinge.length
         axes = self.turn_axes @ hinge.axes
-        return FaceActor(np.asarray(face, np.float64), pushed, self.turns, axes, hinge.center)
+        mixing = np.eye(len(self.names))
+        if {"jawOpen", "mouthClose"} <= set(self.names):
+            mixing[self.names.index("jawOpen"), self.names.index("mouthClose")] = -1.0
+        return FaceActor(np.asarray(face, np.float64), pushed, self.turns, axes, hinge.center, mixing)
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,6 +196,7 @@ class FaceActor:
         turns: (A, V) float, radians. How far each shape turns each vertex.
         axes: (A, 3) float. About which axis.
         center: (3,) float, millimeters. Through which point.
+        mixing: (A, A) float. Activations to amounts of ``shapes``.
     """
 
     face: Array
@@ -198,13 +204,15 @@ class FaceActor:
     turns: Array
     axes: Array
     center: Array
+    mixing: Array
 
     def at(self, rows: NDArray) -> FaceActor:
         """The same face, some vertices of it."""
-        return FaceActor(self.face[rows], self.shapes[:, rows], self.turns[:, rows], self.axes, self.center)
+        return replace(self, face=self.face[rows], shapes=self.shapes[:, rows], turns=self.turns[:, rows])
 
     def perform(self, activations: NDArray) -> Array:
         """(V, 3) the face under (A,) activations: soft tissue first, then the jaw carries it."""
-        moved = self.face - self.center + np.tensordot(activations, self.shapes, 1)
-        rotation = np.einsum("a,av,ac->vc", activations, self.turns, self.axes)
+        amounts = self.mixing @ activations
+        moved = self.face - self.center + np.tensordot(amounts, self.shapes, 1)
+        rotation = (amounts[:, None] * self.turns).T @ self.axes
         return rotate(moved, rotation) + self.center

@@ -135,6 +135,10 @@ def take_activations(
     # Lids are closed or not: a contact reaches its end in nearly every performance.
     factor = np.where(contact, factor**0.25 / max(variation.activation, 1e-6) * 1.1, factor)
     activations = variation.activation * factor * asked + habits
+    if {"mouthClose", "jawOpen"} <= set(column) and asked[column["jawOpen"]]:
+        # Lips that close over a dropped jaw follow the jaw, however far this person drops it.
+        closed = min(asked[column["mouthClose"]] / asked[column["jawOpen"]] * 1.03, 1.0)
+        activations[column["mouthClose"]] = closed * activations[column["jawOpen"]]
     return settle(style.shapes, activations + _slack(rng, style))
 
 
