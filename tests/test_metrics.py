@@ -40,9 +40,9 @@ def test_avd_table_matches_avd() -> None:
 def test_laplacian_of_a_fan_by_hand() -> None:
     vertices = np.array([[0, 0, 0], [2, 0, 0], [0, 2, 0], [-2, 0, 4]], float)
     faces = np.array([[0, 1, 2], [0, 2, 3]])
-    result = metrics.uniform_laplacian(vertices, faces)
-    np.testing.assert_allclose(result[0], -np.mean(vertices[[1, 2, 3]], axis=0), atol=1e-6)
-    np.testing.assert_allclose(result[1], vertices[1] - vertices[[0, 2]].mean(axis=0), atol=1e-6)
+    result = metrics.detail_distances(vertices[None], faces)[0]
+    assert result[0] == pytest.approx(np.linalg.norm(np.mean(vertices[[1, 2, 3]], axis=0)))
+    assert result[1] == pytest.approx(np.linalg.norm(vertices[1] - vertices[[0, 2]].mean(axis=0)))
 
 
 def test_detail_sees_roughness_that_avd_hides() -> None:

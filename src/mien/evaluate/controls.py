@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mien.data.dataset import FaceDataset
 from mien.evaluate import metrics
-from mien.evaluate.metrics import Meshes, avd, distances, rigidly_aligned, uniform_laplacian
+from mien.evaluate.metrics import Meshes, avd, detail_distances, distances, rigidly_aligned
 from mien.evaluate.people import Draws, Judged
 from mien.evaluate.probes import rank1_mesh
 from mien.evaluate.rows import Maker, Row
@@ -80,7 +80,7 @@ def _reconstruction(judged: Judged, maker: Maker, axes: PrincipalAxes, size: int
         truth = judged.data[rows].reshape(len(rows), -1) - axes.mean
         left = (truth - (truth @ kept.T) @ kept).reshape(len(rows), -1, 3)
         rec[rows] = np.linalg.norm(left, axis=-1)
-        detail[rows] = np.linalg.norm(uniform_laplacian(left, faces), axis=-1).mean(axis=-1)
+        detail[rows] = detail_distances(left, faces).mean(axis=-1)
     yield from reconstruction_rows(maker, judged, rec, detail)
 
 

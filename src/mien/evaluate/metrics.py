@@ -14,6 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.geometry.alignment import procrustes
+from mien.geometry.differential import uniform_laplacian
+
 Meshes = NDArray[np.floating]
 
 
@@ -63,27 +66,18 @@ def rec_avd_pooled(truth: Meshes, predicted: Meshes) -> Statistics:
     return Statistics.of(distances(truth, predicted))
 
 
-def uniform_laplacian(vertices: Meshes, faces: NDArray) -> Meshes:
-    """(..., V, 3) each vertex minus the mean of its neighbors; 0 for a vertex without any."""
-    from scipy.sparse import coo_matrix, diags
-
-    count = vertices.shape[-2]
-    start, end = faces[:, [0, 1, 2]].ravel(), faces[:, [1, 2, 0]].ravel()
-    pair = (np.r_[start, end], np.r_[end, start])
-    joined = coo_matrix((np.ones(len(pair[0])), pair), (count, count)).tocsr()
-    joined.data[:] = 1  # an edge of two triangles is still one neighbor
-    degree = np.asarray(joined.sum(axis=1)).ravel()
-    average = (diags(1 / np.maximum(degree, 1)) @ joined).astype(np.float32)
-    columns = np.moveaxis(np.asarray(vertices, np.float32), -2, 0).reshape(count, -1)
-    result = columns * (degree > 0)[:, None] - average @ columns
-    shape = (count, *vertices.shape[:-2], vertices.shape[-1])
-    return np.moveaxis(result.reshape(shape), 0, -2)
+def detail_distances(difference: Meshes, faces: NDArray) -> NDArray[np.float64]:
+    """(..., V) length of the uniform Laplacian of differences (..., V, 3)."""
+    operator = uniform_laplacian(faces, difference.shape[-2]).astype(np.float32)
+    columns = np.moveaxis(np.asarray(difference, np.float32), -2, 0)
+    result = (operator @ columns.reshape(len(columns), -1)).reshape(columns.shape)
+    return np.linalg.norm(np.moveaxis(result, 0, -2), axis=-1)
 
 
 def rec_detail(truth: Meshes, predicted: Meshes, faces: NDArray) -> Statistics:
     """Loss of fine shape that avd hides: over meshes, mean over v of ||(U x)_v - (U x_hat)_v||."""
     difference = np.asarray(truth, np.float32) - np.asarray(predicted, np.float32)
-    return Statistics.of(np.linalg.norm(uniform_laplacian(difference, faces), axis=-1).mean(axis=-1))
+    return Statistics.of(detail_distances(difference, faces).mean(axis=-1))
 
 
 # 2. Neutralization ------------------------------------------------------------------------------------
@@ -96,12 +90,7 @@ def neu_avd(neutral: Meshes, predicted: Meshes) -> Statistics:
 
 def rigidly_aligned(meshes: Meshes, target: Meshes) -> Meshes:
     """Each of (k, V, 3) moved rigidly (no scale, no mirror) onto its target (V, 3) or (k, V, 3)."""
-    meshes, target = np.asarray(meshes, np.float64), np.asarray(target, np.float64)
-    middle, goal = meshes.mean(axis=-2, keepdims=True), target.mean(axis=-2, keepdims=True)
-    left, _, right = np.linalg.svd(np.swapaxes(meshes - middle, -1, -2) @ (target - goal))
-    # Kabsch: flip the weakest axis where the best orthogonal map would be a mirror.
-    left[..., :, -1] *= np.sign(np.linalg.det(left @ right))[..., None]
-    return (meshes - middle) @ (left @ right) + goal
+    return procrustes(meshes, target).apply(meshes)
 
 
 def neu_avd_aligned(neutral: Meshes, predicted: Meshes) -> Statistics:

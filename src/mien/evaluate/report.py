@@ -14,6 +14,7 @@ from typing import Any
 from mien.errors import BadFile, UnknownName
 from mien.evaluate.rows import Row
 from mien.evaluate.tables import Table, tables_of
+from mien.io.atomic import write_bytes
 
 FORMATS = ("json", "csv", "md", "tex")
 
@@ -112,12 +113,11 @@ class Report:
     def save(self, folder: Path | str) -> list[Path]:
         """Writes ``report.json``, ``.csv``, ``.md`` and ``.tex`` and returns their paths."""
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         texts = dict(zip(FORMATS, (self.to_json(), self.to_csv(), self.to_markdown(), self.to_latex())))
         paths = []
         for ending, text in texts.items():
             path = folder / f"report.{ending}"
-            path.write_text(text, encoding="utf-8")
+            write_bytes(path, text.encode())
             paths.append(path)
         return paths
 

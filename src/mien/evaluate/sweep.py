@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mien.codes import Codes
 from mien.evaluate import metrics
-from mien.evaluate.metrics import Meshes, avd, rigidly_aligned, uniform_laplacian
+from mien.evaluate.metrics import Meshes, avd, detail_distances, rigidly_aligned
 from mien.evaluate.people import Draws, Judged
 from mien.evaluate.probes import rank1_code, rank1_mesh
 from mien.models.base import FaceModel
@@ -153,8 +153,8 @@ def _reconstruction(runner: Runner, sweep: Sweep, rows: NDArray, codes: Codes) -
     assert sweep.rec is not None and sweep.detail is not None
     difference = runner.judged.data[rows] - runner.decode(codes)
     sweep.rec[rows] = np.linalg.norm(difference, axis=-1)
-    laplacian = uniform_laplacian(difference, runner.judged.data.topology.faces)
-    sweep.detail[rows] = np.linalg.norm(laplacian, axis=-1).mean(axis=-1)
+    faces = runner.judged.data.topology.faces
+    sweep.detail[rows] = detail_distances(difference, faces).mean(axis=-1)
 
 
 def _neutralization(sweep: Sweep, judged: Judged, number: int, rows: NDArray, predicted: Meshes) -> None:

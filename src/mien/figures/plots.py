@@ -94,7 +94,8 @@ def _axes(title: str, width: float = 6.4, height: float = 3.8) -> tuple[Any, Any
     from matplotlib.figure import Figure
 
     background = "#{:02x}{:02x}{:02x}".format(*BACKGROUND)
-    figure = Figure(figsize=(width, height), dpi=144, facecolor=background, layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=144, facecolor=background)
+    figure.set_layout_engine("constrained", w_pad=0.14, h_pad=0.12)
     axes = figure.add_subplot(facecolor=background)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#dcd8d2", linewidth=0.8)

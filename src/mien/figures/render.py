@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mien.errors import BadMesh, require
+from mien.geometry.differential import vertex_normals
 
 Image = NDArray[np.uint8]
 
@@ -104,15 +105,6 @@ def render(
     return np.clip(picture + 0.5, 0, 255).astype(np.uint8)
 
 
-def vertex_normals(vertices: NDArray, faces: NDArray) -> NDArray:
-    """(V, 3) unit normals, the area-weighted mean of the triangles around each vertex."""
-    corner = vertices[faces]
-    normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
-    index, flat = faces.ravel(), np.repeat(normal, 3, axis=0)
-    total = np.stack([np.bincount(index, flat[:, axis], len(vertices)) for axis in range(3)], axis=1)
-    return (total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)).astype(np.float32)
-
-
 @dataclass(frozen=True)
 class _Hits:
     """What the camera's rays met: pixel rows that hit, the triangle, barycentric u and v, ray direction."""
@@ -170,7 +162,7 @@ def _paint(
     def interpolate(values: NDArray) -> NDArray:
         return sum(weights[:, [k]] * values[corners[:, k]] for k in range(3))  # type: ignore[return-value]
 
-    normals = vertex_normals(vertices, faces)
+    normals = vertex_normals(vertices, faces).astype(np.float32)
     light = interpolate(_vertex_light(vertices, normals, scene))
     albedo = _linear(CLAY) if colors is None else interpolate(_linear(colors).astype(np.float32))
     shaded = _shade(interpolate(normals), hit.toward_camera, albedo, light, glossy=colors is None)

@@ -1,0 +1,206 @@
+"""One self-contained HTML page: tables, pictures and a rig to play with; no server, no network.
+
+A content security policy in the page forbids every connection, so what is promised is also enforced.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from mien.evaluate.tables import Table
+from mien.io.atomic import write_bytes
+
+MAX_WIDTH = 2000  # pixels: wider pictures gain nothing on a page
+POLICY = (
+    "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    "connect-src data: blob:"
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture with its caption.
+
+    Args:
+        image: A PIL image or (H, W, 3) uint8 array.
+        caption: Shown below; also the text for people who cannot see the picture.
+    """
+
+    image: Any
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the page; whatever it has is shown in this order.
+
+    Args:
+        title: Heading, also in the menu at the top.
+        text: Paragraphs separated by blank lines; ``code``, **bold**, and fenced blocks are understood.
+        facts: Name -> value, shown as large numbers.
+        rig: The bytes of a GLB with morph targets, shown in 3D with sliders and its clip.
+        pictures: Shown one below the other.
+        gallery: Shown side by side.
+        tables: Of a report, or made for the page.
+    """
+
+    title: str
+    text: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    rig: bytes | None = None
+    pictures: Sequence[Picture] = ()
+    gallery: Sequence[Picture] = ()
+    tables: Sequence[Table] = ()
+
+
+def write_report(
+    path: Path | str, *, title: str, sections: Sequence[Section], lead: str = "", footer: str = ""
+) -> Path:
+    """Writes the page.
+
+    Args:
+        path: The ``.html`` file; it appears whole or not at all.
+        title: Heading and window title.
+        sections: In order.
+        lead: A sentence or two below the heading.
+        footer: How the page came about: version, command, licenses.
+
+    Returns:
+        The path.
+    """
+    path = Path(path)
+    names = [_anchor(number, section.title) for number, section in enumerate(sections)]
+    menu = "".join(
+        f'<li><a href="#{name}">{html.escape(section.title)}</a></li>'
+        for name, section in zip(names, sections)
+    )
+    viewer = any(section.rig is not None for section in sections)
+    # A closing tag inside the script's own strings would end it early.
+    script = f"<script>{_asset('viewer.min.js').replace('</script', '<' + chr(92) + '/script')}</script>"
+    page = f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<link rel="icon" href="data:,">
+<title>{html.escape(title)}</title><style>{_asset("page.css")}</style></head><body>
+<header><h1>{html.escape(title)}</h1><p class="lead">{_inline(lead)}</p></header>
+<nav aria-label="Sections"><ul>{menu}</ul></nav>
+<main>{"".join(_section(name, section) for name, section in zip(names, sections))}</main>
+<footer>{_prose(footer)}</footer>
+{script if viewer else ""}</body></html>
+"""
+    write_bytes(path, page.encode())
+    return path
+
+
+def _section(name: str, section: Section) -> str:
+    parts = [f'<section id="{name}"><h2>{html.escape(section.title)}</h2>', _prose(section.text)]
+    if section.facts:
+        items = "".join(
+            f"<div><dt>{html.escape(str(key))}</dt><dd>{html.escape(str(value))}</dd></div>"
+            for key, value in section.facts.items()
+        )
+        parts.append(f'<dl class="facts">{items}</dl>')
+    if section.rig is not None:
+        parts.append(_rig(section.rig))
+    parts += [_figure(picture) for picture in section.pictures]
+    if section.gallery:
+        parts.append(f'<div class="gallery">{"".join(map(_figure, section.gallery))}</div>')
+    parts += [table_html(table) for table in section.tables]
+    return "".join(parts) + "</section>"
+
+
+def table_html(table: Table) -> str:
+    """A table with its heading, note and footnotes."""
+    head = "".join(f'<th scope="col">{_inline(cell)}</th>' for cell in table.header)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{_inline(cell)}</td>" for cell in row) + "</tr>" for row in table.rows
+    )
+    notes = "<br>".join(f"({number}) {_inline(text)}." for number, text in enumerate(table.footnotes, 1))
+    return (
+        f"<h3>{html.escape(table.title)}</h3>"
+        + (f'<p class="note">{_inline(table.note)}</p>' if table.note else "")
+        + f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+        + (f'<p class="footnotes">{notes}</p>' if notes else "")
+    )
+
+
+def _rig(glb: bytes) -> str:
+    data = base64.b64encode(glb).decode()
+    return f"""<div class="rig" data-state="loading"><div class="stage" role="img"
+ aria-label="The rig in 3D: drag to turn, scroll to zoom"></div><div class="panel"><div class="transport">
+<button class="play" type="button">Play</button>
+<input class="scrub" type="range" min="0" max="1" step="any" value="0" aria-label="Time">
+<button class="reset" type="button">Neutral</button></div><div class="sliders"></div></div>
+<script type="text/plain" class="rig-data">{data}</script></div>"""
+
+
+def _figure(picture: Picture) -> str:
+    kind, data, size = _encoded(picture.image)
+    caption = f"<figcaption>{_inline(picture.caption)}</figcaption>" if picture.caption else ""
+    alt = html.escape(re.sub(r"[`*]", "", picture.caption), quote=True)
+    source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+    return (
+        f'<figure><img src="{source}" alt="{alt}" width="{size[0]}" height="{size[1]}" loading="lazy">'
+        f"{caption}</figure>"
+    )
+
+
+def _encoded(picture: Any) -> tuple[str, bytes, tuple[int, int]]:
+    """The smaller of PNG (plots) and JPEG (faces)."""
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(np.asarray(picture, np.uint8))
+    image = image.convert("RGB")
+    if image.width > MAX_WIDTH:
+        image = image.resize(
+            (MAX_WIDTH, round(image.height * MAX_WIDTH / image.width)), Image.Resampling.LANCZOS
+        )
+    results = {}
+    for kind, options in (("png", {"optimize": True}), ("jpeg", {"quality": 88, "subsampling": 0})):
+        buffer = io.BytesIO()
+        image.save(buffer, kind, **options)  # type: ignore[arg-type]
+        results[kind] = buffer.getvalue()
+    kind = min(results, key=lambda name: len(results[name]))
+    return kind, results[kind], image.size
+
+
+def _prose(text: str) -> str:
+    """Paragraphs, and fenced blocks as they are."""
+    parts = []
+    for index, block in enumerate(re.split(r"```(?:\w*\n)?", text)):
+        if index % 2:
+            parts.append(f"<pre><code>{html.escape(block.rstrip())}</code></pre>")
+        else:
+            parts += [f"<p>{_inline(p.strip())}</p>" for p in re.split(r"\n\s*\n", block) if p.strip()]
+    return "".join(parts)
+
+
+def _inline(text: str) -> str:
+    """Escaped text with ``code``, **bold** and *emphasis*."""
+    pieces = re.split(r"`([^`]+)`", text)
+    for index, piece in enumerate(pieces):
+        safe = html.escape(piece)
+        if index % 2:
+            pieces[index] = f"<code>{safe}</code>"
+        else:
+            safe = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", safe)
+            pieces[index] = re.sub(r"\*([^*\s][^*]*)\*", r"<em>\1</em>", safe)
+    return "".join(pieces)
+
+
+def _anchor(number: int, title: str) -> str:
+    return f"s{number}-" + re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
+def _asset(name: str) -> str:
+    return (resources.files("mien") / "report_page" / name).read_text(encoding="utf-8")
