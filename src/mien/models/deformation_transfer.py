@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mien.codes import Codes
 from mien.data.dataset import FaceDataset
+from mien.data.displacement import displaced_rows
 from mien.geometry.gradients import DeformationSolver, deformation_gradients
 from mien.models.base import FaceModel, Reference
 from mien.topology import Topology
@@ -58,6 +59,11 @@ class DeformationTransfer(FaceModel):
 
     def __init__(self, topology: Topology, expressions: Sequence[str]) -> None:
         super().__init__(topology, expressions)
+
+    def prepare(self, data: FaceDataset) -> None:
+        """Nothing to learn; refuses data whose expressions could not be named in :meth:`calibrate`."""
+        self.check_data(data)
+        displaced_rows(data)
 
     def encode(self, vertices: Tensor, *, neutral: Tensor | None = None) -> Codes:
         """The neutral, and (B, 9 F + 3 K) gradients minus identity, then the shifts of K components."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mien.codes import Codes
 from mien.data.dataset import FaceDataset
+from mien.data.displacement import displaced_rows
 from mien.models.base import FaceModel, Reference
 from mien.topology import Topology
 
@@ -54,6 +55,11 @@ class DisplacementTransfer(FaceModel):
         self.scaled = scaled
         name = "rigid" if "rigid" in topology.regions else "all"
         self.register_buffer("rigid", torch.from_numpy(topology.region(name).copy()))
+
+    def prepare(self, data: FaceDataset) -> None:
+        """Nothing to learn; refuses data whose expressions could not be named in :meth:`calibrate`."""
+        self.check_data(data)
+        displaced_rows(data)
 
     def encode(self, vertices: Tensor, *, neutral: Tensor | None = None) -> Codes:
         """The neutral, and the (B, 3 V) displacement from it in millimeters of a template-sized face."""

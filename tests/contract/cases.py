@@ -1,0 +1,80 @@
+"""A tiny instance of every model, prepared, trained for a moment and calibrated on tiny data."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import lru_cache
+from typing import Any
+
+import torch
+from fixtures import tiny_data
+
+from mien.apply import refusal
+from mien.data.dataset import FaceDataset
+from mien.models import MODELS, model_class
+from mien.models.base import FaceModel
+
+# Constructor arguments and training settings that make a model small enough for a second of training.
+# A new method needs a line only if its defaults are too large for 48 faces of 120 vertices.
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "adversarial_vae": {"identity_size": 6, "expression_size": 6, "hidden": 32},
+    "pca": {"size": 16, "expression_size": 5},
+}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "adversarial_vae": {
+        "steps": 100, "pretraining_steps": 2, "batch_size": 6, "rate": 3e-3, "validate_every": 100,
+        "discriminator_points": 40,
+    },
+}  # fmt: skip
+# What the longer training does without, to stay short; single steps are tested with everything on.
+SHORTCUTS: dict[str, dict[str, Any]] = {"adversarial_vae": {"identity_discriminator": False}}
+
+NAMES = tuple(MODELS)
+
+
+def data() -> FaceDataset:
+    """48 faces of 8 people, with some interaction and noise."""
+    return tiny_data()
+
+
+def fresh(name: str) -> FaceModel:
+    """A new model that has seen nothing."""
+    torch.manual_seed(1)
+    return model_class(name)(data().topology, data().expressions, **ARGUMENTS.get(name, {}))
+
+
+@lru_cache
+def trained(name: str) -> FaceModel:
+    """A model after its stages, in evaluation mode; tests share it and must not change it."""
+    model, shown = fresh(name), data()
+    model.prepare(shown)
+    run_stages(model, shown)
+    model.eval()
+    model.calibrate(shown)
+    return model
+
+
+def run_stages(model: FaceModel, shown: FaceDataset, limit: int | None = None) -> list[dict[str, float]]:
+    """The plainest loop over a model's stages; returns the losses of every step."""
+    kind = getattr(type(model), "Settings", None)
+    changes = SETTINGS.get(model.name, {}) | (SHORTCUTS.get(model.name, {}) if limit is None else {})
+    settings = dataclasses.replace(kind(), **changes) if kind else None
+    generator = torch.Generator().manual_seed(0)
+    seen = []
+    for stage in model.stages(shown, settings, shown):
+        for index in range(min(stage.steps, limit or stage.steps)):
+            for module in stage.modules.values():
+                module.train()
+            losses: dict[str, float] = {}
+            for name, terms in stage.step(stage.batch(generator), index):
+                stage.optimizers[name].zero_grad()
+                torch.stack(list(terms.values())).sum().backward()
+                stage.optimizers[name].step()
+                losses |= {key: float(value.detach()) for key, value in terms.items()}
+            seen.append(losses)
+    return seen
+
+
+def lacks(name: str, ability: str) -> str | None:
+    """Why a model refuses an ability, or None."""
+    return refusal(model_class(name), ability)

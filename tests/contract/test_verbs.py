@@ -1,0 +1,217 @@
+"""What every model gives a person through :mod:`mien.apply`, or refuses with a reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from contract.cases import NAMES, data, lacks, trained
+from mien import apply
+from mien.errors import BadMesh, MienError, MissingNeutral, Unsupported, WrongTopology
+from mien.fit import fit_landmarks, invert
+
+pytestmark = pytest.mark.parametrize("name", NAMES)
+ROWS = np.array([1, 10, 21])
+
+#: How far "once more" may move a face, in millimeters. Learned models approximate; formulas do not.
+LEARNED_MM = 2.5
+EXACT_MM = 0.05
+
+
+def faces() -> np.ndarray:
+    return data()[ROWS]
+
+
+def neutrals() -> np.ndarray:
+    return data().neutral_of(ROWS)
+
+
+def distance(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.linalg.norm(a - b, axis=-1).mean())
+
+
+def tolerance(name: str) -> float:
+    return LEARNED_MM if list(trained(name).parameters()) else EXACT_MM
+
+
+def refuses(name: str, ability: str, call: Any) -> bool:
+    """Checks the refusal of an ability that a model lacks; True if it does."""
+    reason = lacks(name, ability)
+    if reason is None:
+        return False
+    with pytest.raises(Unsupported) as caught:
+        call()
+    assert name in str(caught.value) and reason in str(caught.value)
+    return True
+
+
+def test_reconstruct(name: str) -> None:
+    model = trained(name)
+    result = apply.reconstruct(model, faces(), neutrals())
+    assert result.shape == faces().shape and result.dtype == np.float32
+    single = apply.reconstruct(model, torch.from_numpy(faces()[0]).double(), neutrals()[0])
+    assert single.shape == faces().shape[1:]
+    np.testing.assert_allclose(single, result[0], atol=1e-3)
+
+
+def test_neutralize_twice_is_once(name: str) -> None:
+    model = trained(name)
+    if refuses(name, "neutralize", lambda: apply.neutralize(model, faces())):
+        return
+    once = apply.neutralize(model, faces())
+    assert once.shape == faces().shape and once.dtype == np.float32
+    assert distance(apply.neutralize(model, once), once) < tolerance(name)
+
+
+def test_neutralizing_helps_the_closed_forms_that_know_neutrals(name: str) -> None:
+    if name not in ("morphable", "nearest_identity"):
+        return
+    error = distance(apply.neutralize(trained(name), faces()), neutrals())
+    assert error < 0.5 * distance(faces(), neutrals())
+
+
+def test_transfer_onto_oneself_is_reconstruction(name: str) -> None:
+    model, own = trained(name), {"expression_neutral": neutrals(), "onto_neutral": neutrals()}
+    result = apply.transfer(model, faces(), faces(), **own)
+    np.testing.assert_allclose(result, apply.reconstruct(model, faces(), neutrals()), atol=1e-4)
+
+
+def test_transfer_from_one_to_many_and_back(name: str) -> None:
+    model = trained(name)
+    onto = neutrals()
+    many = apply.transfer(model, faces()[0], onto, expression_neutral=neutrals()[0])
+    assert many.shape == onto.shape
+    one = apply.transfer(model, faces()[0], onto[1], expression_neutral=neutrals()[0])
+    np.testing.assert_allclose(one, many[1], atol=1e-3)
+    with pytest.raises(MienError, match="do not match"):
+        apply.transfer(model, faces(), onto[:2], expression_neutral=neutrals())
+
+
+def test_interpolation_reaches_both_ends(name: str) -> None:
+    model = trained(name)
+    a, b = faces()[0], faces()[1]
+    rest = {"a_neutral": neutrals()[0], "b_neutral": neutrals()[1]}
+    both = apply.interpolate(model, a, b, 5, **rest)
+    ends = apply.reconstruct(model, faces()[:2], neutrals()[:2])
+    np.testing.assert_allclose(both[[0, -1]], ends, atol=2e-3)
+    who = apply.interpolate(model, a, b, 3, "identity", **rest)
+    what = apply.interpolate(model, a, b, 3, "expression", **rest)
+    np.testing.assert_allclose(who[0], what[0], atol=1e-3)
+    swapped = apply.transfer(model, b, a, expression_neutral=neutrals()[1], onto_neutral=neutrals()[0])
+    np.testing.assert_allclose(what[-1], swapped, atol=2e-3)
+    with pytest.raises(MienError, match="2 steps"):
+        apply.interpolate(model, a, b, 1, **rest)
+    with pytest.raises(MienError, match="identity, expression, both"):
+        apply.interpolate(model, a, b, 3, "identiti", **rest)
+
+
+def test_a_blend_of_one_is_itself(name: str) -> None:
+    model = trained(name)
+    result = apply.blend(model, faces(), identity=[0, 2, 0], neutrals=neutrals())
+    np.testing.assert_allclose(result, apply.reconstruct(model, faces(), neutrals())[1], atol=2e-3)
+    swapped = apply.transfer(
+        model, faces()[2], faces()[0], expression_neutral=neutrals()[2], onto_neutral=neutrals()[0]
+    )
+    mixed = apply.blend(model, faces(), identity=[1, 0, 0], expression=[0, 0, 1], neutrals=neutrals())
+    np.testing.assert_allclose(mixed, swapped, atol=2e-3)
+    with pytest.raises(MienError, match="share of 0 or more"):
+        apply.blend(model, faces(), identity=[1, -1, 1], neutrals=neutrals())
+
+
+def test_generate(name: str) -> None:
+    model = trained(name)
+    if refuses(name, "generate", lambda: apply.generate(model, 2, seed=1)):
+        return
+    people = apply.generate(model, 3, seed=1)
+    assert people.shape == (3, model.topology.vertex_count, 3) and people.dtype == np.float32
+    np.testing.assert_array_equal(apply.generate(model, 3, seed=1), people)
+    assert distance(apply.generate(model, 3, seed=2), people) > 0.1
+    smiling = apply.generate(model, 3, seed=1, weights={"smile": 1.0})
+    still = apply.generate(model, 3, seed=1, weights=np.zeros((3, len(model.expressions))))
+    assert np.isfinite(smiling).all() and smiling.shape == still.shape
+    with pytest.raises(MienError, match="did you mean 'smile'"):
+        apply.generate(model, 2, seed=1, weights={"smiel": 1.0})
+    with pytest.raises(MienError, match="one number for each"):
+        apply.generate(model, 2, seed=1, weights=[1.0])
+
+
+def test_a_rig_at_zero_is_the_neutral(name: str) -> None:
+    model, neutral = trained(name), neutrals()[0]
+    made = apply.rig(model, neutral)
+    assert made.names == model.expressions and made.topology is model.topology
+    assert made.targets.shape == (len(made.names), *neutral.shape) and made.targets.dtype == np.float32
+    np.testing.assert_array_equal(made.base, neutral)
+    np.testing.assert_array_equal(made.apply(np.zeros(len(made.names))), neutral)
+    np.testing.assert_allclose(made.apply({"jaw_open": 1.0}), made.targets[1], atol=1e-4)
+    assert 0 <= made.linearity_mm < 20
+    some = apply.rig(model, neutral, names=["jaw_open", "smile"])
+    np.testing.assert_allclose(some.targets, made.targets[[1, 0]], atol=1e-3)
+    with pytest.raises(MienError, match="unknown expression"):
+        apply.rig(model, neutral, names=["grimace"])
+
+
+def test_a_clip_is_what_the_rig_shows(name: str) -> None:
+    model, neutral = trained(name), neutrals()[0]
+    weights = apply.curves(model.expressions, {"smile": 1.0}, onset=0.1, apex=0.3, offset=0.6, fps=10)
+    clip = apply.animate(model, neutral, weights)
+    assert clip.shape == (len(weights), *neutral.shape) and clip.dtype == np.float32
+    np.testing.assert_allclose(clip[[0, -1]], np.stack([neutral, neutral]), atol=1e-3)
+    np.testing.assert_allclose(clip[3], apply.rig(model, neutral).targets[0], atol=1e-3)
+    with pytest.raises(MienError, match="T, E"):
+        apply.animate(model, neutral, weights[0])
+    with pytest.raises(MienError, match="one neutral face"):
+        apply.animate(model, neutrals(), weights)
+
+
+def test_landmarks(name: str) -> None:
+    model, places = trained(name), data().topology.landmarks
+    goal = places.positions(faces()[0])
+    if refuses(name, "fit", lambda: fit_landmarks(model, goal, places.names)):
+        return
+    vertices, codes, residual = fit_landmarks(model, goal, places.names, prior_weight=0.01)
+    assert vertices.shape == faces()[0].shape and len(codes) == 1
+    with torch.no_grad():
+        middle = model.decode(model.origin(1))[0].numpy()
+    assert residual < np.linalg.norm(places.positions(middle) - goal, axis=-1).mean()
+
+
+def test_inversion_is_no_worse_than_the_encoder(name: str) -> None:
+    model = trained(name)
+    if lacks(name, "fit"):
+        return
+    with torch.no_grad():
+        found = model.decode(invert(model, faces(), steps=100)).numpy()
+    assert distance(found, faces()) < distance(apply.reconstruct(model, faces()), faces()) + EXACT_MM
+
+
+def test_wrong_faces_are_refused(name: str) -> None:
+    model = trained(name)
+    with pytest.raises(WrongTopology):
+        apply.reconstruct(model, faces()[:, :-1], neutrals()[:, :-1])
+    broken = faces()
+    broken[0, 0, 0] = np.nan
+    with pytest.raises(BadMesh, match="NaN"):
+        apply.reconstruct(model, broken, neutrals())
+    with pytest.raises(BadMesh, match="neutral face has NaN"):
+        apply.animate(model, broken[0], np.zeros((2, len(model.expressions))))
+    if model.anchored:
+        with pytest.raises(MissingNeutral):
+            apply.reconstruct(model, faces())
+
+
+def test_verbs_leave_the_model_and_the_faces_alone(name: str) -> None:
+    model, given = trained(name), faces()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    model.train()
+    try:
+        first = apply.reconstruct(model, given, neutrals())
+        assert model.training
+    finally:
+        model.eval()
+    np.testing.assert_array_equal(given, faces())
+    np.testing.assert_allclose(apply.reconstruct(model, given, neutrals()), first, atol=1e-4)
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, before[key]), f"{key} changed"
