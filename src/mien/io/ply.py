@@ -191,7 +191,7 @@ def _mesh(tables: dict[str, Table], path: Path) -> Mesh:
     sizes, corners = lists[0], lists[1].astype(np.int64)
     if sizes.min() < 3:
         raise BadMesh(f"{path.name!r} has a face of fewer than three corners", received=int(sizes.min()))
-    vertices = np.stack([np.asarray(points[axis], np.float64) for axis in "xyz"], axis=1)
+    vertices = np.stack([np.asarray(points[axis]) for axis in "xyz"], axis=1)
     if corners.min() < 0 or corners.max() >= len(vertices):
         wrong = int(np.argmax((corners < 0) | (corners >= len(vertices))))
         face = int(np.searchsorted(np.cumsum(sizes), wrong, side="right"))

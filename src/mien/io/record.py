@@ -95,8 +95,10 @@ def assemble(
         None if uv_corners is None else np.asarray(uv_corners, np.int32),
     )
     faces, uv_faces = polygons.triangulate()
-    with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite and is refused by name
-        vertices = np.asarray(vertices, np.float64).astype(np.float32)
+    with np.errstate(
+        over="ignore", invalid="ignore"
+    ):  # what is beyond float32 becomes infinite: refused later
+        vertices = np.asarray(vertices).astype(np.float32)
     return Mesh(
         vertices=vertices,
         faces=faces,

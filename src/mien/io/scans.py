@@ -19,16 +19,16 @@ def _damaged(path: Path, why: str) -> BadFile:
 def read_stl(path: Path) -> Mesh:
     """Reads an STL file, binary or ASCII; equal points become one vertex, in order of first use."""
     data = path.read_bytes()
-    count = int.from_bytes(data[80:84], "little") if len(data) >= 84 else -1
-    if len(data) == 84 + 50 * count:  # some binary files start with "solid" too: the size decides
+    count = int.from_bytes(data[80:84], "little")
+    if (
+        len(data) >= 84 and len(data) == 84 + 50 * count
+    ):  # some binary files start with "solid" too: the size decides
         record = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
-        triangles = np.frombuffer(data, record, count, 84)["corners"].astype(np.float64)
+        triangles = np.frombuffer(data, record, count, 84)["corners"]
     elif data.lstrip()[:5] == b"solid" and b"\0" not in data:
         triangles = _ascii_stl(data, path)
     else:
-        raise _damaged(
-            path, f"{len(data)} bytes are not the {84 + 50 * max(count, 0)} that its header states"
-        )
+        raise _damaged(path, f"{len(data)} bytes are not the {84 + 50 * count} that its header states")
     if not len(triangles):
         raise BadMesh("the STL file has no vertices", received=str(path), remedy="export the mesh again")
     _, first, inverse = np.unique(triangles.reshape(-1, 3), axis=0, return_index=True, return_inverse=True)
