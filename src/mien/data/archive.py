@@ -37,7 +37,7 @@ def archive_members(
         )
     unpacked = 0
     try:
-        with tarfile.open(path, "r|*") as archive:
+        with tarfile.open(path, "r:*") as archive:
             for member in archive:
                 refuse_unsafe(member, path, largest)
                 unpacked += member.size
@@ -51,7 +51,7 @@ def archive_members(
     except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
         raise BadFile(
             "the archive is truncated or damaged",
-            received=f"{path} ({error})",
+            received=f"{path} ({str(error).splitlines()[0].rstrip(':')})",
             remedy="download or copy it again",
         ) from error
 

@@ -57,7 +57,9 @@ class JacobianField:
         )
         covariance = covariance.reshape(count, 3, 3)
         extent = np.trace(covariance, axis1=1, axis2=2)
-        inverse = np.linalg.inv(covariance + stiffness * extent[:, None, None] * np.eye(3))
+        # A vertex without neighbors in reach keeps J = I.
+        ridge = np.where(extent > 0, stiffness * extent, 1.0)
+        inverse = np.linalg.inv(covariance + ridge[:, None, None] * np.eye(3))
         gradient = np.einsum("n,nc,ncd->nd", weight, offset, inverse[rows])
         self._gradient = [csr_matrix((gradient[:, d], (rows, columns)), (count, count)) for d in range(3)]
 
@@ -135,6 +137,7 @@ class Performer:
         shapes: (A, V, 3) float, millimeters. Displacement of each shape on the template.
         names: A shape names; those in ``JAW_AXES`` turn, those in ``JAW_SLIDES`` slide.
         landmarks: Name -> vertex index; needs the iBUG contour points 0, 1, 8, 15, 16.
+        radius: Of the neighborhoods of :class:`JacobianField`, millimeters.
     """
 
     def __init__(
@@ -144,10 +147,12 @@ class Performer:
         shapes: NDArray,
         names: Sequence[str],
         landmarks: Mapping[str, int],
+        *,
+        radius: float = 8.0,
     ) -> None:
         self.template, self.names = np.asarray(template, np.float64), tuple(names)
         self.landmarks = dict(landmarks)
-        self.jacobians = JacobianField(template, vertex_areas(template, faces))
+        self.jacobians = JacobianField(template, vertex_areas(template, faces), radius=radius)
         self.hinge = self._hinge(self.template)
         self.shapes = np.asarray(shapes, np.float64).copy()
         if {"jawOpen", "mouthClose"} <= set(names):

@@ -133,7 +133,7 @@ def take_activations(
     factor = style.amplitude * _amplitudes(rng, style.shapes, variation.take, variation.asymmetry)
     contact = np.array([shape in CONTACTS for shape in style.shapes])
     # Lids are closed or not: a contact reaches its end in nearly every performance.
-    factor = np.where(contact, factor**0.25 / max(variation.activation, 1e-6) * 1.1, factor)
+    factor = np.where(contact, factor**0.1 / max(variation.activation, 1e-6) * 1.1, factor)
     activations = variation.activation * factor * asked + habits
     if {"mouthClose", "jawOpen"} <= set(column) and asked[column["jawOpen"]]:
         # Lips that close over a dropped jaw follow the jaw, however far this person drops it.
@@ -198,7 +198,7 @@ def motion_curve(times: NDArray, timing: Timing, *, overshoot: float = 0.0) -> N
     """
     rise = _minimum_jerk((times - timing.onset) / (timing.apex - timing.onset))
     fall = _minimum_jerk(np.clip((times - timing.release) / (timing.offset - timing.release), 0, 1) ** 0.8)
-    held = np.clip((times - timing.apex) / max(timing.release - timing.apex, 1e-9), 0, 1)
+    held = _minimum_jerk((times - timing.apex) / max(timing.release - timing.apex, 1e-9))
     bump = overshoot * np.exp(-(((times - timing.apex) / 0.12) ** 2)) * (rise > 0)
     return np.maximum(rise * (1 - 0.06 * held) * (1 - fall) + bump * (1 - fall), 0.0)
 
