@@ -23,7 +23,8 @@ from mien.report import Picture, Section, write_report
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next((path for name in BROWSERS if (path := shutil.which(name))), "")
 TABLE = Table(
-    "Reconstruction", "Lower is `better`.", ("system", "mm"), (("*PCA*", "0.40"), ("a|b<c", "– (1)")), ("why",)
+    "Reconstruction", "Lower is `better`.", ("system", "mm"),
+    (("*PCA*", "0.40"), ("a|b<c", "– (1)")), ("why",),
 )  # fmt: skip
 
 

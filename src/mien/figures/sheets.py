@@ -35,7 +35,7 @@ def grid(
     cells = [[None if cell is None else _picture(cell) for cell in row] for row in images]
     width, height = next(cell.size for row in cells for cell in row if cell is not None)
     columns = max(len(row) for row in cells)
-    text = max(12, round(min(width, height) / 13))
+    text = min(24, max(12, round(min(width, height) / 13)))
     label_font, title_font, note_font = (font(s) for s in (text, round(text * 1.6), round(text * 0.85)))
     pad = text
     left = pad + max((text_width(label, label_font) for label in row_labels), default=0)

@@ -1,0 +1,234 @@
+"""Sheets of faces: people by expressions, error maps, and the split of a face into who and what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mien.data.dataset import FaceDataset
+from mien.errors import BadSetting, UnknownName
+from mien.figures.heat import heat, nice_maximum, with_bar
+from mien.figures.render import View, render
+from mien.figures.sheets import grid
+from mien.progress import track
+from mien.topology import Topology
+
+if TYPE_CHECKING:
+    from mien.models.base import FaceModel
+
+
+def face_sheet(
+    meshes: Sequence[Sequence[NDArray | None]], topology: Topology, row_labels: Sequence[str] = (),
+    column_labels: Sequence[str] = (), title: str = "", *, note: str = "", size: int = 220, yaw: float = 0.0,
+    view: View | None = None,
+) -> Image.Image:  # fmt: skip
+    """Rows of faces, all seen by one camera.
+
+    Args:
+        meshes: Rows of (V, 3) float, millimeters; None leaves a cell empty.
+        topology: What the faces share.
+        row_labels: One a row.
+        column_labels: One a column.
+        title: Heading.
+        note: Small print at the foot.
+        size: Pixels of a face.
+        yaw: Degrees that all faces turn to their left.
+        view: The camera; None frames the template with room for open jaws.
+    """
+    view = view or face_view(topology, yaw=yaw)
+    cells = [(r, c) for r, row in enumerate(meshes) for c, mesh in enumerate(row) if mesh is not None]
+    pictures: list[list[NDArray | None]] = [[None] * len(row) for row in meshes]
+    for row, column in track(cells, "drawing faces"):
+        pictures[row][column] = render(np.asarray(meshes[row][column]), topology.faces, size=size, view=view)
+    return grid(pictures, row_labels, column_labels, title, note=note)
+
+
+def face_view(topology: Topology, *, yaw: float = 0.0, pitch: float = 0.0) -> View:
+    """A camera for all faces of a topology: the template, with room for open jaws and other people."""
+    return View.around(topology.template, yaw=yaw, pitch=pitch, margin=1.22)
+
+
+def expression_sheet(
+    data: FaceDataset, *, people: int = 8, expressions: Sequence[str] | None = None, title: str = "",
+    note: str = "", size: int = 200,
+) -> Image.Image:  # fmt: skip
+    """People of a data set down, their neutral and expressions across.
+
+    Args:
+        data: A data set with labels; only people who may be published are shown.
+        people: How many.
+        expressions: Which; None for the first eight columns that fit, the neutral first.
+        title: Heading.
+        note: Small print.
+        size: Pixels of a face.
+    """
+    names = ["neutral", *data.expressions]
+    wanted = list(expressions) if expressions is not None else names[:8]
+    for name in wanted:
+        if name not in names:
+            raise UnknownName("expression", name, names)
+    publishable = np.flatnonzero(np.asarray(data.publishable))
+    subjects = np.intersect1d(np.unique(data.row_subject), publishable)[:people]
+    if not len(subjects):
+        raise BadSetting("nobody in this view may be shown", received=f"{len(data)} scans")
+    label = np.where(data.row_labeled("expression"), data.label, -2)
+    meshes: list[list[NDArray | None]] = []
+    for subject in subjects:
+        rows = [
+            _strongest(data, (data.row_subject == subject) & (label == names.index(n) - 1)) for n in wanted
+        ]
+        meshes.append([None if row is None else data[row] for row in rows])
+    labels = [data.subjects[subject] for subject in subjects]
+    return face_sheet(
+        meshes, data.topology, labels, [_spoken(n) for n in wanted], title, note=note, size=size
+    )
+
+
+def _strongest(data: FaceDataset, mask: NDArray) -> int | None:
+    """Of the rows in a mask, the one with the largest weights (for clips: the apex)."""
+    rows = np.flatnonzero(mask)
+    return int(rows[data.row_weights[rows].sum(axis=1).argmax()]) if len(rows) else None
+
+
+def _spoken(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def error_maps(
+    truth: NDArray, predicted: Mapping[str, NDArray], topology: Topology, labels: Sequence[str] = (), *,
+    title: str = "", maximum: float | None = None, size: int = 240,
+) -> Image.Image:  # fmt: skip
+    """Truth, and for each model its prediction and its error in color, on one scale with a bar.
+
+    Args:
+        truth: (N, V, 3) float, millimeters: one row each.
+        predicted: Model -> (N, V, 3) float, millimeters.
+        topology: What the faces share.
+        labels: One a row.
+        title: Heading.
+        maximum: Millimeters of the last color; None for a round number near the 98th percentile.
+        size: Pixels of a face.
+    """
+    errors = {name: np.linalg.norm(mesh - truth, axis=-1) for name, mesh in predicted.items()}
+    maximum = maximum or nice_maximum(np.stack(list(errors.values())))
+    view, columns, rows = face_view(topology), ["truth"], []
+    for name in predicted:
+        columns += [name, "error"]
+    for row in track(range(len(truth)), "drawing faces"):
+        cells = [render(truth[row], topology.faces, size=size, view=view)]
+        for name, meshes in predicted.items():
+            cells.append(render(meshes[row], topology.faces, size=size, view=view))
+            colors = heat(errors[name][row], maximum)
+            cells.append(render(truth[row], topology.faces, size=size, view=view, colors=colors))
+        rows.append(cells)
+    return with_bar(grid(rows, labels, columns, title), maximum)
+
+
+@dataclass(frozen=True)
+class Split:
+    """A face, its neutral, and a model's version of both.
+
+    Args:
+        label: Shown above, e.g. ``worst, 2.31 mm``.
+        truth: (V, 3) float, millimeters.
+        neutral: (V, 3) the same person's true neutral.
+        predicted: (V, 3) reconstruction.
+        predicted_neutral: (V, 3) predicted neutral.
+    """
+
+    label: str
+    truth: NDArray
+    neutral: NDArray
+    predicted: NDArray
+    predicted_neutral: NDArray
+
+
+def splits_of(model: FaceModel, data: FaceDataset, rows: Mapping[str, int]) -> list[Split]:
+    """Splits of some rows of a view, labeled with name and reconstruction error.
+
+    Args:
+        model: A model with an encoder.
+        data: The view that the rows belong to.
+        rows: Name -> row, e.g. of :func:`best_average_worst`.
+    """
+    import torch
+
+    index = np.array(list(rows.values()))
+    truth, neutral = data[index], data.neutral_of(index)
+    with torch.no_grad():
+        given = torch.from_numpy(neutral).to(model.device) if model.anchored else None
+        codes = model.encode(torch.from_numpy(truth).to(model.device), neutral=given)
+        predicted, rest = model.decode(codes).cpu().numpy(), model.neutral_face(codes).cpu().numpy()
+    error = np.linalg.norm(predicted - truth, axis=-1).mean(axis=-1)
+    labels = [f"{name}, {value:.2f} mm" for name, value in zip(rows, error)]
+    return [Split(*parts) for parts in zip(labels, truth, neutral, predicted, rest)]
+
+
+def best_average_worst(errors: NDArray) -> dict[str, int]:
+    """Rows with the smallest error, the error nearest to the mean, and the largest."""
+    errors = np.asarray(errors, float)
+    return {
+        "best": int(np.nanargmin(errors)),
+        "average": int(np.nanargmin(np.abs(errors - np.nanmean(errors)))),
+        "worst": int(np.nanargmax(errors)),
+    }
+
+
+def disentanglement_figure(
+    splits: Sequence[Split],
+    topology: Topology,
+    *,
+    title: str = "",
+    maximum: float | None = None,
+    size: int = 200,
+) -> Image.Image:
+    """Ground truth, prediction and error of full face, neutral and expression, as in the paper's figure.
+
+    The expression is shown as its offset on the template.
+
+    Args:
+        splits: Best, average and worst face, say; set side by side.
+        topology: What the faces share.
+        title: Heading.
+        maximum: Millimeters of the last color; None for a round number.
+        size: Pixels of a face.
+    """
+    pairs = [_pairs(split, topology.template) for split in splits]
+    errors = [[np.linalg.norm(b - a, axis=-1) for a, b in pair] for pair in pairs]
+    maximum = maximum or nice_maximum(np.array(errors))
+    view = face_view(topology)
+    blocks = []
+    for number, pair in enumerate(track(pairs, "drawing faces")):
+        rows = [[render(parts[k], topology.faces, size=size, view=view) for parts in pair] for k in (0, 1)]
+        colors = [heat(error, maximum) for error in errors[number]]
+        drawn = zip(pair, colors)
+        rows.append([render(a, topology.faces, size=size, view=view, colors=c) for (a, _), c in drawn])
+        side = ("truth", "prediction", "error") if number == 0 else ()
+        blocks.append(grid(rows, side, ("full face", "neutral", "expression"), splits[number].label))
+    return with_bar(beside(blocks, title), maximum)
+
+
+def _pairs(split: Split, template: NDArray) -> list[tuple[NDArray, NDArray]]:
+    """(truth, prediction) of full face, neutral and expression offset on the template."""
+    true, found = split.truth - split.neutral, split.predicted - split.predicted_neutral
+    return [
+        (split.truth, split.predicted),
+        (split.neutral, split.predicted_neutral),
+        (template + true, template + found),
+    ]
+
+
+def beside(images: Sequence[Image.Image], title: str = "") -> Image.Image:
+    """Sheets side by side, aligned at the top, under one heading."""
+    width, height = sum(image.width for image in images), max(image.height for image in images)
+    joined = Image.new("RGB", (width, height), images[0].getpixel((0, 0)))
+    left = 0
+    for image in images:
+        joined.paste(image, (left, 0))
+        left += image.width
+    return grid([[joined]], title=title) if title else joined
