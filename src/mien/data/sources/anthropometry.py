@@ -88,6 +88,7 @@ NORMS: tuple[Norm, ...] = (
 LARGEST_DEVIATION = (
     2.2  # in standard deviations; beyond it measurements drawn one by one contradict each other
 )
+LARGEST_ANGLE_DEVIATION = 1.4  # angles were measured on skin folds: their spread is mostly that of measuring
 _SIZE, _FACTOR = 0.30, 0.30  # shares of variance: overall size, and the norm's own factor
 
 
@@ -107,7 +108,8 @@ def draw_measurements(rng: Generator) -> tuple[str, dict[str, float]]:
             common = np.sqrt(_SIZE) * factors["size"] + np.sqrt(share) * factors.get(norm.factor, 0.0)
             deviation = common + np.sqrt(1 - _SIZE - share) * own
         mean, spread = norm.women if sex == "female" else norm.men
-        bounded = np.clip(deviation, -LARGEST_DEVIATION, LARGEST_DEVIATION)
+        largest = LARGEST_ANGLE_DEVIATION if norm.kind == "angle" else LARGEST_DEVIATION
+        bounded = np.clip(deviation, -largest, largest)
         measurements[norm.name] = float(mean + spread * bounded)
     return sex, measurements
 

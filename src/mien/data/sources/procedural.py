@@ -103,17 +103,14 @@ def _regions(mesh: FaceMesh) -> dict[str, NDArray[np.bool_]]:
     pupils = [ball[: 1 + BALL_SEGMENTS] for ball in balls]
     teeth = list(mesh.teeth.values())
     lids = [mesh.lids[side] for side in "LR"]
-    # The red of the lips narrows to nothing at the corners.
-    red = np.abs(row - MOUTH_ROW) <= np.where(
-        away <= 12, 5.2 * np.sqrt(np.clip(1 - (away / 12.5) ** 4, 0, 1)), -1
-    )
     return {
         "face": mask(np.arange(len(row))),
         "mouth": mask(np.flatnonzero((np.abs(row - 55) <= 9) & (away <= 14)), mesh.lips),
-        "lips": mask(np.flatnonzero(red), mesh.lips[:2]),
+        "lips": mask(np.flatnonzero((np.abs(row - MOUTH_ROW) <= 5) & (away <= 11)), mesh.lips[:2]),
         "mouth_interior": mask(mesh.lips[2:]),
         "eyes": mask(np.flatnonzero((np.abs(row - 24) <= 4) & (away >= 6) & (away <= 18)), *lids),
         "brows": mask(np.flatnonzero((row >= 14) & (row <= 18) & (away >= 3) & (away <= 19))),
+        "eyebrows": mask(np.flatnonzero((row >= 15) & (row <= 16) & (away >= 4) & (away <= 17))),
         "nose": mask(np.flatnonzero((row >= 20) & (row <= 45) & (away <= 5))),
         "jaw": mask(np.flatnonzero((anatomy.jaw > 0.9) & (row > 60))),
         "rigid": mask(np.flatnonzero((row <= 3) | ((row <= 38) & (away >= 24)))),

@@ -53,7 +53,7 @@ class Anatomy:
     def _jaw(rows: NDArray, away: NDArray) -> NDArray[np.float64]:
         """Share of the jaw's motion: none on the upper lip, all on the lower, a part at the corners."""
         corner = 0.40
-        lower = corner + (1 - corner) * _smooth((MOUTH_CORNER - away) / 9.0)
+        lower = corner + (1 - corner) * np.sin(np.pi / 2 * np.clip((MOUTH_CORNER - away) / 10.0, 0, 1))
         upper = corner * (1 - _smooth((MOUTH_CORNER - away) / 8.0))
         down = lower + (1 - lower) * _smooth(rows / 10.0)
         up = upper * (1 - _smooth(-rows / 13.0))
@@ -155,17 +155,17 @@ class Muscles:
     def _brow_and_cheek(self, s: int) -> dict[str, Field]:
         at, linear, row = self.at, self.linear, self.anatomy.row
         brow = at(16, 8 * s)
-        forehead = _smooth((row - 3) / 4) * _smooth((14 - row) / 3) * np.sin(2 * np.pi * row / 4.0)
-        wrinkle = self.normals * (0.55 * self.scale * forehead)[:, None]
+        forehead = _smooth((row - 3) / 4) * _smooth((14 - row) / 3) * np.sin(2 * np.pi * row / 4.5)
+        wrinkle = self.normals * (0.4 * self.scale * forehead)[:, None]
         sink = np.array([0.0, 0.0, -6.0])
         return {
             "browDown": linear(at(20, 1 * s) + sink, brow, 17, 16, 5.5)
             + self.shift(at(16, 5 * s), 10, 9, (-1.0 * s, -4.2, 0.6))
             + self.shift(at(16, 14 * s), 11, 8, (-0.6 * s, -3.0, 0.4))
             + self.swell(at(16, 4 * s), 4, 8, 1.5) + self.swell(at(16, 2 * s), 2.6, 8, -1.0),
-            "browInnerUp": linear(at(3, 6 * s), at(16, 5 * s), 17, 15, 7.5)
+            "browInnerUp": linear(at(3, 6 * s), at(16, 6 * s), 22, 15, 7.0)
             + wrinkle * self.near(at(9, 4 * s), 20, 40)[:, None],
-            "browOuterUp": linear(at(3, 15 * s), at(16, 14 * s), 17, 14, 7.5)
+            "browOuterUp": linear(at(3, 15 * s), at(16, 14 * s), 24, 14, 7.5)
             + wrinkle * self.near(at(9, 14 * s), 16, 40)[:, None],
             "cheekSquint": linear(at(27, 18 * s), at(37, 14 * s), 22, 14, 4.5, 1.5)
             + self.swell(at(33, 14 * s), 14, 8, 2.2),
@@ -173,8 +173,8 @@ class Muscles:
             + linear(at(28, 9 * s), at(50, 6 * s), 12, 10, 3.2, mask=self.anatomy.above)
             + self.swell(at(32, 6 * s), 6, 7, 1.8) + self.swell(at(43, 8 * s), 3.5, 8, -1.4)
             + self.shift(at(16, 5 * s), 10, 9, (-0.6 * s, -2.0, 0.3)),
-            "cheekPuff": self.swell(at(51, 16 * s), 19, 19, 10.0) + self.swell(at(51, 5 * s), 11, 7, 2.0)
-            + self.swell(at(61, 6 * s), 11, 7, 2.0) + self.shift(at(55, 12 * s), 9, 9, (-1.5 * s, 0.0, 1.5)),
+            "cheekPuff": self.swell(at(50, 15 * s), 20, 18, 11.0) + self.swell(at(50, 6 * s), 12, 8, 3.0)
+            + self.swell(at(61, 6 * s), 12, 8, 3.0) + self.shift(at(55, 12 * s), 9, 9, (-1.5 * s, 0.0, 1.5)),
             "eyeSquint": self.swell(at(30, 13 * s), 12, 4, 1.0) + self.shift(at(31, 14 * s), 13, 8, (0, 1.8, 0.4))
             + self.shift(at(16, 13 * s), 13, 7, (0.0, -1.6, 0.3)) + self.swell(at(24, 21 * s), 3.5, 6, -0.8),
             "eyeWide": self.shift(at(18, 12 * s), 15, 7, (0.0, 1.4, 0.0)),
@@ -195,9 +195,9 @@ class Muscles:
             + self.swell(at(61, 13 * s), 4, 8, -1.4) + self.swell(at(50, 9 * s), 4, 8, -0.8),
             "mouthStretch": linear(at(64, 24 * s), corner, 24, 22, 10.0)
             + linear(at(73, 18 * s), at(61, 9 * s), 18, 12, 4.0, mask=below),
-            "mouthUpperUp": linear(at(29, 9 * s), at(51, 6 * s), 15, 12, 7.5, mask=above)
+            "mouthUpperUp": linear(at(29, 9 * s), at(51, 5 * s), 20, 12, 6.0, mask=above)
             + self.swell(at(43, 9 * s), 6, 8, 1.2) + self.swell(at(46, 8 * s), 3.0, 7, -1.2),
-            "mouthLowerDown": linear(at(73, 9 * s), at(57, 6 * s), 16, 12, 7.5, mask=below),
+            "mouthLowerDown": linear(at(73, 9 * s), at(57, 5 * s), 20, 12, 6.5, mask=below),
             "mouthPress": self._thin(1.5, 0.55) * half[:, None] + self.swell(at(55, 14 * s), 5, 8, -1.0),
         }  # fmt: skip
 
@@ -243,7 +243,7 @@ class Muscles:
             "mouthRollUpper": self._roll(1),
             "mouthRollLower": self._roll(-1),
             "mouthShrugLower": chin + self.shift(at(59, 0), 20, 8, (0, 5.6, 2.6), anatomy.below)
-            + self.swell(at(64, 0), 14, 4, -1.2),
+            + self.swell(at(64, 0), 16, 5, -0.6),
             "mouthShrugUpper": self.shift(at(52, 0), 20, 8, (0, 3.2, 1.4), anatomy.above),
         }  # fmt: skip
 

@@ -22,9 +22,12 @@ EYE_RADIUS = 12.0  # mm; adult eyeballs measure 24 mm across in nearly everybody
 LID_THICKNESS = 1.3
 # Angles from the gaze at the rings of an eyeball, and how far each lies inside the sphere: a carved iris, as
 # sculptors do it, so that the gaze reads without color.
-BALL_ANGLES = np.radians([8.5, 10.5, 22.0, 27.0, 29.5, 50.0, 72.0, 100.0])
+BALL_ANGLES = np.radians([8.5, 10.5, 22.0, 28.5, 30.5, 50.0, 72.0, 100.0])
 BALL_DEPTHS = np.array([2.4, 1.1, 1.0, 0.7, 0.0, 0.0, 0.0, 0.0])
 PUPIL_DEPTH = 2.6
+# Rings of the mouth's pocket: rise above (or fall below) the lips' line, depth behind it, breadth relative to it.
+# The last one all but closes the pocket, so nobody looks through a face.
+POCKET = ((1.8, 2.6, 0.995), (5.0, 4.4, 0.96), (12.0, 14.0, 0.86), (13.0, 34.0, 0.7), (0.6, 46.0, 0.03))
 
 
 def eyeball(center: NDArray, up: float = 0.0, left: float = 0.0) -> NDArray[np.float64]:
@@ -58,7 +61,7 @@ def lid_lining(loop: NDArray, center: NDArray) -> NDArray[np.float64]:
     beneath[[0, half]] = 0
     back = direction + beneath
     back /= np.linalg.norm(back, axis=1, keepdims=True)
-    rings = [center + direction * inner, center + back * np.maximum(inner - 1.2, EYE_RADIUS + 0.05)]
+    rings = [center + direction * inner, center + back * (EYE_RADIUS + 0.05)]
     assert len(rings) == EYE_RINGS
     return np.stack(rings)
 
@@ -71,19 +74,14 @@ def lip_pocket(loop: NDArray) -> NDArray[np.float64]:
     side = np.where(np.arange(count) < half, 1.0, -1.0)
     middle = loop.mean(axis=0)
     rings = []
-    for rise, back, narrow in (
-        (1.8, 2.6, 0.995),
-        (5.0, 4.2, 0.98),
-        (12.0, 13.0, 0.95),
-        (11.0, 30.0, 0.75),
-        (5.0, 42.0, 0.45),
-    ):
+    for rise, back, narrow in POCKET:
         ring = loop.copy()
         ring[:, 0] = middle[0] + (loop[:, 0] - middle[0]) * narrow
-        ring[:, 1] += side * arc * rise
+        ring[:, 1] = middle[1] + (loop[:, 1] - middle[1]) * min(1.0, 3 * narrow) + side * arc * rise
         # Lips curve round the teeth more tightly than the pocket behind them.
         ring[:, 2] -= back * (0.45 + 0.55 * arc)
         rings.append(ring - loop)
+    rings[-1][:, 2] = middle[2] - POCKET[-1][1] - loop[:, 2]
     assert len(rings) == MOUTH_RINGS
     return np.stack(rings)
 
@@ -110,10 +108,10 @@ def dental_arches(lip_line: NDArray, breadth: float) -> dict[str, NDArray[np.flo
         angle = np.clip(arc / radius, -1.45, 1.45)
         rest = arc - angle * radius
         x = radius * np.sin(angle) + rest * np.cos(1.45)
-        z = lip_line[2] - (5.2 if sign > 0 else 7.4) - 1.15 * radius * (1 - np.cos(angle)) - np.abs(rest)
+        z = lip_line[2] - (6.2 if sign > 0 else 8.6) - 1.15 * radius * (1 - np.cos(angle)) - np.abs(rest)
         rows = []
         for height, back, notch in zip(
-            (0.0, 2.5, 6.5, 11.0), (0.7, 0.1, 0.0, 0.8), (0.9, 0.5, 0.5, 0.2), strict=True
+            (0.0, 2.5, 6.5, 11.0), (0.7, 0.1, 0.0, 0.8), (0.7, 0.45, 0.4, 0.2), strict=True
         ):
             y = lip_line[1] - (1.6 if sign > 0 else 1.2) + sign * (height + 0.5 * gap * (height == 0))
             rows.append(np.stack([x, np.full_like(x, y), z - back - notch * gap], -1))

@@ -10,7 +10,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from mien.data.sources.anthropometry import Gauge, draw_measurements
-from mien.data.sources.procedural_mesh import EYE_ROW, MOUTH_ROW, FaceMesh, face_mesh
+from mien.data.sources.procedural_mesh import EYE_ROW, HALF, MOUTH_ROW, FaceMesh, face_mesh
 from mien.data.sources.procedural_muscles import Anatomy, Muscles
 from mien.data.sources.procedural_parts import (
     EYE_RADIUS,
@@ -38,7 +38,9 @@ PAIRED = {
 HINGE = np.array([0.0, -8.0, -76.0])  # mandibular condyles on the template, just before the ears
 JAW_DEGREES = 17.0
 GAZE_DEGREES = 24.0
-PUPIL_RISE = 0.9  # mm from the middle of the open slit up to the pupil
+LIP_THICKNESS = 2.5  # mm from the skin of a lip to the teeth, at the least
+LID_GAP = 0.2  # mm between the lashes of closed lids
+PUPIL_RISE = 1.1  # mm from the middle of the open slit up to the pupil
 ROUGHNESS = ((60.0, 2.0), (28.0, 1.0), (14.0, 0.35))  # wavelength and size, mm, of unmeasured variety
 ASYMMETRY = 0.25  # share of that variety which differs between the sides
 
@@ -71,7 +73,7 @@ class Population:
         self.mesh: FaceMesh = face_mesh()
         self.anatomy = Anatomy()
         self.skin_count = len(self.anatomy.row)
-        self.template = template()[: self.skin_count]
+        self.template = template()
         self.eyes = np.stack([EYE_CENTER, EYE_CENTER * [-1, 1, 1]])
         names = tuple(landmark_vertices())
         self.gauge = Gauge(names)
@@ -165,12 +167,7 @@ class Person:
     def __post_init__(self) -> None:
         shared = population()
         self.scale = self.measurements["face_height"] / 118.0
-        edges = self.skin[shared.skin_triangles]
-        faces = np.cross(edges[:, 1] - edges[:, 0], edges[:, 2] - edges[:, 0])
-        normals = np.zeros_like(self.skin)
-        for corner in range(3):
-            np.add.at(normals, shared.skin_triangles[:, corner], faces)
-        normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+        normals = _broad_normals(shared, self.skin)
         fields = Muscles(self.skin, normals, self.scale, shared.anatomy).fields()
         self.actions = tuple(fields)
         self.fields = np.stack(list(fields.values())).reshape(len(fields), -1)
@@ -181,6 +178,9 @@ class Person:
         self.arches = dental_arches(
             self.skin[shared.mesh.at(MOUTH_ROW, 0)], self.measurements["mouth_breadth"]
         )
+        for name, (lips, front) in self._lips_and_crowns(self.skin, self.arches).items():
+            intrusion = np.max(front + LIP_THICKNESS - self.skin[lips, 2])
+            self.arches[name][..., 2] -= max(float(intrusion), 0.0)  # teeth stay behind lips at rest
         self.neutral = self.perform({})
 
     def perform(self, activations: dict[str, float]) -> Array:
@@ -201,6 +201,7 @@ class Person:
         jaw = jaw + closing * shared.anatomy.lips * (0.45 - jaw)
         skin = skin + jaw[:, None] * (self._move(skin, turn, slide) - skin)
         skin = _close_lids(shared, skin, self.eyes, activations)
+        skin = self._before_teeth(skin, turn, slide)
         skin = _seal_lips(shared, skin)
         return self._assemble(skin, turn, slide, activations)
 
@@ -217,6 +218,26 @@ class Person:
         forward = 7.0 * level("jawForward", 0.0) + 2.5 * level("jawOpen", 0.0)
         lower = -0.8 * abs(sideways) - 1.0 * level("jawForward", 0.0)
         return turn, self.scale * np.array([3.0 * sideways, lower, forward])
+
+    def _lips_and_crowns(self, skin: Array, arches: dict[str, Array]) -> dict[str, tuple[NDArray, Array]]:
+        """For each arch: the vertices of the lip before it, and the depth of the crowns behind each."""
+        mesh = population().mesh
+        rows, columns = np.arange(46, 64), HALF + np.arange(-11, 12)
+        found = {}
+        for name, grid, on in (
+            ("upper", mesh.upper, rows <= MOUTH_ROW), ("lower", mesh.lower, rows >= MOUTH_ROW),
+        ):  # fmt: skip
+            lips, crown = grid[np.ix_(rows[on], columns)], arches[name][2]
+            found[name] = lips, np.interp(skin[lips, 0], crown[:, 0], crown[:, 2])
+        return found
+
+    def _before_teeth(self, skin: Array, turn: Array, slide: Array) -> Array:
+        """Lips are held in front of the teeth that they cover."""
+        arches = self.arches | {"lower": self._move(self.arches["lower"], turn, slide)}
+        result = skin.copy()
+        for lips, front in self._lips_and_crowns(skin, arches).values():
+            result[lips, 2] = np.maximum(skin[lips, 2], front + LIP_THICKNESS)
+        return result
 
     def _move(self, points: Array, turn: Array, slide: Array) -> Array:
         return (points - self.hinge) @ turn.T + self.hinge + slide
@@ -240,15 +261,34 @@ class Person:
         half = len(loop) // 2
         lower = (np.arange(len(loop)) > half)[:, None]
         for ring, (offset, follow) in enumerate(
-            zip(self.pocket, (1.0, 0.9, 0.3, 0.1, 0.0), strict=True), start=1
+            zip(self.pocket, (1.0, 0.9, 0.5, 0.2, 0.0), strict=True), start=1
         ):
             place = rest + offset
-            bone = np.where(lower, self._move(place, turn, slide), place) - place
-            bone[[0, half]] = 0.5 * (self._move(place[[0, half]], turn, slide) - place[[0, half]])
+            share = np.where(lower, 1.0, 0.0) if ring < len(self.pocket) else np.full((len(loop), 1), 0.5)
+            share[[0, half]] = 0.5
+            bone = share * (self._move(place, turn, slide) - place)
             vertices[mesh.lips[ring]] = place + follow * moved + (1 - follow) * bone
         vertices[mesh.teeth["upper"]] = self.arches["upper"]
         vertices[mesh.teeth["lower"]] = self._move(self.arches["lower"], turn, slide)
         return vertices
+
+
+def _broad_normals(shared: Population, skin: Array, steps: int = 12) -> Array:
+    """(S, 3) unit normals of the form beneath the details: flesh swells as a whole, not lip against lip."""
+    corners = skin[shared.skin_triangles]
+    faces = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = np.zeros_like(skin)
+    for corner in range(3):
+        np.add.at(normals, shared.skin_triangles[:, corner], faces)
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    upper, lower = shared.mesh.upper, shared.mesh.lower
+    grid = normals[upper] + normals[lower]
+    for _ in range(steps):
+        edge = np.pad(grid, ((1, 1), (1, 1), (0, 0)), mode="edge")
+        grid = (2 * grid + edge[:-2, 1:-1] + edge[2:, 1:-1] + edge[1:-1, :-2] + edge[1:-1, 2:]) / 6
+    grid /= np.linalg.norm(grid, axis=2, keepdims=True)
+    normals[lower], normals[upper] = grid, grid
+    return normals
 
 
 def _seat_eye(shared: Population, warped: Array, index: int) -> Array:
@@ -301,15 +341,15 @@ def _close_one(
     mesh: FaceMesh, skin: Array, result: Array, center: Array, sign: int, upper: float, lower: float
 ) -> None:
     """Turns the lid rows of one eye about its center; writes into ``result``."""
-    columns = mesh.upper.shape[1] // 2 + sign * np.arange(7, 18)
+    columns = HALF + sign * np.arange(7, 18)
     top, bottom = mesh.upper[EYE_ROW, columns], mesh.lower[EYE_ROW, columns]
     high, low = _elevation(skin[top], center), _elevation(skin[bottom], center)
-    slit = 0.02  # radians: lids touch with their edges, a fifth of a millimeter apart
-    aperture = np.maximum(high - low - slit, 0)
+    aperture = np.maximum(high - low, 0)
     raise_lower = np.clip(lower + 0.12 * np.clip(upper, 0, 1), -0.3, 0.6) * aperture
     drop_upper = np.minimum(np.clip(upper, -0.4, 1.0) * aperture, aperture - raise_lower)
     # A fully closed lid meets the other one wherever that one is.
     drop_upper = np.where(upper >= 0.97, aperture - raise_lower, drop_upper)
+    meeting = _lid_meeting(skin, center, (top, bottom), (-drop_upper, raise_lower), aperture - raise_lower)
     for step in range(5):
         fade = (1 - step / 5.0) ** 1.2
         for grid, row, turn in (
@@ -317,7 +357,19 @@ def _close_one(
             (mesh.lower, EYE_ROW + step, raise_lower),
         ):
             vertices = grid[row, columns]
-            result[vertices] = _roll(skin[vertices], center, fade * turn, keep=step / 5.0)
+            result[vertices] = _roll(skin[vertices], center, fade * turn)
+        result[mesh.upper[EYE_ROW - step, columns]] += fade * meeting
+
+
+def _lid_meeting(
+    skin: Array, center: Array, margins: tuple[NDArray, NDArray], turns: tuple[Array, Array], room: Array
+) -> Array:
+    """(11, 3) mm that bring the upper margin onto the lower one as the lid closes, and never below it."""
+    top, bottom = (_roll(skin[margin], center, turn) for margin, turn in zip(margins, turns, strict=True))
+    closed = np.clip(-turns[0] / np.maximum(room, 1e-6), 0, 1)[:, None] ** 2
+    meeting = closed * (bottom + [0, LID_GAP, 0] - top)
+    below = bottom[:, 1] + LID_GAP - (top + meeting)[:, 1]
+    return meeting + np.maximum(below, 0)[:, None] * [0, 1, 0]
 
 
 def _elevation(points: Array, center: Array) -> Array:
@@ -325,7 +377,7 @@ def _elevation(points: Array, center: Array) -> Array:
     return np.arctan2(offset[:, 1], offset[:, 2])
 
 
-def _roll(points: Array, center: Array, angle: Array, keep: float) -> Array:
+def _roll(points: Array, center: Array, angle: Array) -> Array:
     """Points turned about the eye's left-right axis, held outside the eyeball's lid sphere."""
     offset = points - center
     cosine, sine = np.cos(angle), np.sin(angle)
@@ -345,7 +397,7 @@ def _roll(points: Array, center: Array, angle: Array, keep: float) -> Array:
 def _seal_lips(shared: Population, skin: Array, gap: float = 0.2) -> Array:
     """Pushes lips apart where they would cross; the rows beside yield with them."""
     mesh = shared.mesh
-    columns = mesh.upper.shape[1] // 2 + np.arange(-11, 12)
+    columns = HALF + np.arange(-11, 12)
     top, bottom = mesh.upper[MOUTH_ROW, columns], mesh.lower[MOUTH_ROW, columns]
     crossing = np.maximum(gap - (skin[top, 1] - skin[bottom, 1]), 0)
     result = skin.copy()

@@ -37,9 +37,9 @@ FIRM, SOFT = 30.0, 0.2  # pull of a feature point, and of a point on a broad for
 PROFILE = [
     (0, 86, -18), (2, 76, -9), (4, 68, -4), (8, 50, 3.5), (11, 36, 6.8), (14, 24, 9.2), (17, 16, 8.6),
     (20, 9, 6.0), (23, 1.5, 8.0), (27, -9, 13.6), (31, -20, 20.3), (35, -29, 26.2), (37, -32.6, 28.8),
-    (38, -34.6, 29.3), (39, -36.6, 28.6), (40, -38.4, 26.6), (42, -40.8, 21.8), (44, -42.4, 16.4),
-    (45, -43.6, 14.2), (47, -48.5, 13.4), (50, -56.6, 15.2), (52, -60.2, 16.4), (54, -63.4, 14.4),
-    (56, -65.8, 13.2), (58, -69.6, 14.8), (60, -73.6, 12.8), (62, -77.6, 9.6), (64, -82, 8.2),
+    (38, -34.8, 29.3), (39, -37.6, 28.7), (40, -39.9, 26.8), (42, -42.4, 21.8), (44, -43.4, 16.6),
+    (45, -44.0, 14.2), (47, -48.8, 13.0), (50, -56.8, 14.8), (52, -59.9, 17.0), (54, -63.4, 15.0),
+    (56, -65.9, 13.9), (58, -69.4, 15.8), (60, -73.8, 12.6), (62, -77.6, 9.0), (64, -82, 8.2),
     (66, -88, 9.4), (69, -97, 11.4), (71, -103.5, 9.2), (73, -110.5, 1.5), (74, -113, -7), (75, -113.5, -18),
 ]  # fmt: skip
 
@@ -53,12 +53,12 @@ COLUMNS = {
         (0, 33, 82, -25), (4, 34, 66, -12.5), (8, 34, 50, -4.5), (11, 34, 36, -0.8), (14, 33, 25, 2.2),
         (16, 32.5, 19, 3.2), (18, 32, 13.2, 0.0), (28, 32, -12.2, -4.6), (31, 32, -19, -4.6),
         (36, 33, -30, -3.2), (42, 31.5, -43.5, -1.2), (48, 29, -53, 1.2),
-        (60, 26.6, -70.2, 2.6), (64, 25.6, -80, -0.2), (69, 25, -95, -2.5), (73, 25, -107, -13.5),
-        (75, 23, -109.5, -27),
+        (64, 25.6, -80, -0.2), (69, 25, -95, -2.5), (73, 25, -106.5, -13),
+        (75, 23.5, -111, -29),
     ],
     18: [
-        (0, 52, 75, -40), (8, 54, 48, -23), (14, 52, 25, -14.5),
-        (16, 51, 17.5, -12.2), (18, 50, 11.5, -13), (20, 48.6, 7.2, -15.2), (28, 48.5, -10, -17), (36, 50, -28, -16),
+        (0, 52, 75, -40), (8, 54, 48, -23), (14, 52, 26.5, -14.5),
+        (16, 51, 19.5, -12.4), (18, 50, 12.5, -13), (20, 48.6, 7.2, -15.2), (28, 48.5, -10, -17), (36, 50, -28, -16),
         (48, 47, -54, -18.5), (55, 44.8, -66, -18),
         (64, 42.5, -84, -20.5), (69, 40, -97, -28), (72, 38.5, -102.5, -36), (75, 36, -103.5, -50),
     ],
@@ -82,23 +82,31 @@ POINTS = {
     24: [(2, 5, -1.2, 6.2), (3, 8, -1.4, 2.2), (4, 11, -1.6, -3.4)],
     27: [(1, 3.2, -9, 12.8), (2, 6.2, -9, 9.8), (3, 8.8, -9, 5.6), (4, 11.6, -9, 1.0), (6, 17.2, -9, -5.2)],
     31: [(1, 3.4, -20, 19.6), (2, 6.8, -20, 16.2), (3, 9.8, -20, 11.4), (4, 12.6, -20, 6.6), (6, 19, -19.5, -0.4)],
-    35: [(1, 3.9, -29, 25.4), (2, 7.8, -28.8, 21.6), (3, 11.8, -28.8, 16.4), (4, 14.8, -29, 11.0), (5, 16.6, -29.5, 6.6), (6, 20.5, -30, 3.6)],
-    38: [(1, 4.2, -34.5, 28.3), (2, 8.4, -34.4, 24.2), (3, 13.0, -34.4, 18.6), (4, 16.6, -35.2, 13.2), (5, 17.2, -35.8, 7.8), (6, 21, -36.5, 5.6)],
-    40: [(1, 4.0, -38.6, 25.8), (2, 8.0, -38.2, 23.0), (3, 12.8, -38.6, 17.6), (4, 16.2, -39.8, 12.4), (5, 16.6, -40.8, 7.6), (6, 20.6, -41.6, 6.2)],
-    42: [(1, 3.0, -40.6, 21.0), (2, 6.6, -37.4, 18.4), (3, 11.0, -39.6, 15.8), (4, 14.8, -42.2, 11.8), (5, 15.8, -43.2, 8.8), (6, 19.8, -45, 7.0)],
+    35: [(1, 4.0, -29, 25.6), (2, 7.8, -28.8, 21.8), (3, 11.4, -28.8, 16.4), (4, 14.0, -29.2, 10.8), (5, 16.4, -29.6, 6.2), (6, 20.5, -30, 3.6)],
+    37: [(1, 4.5, -32.6, 28.0), (2, 8.6, -32.4, 23.8), (3, 12.6, -32.4, 18.4), (4, 15.8, -33.0, 12.6), (5, 16.8, -33.6, 6.6)],
+    38: [(1, 4.6, -34.6, 28.5), (2, 8.8, -33.8, 24.4), (3, 13.2, -34.0, 19.0), (4, 16.9, -35.4, 13.0), (5, 17.0, -36.0, 6.8), (6, 21, -36.5, 5.6)],
+    40: [(1, 4.4, -39.4, 26.0), (2, 8.2, -36.4, 22.4), (3, 12.6, -36.6, 17.4), (4, 16.8, -39.8, 12.4), (5, 16.6, -41.2, 7.0), (6, 20.6, -41.6, 6.2)],
+    42: [(1, 3.2, -41.8, 21.0), (2, 6.4, -36.4, 18.4), (3, 10.8, -37.6, 15.6), (4, 15.2, -42.8, 11.6), (5, 15.6, -44.0, 8.6), (6, 19.8, -45, 7.0)],
     44: [(1, 3.0, -42.6, 16.0), (2, 6.2, -42.2, 14.2), (3, 10.2, -42.8, 12.6), (4, 13.4, -44.0, 10.6), (5, 15.4, -45.6, 9.4), (6, 19, -48, 7.6)],
     47: [(2, 4.2, -48.4, 13.9), (4, 9.6, -49.4, 12.8), (6, 15.0, -51.5, 9.8), (9, 22.5, -53, 5.6)],
-    50: [(1, 2.2, -56.2, 15.2), (3, 5.8, -55.2, 15.3), (6, 12.8, -58.2, 12.4), (9, 19.8, -61.2, 7.8), (11, 24.6, -62.6, 4.6), (12, 26.9, -62.3, 3.6)],
-    52: [(3, 6, -59.6, 16.0), (6, 12.8, -60.9, 13.2), (9, 19.8, -63.0, 8.2), (11, 24.4, -64.0, 4.8)],
-    54: [(3, 6, -62.8, 14.0), (6, 12.9, -63.0, 11.6), (9, 20, -64.0, 7.4)],
-    56: [(3, 6, -65.3, 12.8), (6, 12.9, -65.1, 10.6), (9, 20, -65.2, 6.9)],
-    58: [(3, 6, -69.2, 14.4), (6, 12.8, -68.2, 12.2), (9, 19.8, -67.0, 7.9), (11, 24.4, -66.2, 4.6)],
-    60: [(3, 6, -73.2, 12.5), (6, 12.8, -71.6, 10.4), (9, 20, -69.4, 6.8), (11, 24.6, -67.8, 4.0)],
+    50: [(1, 2.2, -56.2, 15.2), (3, 5.8, -55.2, 15.3), (6, 12.8, -58.2, 12.4), (9, 19.8, -61.2, 7.8), (11, 24.8, -63.3, 4.5), (12, 26.9, -62.4, 3.5)],
+    52: [(3, 6, -59.0, 16.8), (6, 12.8, -60.5, 14.0), (9, 19.8, -62.8, 8.8), (11, 24.4, -63.9, 5.0)],
+    54: [(3, 6, -62.8, 14.8), (6, 12.9, -62.9, 12.4), (9, 20, -64.0, 7.8)],
+    56: [(3, 6, -65.4, 13.5), (6, 12.9, -65.2, 11.4), (9, 20, -65.3, 7.4)],
+    58: [(3, 6, -69.1, 15.4), (6, 12.8, -68.3, 13.2), (9, 19.8, -67.1, 8.5), (11, 24.4, -66.2, 4.6)],
+    60: [(3, 6, -73.4, 12.3), (6, 12.8, -71.8, 10.2), (9, 20, -69.4, 6.8), (11, 24.8, -67.3, 4.2), (12, 26.6, -68.4, 2.9)],
     62: [(6, 12.6, -76.2, 8.2)],
     64: [(6, 12.6, -81.2, 6.4)],
     69: [(5, 11, -97, 9.6)],
-    73: [(5, 11, -110, 0.0)],
+    73: [(5, 11.5, -110, -0.5)],
+    75: [(5, 11.5, -113.3, -20)],
 }  # fmt: skip
+
+# Lines where skin may turn: (row, first, last column) lid crease and borders of the lips; (column, first, last
+# row) the groove beside the wings of the nose.
+CREASES_ALONG_ROWS = [(EYE_ROW - 4, 8, 16), (50, 0, 11), (60, 0, 10)]
+CREASES_ALONG_COLUMNS = [(5, 36, 43)]
+CREASE = 0.15
 
 # Lip contact line, (column, x, y, z), and lid margins as (column, x, y); their depth follows the eyeball.
 LIP_LINE = [
@@ -195,23 +203,74 @@ def _plate_energy(mesh: FaceMesh, count: int) -> csc_matrix:
     ]
     through = mesh.upper[1:-1] == mesh.lower[1:-1]
     vertical = np.stack([mesh.lower[:-2], mesh.upper[1:-1], mesh.upper[2:]], -1)[through]
-    bend = np.concatenate([vertical, np.unique(np.concatenate(triples), axis=0)])
+    across = np.unique(np.concatenate(triples), axis=0)
+    soft = [_softness(vertical[:, 1], CREASES_ALONG_ROWS), _softness(across[:, 1], CREASES_ALONG_COLUMNS)]
+    bend, firm = np.concatenate([vertical, across]), np.concatenate(soft)
     twist = np.stack(
         [mesh.lower[:-1, :-1], mesh.upper[1:, :-1], mesh.upper[1:, 1:], mesh.lower[:-1, 1:]], -1
     ).reshape(-1, 4)
     energy = csc_matrix((count, count))
-    for index, weights in ((bend, [1.0, -2.0, 1.0]), (twist, [1.4, -1.4, 1.4, -1.4])):
+    for index, weights, factor in ((bend, [1, -2, 1], firm), (twist, [1.4, -1.4, 1.4, -1.4], np.ones(len(twist)))):
         rows = np.repeat(np.arange(len(index)), index.shape[1])
-        operator = coo_matrix(
-            (np.tile(weights, len(index)), (rows, index.ravel())), (len(index), count)
-        ).tocsc()
+        values = (factor[:, None] * np.array(weights, float)).ravel()
+        operator = coo_matrix((values, (rows, index.ravel())), (len(index), count)).tocsc()
         energy = energy + operator.T @ operator
     return energy.tocsc()
 
 
+def _softness(middle: NDArray, creases: list[tuple[int, int, int]]) -> NDArray[np.float64]:
+    """(n,) factor of each second difference: small where the skin may turn sharply."""
+    width = 2 * HALF + 1
+    row, away = middle // width, np.abs(middle % width - HALF)
+    factor = np.ones(len(middle))
+    for line, first, last in creases:
+        if creases is CREASES_ALONG_ROWS:
+            factor[(row == line) & (away >= first) & (away <= last)] = CREASE
+        else:
+            factor[(away == line) & (row >= first) & (row <= last)] = CREASE
+    return factor
+
+
+def _sculpt(vertices: NDArray, mesh: FaceMesh) -> NDArray[np.float64]:
+    """Forms too small for the feature points: nostrils, wings of the nose, brows, the nasolabial line."""
+    row, column = np.indices(mesh.upper.shape)
+    away, side = np.abs(column - HALF), np.sign(column - HALF)
+
+    def spot(r: float, c: float, height: float, width: float) -> NDArray[np.float64]:
+        return np.exp(-(((row - r) / height) ** 2) - ((away - c) / width) ** 2)
+
+    brow = np.exp(-(((row - 15.5) / 1.2) ** 2)) * np.clip((away - 2.5) / 2, 0, 1) * np.clip((20 - away) / 3, 0, 1)
+    line = 6.6 + (row - 41) * 0.42
+    fold = np.exp(-(((away - line) / 1.6) ** 2)) * np.clip((row - 40) / 3, 0, 1) * np.clip((53 - row) / 4, 0, 1)
+    pit, wing, groove = spot(42.4, 2.3, 1.1, 0.85), spot(39.5, 3.7, 2.2, 1.0), spot(39.5, 5.3, 2.6, 0.7)
+    motion = np.stack([
+        side * (0.9 * wing - 0.8 * groove + 0.3 * pit), 3.6 * pit - 0.5 * wing + 0.2 * brow,
+        -2.4 * pit + 0.9 * wing - 1.3 * groove + 1.1 * brow - 0.6 * fold,
+    ], -1)  # fmt: skip
+    result = vertices.copy()
+    result[mesh.upper] += motion
+    return result
+
+
+def _relax(vertices: NDArray, mesh: FaceMesh, steps: int = 30) -> NDArray[np.float64]:
+    """Evens out temples, cheeks and jaw, where forms are broad, and the skin beside the mouth's corners."""
+    row, column = np.indices(mesh.upper.shape)
+    away = np.abs(column - HALF)
+    beside_mouth = np.clip((away - MOUTH_CORNER) / 2, 0, 1) * np.clip((10 - np.abs(row - MOUTH_ROW)) / 4, 0, 1)
+    share = np.maximum(np.clip((away - EYE_OUTER) / 5.0, 0, 1), 0.3 * beside_mouth)[..., None] / 2
+    grid = vertices[mesh.upper]
+    for _ in range(steps):
+        middle = (grid[:-2, 1:-1] + grid[2:, 1:-1] + grid[1:-1, :-2] + grid[1:-1, 2:]) / 4
+        grid[1:-1, 1:-1] += share[1:-1, 1:-1] * (middle - grid[1:-1, 1:-1])
+    result = vertices.copy()
+    eased = share[..., 0] > 0
+    result[mesh.upper[eased]] = grid[eased]
+    return result
+
+
 @lru_cache(maxsize=1)
 def template() -> NDArray[np.float64]:
-    """(V, 3) float, millimeters. The template face before it is given anyone's measurements."""
+    """(S, 3) float, millimeters. The template skin before it is given anyone's measurements."""
     mesh = face_mesh()
     skin = int(mesh.lower.max()) + 1
     targets = _targets(mesh)
@@ -225,6 +284,5 @@ def template() -> NDArray[np.float64]:
     pull[list(mesh.lids["L"][0]) + list(mesh.lids["R"][0])] = FIRM
     right = np.zeros((skin, 3))
     right[fixed] = pull[fixed, None] * np.array(list(targets.values()))
-    vertices = np.zeros((mesh.count, 3))
-    vertices[:skin] = splu((_plate_energy(mesh, skin) + diags(pull)).tocsc()).solve(right)
-    return vertices
+    vertices = splu((_plate_energy(mesh, skin) + diags(pull)).tocsc()).solve(right)
+    return _sculpt(_relax(vertices, mesh), mesh)
