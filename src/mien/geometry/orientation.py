@@ -8,6 +8,7 @@ from scipy.spatial import cKDTree
 
 from mien.errors import BadMesh
 from mien.geometry.differential import face_areas, face_normals
+from mien.geometry.procrustes import procrustes
 
 # Diagonal of the bounding box, millimeters: a small child's face mask to a bust with shoulders.
 _SMALLEST, _LARGEST = 100.0, 700.0
@@ -77,6 +78,8 @@ def _symmetry_axis(vertices: NDArray, name: str) -> int:
     for axis in range(3):
         mirrored = points.copy()
         mirrored[:, axis] = 2 * middle[axis] - mirrored[:, axis]
+        for _ in range(6):  # a head that is turned a little is still symmetric
+            mirrored = procrustes(mirrored, vertices[tree.query(mirrored)[1]]).apply(mirrored)
         misfits.append(float(tree.query(mirrored)[0].mean()))
     best, second = np.argsort(misfits)[:2]
     if misfits[best] > 0.7 * misfits[second]:
