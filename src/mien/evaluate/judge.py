@@ -21,11 +21,12 @@ from mien.models.base import FaceModel
 
 @dataclass
 class Judgment:
-    """Rows of a system, its errors scan by scan, and what it is."""
+    """Rows of a system, its errors scan by scan, its consistency person by person, and what it is."""
 
     system: str
     rows: list[Row]
     scans: dict[str, list[float | None]] = field(default_factory=dict)
+    people: dict[str, dict[str, float]] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -73,7 +74,12 @@ def judge(maker: Maker, runner: Runner, *, draws: Draws | str, speed: bool) -> J
     rec = None if sweep.rec is None else sweep.rec.mean(axis=1, dtype=np.float64)
     kept = {"rec_avd_mesh": rec, "neu_avd": sweep.neutral}
     scans = {name: _plain(values) for name, values in kept.items() if values is not None}
-    return Judgment(maker.system, rows, scans, _facts(runner.model))
+    names = [judged.data.subjects[person] for person in judged.people]
+    people = {
+        metric: {name: float(value) for name, value in zip(names, values) if np.isfinite(value)}
+        for metric, values in sweep.consistency.items()
+    }
+    return Judgment(maker.system, rows, scans, people, _facts(runner.model))
 
 
 def _plain(values: NDArray) -> list[float | None]:

@@ -70,6 +70,7 @@ def evaluate(
         dict(published or {}),
         {judgment.system: judgment.scans for judgment in found if judgment.scans},
         _scans(judged),
+        {judgment.system: judgment.people for judgment in found if judgment.people},
     )
 
 

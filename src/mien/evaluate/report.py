@@ -30,6 +30,7 @@ class Report:
         published: System -> metric -> value printed in a paper, kept apart.
         meshes: System -> metric -> one value a judged scan, in the order of ``scans``.
         scans: The judged scans: subject, expression, row of the data set.
+        people: System -> metric -> subject -> value, for metrics that have one value a person.
     """
 
     rows: tuple[Row, ...]
@@ -38,6 +39,7 @@ class Report:
     published: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     meshes: Mapping[str, Mapping[str, list[float | None]]] = field(default_factory=dict)
     scans: tuple[Mapping[str, Any], ...] = ()
+    people: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
 
     def row(self, system: str, metric: str) -> Row:
         """The row of a system and metric.
@@ -57,6 +59,19 @@ class Report:
         mean = self.row(system, metric).mean
         return float("nan") if mean is None else mean
 
+    def by_person(self, system: str, metric: str) -> dict[str, float]:
+        """Mean of a metric for each person: ``rec_avd_mesh``, ``neu_avd``, and the consistency variants."""
+        if metric in self.people.get(system, {}):
+            return dict(self.people[system][metric])
+        if metric not in self.meshes.get(system, {}):
+            kept = [*self.people.get(system, {}), *self.meshes.get(system, {})]
+            raise UnknownName("metric with one value a person", metric, kept)
+        found: dict[str, list[float]] = {}
+        for scan, value in zip(self.scans, self.meshes[system][metric]):
+            if value is not None:
+                found.setdefault(scan["subject"], []).append(value)
+        return {person: sum(values) / len(values) for person, values in found.items()}
+
     @cached_property
     def tables(self) -> list[Table]:
         """A few themed tables."""
@@ -69,6 +84,7 @@ class Report:
             {
                 "conditions": self.conditions, "systems": self.systems, "published": self.published,
                 "rows": [row.as_dict() for row in self.rows], "scans": self.scans, "meshes": self.meshes,
+                "people": self.people,
             },
             indent=1, ensure_ascii=False, default=str,
         )  # fmt: skip

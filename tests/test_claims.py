@@ -1,0 +1,83 @@
+"""Claims as ratios: states, intervals over persons, and a whole re-test in miniature."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from fixtures import planted
+
+from mien import claims
+from mien.errors import BadSetting, UnknownName
+from mien.evaluate import Report
+
+
+def results(factor: float, spread: float, people: int = 20) -> claims.Results:
+    """Two arms whose neu_avd differ by a factor, give or take a factor for each person."""
+    generator, made = np.random.default_rng(0), claims.Results()
+    names = [f"person-{k}" for k in range(people)]
+    base = generator.gamma(20, 0.1, people)
+    for arm, scale in ((claims.PLAIN, 1.0), (claims.FREE, factor)):
+        for _ in range(3):
+            values = base * scale * np.exp(spread * generator.normal(size=people))
+            scans = tuple({"subject": name} for name in names)
+            made.add(arm, Report((), {}, meshes={arm: {"neu_avd": values.tolist()}}, scans=scans))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("factor", "spread", "state"), [(0.5, 0.1, "held"), (1.8, 0.1, "reversed"), (0.98, 0.3, "open")]
+)
+def test_states_follow_the_interval(factor: float, spread: float, state: str) -> None:
+    verdict = claims.judge(results(factor, spread), claims.chosen(["G1"]))[0]
+    assert verdict.state == state
+    assert verdict.low < verdict.ratio < verdict.high
+    assert verdict.ratio == pytest.approx(factor, rel=0.2)
+    assert (verdict.people, verdict.seeds) == (20, 3)
+
+
+def test_people_are_paired() -> None:
+    """People differ a lot, the arms by the same factor in each: the interval is tight all the same."""
+    verdict = claims.judge(results(0.9, 0.01), claims.chosen(["G1"]))[0]
+    assert verdict.high - verdict.low < 0.02
+
+
+@pytest.mark.parametrize(
+    ("side", "low", "high", "state"),
+    [
+        ("lower", 0.2, 0.9, "held"), ("lower", 0.9, 1.1, "open"), ("lower", 1.1, 1.2, "reversed"),
+        ("higher", 1.1, 1.9, "held"), ("higher", 0.5, 0.9, "reversed"), ("higher", 0.9, 1.9, "open"),
+        ("similar", 0.95, 1.1, "held"), ("similar", 0.8, 1.1, "open"), ("similar", 1.3, 1.5, "reversed"),
+    ],
+)  # fmt: skip
+def test_sides(side: str, low: float, high: float, state: str) -> None:
+    assert claims.state_of(side, low, high) == state
+
+
+def test_published_ratios_are_those_of_the_printed_values() -> None:
+    published = {(c.id, c.metric): c.published for c in claims.CLAIMS}
+    assert published["G1", "neu_avd"]["FaceScape"] == pytest.approx(3.112 / 12.020, abs=1e-3)
+    assert published["G2", "id_std_pooled"]["CoMA"] == pytest.approx(0.176 / 1.439, abs=1e-3)
+    assert published["G3", "rec_avd_mesh"]["BU3DFE"] == pytest.approx(1.421 / 1.469, abs=1e-3)
+    assert published["G4", "id_std_pooled"]["FaceScape"] == pytest.approx(0.569 / 0.582, abs=1e-3)
+    assert published["G5", "neu_avd"]["BU3DFE"] == pytest.approx(2.429 / 1.894, abs=1e-3)
+
+
+def test_unknown_claims_and_too_few_people_are_sentences() -> None:
+    with pytest.raises(UnknownName, match="G1"):
+        claims.chosen(["G11"])
+    with pytest.raises(BadSetting, match="two people"):
+        claims.judge(results(0.5, 0.1, people=1), claims.chosen(["G1"]))
+
+
+def test_a_retest_trains_judges_and_goes_on_where_it_was(tmp_path) -> None:
+    data = planted(subjects=20, interaction=0.2, noise=0.1).data
+    settings = {"steps": 2, "pretraining_steps": 1, "identity_size": 4, "expression_size": 4, "batch_size": 4}
+    options = {"ids": ["G2", "G3"], "profile": "smoke", "seeds": (0,), "settings": settings}
+    verdicts = claims.retest(data, tmp_path, **options)
+    assert [v.claim.metric for v in verdicts] == ["id_std_pooled", "id_mad", "rec_avd_mesh"]
+    assert all(v.state in ("held", "reversed", "open") for v in verdicts)
+    again = claims.retest(data, tmp_path, **options)
+    assert [v.ratio for v in again] == [v.ratio for v in verdicts]
+    table = claims.table_of(verdicts)
+    assert "FaceScape 0.43" in table.rows[0][6]
+    assert verdicts[0].as_dict()["id"] == "G2"
