@@ -13,8 +13,8 @@ from mien.data.dataset import FaceDataset
 from mien.data.examples import write_examples
 from mien.data.sources.labels import UNLABELED, LabeledFile, LabelTable, find_table, read_table
 from mien.data.writer import DatasetWriter
-from mien.errors import BadFile, BadMesh, DataMissing, MienError, WrongTopology
-from mien.geometry.alignment import FrameDecision, detect_frame, procrustes
+from mien.errors import BadFile, BadMesh, DataMissing, MienError, UnknownName, WrongTopology
+from mien.geometry.alignment import UNITS, FrameDecision, detect_frame, procrustes
 from mien.io.face import check_topology
 from mien.io.mesh import Mesh, read_mesh
 from mien.progress import track
@@ -28,6 +28,7 @@ def prepare_folder(
     out: Path | str,
     table: Path | str | None = None,
     *,
+    units: str | None = None,
     fps: float = 30.0,
     align: bool = False,
     license: str = "",
@@ -42,6 +43,8 @@ def prepare_folder(
         source: Folder of OBJ, PLY, STL, GLB or WRL files that share vertex order and faces.
         out: Folder of the new data set.
         table: The label table; default is ``labels.csv`` or the only CSV of the folder.
+        units: Names the unit (``millimeters``, ``centimeters``, ``meters``) in place of the decision; +Y is
+            then up and +Z out of the face.
         fps: Frames per second of the clips, if there are any.
         align: Whether to also align every mesh rigidly with the mean, by what expressions move least.
         license: Terms of the meshes, for model cards.
@@ -53,37 +56,34 @@ def prepare_folder(
     labels = read_table(Path(table) if table else find_table(folder))
     _check_files(folder, labels)
     raw, first = _read_all(folder, labels)
-    decision = _decide(raw, first, labels, folder.name)
+    _refuse_mixed_units(raw, labels)
+    decision = _decide(raw, first, labels, folder.resolve().name, units)
     faces = _converted(raw, decision)
     topology = _topology(folder, first, faces, labels)
     if align:
         faces = _aligned(faces, topology)
     notes = [*labels.notes, *(["aligned rigidly with the mean face"] if align else [])]
     facts = {"builder": "folder", "units": decision.sentence, "table": labels.path.name, "notes": notes}
-    clips = {
-        name: number
-        for number, name in enumerate(dict.fromkeys(_clip(entry) for entry in labels.files if entry.clip))
-    }
-    with DatasetWriter(
-        out, topology, labels.expressions, fps=fps if clips else 0.0, source="folder", license=license,
-        citation=citation, facts=facts,
-    ) as writer:  # fmt: skip
-        for entry, vertices in zip(labels.files, faces, strict=True):
-            known = {"identity": entry.subject != UNLABELED, "expression": entry.labeled}
-            # People nobody named are kept apart: each such scan is a person of its own.
-            subject = entry.subject if known["identity"] else f"unnamed line {entry.line}"
-            writer.append(
-                vertices, entry.weights, subject=subject, clip=clips.get(_clip(entry), -1), frame=entry.frame,
-                labeled=known,
-            )  # fmt: skip
+    about = {"source": "folder", "license": license, "citation": citation, "facts": facts, "fps": fps}
+    if not any(entry.clip for entry in labels.files):
+        about["fps"] = 0.0
+    with DatasetWriter(out, topology, labels.expressions, **about) as writer:
+        _write(writer, labels, faces)
     dataset = writer.finish()
     write_examples(dataset, Path(out) / "examples")
     return dataset
 
 
-def _clip(entry: LabeledFile) -> tuple[str, str]:
-    """Clips of two people may carry one name."""
-    return (entry.subject, entry.clip) if entry.clip else ("", "")
+def _write(writer: DatasetWriter, labels: LabelTable, faces: Faces) -> None:
+    """Appends every mesh with its labels; clips are numbered in order of appearance."""
+    clips: dict[tuple[str, str], int] = {}
+    for entry, vertices in zip(labels.files, faces, strict=True):
+        known = {"identity": entry.subject != UNLABELED, "expression": entry.labeled}
+        # People nobody named are kept apart: each such scan is a person of its own.
+        subject = entry.subject if known["identity"] else f"unnamed line {entry.line}"
+        # Clips of two people may carry one name.
+        clip = clips.setdefault((entry.subject, entry.clip), len(clips)) if entry.clip else -1
+        writer.append(vertices, entry.weights, subject=subject, clip=clip, frame=entry.frame, labeled=known)
 
 
 def _check_files(folder: Path, labels: LabelTable) -> None:
@@ -124,11 +124,8 @@ def _read_all(folder: Path, labels: LabelTable) -> tuple[Faces, Mesh]:
     return np.stack(faces), first
 
 
-def _decide(raw: Faces, first: Mesh, labels: LabelTable, name: str) -> FrameDecision:
-    """One unit and one axis convention for all, judged on the mean neutral; then checked on each mesh."""
-    neutral = np.array([entry.labeled and not entry.weights for entry in labels.files])
-    mean = raw[neutral if neutral.any() else slice(None)].mean(axis=0, dtype=np.float64)
-    decision = detect_frame(mean, faces=first.faces, name=name)
+def _refuse_mixed_units(raw: Faces, labels: LabelTable) -> None:
+    """No mesh is three times the size of the others."""
     sizes = np.linalg.norm(np.ptp(raw, axis=1), axis=1)
     usual = float(np.median(sizes))
     for entry, size in zip(labels.files, sizes, strict=True):
@@ -139,7 +136,27 @@ def _decide(raw: Faces, first: Mesh, labels: LabelTable, name: str) -> FrameDeci
                 f"{size:.4g} units across against {usual:.4g}",
                 remedy="export all meshes in one unit",
             )
-    return decision
+
+
+def _decide(raw: Faces, first: Mesh, labels: LabelTable, name: str, units: str | None) -> FrameDecision:
+    """One unit and one axis convention for all, judged on the mean neutral unless the user gives them."""
+    if units is not None:
+        if units not in UNITS:
+            raise UnknownName("unit", units, UNITS)
+        sentence = f"{name}: in {units}, with +Y up and +Z out of the face (as given)."
+        return FrameDecision(units, UNITS[units], np.eye(3), sentence)
+    mean = raw[_neutral_rows(labels)].mean(axis=0, dtype=np.float64)
+    try:
+        return detect_frame(mean, faces=first.faces, name=name)
+    except BadMesh as error:
+        remedy = f"{error.remedy or 'correct it'}, or name its unit with --units"
+        raise BadMesh(error.cause, received=error.received, remedy=remedy) from error
+
+
+def _neutral_rows(labels: LabelTable) -> NDArray[np.bool_]:
+    """(N,) mask of the neutral meshes; of all meshes when none is neutral."""
+    neutral = np.array([entry.labeled and not entry.weights for entry in labels.files])
+    return neutral if neutral.any() else np.ones(len(neutral), bool)
 
 
 def _converted(raw: Faces, decision: FrameDecision) -> Faces:
@@ -148,8 +165,7 @@ def _converted(raw: Faces, decision: FrameDecision) -> Faces:
 
 def _topology(folder: Path, first: Mesh, faces: Faces, labels: LabelTable) -> Topology:
     """The shared topology: mean neutral as template, the least moving vertices as rigid region."""
-    neutral = np.array([entry.labeled and not entry.weights for entry in labels.files])
-    template = faces[neutral if neutral.any() else slice(None)].mean(axis=0, dtype=np.float64)
+    template = faces[_neutral_rows(labels)].mean(axis=0, dtype=np.float64)
     regions = {}
     moving = _movement(faces, labels)
     if moving is not None:

@@ -78,9 +78,7 @@ def build_ict(
     variation = variation or Variation()
     model = load_ict(source, region)
     topology, rows = _reduced(model.topology, vertices)
-    full, points = model.topology, model.topology.landmarks
-    places = dict(zip(points.names, points.corners[:, 0].tolist(), strict=True))
-    performer = Performer(full.template, full.faces, model.shapes, SHAPES, places)
+    performer = _performer(model)
     facts = {
         "builder": "ict", "seed": seed, "set": names.name, "region": region, "vertices": vertices,
         "sequences": sequences, "units": "centimeters in the release, millimeters here",
@@ -102,6 +100,12 @@ def build_ict(
     dataset = writer.finish()
     write_examples(dataset, Path(out) / "examples")
     return dataset
+
+
+def _performer(model: IctModel) -> Performer:
+    full, points = model.topology, model.topology.landmarks
+    places = dict(zip(points.names, points.corners[:, 0].tolist(), strict=True))
+    return Performer(full.template, full.faces, model.shapes, SHAPES, places)
 
 
 def draw_face(rng: np.random.Generator, model: IctModel) -> NDArray[np.float64]:

@@ -1,0 +1,156 @@
+"""Style, takes, motion over time, and capture noise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from mien.data.expressions import SHAPES, expression_set
+from mien.data.performance import (
+    CONTACTS,
+    Style,
+    Timing,
+    Variation,
+    capture_noise,
+    clip_activations,
+    motion_curve,
+    settle,
+    shape_pairs,
+    take_activations,
+)
+
+FACES = expression_set("facescape20")
+STILL = Variation(
+    activation=1, subject=0, take=0, asymmetry=0, habit_share=0, slack=0, drift=0, rotation=0, translation=0
+)
+
+
+def takes(expression: str, count: int = 400, variation: Variation | None = None) -> np.ndarray:
+    """(count, A) takes of as many subjects."""
+    rows = []
+    for seed in range(count):
+        rng = np.random.default_rng(seed)
+        style = Style.draw(rng, SHAPES, variation)
+        rows.append(take_activations(rng, style, FACES.recipes, {expression: 1.0} if expression else {}))
+    return np.array(rows)
+
+
+def test_without_variation_a_take_is_its_recipe() -> None:
+    for expression in FACES.names:
+        found = takes(expression, 1, STILL)[0]
+        np.testing.assert_allclose(found, FACES.matrix()[FACES.names.index(expression)], atol=1e-7)
+
+
+def test_same_seed_same_take() -> None:
+    np.testing.assert_array_equal(takes("smile", 3), takes("smile", 3))
+
+
+def test_people_differ_around_the_mean_activation() -> None:
+    left, right = takes("smile")[:, [SHAPES.index("mouthSmile_L"), SHAPES.index("mouthSmile_R")]].T
+    assert 0.7 < left.mean() < 0.82 and 0.2 < left.std() < 0.35
+    # Faces are nearly symmetric: sides differ far less than people do.
+    assert 0.08 < np.std(np.log(left / right)) < 0.4 * np.std(np.log(left)) * 2
+
+
+def test_habits_belong_to_subject_and_expression() -> None:
+    style = Style.draw(np.random.default_rng(0), SHAPES)
+    np.testing.assert_array_equal(style.habits("smile"), style.habits("smile"))
+    assert (style.habits("smile") != style.habits("grin")).any()
+    shares = [(Style.draw(np.random.default_rng(s), SHAPES).habits("smile") > 0).mean() for s in range(100)]
+    assert 0.2 < np.mean(shares) < 0.27
+
+
+def test_lids_close_fully_and_no_further() -> None:
+    closed = takes("eye_closed")[:, [SHAPES.index(shape) for shape in CONTACTS]]
+    assert closed.max() == 1.0 and np.mean(closed > 0.97) > 0.98 and closed.min() > 0.9
+
+
+def test_lips_close_no_further_than_the_jaw_opened() -> None:
+    arkit, rng = expression_set("arkit"), np.random.default_rng(1)
+    for _ in range(50):
+        style = Style.draw(rng, SHAPES)
+        found = take_activations(rng, style, arkit.recipes, arkit.label("mouthClose"))
+        jaw, close = found[SHAPES.index("jawOpen")], found[SHAPES.index("mouthClose")]
+        assert 0.97 * jaw <= close <= jaw
+
+
+@given(st.lists(st.floats(-2, 5), min_size=53, max_size=53))
+def test_settled_activations_are_possible(values: list[float]) -> None:
+    found = settle(SHAPES, np.array(values))
+    assert (found >= 0).all() and (found <= 1.4).all()
+    assert all(found[SHAPES.index(shape)] <= 1 for shape in CONTACTS)
+
+
+def test_pairs_are_sides_of_one_shape() -> None:
+    pairs = shape_pairs(["jawLeft", "mouthSmile_L", "jawRight", "mouthSmile_R"])
+    assert pairs[1] == pairs[3] and len(set(pairs.tolist())) == 3
+
+
+def test_motion_rises_holds_and_returns_smoothly() -> None:
+    timing, times = Timing(0.2, 0.6, 1.0, 1.6), np.linspace(0, 2, 2001)
+    curve = motion_curve(times, timing)
+    assert (curve[times <= 0.2] == 0).all() and np.allclose(curve[times >= 1.6], 0, atol=1e-12)
+    assert curve.max() == pytest.approx(1.0, abs=1e-6)
+    assert (np.diff(curve[(times > 0.2) & (times < 0.6)]) >= 0).all()
+    assert np.abs(np.diff(curve, 2)).max() < 1e-4, "a linear fade would have kinks"
+    rise = curve[(times > 0.2) & (times < 0.6)]
+    assert np.abs(rise - np.linspace(0, 1, len(rise))).max() > 0.08
+
+
+def test_clips_lead_with_the_jaw_and_label_the_intent() -> None:
+    emotions = expression_set("emotion6")
+    early, weights = [], np.zeros(0)
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        style = Style.draw(rng, SHAPES, replace(Variation(), habit_share=0.0))
+        found, weights = clip_activations(
+            rng, style, emotions.recipes, "surprise", frames=120, fps=60, extremeness=0.7
+        )
+        jaw, brow = (found[:, SHAPES.index(name)] for name in ("jawOpen", "browOuterUp_L"))
+        early.append(np.argmax(brow > brow.max() / 2) - np.argmax(jaw > jaw.max() / 2))
+        assert found.shape == (120, 53) and weights.max() == pytest.approx(0.7, abs=0.01)
+        assert weights[0] == 0 and weights[-1] < 0.02
+    assert np.mean(early) > 2
+
+
+def noise(variation: Variation, shape: tuple[int, ...] = (500, 3)) -> list[np.ndarray]:
+    points = np.random.default_rng(5).uniform(-80, 80, shape).astype(np.float32)
+    return [capture_noise(np.random.default_rng(s), points, variation) - points for s in range(40)]
+
+
+def test_drift_has_its_size_and_wavelength() -> None:
+    drift = np.array(noise(replace(STILL, drift=0.45)))
+    assert drift.std() == pytest.approx(0.45, rel=0.1)
+    line = np.zeros((400, 3), np.float32)
+    line[:, 0] = np.linspace(-100, 100, 400)
+    rows = [
+        capture_noise(np.random.default_rng(s), line, replace(STILL, drift=1.0)) - line for s in range(60)
+    ]
+    along = np.array(rows)[:, :, 1]
+    near, far = (np.corrcoef(along[:, 0], along[:, lag])[0, 1] for lag in (4, 200))
+    assert near > 0.9 and abs(far) < 0.4
+
+
+def test_rigid_residual_is_rigid() -> None:
+    points = np.random.default_rng(5).uniform(-80, 80, (200, 3))
+    angles = []
+    for seed in range(200):
+        moved = capture_noise(
+            np.random.default_rng(seed), points, replace(STILL, rotation=0.45, translation=0.3)
+        )
+        turn, error = Rotation.align_vectors(moved - moved.mean(0), points - points.mean(0))
+        assert error < 1e-2
+        angles.append(turn.as_rotvec(degrees=True))
+    assert np.std(angles) == pytest.approx(0.45, rel=0.15)
+
+
+def test_frames_of_a_clip_share_their_drift() -> None:
+    points = np.random.default_rng(5).uniform(-80, 80, (1, 300, 3)).repeat(30, axis=0)
+    moved = capture_noise(np.random.default_rng(0), points)
+    assert np.abs(np.diff(moved, axis=0)).max() < 0.1
+    assert np.abs(moved - points).mean() > 0.2
