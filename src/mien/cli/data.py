@@ -76,6 +76,9 @@ def prepare(
     source: Path = typer.Argument(..., help="Meshes that share vertex order, with a CSV of labels."),
     out: Path = typer.Option(..., "--out", help="Folder of the new data set; must not exist."),
     table: Path | None = typer.Option(None, "--table", help="The CSV; default: labels.csv or the only one."),
+    units: str | None = typer.Option(
+        None, "--units", help="millimeters, centimeters or meters, +Y up, +Z out, where it cannot be judged."
+    ),
     align: bool = typer.Option(False, "--align", help="Also align every mesh rigidly with the mean face."),
     fps: float = typer.Option(30.0, "--fps", min=1.0, help="Frames per second of the clips, if any."),
     terms: str = typer.Option("", "--license", help="Terms of the meshes, for model cards."),
@@ -89,7 +92,9 @@ def prepare(
     from mien.data.sources.folder import prepare_folder
 
     existing(source, "source folder")
-    data = prepare_folder(source, out, table, fps=fps, align=align, license=terms, citation=citation)
+    data = prepare_folder(
+        source, out, table, units=units, fps=fps, align=align, license=terms, citation=citation
+    )
     say(str(data.facts["units"]))
     _finished(out, data)
 

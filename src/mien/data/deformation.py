@@ -67,7 +67,7 @@ class JacobianField:
         """(V, 3, 3) Jacobians of template -> face."""
         delta = np.asarray(face, np.float64) - self.template
         gradient = np.stack([operator @ delta for operator in self._gradient], axis=2)
-        return np.asarray(gradient + np.eye(3), np.float64)
+        return gradient + np.eye(3)
 
 
 def vertex_areas(vertices: NDArray, faces: NDArray) -> Array:
@@ -75,7 +75,8 @@ def vertex_areas(vertices: NDArray, faces: NDArray) -> Array:
     corners = np.asarray(vertices, np.float64)[faces]
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     area = np.linalg.norm(normal, axis=1) / 6
-    return np.bincount(faces.ravel(), np.repeat(area, 3), len(vertices)) + 1e-9
+    total: Array = np.bincount(faces.ravel(), np.repeat(area, 3), len(vertices)).astype(np.float64)
+    return total + 1e-9
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mien.data.dataset import FaceDataset
 from mien.data.examples import write_examples
-from mien.data.sources.labels import UNLABELED, LabeledFile, LabelTable, find_table, read_table
+from mien.data.sources.labels import UNLABELED, LabelTable, find_table, read_table
 from mien.data.writer import DatasetWriter
 from mien.errors import BadFile, BadMesh, DataMissing, MienError, UnknownName, WrongTopology
 from mien.geometry.alignment import UNITS, FrameDecision, detect_frame, procrustes
