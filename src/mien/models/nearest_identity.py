@@ -19,6 +19,7 @@ from mien.topology import Topology
 
 AT_ONCE = 256
 SHORTLIST = 16
+CALIBRATION_FACES = 400
 
 
 class NearestIdentity(FaceModel):
@@ -132,8 +133,8 @@ class NearestIdentity(FaceModel):
         return weights.to(self.neutrals)
 
     def calibrate(self, data: FaceDataset) -> None:
-        """Spreads are measured; rest and offsets are known."""
-        super().calibrate(data)
+        """Spreads are measured on some faces; rest and offsets are known."""
+        self.calibration.measure(self, data, limit=CALIBRATION_FACES)
         self.calibration.rest = torch.zeros_like(self.calibration.rest)
         self.calibration.offsets = torch.eye(len(self.expressions), device=self.device)
 

@@ -30,10 +30,11 @@ class PCA(FaceModel):
 
         z = U^T (x - m)        x = m + U z
 
-    z is in millimeters (times the square root of 3 V) and split by :class:`mien.nn.linear_split.LinearSplit`.
+    z is split by :class:`mien.nn.linear_split.LinearSplit`.
 
-    Departures: the split is ours. No linear model of D numbers reconstructs the training faces better, so a
-    learned model of the same size is compared with this one; needs identity labels only, no neutrals.
+    Departures: the split is ours; it needs to know who is who and no neutrals (which code is neutral is read
+    off the expression labels, as for every model). No linear model of D numbers reconstructs the training
+    faces better, so a learned model of the same size is compared with this one.
 
     Example:
         >>> model = PCA(data.topology, data.expressions, size=85)
