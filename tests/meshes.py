@@ -57,13 +57,14 @@ def mask(columns: int = 31, rows: int = 37) -> Topology:
     """A face-like mask: narrow chin, a nose, two eye holes, a closed mouth slit; and teeth behind it."""
     x, y = np.meshgrid(np.linspace(-1, 1, columns), np.linspace(-1, 1, rows))
     points = np.stack([x.ravel(), y.ravel()], axis=1)
-    faces = triangles(quads(columns, rows))
+    polygons = quads(columns, rows)
     width = 72 * (1 - 0.35 * np.clip(-points[:, 1], 0, 1))
     depth = 70 * (1 - 0.55 * points[:, 0] ** 2 - 0.3 * points[:, 1] ** 2)
     nose = 22 * np.exp(-(points[:, 0] ** 2) / 0.02 - (points[:, 1] + 0.05) ** 2 / 0.05)
     vertices = np.stack([points[:, 0] * width, points[:, 1] * 95, depth + nose], axis=1)
     for side in (-1, 1):
-        faces = without(faces, vertices, (side * 32.0, 30.0), 9.0)
+        polygons = without(polygons, vertices, (side * 32.0, 30.0), 9.0)
+    faces = triangles(polygons)
     row = int(0.28 * rows)
     middle = columns // 2
     lips = row * columns + np.arange(middle - 5, middle + 6)

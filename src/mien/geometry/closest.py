@@ -55,7 +55,7 @@ def closest_on_triangles(points: NDArray, triangles: NDArray) -> tuple[NDArray, 
     safe = np.where(determinant > 1e-14 * np.maximum(d00 * d11, 1e-300), determinant, np.inf)
     v, w = (d11 * d20 - d01 * d21) / safe, (d00 * d21 - d01 * d20) / safe
     inside = (v >= 0) & (w >= 0) & (v + w <= 1) & np.isfinite(safe)
-    options = [np.where(inside[:, None], np.stack([1 - v - w, v, w], 1), np.nan)]
+    options = [np.where(inside[:, None], np.stack([np.maximum(1 - v - w, 0), v, w], 1), np.nan)]
     for i, j in ((0, 1), (1, 2), (2, 0)):
         edge = triangles[:, j] - triangles[:, i]
         along = ((points - triangles[:, i]) * edge).sum(1) / np.maximum((edge * edge).sum(1), 1e-300)

@@ -18,6 +18,7 @@ from mien.geometry.differential import face_normals
 # on flat parts, where all distances are near zero, and keeps triangles from becoming slivers.
 _RIM = 10.0
 _LENGTH = 2e-3
+_SLIT_END = 1.3  # length of the sum of the two unit rim edges: an angle under 99 degrees
 _LEAST_TURN = 0.2  # cosine: a collapse may not turn a triangle by more
 _LEAST_SHAPE = 0.08  # 4 sqrt(3) area / sum of squared edges: 1 is equilateral
 
@@ -58,6 +59,7 @@ class EdgeCollapse:
         self._rim[edges[counts == 1].ravel()] = True
         self._locked = np.zeros(len(points), bool) if keep is None else np.array(keep, bool)
         self._locked[edges[counts > 2].ravel()] = True  # no safe collapse where three triangles share an edge
+        self._locked |= _slit_ends(points, edges[counts == 1])
         self._mirror = None if mirror is None else np.asarray(mirror).tolist()
         self._quadrics = _quadrics(points, faces, edges[counts == 1], owners[counts == 1]).tolist()
         self._areas = np.bincount(
@@ -224,6 +226,16 @@ def _edges(faces: NDArray) -> tuple[NDArray, NDArray, NDArray]:
     edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
     edges, first, counts = np.unique(edges, axis=0, return_index=True, return_counts=True)
     return edges, counts, first % len(faces)
+
+
+def _slit_ends(points: NDArray, rims: NDArray) -> NDArray[np.bool_]:
+    """(V,) whether a rim turns back at a vertex, as at the corners of lips and lids; they hold slits open."""
+    both = np.concatenate([rims, rims[:, ::-1]])
+    away = points[both[:, 1]] - points[both[:, 0]]
+    away /= np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-20)
+    total = np.stack([np.bincount(both[:, 0], away[:, axis], len(points)) for axis in range(3)], axis=1)
+    # Two unit vectors at an angle a sum to length 2 cos(a / 2); a is 180 degrees on a straight rim.
+    return (np.bincount(both[:, 0], minlength=len(points)) == 2) & (np.linalg.norm(total, axis=1) > _SLIT_END)
 
 
 def _quadrics(points: NDArray, faces: NDArray, rims: NDArray, owners: NDArray) -> NDArray[np.float64]:

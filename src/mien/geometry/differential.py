@@ -139,13 +139,19 @@ def laplacian(topology: Topology, kind: Literal["uniform", "cotangent"] = "unifo
 
 def to_torch(matrix: csr_matrix) -> Tensor:
     """A sparse float32 CSR tensor of a sparse matrix."""
+    import warnings
+
     import torch
 
     matrix = matrix.tocsr()
-    return torch.sparse_csr_tensor(
-        torch.from_numpy(matrix.indptr.astype(np.int64)),
-        torch.from_numpy(matrix.indices.astype(np.int64)),
-        torch.from_numpy(matrix.data.astype(np.float32)),
-        size=matrix.shape,
-        dtype=torch.float32,
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", message="Sparse", category=UserWarning
+        )  # "support is in beta state"
+        return torch.sparse_csr_tensor(
+            torch.from_numpy(matrix.indptr.astype(np.int64)),
+            torch.from_numpy(matrix.indices.astype(np.int64)),
+            torch.from_numpy(matrix.data.astype(np.float32)),
+            size=matrix.shape,
+            dtype=torch.float32,
+        )

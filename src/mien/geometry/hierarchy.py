@@ -17,6 +17,8 @@ from mien.topology import Arrays, Landmarks, Topology
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
+_VERSION = 2  # of the algorithm: results cached by an older one are built again
+
 
 @dataclass(frozen=True, eq=False)
 class Decimation:
@@ -71,7 +73,7 @@ def decimate(topology: Topology, vertices: int, *, keep: NDArray | None = None) 
             received=f"{vertices} vertices wanted",
             remedy=f"choose a number from {max(4, int(mask.sum()))} to {topology.vertex_count}",
         )
-    key = f"decimate-{vertices}-{_digest(mask, topology)}"
+    key = f"decimate-{_VERSION}-{vertices}-{_digest(mask, topology)}"
     arrays = topology.derived(key, lambda: _decimated(topology, vertices, mask))
     kept, faces = arrays["kept"], arrays["faces"]
     up = _csr(arrays, (topology.vertex_count, len(kept)))
@@ -105,7 +107,8 @@ def hierarchy(topology: Topology, factors: Sequence[int] = (4, 4, 4, 4)) -> list
             received=list(factors),
             remedy="use fewer or smaller factors: the last level needs four vertices",
         )
-    arrays = topology.derived("hierarchy-" + "-".join(map(str, factors)), lambda: _levels(topology, counts))
+    key = "-".join(map(str, ["hierarchy", _VERSION, *factors]))
+    arrays = topology.derived(key, lambda: _levels(topology, counts))
     levels, finer, template = [], topology.vertex_count, topology.template
     for number in range(len(factors)):
         part = {key.split(":")[1]: value for key, value in arrays.items() if key.startswith(f"{number}:")}
@@ -124,8 +127,7 @@ def _levels(topology: Topology, counts: Sequence[int]) -> Arrays:
         collapse = EdgeCollapse(vertices, faces)
         collapse.run(count)
         kept, smaller, representative, _ = collapse.result()
-        columns, weights = closest_triangles(vertices, vertices[kept], smaller, representative)
-        columns, weights = _exact_rows(columns, weights, kept)
+        columns, weights = _way_up(vertices, faces, kept, smaller, representative)
         arrays |= {
             f"{number}:kept": kept, f"{number}:faces": smaller,
             f"{number}:columns": columns, f"{number}:weights": weights,
@@ -167,8 +169,7 @@ def _decimated(topology: Topology, count: int, keep: NDArray) -> Arrays:
         )
     template = topology.template.astype(np.float64)
     representative = _adopt(template, kept, representative)
-    columns, weights = closest_triangles(template, template[kept], faces, representative)
-    columns, weights = _exact_rows(columns, weights, kept)
+    columns, weights = _way_up(template, topology.faces, kept, faces, representative)
     arrays = {"kept": kept, "faces": faces, "representative": representative}
     arrays |= {"columns": columns, "weights": weights}
     if wedges is not None and topology.uv is not None:
@@ -188,10 +189,41 @@ def _adopt(template: NDArray, kept: NDArray, representative: NDArray) -> NDArray
     return representative
 
 
-def _exact_rows(columns: NDArray, weights: NDArray, kept: NDArray) -> tuple[NDArray, NDArray]:
-    """Kept vertices come back exactly, not to rounding."""
+def _way_up(
+    vertices: NDArray, faces: NDArray, kept: NDArray, smaller: NDArray, representative: NDArray
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """(V, 3) columns and weights: kept vertices exactly, rims on rims, the rest on the closest triangle."""
+    columns, weights = closest_triangles(vertices, vertices[kept], smaller, representative)
+    before, after = _rim_neighbors(faces, kept, len(vertices))
+    on_rim = np.flatnonzero((before >= 0) & (after >= 0) & (before != after))
+    # Where lips meet, a vertex of the upper rim may touch triangles of the lower: rims follow their own rim.
+    start = vertices[kept[before[on_rim]]]
+    edge = vertices[kept[after[on_rim]]] - start
+    along = ((vertices[on_rim] - start) * edge).sum(axis=1) / np.maximum((edge * edge).sum(axis=1), 1e-300)
+    along = np.clip(along, 0, 1)
+    columns[on_rim] = np.stack([before[on_rim], after[on_rim], after[on_rim]], axis=1)
+    weights[on_rim] = np.stack([1 - along, along, np.zeros(len(along))], axis=1)
     columns[kept], weights[kept] = np.arange(len(kept))[:, None], (1.0, 0.0, 0.0)
     return columns, weights
+
+
+def _rim_neighbors(faces: NDArray, kept: NDArray, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(V,) the kept vertices before and after each vertex along its rim, by new number; -1 without."""
+    edges = np.stack([faces.ravel(), np.roll(faces, -1, axis=1).ravel()], axis=1).astype(np.int64)
+    lone = edges[~np.isin(edges[:, 0] * count + edges[:, 1], edges[:, 1] * count + edges[:, 0])]
+    number = np.full(count, -1)
+    number[kept] = np.arange(len(kept))
+    found = []
+    for first, second in ((1, 0), (0, 1)):
+        step = np.arange(count)
+        # A vertex where two rims touch has no single neighbor: it is left to the closest triangle.
+        single = np.bincount(lone[:, first], minlength=count)[lone[:, first]] == 1
+        step[lone[single, first]] = lone[single, second]
+        step[kept] = kept
+        for _ in range(int(np.ceil(np.log2(count))) + 1):  # doubling the stride passes any rim
+            step = step[step]
+        found.append(number[step])
+    return found[0], found[1]
 
 
 def _carry_landmarks(topology: Topology, kept: NDArray, faces: NDArray, representative: NDArray) -> Landmarks:
