@@ -38,7 +38,7 @@ def first_ten(subject: NDArray, clip: NDArray, frame: NDArray, seed: int) -> NDA
 
 
 def interleaved(subject: NDArray, clip: NDArray, frame: NDArray, seed: int) -> NDArray:
-    """The first 10 of every 100 rows test, the next 5 validate (CoMA's interpolation protocol: people are seen)."""
+    """The first 10 of every 100 rows test, the next 5 validate (CoMA's own: people are seen)."""
     order = np.arange(len(subject)) % 100
     return np.where(order < 10, PARTS.index("test"), np.where(order < 15, PARTS.index("validation"), 0))
 

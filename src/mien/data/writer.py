@@ -82,7 +82,7 @@ class DatasetWriter:
         self.topology.check(vertices, what=f"face {self.count} ({subject})")
         if isinstance(weights, Mapping):
             weights = np.array([weights.get(name, 0.0) for name in self.expressions], np.float32)
-        flags = {name: True for name in FACTORS} | dict(labeled or {})
+        flags = dict.fromkeys(FACTORS, True) | dict(labeled or {})
         self.people[subject] = self.people.get(subject, True) and publishable
         self._vertices.write(np.ascontiguousarray(vertices, np.float32).tobytes())
         cells = [f"{float(value):.6g}" for value in weights]

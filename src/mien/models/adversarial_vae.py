@@ -4,31 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from mien.codes import Codes
 from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch, faces, mixed_pairs, same_subject_pairs
-from mien.models.base import FaceModel, Losses, Reference, Stage
+from mien.models.base import FaceModel, Losses, Reference, Stage, validation_errors
 from mien.nn.mesh import MeshLaplacian
-from mien.nn.pointnet import PointNetFeatures
+from mien.nn.pointnet import PointNetClassifier, PointNetFeatures, thin
+from mien.nn.start import start_in_closed_form
 from mien.topology import Topology
 
 #: Networks see coordinates about the mean face's centroid, in units of 100 mm.
 UNIT = 100.0
 DIFFERENT, SAME = 0, 1
+CLOSED_FORM_FACES = 3000
 
 
 @dataclass(frozen=True)
 class Settings:
     """Training settings; weights carry the name of their term and hold for coordinates in units of 100 mm.
 
-    The paper's weights belong to each data set's own divisor; recipes rescale them by (100 / divisor in mm)^2.
+    The paper's weights belong to each data set's own divisor; recipes rescale them by (100 / divisor)^2.
     """
 
     neutrals: bool = True  #: use each person's neutral scan as the target of the identity shape ("ne-gt")
@@ -39,9 +43,7 @@ class Settings:
     divergence: float = 3e-5  #: a2, weight of both KL terms
     adversarial: float = 5e-4  #: a3, weight of the pair (X, X_id) called "same"
     identity_code: float = 1e-2  #: a4, weight of |z_id - z_id(encode(X_id))|
-    smoothness: float | None = (
-        None  #: a5, weight of the Laplacian of X_id; None: 3e-4 without neutrals, else 0
-    )
+    smoothness: float | None = None  #: a5, weight of L_lap; None: 3e-4 without neutrals, else 0
     divergence_until: int | None = None  #: steps after which KL has faded to zero (CoMA runs); None keeps it
     batch_size: int = 32
     steps: int = 40_000  #: joint steps
@@ -53,8 +55,18 @@ class Settings:
     decay_every: int = 5_000  #: ... every so many steps (50 epochs in the paper)
     discriminator_batch_norm: bool = False  #: batch statistics in joint training too (CoMA with neutrals)
     discriminator_points: int | None = None  #: random points a step that the discriminator sees; None: all
+    identity_code_every: int = 1  #: apply the code term every so many steps, as many times heavier
+    closed_form_start: bool = False  #: begin at a linear model (:mod:`mien.nn.start`) instead of at noise
+    warm_up: int = 0  #: steps in which the learning rates rise from zero
     validate_every: int = 500
     patience: int | None = None
+
+
+#: What makes short runs on two cores worthwhile; the full profile keeps the paper's schedule.
+QUICK = {
+    "rate": 2e-4, "batch_size": 16, "discriminator_points": 512, "identity_code_every": 8,
+    "closed_form_start": True, "warm_up": 50,
+}  # fmt: skip
 
 
 class AdversarialVAE(FaceModel):
@@ -80,8 +92,10 @@ class AdversarialVAE(FaceModel):
         - KL is analytic instead of a one-sample estimate (same mean, less noise).
         - L_code compares posterior means, and its second encoding leaves the batch norm's running statistics
           alone, so that they describe faces as they are encoded later.
-        - The discriminator keeps the running statistics of its pre-training in joint training, without dropout.
+        - In joint training the discriminator keeps its pre-training's running statistics, without dropout.
         - Batches are drawn at random instead of by epochs, so that any step can be resumed exactly.
+        - The smoke and standard profiles start in closed form (:mod:`mien.nn.start`), take fewer steps, show
+          the discriminator 512 random vertices, and apply L_code every eighth step, eight times as heavy.
 
     Args:
         topology: What all faces share.
@@ -109,16 +123,11 @@ class AdversarialVAE(FaceModel):
     )  # fmt: skip
     Settings = Settings
     profiles: ClassVar = {
-        "smoke": {
-            "steps": 300, "pretraining_steps": 60, "rate": 1e-3, "decay": 0.5, "decay_every": 100,
-            "batch_size": 16, "discriminator_points": 512, "validate_every": 100,
-        },
-        "standard": {
-            "steps": 4_000, "pretraining_steps": 600, "rate": 1e-3, "decay": 0.6, "decay_every": 500,
-            "discriminator_points": 768, "validate_every": 250,
-        },
+        "smoke": QUICK | {"steps": 120, "pretraining_steps": 30, "decay_every": 12, "validate_every": 40},
+        "standard": QUICK
+        | {"steps": 2000, "pretraining_steps": 300, "decay_every": 200, "validate_every": 200},
         "full": {},
-    }  # fmt: skip
+    }
 
     mean_face: Tensor
 
@@ -182,12 +191,11 @@ class AdversarialVAE(FaceModel):
         """Millimeters to coordinates about the mean face's centroid in units of 100 mm."""
         return (vertices - self.mean_face.mean(0)) / UNIT
 
-    def posterior(self, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    def posterior(self, x: Tensor) -> tuple[list[Tensor], ...]:
         """[mu_id, mu_exp] and [log sigma^2_id, log sigma^2_exp] of normalized faces (B, V, 3)."""
         features = self.features(x)
-        return [head(features) for head in self.means.values()], [
-            head(features) for head in self.log_variances.values()
-        ]
+        heads = (self.means.values(), self.log_variances.values())
+        return tuple([head(features) for head in group] for group in heads)
 
     def shape(self, factor: str, code: Tensor) -> Tensor:
         """D_id(z_id) or D_exp(z_exp), (B, V, 3) in units of 100 mm."""
@@ -204,42 +212,25 @@ class AdversarialVAE(FaceModel):
         yield joint_training(self, discriminator, data, settings, validation)
 
 
-class IdentityDiscriminator(nn.Module):
-    """Two faces, stacked by vertex index, to logits of (different person, same person).
-
-    PointNet classifier: a 6 x 6 input transform (T-Net), per-point layers 64, 128, 1024, max, then 512, 256, 2.
+class IdentityDiscriminator(PointNetClassifier):
+    """Two faces, stacked by vertex index into six channels, to logits of (different person, same person).
 
     Shapes:
         first (B, V, 3), second (B, V, 3) -> logits (B, 2).
     """
 
     def __init__(self) -> None:
-        super().__init__()
-        self.transform_features = PointNetFeatures((6, 64, 128, 1024))
-        self.transform = perceptron(1024, 512, 256, 36, dropout=0.0)
-        self.features = PointNetFeatures((6, 64, 128, 1024))
-        self.head = perceptron(1024, 512, 256, 2, dropout=0.5)
+        super().__init__(channels=6, classes=2)
 
-    def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        pair = torch.cat([first, second], dim=2)
-        matrix = self.transform(self.transform_features(pair)).view(-1, 6, 6)
-        turned = pair @ (matrix + torch.eye(6, device=pair.device))
-        return self.head(self.features(turned))
+    def judge(self, first: Tensor, second: Tensor) -> Tensor:
+        """Logits (B, 2) of pairs of normalized faces."""
+        return self(torch.cat([first, second], dim=2))
 
     def settle(self, batch_norm: bool) -> None:
         """Joint training: no dropout; running instead of batch statistics unless ``batch_norm``."""
         for module in self.modules():
             if isinstance(module, nn.Dropout) or (isinstance(module, nn.BatchNorm1d) and not batch_norm):
                 module.eval()
-
-
-def perceptron(inputs: int, first: int, second: int, outputs: int, *, dropout: float) -> nn.Sequential:
-    """Two hidden layers with batch norm and ReLU; dropout before the second norm."""
-    return nn.Sequential(
-        nn.Linear(inputs, first), nn.BatchNorm1d(first), nn.ReLU(),
-        nn.Linear(first, second), nn.Dropout(dropout), nn.BatchNorm1d(second), nn.ReLU(),
-        nn.Linear(second, outputs),
-    )  # fmt: skip
 
 
 def pretraining(
@@ -251,7 +242,7 @@ def pretraining(
         assert batch.partner is not None and batch.same is not None
         first, second = (model.normalize(x) for x in (batch.vertices, batch.partner))
         first, second = thin([first, second], settings.discriminator_points)
-        loss = functional.cross_entropy(discriminator(first, second), batch.same)
+        loss = functional.cross_entropy(discriminator.judge(first, second), batch.same)
         yield "discriminator", {"pairs": loss}
 
     optimizer = torch.optim.Adam(discriminator.parameters(), settings.discriminator_rate)
@@ -280,14 +271,40 @@ def joint_training(
     objective = Objective(model, discriminator, settings)
 
     def rate(index: int) -> float:
-        return settings.decay ** (index // settings.decay_every)
+        rise = min(1.0, (index + 1) / max(1, settings.warm_up))
+        return rise * settings.decay ** (index // settings.decay_every)
 
     return Stage(
         "joint training", settings.steps, batch, objective.step, modules, optimizers,
-        rates={name: rate for name in optimizers},
-        validate=None if validation is None else lambda: errors(model, validation, settings.neutrals),
+        rates=dict.fromkeys(optimizers, rate),
+        validate=validation and partial(validation_errors, model, validation, settings.neutrals),
         validate_every=settings.validate_every, patience=settings.patience,
+        begin=(lambda: closed_form_start(model, data, settings)) if settings.closed_form_start else None,
     )  # fmt: skip
+
+
+def closed_form_start(model: AdversarialVAE, data: FaceDataset, settings: Settings) -> None:
+    """With neutrals, identity starts from people's neutrals and expression from the offsets to them.
+
+    Without, nothing tells the factors apart yet: both start with half of the deviation from the mean face.
+    """
+    mean = model.mean_face.cpu().numpy()
+
+    def features(rows: NDArray[np.int64]) -> Tensor:
+        return model.features(model.normalize(torch.from_numpy(data[rows]).to(model.device)))
+
+    def offsets(factor: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        deviation = data[rows] - mean
+        if not settings.neutrals:
+            return deviation / (2 * UNIT)
+        neutral = data.neutral_of(rows) - mean
+        return (neutral if factor == "identity" else deviation - neutral) / UNIT
+
+    branches = {
+        name: (model.means[name], model.log_variances[name], model.decoders[name]) for name in model.means
+    }
+    rows = np.random.default_rng(0).permutation(len(data))[:CLOSED_FORM_FACES]
+    start_in_closed_form(features, offsets, branches, rows, settings.batch_size)
 
 
 class Objective:
@@ -326,8 +343,9 @@ class Objective:
             losses |= self.supervised(x, x_id, offset, model.normalize(batch.neutral))
         if settings.identity_discriminator:
             losses["adversarial"] = settings.adversarial * self.judged_same(x, x_id)
-        if settings.identity_code:
-            losses["identity_code"] = settings.identity_code * self.code_distance(means[0], x_id)
+        if settings.identity_code and index % settings.identity_code_every == 0:
+            weight = settings.identity_code * settings.identity_code_every
+            losses["identity_code"] = weight * self.code_distance(means[0], x_id)
         if self.laplacian is not None:
             losses["smoothness"] = self.smoothness * self.laplacian(x_id).square().sum(-1).mean()
         yield "vae", losses
@@ -335,7 +353,7 @@ class Objective:
     def discriminate(self, x: Tensor, partner: Tensor, x_id: Tensor) -> Losses:
         """Eq. 8: (X, another scan) is the same person, (X, X_id_hat) is not."""
         x, partner, x_id = thin([x, partner, x_id], self.settings.discriminator_points)
-        logits = self.discriminator(torch.cat([x, x]), torch.cat([partner, x_id]))
+        logits = self.discriminator.judge(torch.cat([x, x]), torch.cat([partner, x_id]))
         labels = torch.tensor([SAME, DIFFERENT], device=x.device).repeat_interleave(len(x))
         return {"discriminator": functional.cross_entropy(logits, labels)}
 
@@ -344,7 +362,7 @@ class Objective:
         x, x_id = thin([x, x_id], self.settings.discriminator_points)
         # The critic's own weights get no gradient here: they are not updated and it costs time.
         self.discriminator.requires_grad_(False)
-        logits = self.discriminator(x, x_id)
+        logits = self.discriminator.judge(x, x_id)
         self.discriminator.requires_grad_(True)
         return functional.cross_entropy(logits, torch.full((len(x),), SAME, device=x.device))
 
@@ -378,33 +396,3 @@ def draw(mean: Tensor, log_variance: Tensor) -> Tensor:
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     """KL(q(z | X) || N(0, I)), summed over the code, averaged over the batch."""
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
-
-
-def thin(meshes: list[Tensor], count: int | None) -> list[Tensor]:
-    """The same random vertices of each mesh; all of them when ``count`` is None or enough."""
-    if count is None or count >= meshes[0].shape[1]:
-        return meshes
-    chosen = torch.randperm(meshes[0].shape[1])[:count].to(meshes[0].device)
-    return [mesh[:, chosen] for mesh in meshes]
-
-
-@torch.no_grad()
-def errors(model: AdversarialVAE, data: FaceDataset, neutrals: bool) -> dict[str, float]:
-    """Mean vertex distances in millimeters on unseen faces; neutrals count only if training may use them."""
-    wrong, wrong_neutral = [], []
-    known = bool(data.has_neutral.all())
-    for start in range(0, len(data), 64):
-        rows = np.arange(start, min(start + 64, len(data)))
-        faces_ = torch.from_numpy(data[rows]).to(model.device)
-        codes = model.encode(faces_)
-        wrong.append((model.decode(codes) - faces_).norm(dim=2).mean(1))
-        if known:
-            truth = torch.from_numpy(data.neutral_of(rows)).to(model.device)
-            wrong_neutral.append((model.neutral_face(codes) - truth).norm(dim=2).mean(1))
-    reconstruction = float(torch.cat(wrong).mean())
-    result = {"criterion": reconstruction, "rec_avd_mesh": reconstruction}
-    if known:
-        result["neu_avd"] = float(torch.cat(wrong_neutral).mean())
-        if neutrals:
-            result["criterion"] += result["neu_avd"]
-    return result

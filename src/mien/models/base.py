@@ -59,6 +59,7 @@ class Stage:
         validate: Called in evaluation mode; the first value decides which weights are kept (lower is better).
         validate_every: Steps between validations.
         patience: Validations without progress before the stage stops early; None never does.
+        begin: Closed-form work before the first step; a resumed run does not repeat it.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Stage:
     validate: Callable[[], dict[str, float]] | None = None
     validate_every: int = 200
     patience: int | None = None
+    begin: Callable[[], None] | None = None
 
 
 class FaceModel(nn.Module):
@@ -298,8 +300,33 @@ class _Sums:
         return mean, variance.sqrt().clamp_min(1e-6)
 
     def solve(self, expression_count: int) -> Tensor:
-        """(1 + E, D) rest and offsets: least squares of codes on weights, a trace of ridge for absent names."""
+        """(1 + E, D) rest and offsets: least squares of codes on weights, with a trace of ridge."""
         assert isinstance(self.gram, Tensor)
         ridge = 1e-6 * max(1.0, float(self.gram.diagonal().max())) * torch.eye(1 + expression_count).double()
         ridge[0, 0] = 0.0
         return torch.linalg.lstsq(self.gram + ridge, self.cross).solution
+
+
+@torch.no_grad()
+def validation_errors(model: FaceModel, data: FaceDataset, neutrals: bool) -> dict[str, float]:
+    """Mean vertex distances on unseen faces, millimeters: what a stage's ``validate`` returns.
+
+    The first value decides which weights are kept; neutrals count in it only if training may use them.
+    """
+    wrong, wrong_neutral = [], []
+    known = bool(data.has_neutral.all())
+    for start in range(0, len(data), 64):
+        rows = np.arange(start, min(start + 64, len(data)))
+        vertices = torch.from_numpy(data[rows]).to(model.device)
+        codes = model.encode(vertices)
+        wrong.append((model.decode(codes) - vertices).norm(dim=2).mean(1))
+        if known:
+            truth = torch.from_numpy(data.neutral_of(rows)).to(model.device)
+            wrong_neutral.append((model.neutral_face(codes) - truth).norm(dim=2).mean(1))
+    reconstruction = float(torch.cat(wrong).mean())
+    result = {"criterion": reconstruction, "rec_avd_mesh": reconstruction}
+    if known:
+        result["neu_avd"] = float(torch.cat(wrong_neutral).mean())
+        if neutrals:
+            result["criterion"] += result["neu_avd"]
+    return result

@@ -53,7 +53,7 @@ def load_model(folder: Path | str) -> FaceModel:
             unfinished = (folder / "run.json").is_file()
             raise DataMissing(
                 f"the model folder has no {name}", received=str(folder),
-                remedy="finish the run with `mien train ... --resume`" if unfinished else "give a finished run",
+                remedy="finish it with `mien train ... --resume`" if unfinished else "give a finished run",
             )  # fmt: skip
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))

@@ -113,6 +113,41 @@ class PointNetFeatures(nn.Module):
         return (best + bias).relu()
 
 
+class PointNetClassifier(nn.Module):
+    """PointNet classifier: an input transform (T-Net), per-point layers, max, and a small head.
+
+    Per-point layers 64, 128, 1024 in both parts; heads 512, 256. Dropout 0.5 in the classifier's head.
+
+    Args:
+        channels: C, values per point.
+        classes: K, logits.
+
+    Shapes:
+        points (B, V, C) -> logits (B, K).
+    """
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        self.transform_features = PointNetFeatures((channels, 64, 128, 1024))
+        self.transform = perceptron(1024, 512, 256, channels**2, dropout=0.0)
+        self.features = PointNetFeatures((channels, 64, 128, 1024))
+        self.head = perceptron(1024, 512, 256, classes, dropout=0.5)
+
+    def forward(self, points: Tensor) -> Tensor:
+        channels = points.shape[2]
+        matrix = self.transform(self.transform_features(points)).view(-1, channels, channels)
+        return self.head(self.features(points @ (matrix + torch.eye(channels, device=points.device))))
+
+
+def perceptron(inputs: int, first: int, second: int, outputs: int, *, dropout: float) -> nn.Sequential:
+    """Two hidden layers with batch norm and ReLU; dropout before the second norm."""
+    return nn.Sequential(
+        nn.Linear(inputs, first), nn.BatchNorm1d(first), nn.ReLU(),
+        nn.Linear(first, second), nn.Dropout(dropout), nn.BatchNorm1d(second), nn.ReLU(),
+        nn.Linear(second, outputs),
+    )  # fmt: skip
+
+
 def folded(rows: Tensor, layer: nn.Module, norm: nn.Module) -> tuple[Tensor, Tensor]:
     """Weight (D, C) and bias (D,) of ``norm(layer(rows))`` as one linear map.
 
@@ -140,3 +175,11 @@ def _track(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, count: int) -> 
     norm.running_var.lerp_(variance * count / max(count - 1, 1), norm.momentum)
     assert norm.num_batches_tracked is not None
     norm.num_batches_tracked.add_(1)
+
+
+def thin(meshes: list[Tensor], count: int | None) -> list[Tensor]:
+    """The same random vertices of each mesh; all of them when ``count`` is None or enough."""
+    if count is None or count >= meshes[0].shape[1]:
+        return meshes
+    chosen = torch.randperm(meshes[0].shape[1])[:count].to(meshes[0].device)
+    return [mesh[:, chosen] for mesh in meshes]

@@ -78,7 +78,7 @@ def read_checkpoint(path: Path) -> tuple[Progress, dict[str, Any], dict[str, Ten
     try:
         with safe_open(str(path), framework="pt") as file:
             about = json.loads(file.metadata()["mien"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
         return Progress(**about["progress"]), about["groups"], tensors
     except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
         raise BadFile(

@@ -66,6 +66,9 @@ class Loop:
                 self.saved = None
             else:
                 self.progress.stage = number
+                if stage.begin is not None:
+                    nn.ModuleDict(stage.modules).train()
+                    stage.begin()
                 self._save(stage)
             self._run_stage(stage)
             self.progress.finished.append(stage.name)
@@ -118,7 +121,7 @@ class Loop:
         optimizer = stage.optimizers[name]
         total = torch.stack([loss.float() for loss in losses.values()]).sum()
         if not math.isfinite(float(total.detach())):
-            parts = ", ".join(f"{key} {float(value):.3g}" for key, value in losses.items())
+            parts = ", ".join(f"{key} {float(value.detach()):.3g}" for key, value in losses.items())
             raise BadSetting(
                 f"the losses of {name!r} are no longer finite at step {index} of {stage.name!r}",
                 received=parts, remedy="lower the learning rate; the last checkpoint is kept",
@@ -132,7 +135,7 @@ class Loop:
         optimizer.step()
 
     def _average_gradients(self, optimizer: torch.optim.Optimizer) -> None:
-        """Data-parallel training by hand: any mixture of networks and verbs works, no wrapper hides a method."""
+        """Data-parallel by hand: any mixture of networks works and no wrapper hides a method."""
         if self.fabric.world_size == 1:
             return
         held = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]

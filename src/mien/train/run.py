@@ -34,7 +34,7 @@ class Plan:
         model: Name of the method.
         arguments: Constructor arguments of the model.
         settings: Training settings of the model.
-        profile: ``smoke`` (minutes), ``standard`` (an hour or two on two cores) or ``full`` (the paper's size).
+        profile: ``smoke`` (minutes), ``standard`` (an hour or two on two cores), ``full`` (the paper's).
         seed: Decides initial weights, batches and noise.
         protocol: How the data is divided, see :mod:`mien.data.splits`.
         split_seed: Which of the random divisions.
@@ -161,7 +161,8 @@ def _header(plan: Plan, data: FaceDataset) -> dict[str, Any]:
             "fingerprint": data.fingerprint, "faces": len(data), "people": people,
             "vertices": data.topology.vertex_count, "folder": data.folder.name if data.folder else None,
         },
-        "versions": {"mien": mien.__version__, "torch": torch.__version__, "python": platform.python_version()},
+        "versions": {"mien": mien.__version__, "torch": torch.__version__,
+                     "python": platform.python_version()},
         "machine": {"threads": torch.get_num_threads(), "processor": platform.machine()},
     }  # fmt: skip
 

@@ -1,0 +1,122 @@
+"""A closed-form start for an encoder and its decoders: a linear face model before the first step.
+
+Random PointNet features of registered faces already determine most of their shape linearly. So heads can
+start as ridge regressions of principal coefficients on those features, and decoders as the principal axes.
+Gradient descent then begins near a linear model's error instead of the mean face's, which saves thousands of
+steps. The networks, the losses and what they can become stay the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mien.nn.principal import PrincipalAxes, principal_axes
+from mien.progress import track
+
+Rows = NDArray[np.int64]
+
+
+@torch.no_grad()
+def start_in_closed_form(
+    features: Callable[[Rows], Tensor],
+    offsets: Callable[[str, Rows], NDArray[np.float32]],
+    branches: Mapping[str, tuple[nn.Linear, nn.Linear | None, nn.Sequential]],
+    rows: Rows,
+    size: int,
+) -> None:
+    """Starts every branch of an autoencoder.
+
+    Args:
+        features: Row numbers to encoder features (n, C). Called in batches as in training, so that the
+            regressions bear the noise of batch statistics and the running ones settle.
+        offsets: ``(factor, rows)`` to what this factor's decoder is to give, (n, ...) in its unit.
+        branches: Factor -> (head, head of the log-variance or None, decoder).
+        rows: (N,) rows of training faces.
+        size: Faces in a batch.
+    """
+    parts = [rows[start : start + size] for start in range(0, len(rows) - size + 1, size)]
+    seen = torch.cat([features(part) for part in track(parts, "features for the closed-form start")])
+    for factor, (head, log_variance, decoder) in branches.items():
+
+        def read(index: Rows, factor: str = factor) -> NDArray[np.float32]:
+            return offsets(factor, index)
+
+        axes = principal_axes(read, rows, head.out_features, centered=False, label=f"axes of {factor}")
+        branch = Branch(head, decoder, axes, log_variance)
+        codes = torch.cat([branch.codes(torch.from_numpy(read(part)).flatten(1)) for part in parts])
+        branch.start(seen, codes.to(seen))
+
+
+@dataclass
+class Branch:
+    """One factor of an autoencoder: feature -> code -> offset.
+
+    Args:
+        head: Linear (features -> K). Becomes the regression of codes.
+        decoder: Linear (K -> hidden), ReLU, Linear (hidden -> D). Becomes the principal axes.
+        axes: Principal axes of the offsets (D,), in the decoder's unit.
+        log_variance: Linear (features -> K) of a variational encoder, or None.
+    """
+
+    head: nn.Linear
+    decoder: nn.Sequential
+    axes: PrincipalAxes
+    log_variance: nn.Linear | None = None
+
+    @property
+    def size(self) -> int:
+        """How many axes fit into the code and, twice (for both signs of the ReLU), into the hidden layer."""
+        return min(len(self.axes.std), self.head.out_features, self.decoder[0].out_features // 2)
+
+    def codes(self, offsets: Tensor) -> Tensor:
+        """(N, K) principal coefficients of offsets (N, D), in standard deviations."""
+        axes, std = (torch.from_numpy(x[: self.size]) for x in (self.axes.axes, self.axes.std))
+        return offsets @ axes.T / std.clamp_min(1e-6)
+
+    @torch.no_grad()
+    def start(
+        self, features: Tensor, codes: Tensor, *, ridge: float = 0.02, log_variance: float = -6.0
+    ) -> None:
+        """Sets the weights.
+
+        Args:
+            features: (N, C) float. Encoder features of training faces.
+            codes: (N, K) float from :meth:`codes`, of the same faces.
+            ridge: Relative to the mean variance of a feature.
+            log_variance: Starting value of the variational log-variance: small noise, so codes carry signal.
+        """
+        count = codes.shape[1]
+        mean = features.double().mean(0)
+        centered = features.double() - mean
+        gram = centered.T @ centered
+        gram.diagonal().add_(ridge * gram.diagonal().mean())
+        weight = torch.linalg.solve(gram, centered.T @ codes.double()).T
+        self.head.weight.zero_()
+        self.head.weight[:count] = weight.to(self.head.weight)
+        self.head.bias.zero_()
+        self.head.bias[:count] = -(weight @ mean).to(self.head.bias)
+        if self.log_variance is not None:
+            self.log_variance.weight.zero_()
+            self.log_variance.bias.fill_(log_variance)
+        self._start_decoder(count)
+
+    def _start_decoder(self, count: int) -> None:
+        """relu(z) - relu(-z) = z, so pairs of hidden units carry each axis; spare units start silent."""
+        first, last = self.decoder[0], self.decoder[-1]
+        assert isinstance(first, nn.Linear) and isinstance(last, nn.Linear)
+        axes = torch.from_numpy(self.axes.axes[:count] * self.axes.std[:count, None]).to(last.weight)
+        first.weight[: 2 * count] = 0.0
+        first.bias[: 2 * count] = 0.0
+        unit = torch.arange(count)
+        first.weight[unit, unit] = 1.0
+        first.weight[count + unit, unit] = -1.0
+        last.weight.zero_()
+        last.bias.zero_()
+        last.weight[:, :count] = axes.T
+        last.weight[:, count : 2 * count] = -axes.T

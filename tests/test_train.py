@@ -1,0 +1,157 @@
+"""The loop: exact resume after any cut, honest settings, logs that match the weights."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+from mien.data.dataset import FaceDataset
+from mien.errors import BadFile, BadSetting, UnknownName
+from mien.models.files import load_model
+from mien.train import fit_model, loop, plan_training
+from tests.fixtures import planted
+
+pytest.importorskip("lightning.fabric", reason="needs the extra mien[train]")
+
+OVERRIDES = {
+    "identity_size": 4, "expression_size": 4, "hidden": 16, "steps": 12, "pretraining_steps": 6,
+    "batch_size": 6, "validate_every": 5, "decay_every": 4, "discriminator_points": 40,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data() -> FaceDataset:
+    return planted().data
+
+
+def train(data: FaceDataset, out: Path, **options: object) -> dict[str, torch.Tensor]:
+    plan = plan_training("adversarial_vae", OVERRIDES, profile="smoke")
+    return fit_model(plan, data, out, accelerator="cpu", progress=False, **options).state_dict()
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(data: FaceDataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, list[dict]]:
+    out = tmp_path_factory.mktemp("whole") / "run"
+    weights = train(data, out)
+    return weights, log_of(out)
+
+
+def log_of(out: Path) -> list[dict]:
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+
+
+class Killed(BaseException):
+    """Stands in for SIGKILL: nothing in the library may catch it."""
+
+
+def test_ten_cuts_at_random_moments_change_no_bit(
+    data: FaceDataset, tmp_path: Path, uninterrupted: tuple, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut inside batches, updates and saves; every resume continues to bit-identical weights and logs."""
+    rng = random.Random(20)
+    cuts = 0
+    names = ["_step", "_update", "_save", "_validate", "_log"]
+
+    def arm() -> None:
+        name, calls = rng.choice(names), rng.randint(1, 4)
+        original = getattr(loop.Loop, name)
+
+        def cut(self: loop.Loop, *args: object) -> object:
+            nonlocal calls
+            calls -= 1
+            late = rng.random() < 0.5
+            if calls == 0 and not late:
+                raise Killed
+            result = original(self, *args)
+            if calls == 0:
+                raise Killed
+            return result
+
+        monkeypatch.setattr(loop.Loop, name, cut)
+
+    for attempt in range(60):
+        if cuts < 10:
+            arm()
+        try:
+            weights = train(data, tmp_path / "run", resume=attempt > 0, save_seconds=0.0)
+            if cuts >= 10:
+                break
+            # It finished before the cut came: start over in a new folder.
+            (tmp_path / "run").rename(tmp_path / f"done-{attempt}")
+        except Killed:
+            cuts += 1
+        finally:
+            monkeypatch.undo()
+    assert cuts == 10
+    whole, log = uninterrupted
+    assert all(torch.equal(weights[name], whole[name]) for name in whole)
+    kept = [row for row in log_of(tmp_path / "run") if row["kind"] == "validation"]
+    assert kept == [row for row in log if row["kind"] == "validation"]
+
+
+def test_seed_decides_every_weight(data: FaceDataset, tmp_path: Path, uninterrupted: tuple) -> None:
+    again = train(data, tmp_path / "again")
+    assert all(torch.equal(again[name], value) for name, value in uninterrupted[0].items())
+    plan = plan_training("adversarial_vae", OVERRIDES, profile="smoke", seed=1)
+    other = fit_model(plan, data, tmp_path / "other", accelerator="cpu", progress=False).state_dict()
+    assert not torch.equal(other["features.layers.0.weight"], again["features.layers.0.weight"])
+
+
+def test_finished_run_is_a_model_folder(data: FaceDataset, tmp_path: Path) -> None:
+    weights = train(data, tmp_path / "run")
+    model = load_model(tmp_path / "run")
+    assert not model.training
+    assert all(torch.equal(model.state_dict()[name], value) for name, value in weights.items())
+    assert not (tmp_path / "run" / "checkpoint.safetensors").exists()
+    facts = json.loads((tmp_path / "run" / "config.json").read_text())["facts"]
+    assert facts["plan"]["settings"]["steps"] == 12
+    assert facts["data"]["fingerprint"] == data.fingerprint
+
+
+def test_training_reduces_the_error(data: FaceDataset, tmp_path: Path) -> None:
+    settings = OVERRIDES | {"steps": 300, "rate": 3e-3, "decay_every": 120, "identity_discriminator": False}
+    settings |= {"validate_every": 50, "batch_size": 12}
+    plan = plan_training("adversarial_vae", settings, profile="smoke")
+    fit_model(plan, data, tmp_path / "run", accelerator="cpu", progress=False)
+    errors = [row["rec_avd_mesh"] for row in log_of(tmp_path / "run") if row["kind"] == "validation"]
+    assert min(errors[1:]) < 0.6 * errors[0]
+
+
+def test_unknown_setting_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(UnknownName, match="did you mean 'divergence'"):
+        plan_training("adversarial_vae", {"divergance": 1})
+    with pytest.raises(UnknownName, match="known: smoke, standard, full"):
+        plan_training("adversarial_vae", profile="quick")
+
+
+def test_a_run_in_use_and_a_run_of_other_settings_are_refused(data: FaceDataset, tmp_path: Path) -> None:
+    train(data, tmp_path / "run")
+    with pytest.raises(BadSetting, match="--resume"):
+        train(data, tmp_path / "run")
+    plan = plan_training("adversarial_vae", OVERRIDES | {"rate": 0.5}, profile="smoke")
+    with pytest.raises(BadSetting, match="other settings"):
+        fit_model(plan, data, tmp_path / "run", resume=True, progress=False)
+
+
+def test_damaged_checkpoint_is_one_sentence(
+    data: FaceDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop.Loop, "_step", lambda *_: (_ for _ in ()).throw(Killed()))
+    with pytest.raises(Killed):
+        train(data, tmp_path / "run")
+    monkeypatch.undo()
+    path = tmp_path / "run" / "checkpoint.safetensors"
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(BadFile, match="damaged"):
+        train(data, tmp_path / "run", resume=True)
+
+
+def test_diverging_losses_stop_with_their_values(data: FaceDataset, tmp_path: Path) -> None:
+    plan = plan_training("adversarial_vae", OVERRIDES | {"rate": 1e30, "steps": 30}, profile="smoke")
+    with pytest.raises(BadSetting, match="no longer finite"):
+        fit_model(plan, data, tmp_path / "run", accelerator="cpu", progress=False)
