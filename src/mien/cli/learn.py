@@ -12,6 +12,7 @@ from mien.cli.shell import Stopped, examples, existing, parse_settings, say, sho
 from mien.errors import BadSetting
 
 if TYPE_CHECKING:
+    from mien.evaluate import Table
     from mien.train import Plan
 
 PANEL = "Data and training"
@@ -112,6 +113,33 @@ def evaluate(
     return None
 
 
+def claims(
+    ids: list[str] | None = typer.Argument(None, metavar="[ID...]", help="Which claims; default: all."),
+    data: Path = typer.Option(..., "--data", help="A data set with neutrals."),
+    out: Path = typer.Option(Path("runs/claims"), "--out", help="Folder of the runs; they are kept."),
+    profile: str = typer.Option("standard", help="smoke, standard or full."),
+    seeds: int = typer.Option(3, "--seeds", min=1, help="Runs of each setting; the papers average three."),
+    protocol: str = typer.Option("subject", "--protocol", help="How the data is divided."),
+    setting: list[str] = typer.Option([], "--set", help="key=value for a setting of all runs."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON only."),
+) -> None:
+    """Tests headline claims of the papers again: trains both sides, judges them on unseen people."""
+    from mien.claims import chosen, retest, table_of
+    from mien.data.dataset import FaceDataset
+
+    chosen(ids or ())
+    faces = FaceDataset.load(existing(data, "data folder"))
+    options = {"profile": profile, "protocol": protocol, "settings": parse_settings(setting)}
+    try:
+        verdicts = retest(faces, out, ids=ids or (), seeds=range(seeds), **options)
+    except KeyboardInterrupt as error:
+        raise Stopped(f"finished runs are kept in {out}; the same command goes on.") from error
+    if as_json:
+        return show_json([verdict.as_dict() for verdict in verdicts])
+    _print_table(table_of(verdicts))
+    return None
+
+
 def _division(folders: list[Path], protocol: str | None, seed: int | None) -> dict[str, Any]:
     """The protocol and seed that the models were trained with, so that test people are unseen."""
     from mien.models.files import model_facts
@@ -152,14 +180,19 @@ def _remember(folders: list[Path], report: Any) -> None:
 
 def _print_tables(report: Any) -> None:
     """The tables of a report, as wide as they need to be."""
-    from mien.cli.shell import show_table
-
     show(report.conditions_text)
     for table in report.tables:
         show("")
-        show_table(table.header, table.rows, title=table.title)
-        for number, text in enumerate(table.footnotes, 1):
-            show(f"({number}) {text}.")
+        _print_table(table)
+
+
+def _print_table(table: Table) -> None:
+    """One table with its footnotes."""
+    from mien.cli.shell import show_table
+
+    show_table(table.header, table.rows, title=table.title)
+    for number, text in enumerate(table.footnotes, 1):
+        show(f"({number}) {text}.")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -173,6 +206,10 @@ def add_to(app: typer.Typer) -> None:
         evaluate: (
             "mien evaluate runs/first --data faces",
             "mien evaluate runs/first runs/free --data faces --out tables",
+        ),
+        claims: (
+            "mien claims --data faces --profile smoke",
+            "mien claims G1 G2 --data ict-200 --seeds 3 --json",
         ),
     }
     for function, lines in table.items():
