@@ -1,0 +1,5 @@
+"""``mien demo``: the whole path on the embedded data, from nothing to a report."""
+
+from mien.demo.steps import Size, run_demo
+
+__all__ = ["Size", "run_demo"]
