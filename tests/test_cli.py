@@ -59,7 +59,8 @@ def test_help_answers_at_once_and_loads_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     "command",
     ["data build", "data prepare", "data info", "data check", "train", "evaluate", "claims", "generate",
-     "reconstruct", "neutralize", "transfer", "interpolate", "fit", "animate", "rig", "demo", "list", "info", "cite"],
+     "reconstruct", "neutralize", "transfer", "interpolate", "fit", "animate", "rig", "demo",
+     "list", "info", "cite"],
 )  # fmt: skip
 def test_every_command_has_help_with_examples(command: str, capsys: Capture) -> None:
     told = run(capsys, *command.split(), "--help")
