@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from contract.cases import NAMES, data, lacks, trained
 from mien import apply
 from mien.errors import BadMesh, MienError, MissingNeutral, Unsupported, WrongTopology
 from mien.fit import fit_landmarks, invert
+from mien.models.files import load_model, save_model
 
 pytestmark = pytest.mark.parametrize("name", NAMES)
 ROWS = np.array([1, 10, 21])
@@ -215,3 +217,23 @@ def test_verbs_leave_the_model_and_the_faces_alone(name: str) -> None:
     np.testing.assert_allclose(apply.reconstruct(model, given, neutrals()), first, atol=1e-4)
     for key, value in model.state_dict().items():
         assert torch.equal(value, before[key]), f"{key} changed"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_gives_the_same_and_its_files_open_without_one(name: str, tmp_path: Path) -> None:
+    model = trained(name)
+    save_model(model, tmp_path / "cpu")
+    there = load_model(tmp_path / "cpu").to("cuda")
+    near = {"atol": 0.05}  # millimeters: other devices add in another order
+    expected = apply.reconstruct(model, faces(), neutrals())
+    np.testing.assert_allclose(apply.reconstruct(there, faces(), neutrals()), expected, **near)
+    neutral, weights = neutrals()[0], np.eye(len(model.expressions))
+    clip = apply.animate(model, neutral, weights)
+    np.testing.assert_allclose(apply.animate(there, neutral, weights), clip, **near)
+    if not lacks(name, "generate"):
+        people = apply.generate(model, 2, seed=3)
+        np.testing.assert_allclose(apply.generate(there, 2, seed=3), people, **near)
+    save_model(there, tmp_path / "gpu")
+    back = load_model(tmp_path / "gpu")
+    assert back.device.type == "cpu"
+    np.testing.assert_allclose(apply.reconstruct(back, faces(), neutrals()), expected, atol=1e-4)
