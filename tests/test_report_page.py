@@ -44,7 +44,7 @@ def page(tmp_path: Path, glb: bytes) -> Path:
     noisy, plain = Picture(noise, 'a "noisy" picture'), Picture(Image.new("RGB", (9, 9)))
     sections = [
         Section("Glance", prose, facts={"rec <mm>": 1.2}),
-        Section("Rig", rig=glb),
+        Section("Rig", rig=glb, rig_colors=np.tile(np.array([[200, 60, 40]], np.uint8), (120, 1))),
         Section("Pictures", pictures=[noisy], gallery=[plain]),
         Section("Tables", tables=[TABLE]),
     ]
@@ -128,7 +128,8 @@ const colors = (view) => {
   const context = canvas.getContext('2d');
   context.drawImage(view.renderer.domElement, 0, 0, 64, 64);
   const data = new Uint32Array(context.getImageData(0, 0, 64, 64).data.buffer);
-  return [new Set(data).size, data.reduce((sum, x) => (sum + x) % 1e9, 0)];
+  const [red, , blue] = context.getImageData(32, 32, 1, 1).data;
+  return [new Set(data).size, data.reduce((sum, x) => (sum + x) % 1e9, 0), red - blue];
 };
 const wait = setInterval(() => {
   const rig = document.querySelector('.rig');
@@ -167,6 +168,7 @@ def test_the_rig_shows_and_moves_in_a_browser(page: Path, tmp_path: Path) -> Non
     assert result["problems"] == []
     assert result["names"] == [name.replace("_", " ") for name in EXPRESSIONS]
     assert result["before"][0] > 50, "the canvas is blank"
+    assert result["before"][2] > 60, "the vertex colors do not show"
     assert result["before"][1] != result["after"][1], "a slider moved and the picture did not change"
     assert result["weights"][3] == pytest.approx(1, abs=0.02)  # the clip is at frame 3 after 0.1 s
     assert result["output"] == "1.00"

@@ -50,6 +50,7 @@ class Section:
         text: Paragraphs separated by blank lines; ``code``, **bold**, and fenced blocks are understood.
         facts: Name -> value, shown as large numbers.
         rig: The bytes of a GLB with morph targets, shown in 3D with sliders and its clip.
+        rig_colors: (V, 3) uint8 sRGB of its vertices, e.g. of ``figures.face_colors``; None for clay.
         pictures: Shown one below the other.
         gallery: Shown side by side.
         tables: Of a report, or made for the page.
@@ -59,6 +60,7 @@ class Section:
     text: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     rig: bytes | None = None
+    rig_colors: Any = None
     pictures: Sequence[Picture] = ()
     gallery: Sequence[Picture] = ()
     tables: Sequence[Table] = ()
@@ -113,7 +115,7 @@ def _section(name: str, section: Section) -> str:
         )
         parts.append(f'<dl class="facts">{items}</dl>')
     if section.rig is not None:
-        parts.append(_rig(section.rig))
+        parts.append(_rig(section.rig, section.rig_colors))
     parts += [_figure(picture) for picture in section.pictures]
     if section.gallery:
         parts.append(f'<div class="gallery">{"".join(map(_figure, section.gallery))}</div>')
@@ -136,14 +138,17 @@ def table_html(table: Table) -> str:
     )
 
 
-def _rig(glb: bytes) -> str:
-    data = base64.b64encode(glb).decode()
+def _rig(glb: bytes, colors: Any) -> str:
+    data, paint = base64.b64encode(glb).decode(), ""
+    if colors is not None:
+        rows = base64.b64encode(np.ascontiguousarray(colors, np.uint8).tobytes()).decode()
+        paint = f'<script type="text/plain" class="rig-colors">{rows}</script>'
     return f"""<div class="rig" data-state="loading"><div class="stage" role="img"
  aria-label="The rig in 3D: drag to turn, scroll to zoom"></div><div class="panel"><div class="transport">
 <button class="play" type="button">Play</button>
 <input class="scrub" type="range" min="0" max="1" step="any" value="0" aria-label="Time">
 <button class="reset" type="button">Neutral</button></div><div class="sliders"></div></div>
-<script type="text/plain" class="rig-data">{data}</script></div>"""
+<script type="text/plain" class="rig-data">{data}</script>{paint}</div>"""
 
 
 def _figure(picture: Picture) -> str:

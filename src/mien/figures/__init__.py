@@ -5,12 +5,14 @@ from mien.figures.faces import (
     beside,
     best_average_worst,
     disentanglement_figure,
+    draw,
     error_maps,
     expression_sheet,
+    face_colors,
     face_sheet,
     face_view,
     splits_of,
-)  # fmt: skip
+)
 from mien.figures.heat import color_bar, color_table, heat, nice_maximum, with_bar
 from mien.figures.plots import bars, cumulative_error, lines
 from mien.figures.render import View, render
@@ -18,6 +20,6 @@ from mien.figures.sheets import grid, strip
 
 __all__ = [
     "Split", "View", "bars", "best_average_worst", "beside", "color_bar", "color_table", "cumulative_error",
-    "disentanglement_figure", "error_maps", "expression_sheet", "face_sheet", "face_view", "grid", "heat",
-    "lines", "nice_maximum", "render", "splits_of", "strip", "with_bar",
+    "disentanglement_figure", "draw", "error_maps", "expression_sheet", "face_colors", "face_sheet",
+    "face_view", "grid", "heat", "lines", "nice_maximum", "render", "splits_of", "strip", "with_bar",
 ]  # fmt: skip

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image as Pictures
 
 from mien.data.dataset import FaceDataset
+from mien.data.sources.procedural_paint import COLORS, paint
 from mien.errors import BadSetting, UnknownName
 from mien.figures.heat import heat, nice_maximum, with_bar
-from mien.figures.render import View, render
+from mien.figures.render import CLAY, Image, View, render
 from mien.figures.sheets import grid
 from mien.progress import track
 from mien.topology import Topology
@@ -26,7 +27,7 @@ def face_sheet(
     meshes: Sequence[Sequence[NDArray | None]], topology: Topology, row_labels: Sequence[str] = (),
     column_labels: Sequence[str] = (), title: str = "", *, note: str = "", size: int = 220, yaw: float = 0.0,
     view: View | None = None,
-) -> Image.Image:  # fmt: skip
+) -> Pictures.Image:  # fmt: skip
     """Rows of faces, all seen by one camera.
 
     Args:
@@ -44,8 +45,37 @@ def face_sheet(
     cells = [(r, c) for r, row in enumerate(meshes) for c, mesh in enumerate(row) if mesh is not None]
     pictures: list[list[NDArray | None]] = [[None] * len(row) for row in meshes]
     for row, column in track(cells, "drawing faces"):
-        pictures[row][column] = render(np.asarray(meshes[row][column]), topology.faces, size=size, view=view)
+        pictures[row][column] = draw(np.asarray(meshes[row][column]), topology, size=size, view=view)
     return grid(pictures, row_labels, column_labels, title, note=note)
+
+
+def draw(
+    vertices: NDArray, topology: Topology, *, size: int = 512, view: View | None = None,
+    errors: NDArray | None = None, maximum: float = 1.0,
+) -> Image:  # fmt: skip
+    """One face: clay, with eyes, lips and teeth in their colors where the topology names them, or errors.
+
+    Args:
+        vertices: (V, 3) float, millimeters.
+        topology: What the vertices belong to.
+        size: Pixels.
+        view: The camera; None for the one of :func:`face_view`.
+        errors: (V,) float, millimeters, shown as heat; None for the face itself.
+        maximum: Millimeters of the last color.
+    """
+    view = view or face_view(topology)
+    if errors is not None:
+        colors = heat(errors, maximum)
+        return render(vertices, topology.faces, size=size, view=view, colors=colors, gloss=0.35)
+    return render(vertices, topology.faces, size=size, view=view, colors=face_colors(topology))
+
+
+def face_colors(topology: Topology) -> NDArray[np.uint8] | None:
+    """(V, 3) sRGB: clay with eyes, lips and teeth in their colors; None where the topology names none."""
+    if not any(region in topology.regions for region in COLORS):
+        return None
+    skin = (CLAY[0] / 255, CLAY[1] / 255, CLAY[2] / 255)
+    return np.round(255 * paint(topology, skin)).astype(np.uint8)
 
 
 def face_view(topology: Topology, *, yaw: float = 0.0, pitch: float = 0.0) -> View:
@@ -56,7 +86,7 @@ def face_view(topology: Topology, *, yaw: float = 0.0, pitch: float = 0.0) -> Vi
 def expression_sheet(
     data: FaceDataset, *, people: int = 8, expressions: Sequence[str] | None = None, title: str = "",
     note: str = "", size: int = 200,
-) -> Image.Image:  # fmt: skip
+) -> Pictures.Image:  # fmt: skip
     """People of a data set down, their neutral and expressions across.
 
     Args:
@@ -102,7 +132,7 @@ def _spoken(name: str) -> str:
 def error_maps(
     truth: NDArray, predicted: Mapping[str, NDArray], topology: Topology, labels: Sequence[str] = (), *,
     title: str = "", maximum: float | None = None, size: int = 240,
-) -> Image.Image:  # fmt: skip
+) -> Pictures.Image:  # fmt: skip
     """Truth, and for each model its prediction and its error in color, on one scale with a bar.
 
     Args:
@@ -120,11 +150,11 @@ def error_maps(
     for name in predicted:
         columns += [name, "error"]
     for row in track(range(len(truth)), "drawing faces"):
-        cells = [render(truth[row], topology.faces, size=size, view=view)]
+        cells = [draw(truth[row], topology, size=size, view=view)]
         for name, meshes in predicted.items():
-            cells.append(render(meshes[row], topology.faces, size=size, view=view))
-            colors = heat(errors[name][row], maximum)
-            cells.append(render(truth[row], topology.faces, size=size, view=view, colors=colors))
+            cells.append(draw(meshes[row], topology, size=size, view=view))
+            error = errors[name][row]
+            cells.append(draw(truth[row], topology, size=size, view=view, errors=error, maximum=maximum))
         rows.append(cells)
     return with_bar(grid(rows, labels, columns, title), maximum)
 
@@ -186,7 +216,7 @@ def disentanglement_figure(
     title: str = "",
     maximum: float | None = None,
     size: int = 200,
-) -> Image.Image:
+) -> Pictures.Image:
     """Ground truth, prediction and error of full face, neutral and expression, as in the paper's figure.
 
     The expression is shown as its offset on the template.
@@ -204,10 +234,11 @@ def disentanglement_figure(
     view = face_view(topology)
     blocks = []
     for number, pair in enumerate(track(pairs, "drawing faces")):
-        rows = [[render(parts[k], topology.faces, size=size, view=view) for parts in pair] for k in (0, 1)]
-        colors = [heat(error, maximum) for error in errors[number]]
-        drawn = zip(pair, colors)
-        rows.append([render(a, topology.faces, size=size, view=view, colors=c) for (a, _), c in drawn])
+        rows = [[draw(parts[k], topology, size=size, view=view) for parts in pair] for k in (0, 1)]
+        drawn = zip(pair, errors[number])
+        rows.append(
+            [draw(a, topology, size=size, view=view, errors=e, maximum=maximum) for (a, _), e in drawn]
+        )
         side = ("truth", "prediction", "error") if number == 0 else ()
         blocks.append(grid(rows, side, ("full face", "neutral", "expression"), splits[number].label))
     return with_bar(beside(blocks, title), maximum)
@@ -223,10 +254,10 @@ def _pairs(split: Split, template: NDArray) -> list[tuple[NDArray, NDArray]]:
     ]
 
 
-def beside(images: Sequence[Image.Image], title: str = "") -> Image.Image:
+def beside(images: Sequence[Pictures.Image], title: str = "") -> Pictures.Image:
     """Sheets side by side, aligned at the top, under one heading."""
     width, height = sum(image.width for image in images), max(image.height for image in images)
-    joined = Image.new("RGB", (width, height), images[0].getpixel((0, 0)))
+    joined = Pictures.new("RGB", (width, height), images[0].getpixel((0, 0)))
     left = 0
     for image in images:
         joined.paste(image, (left, 0))

@@ -70,7 +70,7 @@ def rotation(yaw: float, pitch: float) -> NDArray:
 def render(
     vertices: NDArray, faces: NDArray, *, size: int = 512, colors: NDArray | None = None,
     yaw: float = 0.0, pitch: float = 0.0, span_mm: float | None = None, view: View | None = None,
-    background: Sequence[int] = BACKGROUND, samples: int = 2,
+    background: Sequence[int] = BACKGROUND, samples: int = 2, gloss: float = 1.0,
 ) -> Image:  # fmt: skip
     """Draws one mesh.
 
@@ -85,6 +85,7 @@ def render(
         view: A whole camera instead of the three above: use one for pictures that are to be compared.
         background: sRGB of what is behind the face.
         samples: Rays per pixel side; 2 is four rays a pixel.
+        gloss: Strength of highlights; lower it where color carries numbers.
 
     Returns:
         (size, size, 3) uint8.
@@ -99,7 +100,7 @@ def render(
     faces = np.ascontiguousarray(faces, np.int32)
     scene = _scene(turned, faces)
     hit = _cast_pixels(scene, view.span_mm, size * samples)
-    picture = _paint(turned, faces, scene, hit, colors, background)
+    picture = _paint(turned, faces, scene, hit, colors, background, gloss)
     height = size * samples
     picture = picture.reshape(height, height, 3).reshape(size, samples, size, samples, 3).mean(axis=(1, 3))
     return np.clip(picture + 0.5, 0, 255).astype(np.uint8)
@@ -149,6 +150,7 @@ def _paint(
     hit: _Hits,
     colors: NDArray | None,
     background: Sequence[int],
+    gloss: float,
 ) -> NDArray:
     """(pixels, 3) float sRGB 0..255."""
     picture = np.empty((hit.resolution**2, 3), np.float32)
@@ -165,7 +167,7 @@ def _paint(
     normals = vertex_normals(vertices, faces).astype(np.float32)
     light = interpolate(_vertex_light(vertices, normals, scene))
     albedo = _linear(CLAY) if colors is None else interpolate(_linear(colors).astype(np.float32))
-    shaded = _shade(interpolate(normals), hit.toward_camera, albedo, light, glossy=colors is None)
+    shaded = _shade(interpolate(normals), hit.toward_camera, albedo, light, gloss)
     picture[hit.pixels] = shaded
     return picture
 
@@ -175,7 +177,7 @@ FILL = np.array([0.75, 0.05, 0.66], np.float32) / np.float32(np.linalg.norm([0.7
 RIM = np.array([0.80, 0.35, -0.48], np.float32) / np.float32(np.linalg.norm([0.80, 0.35, -0.48]))
 
 
-def _shade(normals: NDArray, toward: NDArray, albedo: NDArray, light: NDArray, *, glossy: bool) -> NDArray:
+def _shade(normals: NDArray, toward: NDArray, albedo: NDArray, light: NDArray, gloss: float) -> NDArray:
     """sRGB 0..255 of hits from unit normals, view directions, linear albedo, and (occlusion, key) light."""
     normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
     facing = np.einsum("nk,nk->n", normals, toward)
@@ -200,7 +202,7 @@ def _shade(normals: NDArray, toward: NDArray, albedo: NDArray, light: NDArray, *
     half = KEY + toward
     half /= np.linalg.norm(half, axis=1, keepdims=True)
     shine = np.clip(np.einsum("nk,nk->n", normals, half), 0, 1)
-    strength = np.where(behind, 0.0, 1.0) * key * (1.0 if glossy else 0.35)
+    strength = np.where(behind, 0.0, 1.0) * key * gloss
     color += ((0.05 * shine**14 + 0.05 * shine**60) * strength)[:, None]
     return 255 * _display(color)
 

@@ -1,6 +1,6 @@
 // The rig of a report: a GLB with morph targets, a slider for each, and its clip.
 import {
-  AnimationMixer, BackSide, BufferGeometry, Color, DirectionalLight, FrontSide, HemisphereLight, Mesh,
+  AnimationMixer, BackSide, BufferAttribute, BufferGeometry, Color, DirectionalLight, FrontSide, HemisphereLight, Mesh,
   MeshBasicMaterial, MeshPhysicalMaterial, PerspectiveCamera, Box3, Scene, Vector3, WebGLRenderer,
   SRGBColorSpace, NeutralToneMapping, PCFSoftShadowMap,
 } from 'three';
@@ -58,13 +58,31 @@ function boundaryLoops(geometry) {
   return loops;
 }
 
+// How many pieces hang together: eyeballs or teeth show through the slits of a face that has them.
+function pieces(geometry) {
+  const parent = welded(geometry.attributes.position);
+  const root = (i) => {
+    while (parent[i] !== i) i = parent[i] = parent[parent[i]];
+    return i;
+  };
+  const index = geometry.index.array;
+  for (let i = 0; i < index.length; i += 3) {
+    const a = root(index[i]);
+    for (const other of [index[i + 1], index[i + 2]]) parent[root(other)] = a;
+  }
+  const roots = new Set();
+  for (const vertex of index) roots.add(root(vertex));
+  return roots.size;
+}
+
 // Dark caps over the slits of lids and lips, on the same vertices: they move with every morph target.
 function capsOf(geometry) {
   const position = geometry.attributes.position;
   const place = (i) => new Vector3().fromBufferAttribute(position, i);
   const length = (loop) => loop.reduce(
     (sum, vertex, k) => sum + place(vertex).distanceTo(place(loop[(k + 1) % loop.length])), 0);
-  const loops = boundaryLoops(geometry).map((loop) => [length(loop), loop]).sort((a, b) => b[0] - a[0]);
+  const open = pieces(geometry) === 1 ? boundaryLoops(geometry) : [];
+  const loops = open.map((loop) => [length(loop), loop]).sort((a, b) => b[0] - a[0]);
   const triangles = [];
   for (const [size, loop] of loops.slice(1)) {
     if (size > 0.6 * loops[0][0]) continue;
@@ -86,11 +104,27 @@ function capsOf(geometry) {
   return caps;
 }
 
+// Colors of the V original vertices; repeats at texture seams follow them in the file.
+function paint(mesh, colors) {
+  const count = mesh.geometry.attributes.position.count;
+  const repeats = mesh.userData.splitVertices ?? [];
+  const known = colors.length / 3;
+  const linear = new Float32Array(3 * count);
+  const color = new Color();
+  for (let i = 0; i < count; i++) {
+    const from = 3 * (i < known ? i : repeats[i - known] ?? 0);
+    color.setRGB(colors[from] / 255, colors[from + 1] / 255, colors[from + 2] / 255, SRGBColorSpace);
+    color.toArray(linear, 3 * i);
+  }
+  mesh.geometry.setAttribute('color', new BufferAttribute(linear, 3));
+}
+
 function dressed(mesh) {
   if (!mesh.geometry.attributes.normal) mesh.geometry.computeVertexNormals();
   const map = mesh.material.map ?? null;
+  const painted = mesh.geometry.hasAttribute('color');
   mesh.material = new MeshPhysicalMaterial({
-    color: map ? 0xffffff : CLAY, map, roughness: 0.62, metalness: 0, clearcoat: 0.08,
+    color: map || painted ? 0xffffff : CLAY, map, vertexColors: painted, roughness: 0.62, metalness: 0, clearcoat: 0.08,
     clearcoatRoughness: 0.5, side: FrontSide, shadowSide: FrontSide,
   });
   const inside = new Mesh(mesh.geometry, new MeshBasicMaterial({ color: INSIDE, side: BackSide }));
@@ -109,7 +143,7 @@ function dressed(mesh) {
 
 // Key from the upper left, with a shadow; cool fill; rim from behind.
 function lights(scene, center, span) {
-  scene.add(new HemisphereLight(0xf7f8ff, 0x9a8474, 1.35));
+  scene.add(new HemisphereLight(0xf7f8ff, 0xa8968a, 1.45));
   for (const [color, power, x, y, z] of [
     [0xfff1e0, 2.3, -0.5, 0.62, 0.6], [0xdfe8ff, 0.7, 0.75, 0.05, 0.66], [0xffffff, 1.0, 0.8, 0.35, -0.5],
   ]) {
@@ -148,11 +182,13 @@ class RigView {
     this.scene.add(gltf.scene);
     this.meshes = [];
     gltf.scene.traverse((item) => { if (item.isMesh) this.meshes.push(item); });
+    const colors = root.querySelector('.rig-colors');
+    if (colors) this.meshes.forEach((mesh) => paint(mesh, new Uint8Array(bytesOf(colors.textContent))));
     this.meshes.forEach(dressed);
     this.renderer = new WebGLRenderer({ antialias: true, alpha: true, preserveDrawingBuffer: true });
     this.renderer.outputColorSpace = SRGBColorSpace;
     this.renderer.toneMapping = NeutralToneMapping;
-    this.renderer.toneMappingExposure = 1.0;
+    this.renderer.toneMappingExposure = 1.18;
     this.renderer.setPixelRatio(Math.min(window.devicePixelRatio, 2));
     this.stage.append(this.renderer.domElement);
     this.renderer.shadowMap.enabled = true;
