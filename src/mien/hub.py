@@ -50,9 +50,9 @@ def capability_table() -> str:
 def source(name: str) -> str:
     """``Gu et al. 2023``: the publication of a model in short."""
     reference = model_class(name).reference
-    authors = [author.strip() for author in reference.authors.split(" and ")]
-    first = authors[0].split(",")[0]
-    return f"{first} {'et al. ' if len(authors) > 1 else ''}{reference.year}"
+    names = [author.split(",")[0].strip() for author in reference.authors.split(" and ")]
+    who = f"{names[0]} et al." if len(names) > 2 else " and ".join(names)
+    return f"{who} {reference.year}"
 
 
 def citation(name: str | None = None) -> str:
