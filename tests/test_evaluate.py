@@ -200,6 +200,17 @@ def test_data_without_expression_labels_or_neutrals() -> None:
     assert "nan" not in report.to_markdown()
 
 
+def test_weak_frames_are_not_the_expression() -> None:
+    full = data()
+    weights = full.weights.copy()
+    weights[np.argmax(weights, axis=1) == 2] *= 0.3
+    faint = FaceDataset(full.topology, full.expressions, full.vertices, weights, full.subject, full.subjects)
+    report = evaluate([calibrated(Oracle(full.topology, EXPRESSIONS))], faint, speed=False, controls=())
+    metrics = {row.metric for row in report.rows}
+    assert "transfer_avd/smile" in metrics
+    assert f"transfer_avd/{EXPRESSIONS[2]}" not in metrics
+
+
 def test_unknown_names_and_parts_are_errors(report: Report) -> None:
     with pytest.raises(UnknownName, match="perfect"):
         report.row("perfct", "neu_avd")

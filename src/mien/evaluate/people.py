@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from mien.data.dataset import FaceDataset
 from mien.errors import BadSetting, Unsupported
 
+#: Scans of a labeled expression below this weight (the ends of a clip) are not that expression yet.
+PERFORMED = 0.5
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -61,6 +64,12 @@ class Judged:
     def label(self) -> NDArray[np.int64]:
         """(n,) expression index; -1 neutral; -2 unlabeled."""
         return np.where(self.data.row_labeled("expression"), self.data.label, -2)
+
+    @cached_property
+    def performed(self) -> NDArray[np.bool_]:
+        """(n,) labeled expressive scans at half weight or more, of people with a neutral."""
+        strong = self.data.row_weights.max(axis=1, initial=0) >= PERFORMED
+        return (self.label >= 0) & strong & self.with_neutral
 
     @cached_property
     def with_neutral(self) -> NDArray[np.bool_]:
@@ -119,7 +128,7 @@ class Draws:
             Unsupported: No two people with a neutral share an expression.
         """
         generator = np.random.default_rng([judged.seed, 41])
-        usable = np.flatnonzero((judged.label >= 0) & judged.with_neutral)
+        usable = np.flatnonzero(judged.performed)
         target, style = [], []
         for row in usable:
             same = usable[(judged.label[usable] == judged.label[row])]

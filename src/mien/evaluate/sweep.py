@@ -244,8 +244,8 @@ def sweep_expressions(runner: Runner, sweep: Sweep) -> None:
              "exp_std_vertex": metrics.exp_std_vertex}  # fmt: skip
     found: dict[str, list[float]] = {name: [] for name in names}
     for label in range(len(judged.data.expressions)):
-        rows = np.flatnonzero((judged.label == label) & judged.with_neutral)
-        rows = rows[np.unique(judged.person[rows], return_index=True)[1]]
+        rows = np.flatnonzero((judged.label == label) & judged.performed)
+        rows = rows[np.unique(judged.person[rows], return_index=True)[1]]  # one scan a person
         if len(rows) < 2:
             continue
         codes = runner.encode(rows)
