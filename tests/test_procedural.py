@@ -13,7 +13,7 @@ from mien.data.sources.procedural_paint import paint
 from mien.data.sources.procedural_person import landmark_vertices, population
 
 # Lids are laid on round eyeballs after the warp, so what is measured on them may miss by a little.
-LID_TOLERANCE = {"eye_fissure_length": 1.0, "eye_fissure_height": 1.0, "intercanthal_breadth": 1.0}
+LID_TOLERANCE = {"eye_fissure_length": 0.5, "eye_fissure_height": 0.3, "intercanthal_breadth": 0.3}
 
 
 @pytest.fixture(scope="module")
@@ -22,20 +22,28 @@ def people() -> list[Person]:
 
 
 def recipes() -> list[dict[str, float]]:
-    named = [dict(recipe) for name in ("facescape20", "emotion6") for recipe in expression_set(name).recipes.values()]
-    return named + [{"jawOpen": 0.6, "mouthClose": 0.6}, {shape: 0.7 for shape in SHAPES}]
+    named = [
+        dict(recipe)
+        for name in ("facescape20", "emotion6")
+        for recipe in expression_set(name).recipes.values()
+    ]
+    return named + [{"jawOpen": 0.6, "mouthClose": 0.6}, dict.fromkeys(SHAPES, 0.7)]
 
 
-def test_the_mesh_measures_what_was_drawn(people: list[Person]) -> None:
+def test_the_mesh_measures_what_was_drawn() -> None:
     shared = population()
     vertices = np.array(list(landmark_vertices().values()))
-    for person in people:
+    misses: dict[str, list[float]] = {norm.name: [] for norm in NORMS}
+    for number in range(30):
+        person = Person.draw(np.random.default_rng([7, number]))
         landmarks = person.neutral[vertices]
         landmarks[-2:] = person.eyes  # pupils stand for the centers of the eyes
-        measured = shared.gauge.read(landmarks)
-        for norm in NORMS:
-            tolerance = LID_TOLERANCE.get(norm.name, 0.2 if norm.kind in ("distance", "lead") else 2.0)
-            assert measured[norm.name] == pytest.approx(person.measurements[norm.name], abs=tolerance), norm.name
+        for name, value in shared.gauge.read(landmarks).items():
+            misses[name].append(abs(value - person.measurements[name]))
+    for name, miss in misses.items():
+        assert np.median(miss) < LID_TOLERANCE.get(name, 0.1), name
+        # Independent draws can contradict each other; then the face gives way by a millimeter or two.
+        assert np.mean(np.array(miss) < 1.0) > 0.9 and max(miss) < 3.0, name
 
 
 def test_thirty_published_measurements_are_drawn_with_their_spread() -> None:

@@ -3,10 +3,10 @@
 Sources, cited per measurement:
     F94  L. G. Farkas (ed.), Anthropometry of the Head and Face, 2nd ed., Raven Press, 1994: norms of North
          American White adults of 19 to 25 years (linear measurements, angles and inclinations).
-    ZB05 Z. Zhuang and B. Bradtmiller, Head-and-face anthropometric survey of U.S. respirator users, Journal of
+    ZB05 Z. Zhuang and B. Bradtmiller, Head-and-face anthropometric survey of U.S. respirator users, J. of
          Occupational and Environmental Hygiene 2 (2005) 567-576: 2,543 men and 1,454 women.
-    LB80 H. L. Legan and C. J. Burstone, Soft tissue cephalometric analysis for orthognathic surgery, Journal of
-         Oral Surgery 38 (1980) 744-751.
+    LB80 H. L. Legan and C. J. Burstone, Soft tissue cephalometric analysis for orthognathic surgery,
+         Journal of Oral Surgery 38 (1980) 744-751.
 Values are rounded as they are commonly quoted. Where a source gives one value for both sexes, both have it.
 ZB05 describes a general working population, F94 one ancestry: the drawn people are no census.
 """
@@ -29,13 +29,15 @@ class Norm:
 
     Args:
         name: What is measured.
-        kind: ``distance`` (mm), ``angle`` at the middle point (degrees), ``tilt`` of the line through two
+        kind: ``distance`` (mm), ``angle`` of the profile at the middle point,
+            measured before the face or ``angle behind`` it (degrees), ``tilt`` of the line through two
             points (degrees) or ``lead`` of the first point before the line through the others (mm).
         points: Landmark names; those that end in ``*`` exist on both sides.
         men: Mean and standard deviation.
         women: Mean and standard deviation.
         source: Key of the citation in this module's docstring.
-        factor: What it varies with besides overall size: ``height``, ``breadth``, ``eye`` or nothing.
+        factor: What it varies with besides overall size: ``height``, ``breadth``, ``eye``, ``nose``
+            or nothing.
     """
 
     name: str
@@ -54,9 +56,9 @@ def _distance(name: str, points: str, men: tuple, women: tuple, source: str, fac
 NORMS: tuple[Norm, ...] = (
     _distance("forehead_height", "tr n", (67.1, 7.5), (63.0, 6.0), "F94"),
     _distance("face_height", "n gn", (124.7, 5.7), (111.4, 4.8), "F94", "height"),
-    _distance("glabella_to_subnasale", "g sn", (67.2, 4.4), (63.1, 3.6), "F94", "height"),
-    _distance("nose_height", "n sn", (54.8, 3.3), (50.6, 3.1), "F94", "height"),
-    _distance("nasal_bridge_length", "n prn", (50.0, 3.6), (44.7, 3.4), "F94", "height"),
+    _distance("glabella_to_subnasale", "g sn", (67.2, 4.4), (63.1, 3.6), "F94", "nose"),
+    _distance("nose_height", "n sn", (54.8, 3.3), (50.6, 3.1), "F94", "nose"),
+    _distance("nasal_bridge_length", "n prn", (50.0, 3.6), (44.7, 3.4), "F94", "nose"),
     _distance("nose_protrusion", "sn prn", (19.5, 1.9), (19.7, 1.6), "F94"),
     _distance("nose_breadth", "al_L al_R", (34.9, 2.1), (31.4, 2.0), "F94", "breadth"),
     _distance("nasal_root_breadth", "mf_L mf_R", (16.6, 2.3), (16.3, 2.0), "ZB05", "breadth"),
@@ -79,7 +81,7 @@ NORMS: tuple[Norm, ...] = (
     Norm("nasofrontal_angle", "angle", ("g", "n", "prn"), (130.3, 7.4), (134.3, 7.0), "F94"),
     Norm("nasolabial_angle", "angle", ("c", "sn", "ls"), (99.8, 11.8), (104.2, 9.8), "F94"),
     Norm("labiomental_angle", "angle", ("li", "sl", "pg"), (113.1, 20.7), (121.4, 14.4), "F94"),
-    Norm("facial_convexity", "angle", ("g", "sn", "pg"), (168.0, 4.0), (168.0, 4.0), "LB80"),
+    Norm("facial_convexity", "angle behind", ("g", "sn", "pg"), (168.0, 4.0), (168.0, 4.0), "LB80"),
     Norm("upper_lip_protrusion", "lead", ("ls", "sn", "pg"), (3.0, 1.0), (3.0, 1.0), "LB80"),
     Norm("lower_lip_protrusion", "lead", ("li", "sn", "pg"), (2.0, 1.0), (2.0, 1.0), "LB80"),
 )  # fmt: skip
@@ -89,29 +91,47 @@ LARGEST_DEVIATION = (
     2.2  # in standard deviations; beyond it measurements drawn one by one contradict each other
 )
 LARGEST_ANGLE_DEVIATION = 1.4  # angles were measured on skin folds: their spread is mostly that of measuring
-_SIZE, _FACTOR = 0.30, 0.30  # shares of variance: overall size, and the norm's own factor
+CONTRADICTION = 0.03  # mm or degrees by which a measurement may miss, so that none can tear the face
+_SIZE = 0.30  # share of the variance of every length that overall size explains
+_FACTORS = {
+    "height": 0.3,
+    "breadth": 0.3,
+    "eye": 0.6,
+    "nose": 0.5,
+}  # shares that the norms' own factors explain
 
 
 def draw_measurements(rng: Generator) -> tuple[str, dict[str, float]]:
     """Draws a person: sex, and each measurement in millimeters or degrees.
 
-    Sides are not drawn here; both have the same target. Lengths share a size factor, and heights, breadths and
-    eye widths one factor each, so that measurements which overlap on the face agree.
+    Sides are not drawn here; both have the same target. Lengths share a size factor, and heights, breadths,
+    eye widths and nose lengths one factor each, so that measurements which overlap on the face agree.
     """
     sex = "female" if rng.random() < 0.5 else "male"
-    factors = dict(zip(("size", "height", "breadth", "eye"), rng.standard_normal(4), strict=True))
+    factors = dict(zip(("size", *_FACTORS), rng.standard_normal(1 + len(_FACTORS)), strict=True))
     measurements = {}
     for norm, own in zip(NORMS, rng.standard_normal(len(NORMS)), strict=True):
         deviation = own
         if norm.kind == "distance":
-            share = _FACTOR * (2.0 if norm.factor == "eye" else 1.0) if norm.factor else 0.0
+            share = _FACTORS.get(norm.factor, 0.0)
             common = np.sqrt(_SIZE) * factors["size"] + np.sqrt(share) * factors.get(norm.factor, 0.0)
             deviation = common + np.sqrt(1 - _SIZE - share) * own
         mean, spread = norm.women if sex == "female" else norm.men
-        largest = LARGEST_ANGLE_DEVIATION if norm.kind == "angle" else LARGEST_DEVIATION
+        largest = LARGEST_ANGLE_DEVIATION if norm.kind.startswith("angle") else LARGEST_DEVIATION
         bounded = np.clip(deviation, -largest, largest)
         measurements[norm.name] = float(mean + spread * bounded)
+    _reconcile_eyes(measurements)
     return sex, measurements
+
+
+def _reconcile_eyes(measurements: dict[str, float]) -> None:
+    """Four breadths describe two eyes: bounds the two that follow from the others within what eyes allow."""
+    inner, outer = measurements["intercanthal_breadth"], measurements["biocular_breadth"]
+    middle, half = (inner + outer) / 2, (outer - inner) / 2
+    # Pupils sit a millimeter or so lateral of the middle; a fissure runs back by 16 to 31 degrees.
+    pupils, length = measurements["interpupillary_breadth"], measurements["eye_fissure_length"]
+    measurements["interpupillary_breadth"] = float(np.clip(pupils, middle + 0.4, middle + 3.6))
+    measurements["eye_fissure_length"] = float(np.clip(length, 1.04 * half, 1.17 * half))
 
 
 def sides(norm: Norm) -> list[tuple[str, ...]]:
@@ -129,10 +149,11 @@ def _measure(kind: str, points: NDArray) -> NDArray:
         span = points[..., 1, :] - points[..., 0, :]
         return np.degrees(np.arctan2(span[..., 1], np.abs(span[..., 0])))
     first, middle, last = points[..., 0, :], points[..., 1, :], points[..., 2, :]
-    if kind == "angle":
+    if kind.startswith("angle"):
         a, b = first - middle, last - middle
-        cosine = (a * b).sum(-1) / (np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1))
-        return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+        turn = np.arctan2(b[..., 1], b[..., 2]) - np.arctan2(a[..., 1], a[..., 2])
+        behind = np.degrees(turn) % 360.0
+        return behind if kind == "angle behind" else 360.0 - behind
     line = last - middle
     lead = np.stack([-line[..., 1], line[..., 2]], -1) / np.linalg.norm(line[..., 1:], axis=-1, keepdims=True)
     offset = first - middle
@@ -168,12 +189,12 @@ class Gauge:
         return np.array([measurements[norm.name] for norm, _ in self.parts])
 
     def solve(
-        self, landmarks: NDArray, targets: NDArray, kernel: NDArray, *, steps: int = 12
+        self, landmarks: NDArray, targets: NDArray, kernel: NDArray, *, steps: int = 8
     ) -> NDArray[np.float64]:
         """The smoothest warp whose landmarks measure the targets.
 
-        Gauss-Newton in the space of the kernel: each step is the smallest change of the warp that meets the
-        linearized measurements.
+        Gauss-Newton in the space of the kernel: each step is the smallest warp that meets the linearized
+        measurements, which may give way a little where they contradict each other.
 
         Args:
             landmarks: (L, 3) float, millimeters, before the warp.
@@ -186,14 +207,12 @@ class Gauge:
         weights = np.zeros_like(landmarks)
         for _ in range(steps):
             moved = landmarks + kernel @ weights
-            missing = targets - self.measure(moved)
             jacobian = _slopes(self.measure, moved)
-            spread = np.einsum("ij,mjc->mic", kernel, jacobian).reshape(len(missing), -1)
-            normal = jacobian.reshape(len(missing), -1) @ spread.T
-            # A trace of slack keeps measurements that nearly contradict each other from tearing the face.
-            normal[np.diag_indices_from(normal)] *= 1 + 1e-6
-            step = np.linalg.solve(normal, missing)
-            weights = weights + np.einsum("m,mic->ic", step, jacobian)
+            count = len(targets)
+            spread = np.einsum("ij,mjc->mic", kernel, jacobian).reshape(count, -1)
+            wanted = targets - self.measure(moved) + spread @ weights.ravel()
+            normal = jacobian.reshape(count, -1) @ spread.T + CONTRADICTION**2 * np.eye(count)
+            weights = np.einsum("m,mic->ic", np.linalg.solve(normal, wanted), jacobian)
         return weights
 
 

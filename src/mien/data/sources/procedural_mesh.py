@@ -43,7 +43,7 @@ class FaceMesh:
     upper: NDArray[np.int64]
     lower: NDArray[np.int64]
     lids: dict[str, NDArray[np.int64]] = field(default_factory=dict)
-    lips: NDArray[np.int64] | None = None
+    lips: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 48), np.int64))
     balls: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     teeth: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     quads: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 4), np.int64))
@@ -159,7 +159,6 @@ def _mirror(mesh: FaceMesh) -> NDArray[np.int64]:
     mirror[mesh.upper] = mesh.upper[:, ::-1]
     mirror[mesh.lower] = mesh.lower[:, ::-1]
     mirror[mesh.lids["R"]], mirror[mesh.lids["L"]] = mesh.lids["L"], mesh.lids["R"]
-    assert mesh.lips is not None
     half = mesh.lips.shape[1] // 2
     swap = (half - np.arange(mesh.lips.shape[1])) % mesh.lips.shape[1]
     mirror[mesh.lips] = mesh.lips[:, swap]
@@ -170,3 +169,15 @@ def _mirror(mesh: FaceMesh) -> NDArray[np.int64]:
     for arch in mesh.teeth.values():
         mirror[arch] = arch[:, ::-1]
     return mirror
+
+
+def skin_rows_and_columns(mesh: FaceMesh) -> tuple[NDArray, NDArray, NDArray]:
+    """(S,) row and column of each skin vertex; (S,) -1 on a slit's upper side, +1 on its lower, else 0."""
+    count = int(mesh.lower.max()) + 1
+    row, column, side = np.zeros(count), np.zeros(count), np.zeros(count)
+    rows, columns = np.indices(mesh.upper.shape)
+    for grid in (mesh.lower, mesh.upper):
+        row[grid], column[grid] = rows, columns - HALF
+    slit = mesh.upper != mesh.lower
+    side[mesh.upper[slit]], side[mesh.lower[slit]] = -1, 1
+    return row, column, side

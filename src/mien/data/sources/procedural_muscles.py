@@ -1,9 +1,10 @@
 """Facial muscles on one person: which way each ARKit-like shape moves that person's skin.
 
 Linear muscles follow K. Waters, A Muscle Model for Animating Three-Dimensional Facial Expression, SIGGRAPH
-1987: skin is drawn towards a bony origin, most at the insertion, fading along and across the fibers; contracting
-flesh bulges midway. The ring muscles draw lips together and push them out. Origins and insertions are places of
-the grid, so they sit where that person's brow, cheek and mouth corners are, and pull in that face's directions.
+1987: skin is drawn towards a bony origin, most at the insertion, fading along and across the fibers;
+contracting flesh bulges midway. The ring muscles draw lips together and push them out. Origins and insertions
+are places of the grid, so they sit where that person's brow, cheek and mouth corners are, and pull in that
+face's directions.
 """
 
 from __future__ import annotations
@@ -11,7 +12,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.data.sources.procedural_mesh import EYE_ROW, HALF, MOUTH_CORNER, MOUTH_ROW, FaceMesh, face_mesh
+from mien.data.sources.procedural_mesh import (
+    EYE_ROW,
+    MOUTH_CORNER,
+    MOUTH_ROW,
+    face_mesh,
+    skin_rows_and_columns,
+)
 
 Field = NDArray[np.float64]
 
@@ -20,18 +27,6 @@ def _smooth(x: NDArray) -> NDArray:
     """0 below 0, 1 above 1, an S between."""
     t = np.clip(x, 0.0, 1.0)
     return t * t * (3 - 2 * t)
-
-
-def skin_rows_and_columns(mesh: FaceMesh) -> tuple[NDArray, NDArray, NDArray]:
-    """(S,) row and column of each skin vertex, and (S,) -1 on a slit's upper side, +1 on its lower, else 0."""
-    count = int(mesh.lower.max()) + 1
-    row, column, side = np.zeros(count), np.zeros(count), np.zeros(count)
-    rows, columns = np.indices(mesh.upper.shape)
-    for grid in (mesh.lower, mesh.upper):
-        row[grid], column[grid] = rows, columns - HALF
-    slit = mesh.upper != mesh.lower
-    side[mesh.upper[slit]], side[mesh.lower[slit]] = -1, 1
-    return row, column, side
 
 
 class Anatomy:
@@ -85,8 +80,8 @@ class Muscles:
         return self.skin[self.mesh.at(row, column, below)]
 
     def linear(
-        self, origin: NDArray, insertion: NDArray, spread: float, over: float, gain: float, bulge: float = 0.0,
-        mask: NDArray | None = None,
+        self, origin: NDArray, insertion: NDArray, spread: float, over: float, gain: float,
+        bulge: float = 0.0, mask: NDArray | None = None,
     ) -> Field:  # fmt: skip
         """A linear muscle.
 
@@ -115,7 +110,7 @@ class Muscles:
         return field + (self.scale * bulge * middle)[:, None] * self.normals
 
     def near(self, center: NDArray, width: float, height: float) -> NDArray[np.float64]:
-        """(S,) 1 at a place, fading over ``width`` sideways and in depth, over ``height`` up and down (mm)."""
+        """(S,) 1 at a place, fading over ``width`` mm sideways and in depth, ``height`` mm up and down."""
         offset = (self.skin - center) / (self.scale * np.array([width, height, 1.4 * width]))
         return np.exp(-(offset**2).sum(axis=1))
 
@@ -173,9 +168,10 @@ class Muscles:
             + linear(at(28, 9 * s), at(50, 6 * s), 12, 10, 3.2, mask=self.anatomy.above)
             + self.swell(at(32, 6 * s), 6, 7, 1.8) + self.swell(at(43, 8 * s), 3.5, 8, -1.4)
             + self.shift(at(16, 5 * s), 10, 9, (-0.6 * s, -2.0, 0.3)),
-            "cheekPuff": self.swell(at(50, 15 * s), 20, 18, 11.0) + self.swell(at(50, 6 * s), 12, 8, 3.0)
+            "cheekPuff": self.swell(at(53, 16 * s), 21, 23, 10.5) + self.swell(at(50, 6 * s), 12, 8, 3.0)
             + self.swell(at(61, 6 * s), 12, 8, 3.0) + self.shift(at(55, 12 * s), 9, 9, (-1.5 * s, 0.0, 1.5)),
-            "eyeSquint": self.swell(at(30, 13 * s), 12, 4, 1.0) + self.shift(at(31, 14 * s), 13, 8, (0, 1.8, 0.4))
+            "eyeSquint": self.swell(at(30, 13 * s), 12, 4, 1.0)
+            + self.shift(at(31, 14 * s), 13, 8, (0, 1.8, 0.4))
             + self.shift(at(16, 13 * s), 13, 7, (0.0, -1.6, 0.3)) + self.swell(at(24, 21 * s), 3.5, 6, -0.8),
             "eyeWide": self.shift(at(18, 12 * s), 15, 7, (0.0, 1.4, 0.0)),
         }  # fmt: skip

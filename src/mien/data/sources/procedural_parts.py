@@ -25,7 +25,7 @@ LID_THICKNESS = 1.3
 BALL_ANGLES = np.radians([8.5, 10.5, 22.0, 28.5, 30.5, 50.0, 72.0, 100.0])
 BALL_DEPTHS = np.array([2.4, 1.1, 1.0, 0.7, 0.0, 0.0, 0.0, 0.0])
 PUPIL_DEPTH = 2.6
-# Rings of the mouth's pocket: rise above (or fall below) the lips' line, depth behind it, breadth relative to it.
+# Rings of the mouth's pocket: rise above (or fall below) the lips' line, depth behind it, relative breadth.
 # The last one all but closes the pocket, so nobody looks through a face.
 POCKET = ((1.8, 2.6, 0.995), (5.0, 4.4, 0.96), (12.0, 14.0, 0.86), (13.0, 34.0, 0.7), (0.6, 46.0, 0.03))
 

@@ -10,37 +10,36 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from mien.data.sources.anthropometry import Gauge, draw_measurements
+from mien.data.sources.procedural_contacts import close_lids, lay_lids, seal_lips, seat_eye
+from mien.data.sources.procedural_features import EYE_CENTER
 from mien.data.sources.procedural_mesh import EYE_ROW, HALF, MOUTH_ROW, FaceMesh, face_mesh
 from mien.data.sources.procedural_muscles import Anatomy, Muscles
 from mien.data.sources.procedural_parts import (
-    EYE_RADIUS,
-    LID_THICKNESS,
     dental_arches,
     eyeball,
     lid_lining,
     lip_pocket,
 )
-from mien.data.sources.procedural_template import EYE_CENTER, template
+from mien.data.sources.procedural_template import template
 
 Array = NDArray[np.float64]
 
 # Landmark -> (row, column, lower side); those in PAIRED exist on both sides.
 MIDDLE = {
     "tr": (2, 0, 0), "g": (14, 0, 0), "n": (20, 0, 0), "prn": (38, 0, 0), "c": (42, 0, 0), "sn": (45, 0, 0),
-    "ls": (50, 0, 0), "sto": (MOUTH_ROW, 0, 0), "li": (60, 0, 0), "sl": (64, 0, 0), "pg": (69, 0, 0), "gn": (73, 0, 0),
+    "ls": (50, 0, 0), "sto": (MOUTH_ROW, 0, 0), "li": (60, 0, 0), "sl": (64, 0, 0), "pg": (69, 0, 0),
+    "gn": (73, 0, 0),
 }  # fmt: skip
 PAIRED = {
     "al": (38, 4, 0), "mf": (21, 3, 0), "cph": (50, 3, 0), "ch": (MOUTH_ROW, 12, 0), "en": (EYE_ROW, 6, 0),
-    "ex": (EYE_ROW, 18, 0), "ps": (EYE_ROW, 12, 0), "pi": (EYE_ROW, 12, 1), "zy": (30, 24, 0), "go": (63, 23, 0),
-    "ft": (13, 18, 0), "fz": (17, 19, 0),
+    "ex": (EYE_ROW, 18, 0), "ps": (EYE_ROW, 12, 0), "pi": (EYE_ROW, 12, 1), "zy": (30, 24, 0),
+    "go": (63, 23, 0), "ft": (13, 18, 0), "fz": (17, 19, 0),
 }  # fmt: skip
 
 HINGE = np.array([0.0, -8.0, -76.0])  # mandibular condyles on the template, just before the ears
 JAW_DEGREES = 17.0
 GAZE_DEGREES = 24.0
 LIP_THICKNESS = 2.5  # mm from the skin of a lip to the teeth, at the least
-LID_GAP = 0.2  # mm between the lashes of closed lids
-PUPIL_RISE = 1.1  # mm from the middle of the open slit up to the pupil
 ROUGHNESS = ((60.0, 2.0), (28.0, 1.0), (14.0, 0.35))  # wavelength and size, mm, of unmeasured variety
 ASYMMETRY = 0.25  # share of that variety which differs between the sides
 
@@ -74,7 +73,7 @@ class Population:
         self.anatomy = Anatomy()
         self.skin_count = len(self.anatomy.row)
         self.template = template()
-        self.eyes = np.stack([EYE_CENTER, EYE_CENTER * [-1, 1, 1]])
+        self.eyes = np.array(EYE_CENTER) * np.array([[1, 1, 1], [-1, 1, 1]])
         names = tuple(landmark_vertices())
         self.gauge = Gauge(names)
         vertices = np.array(list(landmark_vertices().values()))
@@ -123,7 +122,8 @@ class Person:
 
     Args:
         sex: ``female`` or ``male``: whose norms were drawn from.
-        measurements: Measurement -> millimeters or degrees, as drawn (:data:`anthropometry.NORMS` cites them).
+        measurements: Measurement -> millimeters or degrees, as drawn; :data:`anthropometry.NORMS` cites
+            them.
         skin: (S, 3) float, millimeters. The neutral skin.
         eyes: (2, 3) float, millimeters. Centers of the left and right eyeball.
 
@@ -156,11 +156,11 @@ class Person:
         base = shared.warp_points + variety
         targets = shared.gauge.targets(measurements)
         # Lids are laid on the eyeballs after the warp, which shifts them a little: measure and warp again.
-        for _ in range(3):
+        for _ in range(4):
             landmarks = np.concatenate([base[shared.skin_landmarks], base[-2:]])
             warped = base + shared.basis @ shared.gauge.solve(landmarks, targets, shared.kernel)
-            centers = np.stack([_seat_eye(shared, warped, side) for side in (0, 1)])
-            seated = _lay_lids(shared, warped[:-2], centers)
+            centers = np.stack([seat_eye(warped, side) for side in (0, 1)])
+            seated = lay_lids(warped[:-2], centers)
             base = base + np.concatenate([seated - warped[:-2], centers - warped[-2:]])
         return Person(sex, measurements, seated, centers)
 
@@ -187,7 +187,7 @@ class Person:
         """The face while shapes (ARKit-like names, ``_L``/``_R`` sides) are active.
 
         Args:
-            activations: Shape -> activation, 0 rest to 1 full; names outside the known shapes count for nothing.
+            activations: Shape -> activation, 0 rest to 1 full; unknown names count for nothing.
 
         Returns:
             (V, 3) float, millimeters.
@@ -200,9 +200,9 @@ class Person:
         closing = np.clip(level("mouthClose", 0.0) / max(level("jawOpen", 0.0), 1e-6), 0, 1)
         jaw = jaw + closing * shared.anatomy.lips * (0.45 - jaw)
         skin = skin + jaw[:, None] * (self._move(skin, turn, slide) - skin)
-        skin = _close_lids(shared, skin, self.eyes, activations)
+        skin = close_lids(skin, self.eyes, activations)
         skin = self._before_teeth(skin, turn, slide)
-        skin = _seal_lips(shared, skin)
+        skin = seal_lips(skin)
         return self._assemble(skin, turn, slide, activations)
 
     def _jaw(self, activations: dict[str, float]) -> tuple[Array, Array]:
@@ -273,7 +273,7 @@ class Person:
         return vertices
 
 
-def _broad_normals(shared: Population, skin: Array, steps: int = 12) -> Array:
+def _broad_normals(shared: Population, skin: Array, steps: int = 30) -> Array:
     """(S, 3) unit normals of the form beneath the details: flesh swells as a whole, not lip against lip."""
     corners = skin[shared.skin_triangles]
     faces = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -289,120 +289,3 @@ def _broad_normals(shared: Population, skin: Array, steps: int = 12) -> Array:
     grid /= np.linalg.norm(grid, axis=2, keepdims=True)
     normals[lower], normals[upper] = grid, grid
     return normals
-
-
-def _seat_eye(shared: Population, warped: Array, index: int) -> Array:
-    """(3,) center of an eyeball, at the depth where lids lie on it."""
-    loop = warped[shared.mesh.lids["LR"[index]][0]]
-    center = warped[-2 + index].copy()
-    near = loop[np.abs(loop[:, 0] - center[0]) < 8.5]
-    # The upper lid covers the iris by a millimeter or two, the lower one only touches it.
-    center[1] = (near[:, 1].min() + near[:, 1].max()) / 2 + PUPIL_RISE
-    for _ in range(8):
-        ray = center - near
-        distance = np.linalg.norm(ray, axis=1)
-        center[2] += np.mean((EYE_RADIUS + LID_THICKNESS - distance) * distance / ray[:, 2])
-    return center
-
-
-def _lay_lids(shared: Population, skin: Array, centers: Array) -> Array:
-    """Lays lid margins on the eyeballs, eased into the skin around; nothing may lie inside an eye."""
-    skin = skin.copy()
-    row, column = shared.anatomy.row, shared.anatomy.column
-    for center, sign in zip(centers, (1, -1), strict=True):
-        middle = np.clip((6.2 - np.abs(sign * column - 12)) / 3.0, 0, 1)
-        rows = np.clip(1 - (np.abs(row - EYE_ROW) - 1) / 3.0, 0, 1)
-        ray = skin - center
-        distance = np.linalg.norm(ray, axis=1)
-        reach = EYE_RADIUS + LID_THICKNESS
-        snap = middle * rows * (reach - distance)
-        outside = np.where(distance < 30, np.maximum(reach - 0.3 - distance - snap, 0), 0)
-        skin += ray / distance[:, None] * (snap + outside)[:, None]
-    return skin
-
-
-def _close_lids(shared: Population, skin: Array, centers: Array, activations: dict[str, float]) -> Array:
-    """Rolls the lids over the eyeballs; margins meet at most, they never cross."""
-    level, mesh = activations.get, shared.mesh
-    result = skin.copy()
-    for index, side in enumerate("LR"):
-        look = level(f"eyeLookDown_{side}", 0.0) - 0.6 * level(f"eyeLookUp_{side}", 0.0)
-        squint, blink = level(f"eyeSquint_{side}", 0.0), level(f"eyeBlink_{side}", 0.0)
-        upper = (
-            blink + 0.5 * look + 0.16 * squint - 0.30 * level(f"eyeWide_{side}", 0.0) * (1 - min(blink, 1))
-        )
-        lower = 0.34 * squint + 0.22 * level(f"cheekSquint_{side}", 0.0) - 0.12 * look
-        lower += 0.10 * level(f"mouthSmile_{side}", 0.0)
-        _close_one(mesh, skin, result, centers[index], 1 if side == "L" else -1, upper, lower)
-    return result
-
-
-def _close_one(
-    mesh: FaceMesh, skin: Array, result: Array, center: Array, sign: int, upper: float, lower: float
-) -> None:
-    """Turns the lid rows of one eye about its center; writes into ``result``."""
-    columns = HALF + sign * np.arange(7, 18)
-    top, bottom = mesh.upper[EYE_ROW, columns], mesh.lower[EYE_ROW, columns]
-    high, low = _elevation(skin[top], center), _elevation(skin[bottom], center)
-    aperture = np.maximum(high - low, 0)
-    raise_lower = np.clip(lower + 0.12 * np.clip(upper, 0, 1), -0.3, 0.6) * aperture
-    drop_upper = np.minimum(np.clip(upper, -0.4, 1.0) * aperture, aperture - raise_lower)
-    # A fully closed lid meets the other one wherever that one is.
-    drop_upper = np.where(upper >= 0.97, aperture - raise_lower, drop_upper)
-    meeting = _lid_meeting(skin, center, (top, bottom), (-drop_upper, raise_lower), aperture - raise_lower)
-    for step in range(5):
-        fade = (1 - step / 5.0) ** 1.2
-        for grid, row, turn in (
-            (mesh.upper, EYE_ROW - step, -drop_upper),
-            (mesh.lower, EYE_ROW + step, raise_lower),
-        ):
-            vertices = grid[row, columns]
-            result[vertices] = _roll(skin[vertices], center, fade * turn)
-        result[mesh.upper[EYE_ROW - step, columns]] += fade * meeting
-
-
-def _lid_meeting(
-    skin: Array, center: Array, margins: tuple[NDArray, NDArray], turns: tuple[Array, Array], room: Array
-) -> Array:
-    """(11, 3) mm that bring the upper margin onto the lower one as the lid closes, and never below it."""
-    top, bottom = (_roll(skin[margin], center, turn) for margin, turn in zip(margins, turns, strict=True))
-    closed = np.clip(-turns[0] / np.maximum(room, 1e-6), 0, 1)[:, None] ** 2
-    meeting = closed * (bottom + [0, LID_GAP, 0] - top)
-    below = bottom[:, 1] + LID_GAP - (top + meeting)[:, 1]
-    return meeting + np.maximum(below, 0)[:, None] * [0, 1, 0]
-
-
-def _elevation(points: Array, center: Array) -> Array:
-    offset = points - center
-    return np.arctan2(offset[:, 1], offset[:, 2])
-
-
-def _roll(points: Array, center: Array, angle: Array) -> Array:
-    """Points turned about the eye's left-right axis, held outside the eyeball's lid sphere."""
-    offset = points - center
-    cosine, sine = np.cos(angle), np.sin(angle)
-    turned = np.stack(
-        [
-            offset[:, 0],
-            cosine * offset[:, 1] + sine * offset[:, 2],
-            cosine * offset[:, 2] - sine * offset[:, 1],
-        ],
-        1,
-    )
-    distance = np.linalg.norm(turned, axis=1, keepdims=True)
-    turned *= np.maximum(distance, EYE_RADIUS + LID_THICKNESS - 0.1) / distance
-    return center + turned
-
-
-def _seal_lips(shared: Population, skin: Array, gap: float = 0.2) -> Array:
-    """Pushes lips apart where they would cross; the rows beside yield with them."""
-    mesh = shared.mesh
-    columns = HALF + np.arange(-11, 12)
-    top, bottom = mesh.upper[MOUTH_ROW, columns], mesh.lower[MOUTH_ROW, columns]
-    crossing = np.maximum(gap - (skin[top, 1] - skin[bottom, 1]), 0)
-    result = skin.copy()
-    for step in range(7):
-        fade = 0.5 * (1 - step / 7.0)
-        result[mesh.upper[MOUTH_ROW - step, columns], 1] += fade * crossing
-        result[mesh.lower[MOUTH_ROW + step, columns], 1] -= fade * crossing
-    return result
