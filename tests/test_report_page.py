@@ -16,9 +16,10 @@ from fixtures import EXPRESSIONS, planted
 from PIL import Image
 
 from mien.errors import MienError
-from mien.evaluate import Table
+from mien.evaluate import Table, evaluate
 from mien.io.gltf import write_glb
-from mien.report import Picture, Section, write_report
+from mien.models import model_class
+from mien.report import Picture, Section, pictures_of, write_report
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next((path for name in BROWSERS if (path := shutil.which(name))), "")
@@ -115,6 +116,17 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
     (tmp_path / "file").write_text("")
     with pytest.raises(MienError, match="cannot write"):
         write_report(tmp_path / "file" / "report.html", title="x", sections=[])
+
+
+def test_pictures_of_an_evaluation() -> None:
+    data = planted(subjects=20, interaction=0.2, noise=0.1).data
+    model = model_class("morphable")(data.topology, EXPRESSIONS, identity_size=3, expression_size=3)
+    model.prepare(data.split("train"))
+    model.calibrate(data.split("train"))
+    report = evaluate({"mine": model}, data, speed=False, controls=("mean_expression",))
+    pictures = pictures_of(report, {"mine": model}, data, size=40)
+    assert list(pictures) == ["reconstruction", "transfer", "split-mine"]
+    assert all(np.asarray(picture.image).std() > 5 for picture in pictures.values())
 
 
 PROBE = """<script>

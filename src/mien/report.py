@@ -13,13 +13,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from mien.evaluate.tables import Table
 from mien.io.atomic import write_bytes
+
+if TYPE_CHECKING:
+    from mien.data.dataset import FaceDataset
+    from mien.evaluate import Report
+    from mien.models.base import FaceModel
 
 MAX_WIDTH = 2000  # pixels: wider pictures gain nothing on a page
 POLICY = (
@@ -209,3 +214,74 @@ def _anchor(number: int, title: str) -> str:
 
 def _asset(name: str) -> str:
     return (resources.files("mien") / "report_page" / name).read_text(encoding="utf-8")
+
+
+def pictures_of(
+    report: Report, models: Mapping[str, FaceModel], data: FaceDataset, *, size: int = 170
+) -> dict[str, Picture]:
+    """The pictures that belong to an evaluation, as far as the report has numbers for them.
+
+    Args:
+        report: Of :func:`mien.evaluate.evaluate`.
+        models: The models that were judged, by their labels.
+        data: The data set that was given to ``evaluate``.
+        size: Pixels of a face.
+
+    Returns:
+        ``reconstruction`` and ``transfer`` (plots), and ``split-<model>`` for each model with an encoder of
+        its own: best, average and worst face.
+    """
+    from mien import figures
+
+    made = {}
+    errors = {
+        system: np.array([v for v in values["rec_avd_mesh"] if v is not None])
+        for system, values in report.meshes.items()
+        if system in models and "rec_avd_mesh" in values
+    }
+    errors = {system: values for system, values in errors.items() if len(values) and values.max() > 1e-3}
+    if errors:
+        title = "Reconstruction, unseen people"
+        plot = figures.cumulative_error(errors, title=title, label="error of a mesh (mm)")
+        made["reconstruction"] = Picture(plot, "Share of test meshes below an average vertex distance.")
+    transfer = _transfer_bars(report)
+    if transfer is not None:
+        made["transfer"] = Picture(transfer, "Expression transfer by expression, 95 % interval over persons.")
+    for label in errors:
+        if models[label].anchored:
+            continue
+        values = np.array([np.nan if v is None else v for v in report.meshes[label]["rec_avd_mesh"]])
+        rows = {
+            name: int(report.scans[scan]["row"]) for name, scan in figures.best_average_worst(values).items()
+        }
+        splits = figures.splits_of(models[label], data, rows)
+        sheet = figures.disentanglement_figure(splits, data.topology, title=label, size=size)
+        made[f"split-{label}"] = Picture(
+            sheet, f"`{label}` on unseen people: the face, its neutral, and its expression on the template."
+        )
+    return made
+
+
+def _transfer_bars(report: Report) -> Image.Image | None:
+    """Models first, then the two controls that matter most."""
+    from mien import figures
+
+    models = [row.system for row in report.rows if row.kind == "model"]
+    kept = list(dict.fromkeys([*models, "mean_expression", "deformation_transfer"]))
+    rows = {(r.system, r.metric): r for r in report.rows if r.metric.startswith("transfer_avd/") and r.mean}
+    metrics = list(dict.fromkeys(metric for _, metric in rows))
+    systems = [name for name in kept if any((name, metric) in rows for metric in metrics)]
+    if not systems:
+        return None
+    none = float("nan")
+    values: dict[str, list[float]] = {}
+    whiskers: dict[str, list[tuple[float, float]]] = {}
+    for name in systems:
+        line = [rows.get((name, metric)) for metric in metrics]
+        values[name] = [none if row is None else row.mean or none for row in line]
+        whiskers[name] = [
+            (none, none) if row is None else (row.low or none, row.high or none) for row in line
+        ]
+    groups = [metric.removeprefix("transfer_avd/") for metric in metrics]
+    label = "transfer_avd (mm)"
+    return figures.bars(values, groups, title="Expression transfer", label=label, intervals=whiskers)

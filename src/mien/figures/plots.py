@@ -54,7 +54,7 @@ def bars(
         intervals: Model -> (low, high) a group, drawn as whiskers.
     """
     width = max(6.4, 0.32 * len(groups) * max(len(values), 1) + 1.8)
-    figure, axes = _axes(title, width=min(width, 16))
+    figure, axes = _axes(title, width=min(width, 16), height=3.8 if width < 9 else 4.6)
     at, thickness = np.arange(len(groups)), 0.8 / max(len(values), 1)
     for number, (name, row) in enumerate(values.items()):
         x = at - 0.4 + (number + 0.5) * thickness
@@ -68,7 +68,10 @@ def bars(
                     ha="right" if len(groups) > 6 else "center")  # fmt: skip
     axes.set_ylabel(label)
     axes.legend(
-        frameon=False, ncols=min(4, max(len(values), 1)), loc="lower center", bbox_to_anchor=(0.5, 1.0)
+        frameon=False,
+        ncols=min(6 if width > 9 else 4, max(len(values), 1)),
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
     )
     return _image(figure)
 
