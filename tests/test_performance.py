@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
@@ -80,6 +80,7 @@ def test_lips_close_no_further_than_the_jaw_opened() -> None:
 
 
 @given(st.lists(st.floats(-2, 5), min_size=53, max_size=53))
+@settings(deadline=None)  # machines are shared
 def test_settled_activations_are_possible(values: list[float]) -> None:
     found = settle(SHAPES, np.array(values))
     assert (found >= 0).all() and (found <= 1.4).all()
