@@ -105,7 +105,6 @@ def _regions(mesh: FaceMesh) -> dict[str, NDArray[np.bool_]]:
     pupils = [ball[: 1 + BALL_SEGMENTS] for ball in balls]
     teeth = list(mesh.teeth.values())
     lids = [mesh.lids[side] for side in "LR"]
-    tail = np.where(away > 13, 15, 16)
     return {
         "face": mask(np.arange(len(row))),
         "mouth": mask(np.flatnonzero((np.abs(row - 55) <= 9) & (away <= 14)), mesh.lips),
@@ -113,7 +112,7 @@ def _regions(mesh: FaceMesh) -> dict[str, NDArray[np.bool_]]:
         "mouth_interior": mask(mesh.lips[2:]),
         "eyes": mask(np.flatnonzero((np.abs(row - 24) <= 4) & (away >= 6) & (away <= 18)), *lids),
         "brows": mask(np.flatnonzero((row >= 14) & (row <= 18) & (away >= 3) & (away <= 19))),
-        "eyebrows": mask(np.flatnonzero((row >= 15) & (row <= tail) & (away >= 4) & (away <= 17))),
+        "eyebrows": mask(np.flatnonzero((row >= 15) & (row <= 16) & (away >= 4) & (away <= 17))),
         "nose": mask(np.flatnonzero((row >= 20) & (row <= 45) & (away <= 5))),
         "jaw": mask(np.flatnonzero((anatomy.jaw > 0.9) & (row > 60))),
         "rigid": mask(np.flatnonzero((row <= 3) | ((row <= 38) & (away >= 24)))),

@@ -50,12 +50,28 @@ def lay_lids(skin: Array, centers: Array) -> Array:
         distance = np.linalg.norm(ray, axis=1, keepdims=True)
         reach = EYE_RADIUS + LID_THICKNESS
         skin += (middle * rows)[:, None] * (reach - distance) * ray / distance
-        # What is still inside comes forward, so that canthi keep their breadth.
+        # What is still inside comes forward, so that canthi keep their breadth, and its surroundings with it.
         ray = skin - center
         front = np.sqrt(np.maximum((reach - 0.3) ** 2 - ray[:, 0] ** 2 - ray[:, 1] ** 2, 0))
         inside = np.linalg.norm(ray, axis=1) < reach - 0.3
-        skin[inside, 2] += (front - ray[:, 2])[inside]
+        skin[:, 2] += _spread(np.where(inside, front - ray[:, 2], 0.0))
     return skin
+
+
+def _spread(push: Array, steps: int = 12) -> Array:
+    """(S,) pushes, with slopes about them where there were steps."""
+    mesh = face_mesh()
+    if not push.any():
+        return push
+    result = push.copy()
+    for grid in (mesh.upper, mesh.lower):
+        height = push[grid]
+        for _ in range(steps):
+            edge = np.pad(height, 1, mode="edge")
+            around = (edge[:-2, 1:-1] + edge[2:, 1:-1] + edge[1:-1, :-2] + edge[1:-1, 2:]) / 4
+            height = np.maximum(height, 0.97 * (around + height) / 2)
+        result[grid] = np.maximum(result[grid], height)
+    return result
 
 
 def close_lids(skin: Array, centers: Array, activations: dict[str, float]) -> Array:

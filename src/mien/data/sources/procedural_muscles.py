@@ -232,10 +232,10 @@ class Muscles:
         around = self.near(lips, 30, 17)
         return {
             "jawOpen": open_in + cheeks,
-            "mouthPucker": self.sphincter(11.5, 7.0) + self._lip_part(1.2),
+            "mouthPucker": self.sphincter(10.0, 7.0) + self._lip_part(1.2),
             "mouthFunnel": self.sphincter(7.0, 6.5) + self._lip_part(4.8),
-            "mouthLeft": around[:, None] * (self.scale * np.array([9.0, 0.6, -0.5])),
-            "mouthRight": around[:, None] * (self.scale * np.array([-9.0, 0.6, -0.5])),
+            "mouthLeft": around[:, None] * (self.scale * np.array([11.5, 0.6, -0.5])),
+            "mouthRight": around[:, None] * (self.scale * np.array([-11.5, 0.6, -0.5])),
             "mouthRollUpper": self._roll(1),
             "mouthRollLower": self._roll(-1),
             "mouthShrugLower": chin + self.shift(at(59, 0), 20, 8, (0, 5.6, 2.6), anatomy.below)

@@ -7,27 +7,27 @@ from numpy.typing import NDArray
 
 from mien.topology import Topology
 
-# Region -> red, green, blue in 0..1, painted in this order over the skin.
+# Region -> sRGB, painted in this order over the skin.
 COLORS = {
-    "lips": (0.70, 0.46, 0.41),
-    "mouth_interior": (0.42, 0.21, 0.20),
-    "eyebrows": (0.45, 0.35, 0.28),
-    "eyeballs": (0.93, 0.92, 0.90),
-    "iris": (0.34, 0.41, 0.43),
-    "pupil": (0.06, 0.06, 0.06),
-    "teeth": (0.93, 0.91, 0.86),
+    "lips": (182, 122, 109),
+    "mouth_interior": (112, 58, 54),
+    "eyebrows": (122, 96, 78),
+    "eyeballs": (240, 237, 232),
+    "iris": (86, 106, 112),
+    "pupil": (20, 20, 20),
+    "teeth": (238, 233, 220),
 }
-SKIN = (0.80, 0.68, 0.60)
+SKIN = (206, 171, 148)
 
 
-def paint(topology: Topology, skin: tuple[float, float, float] = SKIN) -> NDArray[np.float32]:
-    """(V, 3) float, 0..1. A color per vertex of the procedural topology, or of a decimated one.
+def paint(topology: Topology, skin: tuple[int, int, int] = SKIN) -> NDArray[np.uint8]:
+    """(V, 3) uint8, sRGB. A color per vertex of the procedural topology, or of a decimated one.
 
     Args:
         topology: Any topology; regions that it does not have are left the color of skin.
-        skin: Red, green and blue of the skin.
+        skin: Color of the skin.
     """
-    colors = np.tile(np.array(skin, np.float32), (topology.vertex_count, 1))
+    colors = np.tile(np.array(skin, np.uint8), (topology.vertex_count, 1))
     for region, color in COLORS.items():
         if region in topology.regions:
             colors[topology.regions[region]] = color

@@ -104,11 +104,11 @@ def dental_arches(lip_line: NDArray, breadth: float) -> dict[str, NDArray[np.flo
         arc = np.concatenate([-half[:0:-1], half])
         assert len(arc) == TOOTH_COLUMNS
         gap = (np.abs(np.arange(TOOTH_COLUMNS) - TOOTH_COLUMNS // 2) % 2 == 0).astype(float)
-        radius = 23.0 * scale
+        radius = 21.0 * scale
         angle = np.clip(arc / radius, -1.45, 1.45)
         rest = arc - angle * radius
         x = radius * np.sin(angle) + rest * np.cos(1.45)
-        z = lip_line[2] - (6.2 if sign > 0 else 8.6) - 1.15 * radius * (1 - np.cos(angle)) - np.abs(rest)
+        z = lip_line[2] - (6.2 if sign > 0 else 8.6) - 1.35 * radius * (1 - np.cos(angle)) - np.abs(rest)
         rows = []
         for height, back, notch in zip(
             (0.0, 2.5, 6.5, 11.0), (0.7, 0.1, 0.0, 0.8), (0.7, 0.45, 0.4, 0.2), strict=True

@@ -210,7 +210,7 @@ class Person:
         level = activations.get
         opening = np.radians(JAW_DEGREES * level("jawOpen", 0.0))
         sideways = level("jawLeft", 0.0) - level("jawRight", 0.0)
-        yaw = np.radians(3.6 * sideways)
+        yaw = np.radians(5.5 * sideways)
         pitch = np.array(
             [[1, 0, 0], [0, np.cos(opening), -np.sin(opening)], [0, np.sin(opening), np.cos(opening)]]
         )
@@ -222,7 +222,7 @@ class Person:
     def _lips_and_crowns(self, skin: Array, arches: dict[str, Array]) -> dict[str, tuple[NDArray, Array]]:
         """For each arch: the vertices of the lip before it, and the depth of the crowns behind each."""
         mesh = population().mesh
-        rows, columns = np.arange(46, 64), HALF + np.arange(-11, 12)
+        rows, columns = np.arange(46, 64), HALF + np.arange(-16, 17)
         found = {}
         for name, grid, on in (
             ("upper", mesh.upper, rows <= MOUTH_ROW), ("lower", mesh.lower, rows >= MOUTH_ROW),
@@ -261,7 +261,7 @@ class Person:
         half = len(loop) // 2
         lower = (np.arange(len(loop)) > half)[:, None]
         for ring, (offset, follow) in enumerate(
-            zip(self.pocket, (1.0, 0.9, 0.5, 0.2, 0.0), strict=True), start=1
+            zip(self.pocket, (1.0, 1.0, 0.75, 0.3, 0.0), strict=True), start=1
         ):
             place = rest + offset
             share = np.where(lower, 1.0, 0.0) if ring < len(self.pocket) else np.full((len(loop), 1), 0.5)
