@@ -200,7 +200,8 @@ class EdgeCollapse:
             wedge, at = self._wedges[number], self.faces[number].index(u)  # type: ignore[union-attr]
             old = wedge[at]
             if old not in partner:
-                partner[old] = min(sorted(choices), key=lambda item: _squared(self._uv[item] - self._uv[old]))
+                near = sorted(choices)
+                partner[old] = near[int(((self._uv[near] - self._uv[old]) ** 2).sum(axis=1).argmin())]
             wedge[at] = partner[old]
 
     def result(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32], NDArray | None]:
@@ -215,10 +216,6 @@ class EdgeCollapse:
             root = root[root]
         wedges = None if self._wedges is None else np.array([self._wedges[i] for i in left], np.int32)
         return kept, faces, number[root], wedges
-
-
-def _squared(offset: NDArray) -> float:
-    return float(offset @ offset)
 
 
 def _edges(faces: NDArray) -> tuple[NDArray, NDArray, NDArray]:

@@ -156,4 +156,4 @@ def _averages(components: NDArray, anchors: NDArray | None) -> csr_matrix:
     chosen |= without[components]
     index = np.flatnonzero(chosen)
     matrix = csr_matrix((np.ones(len(index)), (components[index], index)), (count, len(components)))
-    return diags(1 / np.maximum(np.asarray(matrix.sum(axis=1)).ravel(), 1)) @ matrix
+    return csr_matrix(diags(1 / np.maximum(np.asarray(matrix.sum(axis=1)).ravel(), 1)) @ matrix)

@@ -170,7 +170,7 @@ def _decimated(topology: Topology, count: int, keep: NDArray) -> Arrays:
     template = topology.template.astype(np.float64)
     representative = _adopt(template, kept, representative)
     columns, weights = _way_up(template, topology.faces, kept, faces, representative)
-    arrays = {"kept": kept, "faces": faces, "representative": representative}
+    arrays: Arrays = {"kept": kept, "faces": faces, "representative": representative}
     arrays |= {"columns": columns, "weights": weights}
     if wedges is not None and topology.uv is not None:
         used, inverse = np.unique(wedges, return_inverse=True)

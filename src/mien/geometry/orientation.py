@@ -80,7 +80,7 @@ def _symmetry_axis(vertices: NDArray, name: str) -> int:
         mirrored[:, axis] = 2 * middle[axis] - mirrored[:, axis]
         for _ in range(6):  # a head that is turned a little is still symmetric
             mirrored = procrustes(mirrored, vertices[tree.query(mirrored)[1]]).apply(mirrored)
-        misfits.append(float(tree.query(mirrored)[0].mean()))
+        misfits.append(float(np.mean(tree.query(mirrored)[0])))
     best, second = np.argsort(misfits)[:2]
     if misfits[best] > 0.7 * misfits[second]:
         raise _unclear(name, "it is not symmetric about one axis")

@@ -46,7 +46,7 @@ class SquareMap:
             f" ({self.cotangent_flips} flipped with cotangent weights)" if self.weights == "uniform" else ""
         )
         return (
-            f"{int(self.inside.sum())} of {len(self.inside)} vertices mapped to the square with {self.weights}"
+            f"{self.inside.sum()} of {len(self.inside)} vertices mapped to the square with {self.weights}"
             f" weights{note}: {self.loops} boundary loops, {self.flips} flipped, {self.flat} flat triangles."
         )
 

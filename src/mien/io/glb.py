@@ -99,7 +99,8 @@ class _Document:
         nodes = self.json.get("nodes", [])
         scenes = self.json.get("scenes")
         roots = scenes[self.json.get("scene", 0)].get("nodes", []) if scenes else range(len(nodes))
-        found, stack = [], [(node, np.eye(4)) for node in reversed(list(roots))]
+        found: list[tuple[int, NDArray[np.float64]]] = []
+        stack = [(node, np.eye(4)) for node in reversed(list(roots))]
         for _ in range(4 * len(nodes) + 4):  # more steps than nodes would be a loop in the file
             if not stack:
                 return found
@@ -181,10 +182,9 @@ def _part(document: _Document, primitive: dict, mesh: dict, matrix: NDArray) -> 
 
 def _triangles(document: _Document, primitive: dict, count: int) -> NDArray[np.int64]:
     if "indices" in primitive:
-        corners = document.accessor(primitive["indices"]).astype(np.int64).ravel()
+        corners = document.accessor(primitive["indices"]).astype(np.int64).reshape(-1, 3)
     else:
-        corners = np.arange(count)
-    corners = corners.reshape(-1, 3)
+        corners = np.arange(count).reshape(-1, 3)
     if not len(corners) or corners.max() >= count:
         raise BadMesh(
             f"a face of {document.path.name!r} names vertex {corners.max(initial=0)} of {count}",

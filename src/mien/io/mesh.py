@@ -173,7 +173,9 @@ def _layout(vertices: NDArray | None, layout: Topology | Mesh | NDArray | None) 
         marks, library = layout.marks, layout.material_file
     vertices = own if vertices is None else np.asarray(vertices)
     if vertices is None or vertices.ndim != 2 or vertices.shape[1] != 3 or not np.isfinite(vertices).all():
-        raise BadMesh("a mesh file needs finite vertices of shape (V, 3)", received=np.shape(vertices))
+        raise BadMesh(
+            "a mesh file needs finite vertices of shape (V, 3)", received=getattr(vertices, "shape", None)
+        )
     if own is not None and len(own) != len(vertices) or faces.max(initial=0) >= len(vertices):
         raise WrongTopology(
             f"the faces belong to {int(faces.max()) + 1 if own is None else len(own)} vertices",

@@ -49,11 +49,11 @@ def read_obj(path: Path) -> Mesh:
             received=f"{sizes.min()} corners",
             remedy="the file may be cut off: export or copy it again",
         )
-    corners, uv_corners = _corners(faces, sizes, path)
+    written, written_uv = _corners(faces, path)
     owners = np.repeat(faces.numbers, sizes)
-    corners = _absolute(corners, points.numbers, owners, path, "vertex")
-    if uv_corners is not None:
-        uv, uv_corners = _texture(uv, uv_corners, uv_lines, owners, path)
+    corners, uv_corners = _absolute(written, points.numbers, owners, path, "vertex"), None
+    if written_uv is not None:
+        uv, uv_corners = _texture(uv, written_uv, uv_lines, owners, path)
     _check_whole(data, path, len(rows), sizes, corners)
     material = kinds.get(b"mtllib")
     return assemble(
@@ -111,7 +111,7 @@ def _floats(lines: _Lines, path: Path, keyword: str, least: int) -> NDArray[np.f
     return np.array(flat).reshape(-1, wanted)
 
 
-def _corners(faces: _Lines, sizes: NDArray, path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+def _corners(faces: _Lines, path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
     """Vertex and texture indices as written (from 1, negative ones relative; 0 where a uv is absent)."""
     words = [word for row in faces.words for word in row]
     try:

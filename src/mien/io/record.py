@@ -73,10 +73,10 @@ class Mesh:
 
 def assemble(
     vertices: NDArray,
-    sizes: NDArray[np.int32],
-    corners: NDArray[np.int32],
+    sizes: NDArray,
+    corners: NDArray,
     uv: NDArray | None = None,
-    uv_corners: NDArray[np.int32] | None = None,
+    uv_corners: NDArray | None = None,
     **others: object,
 ) -> Mesh:
     """A Mesh from polygons: fans them, and keeps them when they are not all triangles.
