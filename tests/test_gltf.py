@@ -29,7 +29,7 @@ def validate(path: Path) -> None:
         pytest.skip("node is not installed")
     done = subprocess.run(["node", str(SCRIPT), str(path)], capture_output=True, text=True, check=False)
     if done.returncode == 3:
-        pytest.skip("npm install gltf-validator, and set MIEN_GLTF_VALIDATOR to its folder")
+        pytest.skip("run .ci/run, or npm install gltf-validator and set MIEN_GLTF_VALIDATOR to that folder")
     assert done.returncode == 0, done.stderr
     issues = json.loads(done.stdout)
     serious = [message for message in issues["messages"] if message["severity"] < 2]

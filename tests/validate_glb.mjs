@@ -1,10 +1,18 @@
 // Prints the Khronos validator's report on a GLB file as JSON: node validate_glb.mjs FILE.glb
-// The validator is looked for in MIEN_GLTF_VALIDATOR (a folder with node_modules), then beside the project.
+// The validator is looked for beside MIEN_NODE_MODULES (set by .ci/run, a node_modules folder), in
+// MIEN_GLTF_VALIDATOR (a folder that has one), then in the project's cache and beside the project.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 
-const folders = [process.env.MIEN_GLTF_VALIDATOR, process.cwd()].filter(Boolean);
+const modules = process.env.MIEN_NODE_MODULES;
+const project = resolve(import.meta.dirname ?? dirname(new URL(import.meta.url).pathname), "..");
+const folders = [
+  modules && dirname(modules),
+  process.env.MIEN_GLTF_VALIDATOR,
+  resolve(project, ".cache", "node"),
+  project,
+].filter(Boolean);
 let validator = null;
 for (const folder of folders) {
   try {
