@@ -19,20 +19,11 @@ def main(folder: Path) -> None:
     import mien
     from mien.cli import command
 
+    faces, model = str(folder / "faces"), str(folder / "model")
     run = [
-        [
-            "data",
-            "build",
-            "procedural",
-            "--subjects",
-            "6",
-            "--vertices",
-            "800",
-            "--out",
-            str(folder / "faces"),
-        ],
-        ["train", "morphable", "--data", str(folder / "faces"), "--out", str(folder / "model")],
-        ["generate", str(folder / "model"), "-n", "2", "-e", "smile=0.8", "-o", str(folder / "people")],
+        ["data", "build", "procedural", "--subjects", "6", "--vertices", "800", "--out", faces],
+        ["train", "morphable", "--data", faces, "--out", model],
+        ["generate", model, "-n", "2", "-e", "smile=0.8", "-o", str(folder / "people")],
     ]
     for arguments in run:
         if command(arguments):
@@ -40,9 +31,7 @@ def main(folder: Path) -> None:
     neutral = next((folder / "faces" / "examples").glob("*_neutral.obj"))
     if command(["rig", model, str(neutral), "-o", str(folder / "rig.glb")]):
         sys.exit("failed with the core dependencies alone: mien rig")
-    code = command(
-        ["train", "adversarial_vae", "--data", str(folder / "faces"), "--out", str(folder / "vae")]
-    )
+    code = command(["train", "adversarial_vae", "--data", faces, "--out", str(folder / "vae")])
     if code != 2:
         sys.exit(f"a missing optional package must end in one sentence and code 2, not {code}")
     print(f"Bare install: Mien {mien.__version__} imports, generates and exports with its core alone.")
