@@ -8,7 +8,7 @@ import numpy as np
 
 from mien import __version__, apply, hub
 from mien.demo.steps import BASELINES, MAIN, Cast
-from mien.report import Picture, Section, write_report
+from mien.report import Picture, Section, pictures_of, write_report
 
 if TYPE_CHECKING:
     from mien.demo.steps import Demo
@@ -27,9 +27,6 @@ own. Every factor is known exactly, so every claim can be checked."""
 JUDGED = """\
 `{main}` after a few minutes of training (profile `smoke`), beside {baselines} baselines and the cheap
 controls. {conditions}"""
-SPLIT = """\
-Best, average and worst face of unseen people: truth, what the model makes of it, and the error, for the full
-face, the person at rest and the expression alone."""
 USED = """\
 The two people below are unseen. Below the transfer stands how the receiver really performs the expression:
 people differ, and no method can know how from a neutral face alone."""
@@ -62,6 +59,8 @@ def write_page(demo: Demo) -> None:
 
 
 def _rig(demo: Demo) -> Section:
+    from mien.figures import face_colors
+
     made = apply.rig(demo.model(), Cast.of(demo.test).receiver)
     return Section(
         "The product: a rig",
@@ -72,6 +71,7 @@ def _rig(demo: Demo) -> Section:
             "sums off the model": f"{made.linearity_mm:.2f} mm",
         },
         rig=(demo.out / "clip.glb").read_bytes(),
+        rig_colors=face_colors(demo.data.topology),
     )
 
 
@@ -88,15 +88,8 @@ def _people(demo: Demo) -> Section:
 
 
 def _judged(demo: Demo) -> Section:
-    from mien.figures import best_average_worst, disentanglement_figure, splits_of
-
-    model, test = demo.model(), demo.test
-    rows = np.flatnonzero(~test.is_neutral)
-    errors = np.linalg.norm(apply.reconstruct(model, test[rows]) - test[rows], axis=-1).mean(axis=-1)
-    chosen = {name: int(rows[index]) for name, index in best_average_worst(errors).items()}
-    figure = disentanglement_figure(
-        splits_of(model, test, chosen), demo.data.topology, size=demo.size.picture
-    )
+    models = {name: demo.model(name) for name in (MAIN, *BASELINES)}
+    pictures = pictures_of(demo.judged, models, demo.data, size=demo.size.picture)
     return Section(
         "Judged on unseen people",
         JUDGED.format(main=MAIN, baselines=len(BASELINES), conditions=demo.judged.conditions_text),
@@ -105,7 +98,7 @@ def _judged(demo: Demo) -> Section:
             "neutralization": _millimeters(demo, "neu_avd"),
             "transfer": _millimeters(demo, "transfer_avd"),
         },
-        pictures=[Picture(figure, SPLIT)],
+        pictures=list(pictures.values()),
         tables=demo.judged.tables,
     )
 

@@ -37,8 +37,8 @@ class Size:
         picture: Pixels of one face in a picture.
     """
 
-    people: int = 40
-    vertices: int | None = 2500
+    people: int = 60
+    vertices: int | None = None
     settings: tuple[tuple[str, Any], ...] = ()
     picture: int = 200
 

@@ -74,8 +74,7 @@ def face_colors(topology: Topology) -> NDArray[np.uint8] | None:
     """(V, 3) sRGB: clay with eyes, lips and teeth in their colors; None where the topology names none."""
     if not any(region in topology.regions for region in COLORS):
         return None
-    skin = (CLAY[0] / 255, CLAY[1] / 255, CLAY[2] / 255)
-    return np.round(255 * paint(topology, skin)).astype(np.uint8)
+    return paint(topology, CLAY)
 
 
 def face_view(topology: Topology, *, yaw: float = 0.0, pitch: float = 0.0) -> View:
