@@ -1,0 +1,39 @@
+"""Animate a face.
+
+Motion is the same array as a pose with a time axis: (T, E) weights of named expressions. The helper
+curves shapes them: the face leaves neutral at onset, is complete at apex and neutral again at offset,
+without a jump in speed or acceleration. Any curves will do, from a spreadsheet or a face tracker.
+
+A clip is written as a GLB whose morph targets are animated, or as OBJ frames.
+
+    python examples/04_animate.py out
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import mien
+from mien.apply import curves
+from mien.io.mesh import write_obj_sequence
+from mien.train import plan_training
+
+out = Path(sys.argv[1] if len(sys.argv) > 1 else "out")
+data = mien.build_procedural(out / "faces", subjects=12, vertices=800)
+model = mien.fit_model(plan_training("mean_expression"), data, out / "model")
+neutral, _ = mien.read_face(next((out / "faces" / "examples").glob("*_neutral.obj")), model.topology)
+
+# A smile that fades while the brows go up.
+smile = curves(model.expressions, {"smile": 1.0}, onset=0.1, apex=0.5, offset=1.2, fps=30, duration=1.6)
+brows = curves(model.expressions, {"brow_raiser": 0.7}, onset=0.6, apex=1.0, offset=1.5, fps=30, duration=1.6)
+weights = smile + brows
+
+frames = mien.animate(model, neutral, weights)
+speed = np.linalg.norm(np.diff(frames, axis=0), axis=2).mean(axis=1) * 30
+print(f"{len(frames)} frames; mean speed up to {speed.max():.0f} mm a second")
+
+rig = mien.rig(model, neutral)
+mien.write_glb(out / "clip.glb", rig.base, model.topology, rig.targets, rig.names, clip=weights, fps=30)
+write_obj_sequence(out / "frames", frames[::6], model.topology, stem="clip")
+print(f"written: {out / 'clip.glb'} and every sixth frame as OBJ")
