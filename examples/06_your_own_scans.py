@@ -44,5 +44,4 @@ for part in ("train", "validation", "test"):
     print(f"{part}: {len(view)} scans of {len(np.unique(view.row_subject))} people")
 
 facts = inspect_dataset(data)
-print(f"eyes {facts.get('eye_distance_mm', 'without landmarks')} apart")
 print(f"an additive model leaves {100 * facts['interaction_fraction']:.0f} % of the variance within people")
