@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -179,7 +180,8 @@ class Topology:
             arrays = _read_cached(path)
             if arrays is None:
                 arrays = build()
-                save_npz(path, arrays)
+                with contextlib.suppress(OSError):  # a cache that cannot be written costs time, nothing else
+                    save_npz(path, arrays)
             for array in arrays.values():
                 array.setflags(write=False)
             memory[key] = arrays
@@ -241,6 +243,7 @@ def save_npz(path: Path, arrays: Arrays) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
+        os.chmod(name, 0o644)  # temporary files are private; results are there to be shared
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
@@ -252,8 +255,7 @@ def _read_cached(path: Path) -> Arrays | None:
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except FileNotFoundError:
+    except OSError:
         return None
-    except Exception:
-        path.unlink(missing_ok=True)
+    except Exception:  # zipfile and zlib raise their own kinds on damaged files; it is built again
         return None

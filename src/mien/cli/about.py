@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -76,7 +77,7 @@ def cite(
 
 def add_to(app: typer.Typer) -> None:
     """Adds these commands to ``mien``."""
-    table = {
+    table: dict[str, tuple[Any, ...]] = {
         "demo": (demo, "mien demo", "mien demo --out /tmp/faces --fast"),
         "list": (list_models, "mien list", "mien list --json"),
         "info": (info, "mien info runs/first"),

@@ -129,7 +129,7 @@ def claims(
 
     chosen(ids or ())
     faces = FaceDataset.load(existing(data, "data folder"))
-    options = {"profile": profile, "protocol": protocol, "settings": parse_settings(setting)}
+    options: dict[str, Any] = {"profile": profile, "protocol": protocol, "settings": parse_settings(setting)}
     try:
         verdicts = retest(faces, out, ids=ids or (), seeds=range(seeds), **options)
     except KeyboardInterrupt as error:
@@ -197,7 +197,7 @@ def _print_table(table: Table) -> None:
 
 def add_to(app: typer.Typer) -> None:
     """Adds these commands to ``mien``."""
-    table = {
+    table: dict[Any, tuple[str, ...]] = {
         train: (
             "mien train adversarial_vae --data faces --out runs/first --profile smoke",
             "mien train recipes/gu2023_adversarial_vae_ict.yaml --data ict-200 --out runs/vae",

@@ -54,11 +54,11 @@ def show_table(headers: Sequence[str], rows: Iterable[Sequence[object]], title: 
     from rich.text import Text
 
     table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    rows = [[str(cell) for cell in row] for row in rows]
+    cells = [[str(cell) for cell in row] for row in rows]
     for index, header in enumerate(headers):
-        numeric = all(row[index][:1].isdigit() for row in rows)
-        table.add_column(header, justify="right" if numeric and rows else "left")
-    for row in rows:
+        numeric = all(row[index][:1].isdigit() for row in cells)
+        table.add_column(header, justify="right" if numeric and cells else "left")
+    for row in cells:
         table.add_row(*(Text(cell) for cell in row))
     printer = console()
     if not printer.is_terminal:  # into a file or a pipe: as wide as the table is, nothing cut

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -197,7 +198,7 @@ def rig(
 
 def add_to(app: typer.Typer) -> None:
     """Adds these commands to ``mien``."""
-    table = {
+    table: dict[Any, tuple[str, ...]] = {
         generate: ("mien generate runs/first -n 8 -e smile=0.8 -o people",),
         reconstruct: ("mien reconstruct runs/first scan.obj -o again.obj",),
         neutralize: ("mien neutralize runs/first smile.obj -o rest.obj",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,7 +38,8 @@ class Batch:
     def map(self, function: Callable[[Tensor], Tensor]) -> Batch:
         """Applies a function (a move to a device, a slice of rows) to every tensor."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Batch(**{name: None if v is None else function(v) for name, v in values.items()})
+        changed: dict[str, Any] = {name: None if v is None else function(v) for name, v in values.items()}
+        return Batch(**changed)
 
 
 Sampler = Callable[[torch.Generator], Batch]

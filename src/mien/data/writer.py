@@ -109,7 +109,8 @@ class DatasetWriter:
 
     def _publish(self) -> None:
         self.topology.save(self.partial / "topology.npz")
-        about = {"expressions": list(self.expressions), "subjects": list(self.people)} | self.about
+        about: dict[str, Any] = {"expressions": list(self.expressions), "subjects": list(self.people)}
+        about |= self.about
         about["publishable"] = list(self.people.values())
         about["facts"] = dict(about["facts"])
         text = json.dumps(about, indent=1, ensure_ascii=False)

@@ -236,7 +236,7 @@ class Cast:
         """From the first and the last unseen person."""
         people = np.unique(test.row_subject)
         first, last = int(people[0]), int(people[-1])
-        labels = [
+        labels: list[str] = [
             name
             for name in ("smile", "mouth_stretch", "anger", "lip_puckerer", "grin")
             if name in test.expressions

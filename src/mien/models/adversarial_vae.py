@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -167,8 +167,9 @@ class AdversarialVAE(FaceModel):
     def encode(self, vertices: Tensor, *, neutral: Tensor | None = None) -> Codes:
         means, log_variances = self.posterior(self.normalize(vertices))
         if self.sampled_codes:
-            return Codes(*(draw(m, v) for m, v in zip(means, log_variances, strict=True)))
-        return Codes(*means)
+            means = [draw(m, v) for m, v in zip(means, log_variances, strict=True)]
+        identity, expression = means
+        return Codes(identity, expression)
 
     def decode(self, codes: Codes) -> Tensor:
         return self.neutral_face(codes) + self.expression_offset(codes)
@@ -182,8 +183,9 @@ class AdversarialVAE(FaceModel):
         return UNIT * self.shape("expression", codes.expression)
 
     def sample(self, count: int, *, generator: Generator | None = None) -> Codes:
-        sizes = [self.config["identity_size"], self.config["expression_size"]]
-        return Codes(*(torch.randn(count, n, generator=generator).to(self.device) for n in sizes))
+        sizes = (self.config["identity_size"], self.config["expression_size"])
+        identity, expression = (torch.randn(count, size, generator=generator) for size in sizes)
+        return Codes(identity.to(self.device), expression.to(self.device))
 
     # ---- the networks in their own unit
 
@@ -204,7 +206,7 @@ class AdversarialVAE(FaceModel):
     # ---- training
 
     def stages(
-        self, data: FaceDataset, settings: Settings, validation: FaceDataset | None = None
+        self, data: FaceDataset, settings: Any, validation: FaceDataset | None = None
     ) -> Iterator[Stage]:
         discriminator = IdentityDiscriminator().to(self.device)
         if settings.identity_discriminator and settings.pretraining_steps:
@@ -268,7 +270,7 @@ def joint_training(
             discriminator.parameters(), settings.discriminator_rate
         )
         batch = same_subject_pairs(data, settings.batch_size, neutral=settings.neutrals)
-    objective = Objective(model, discriminator, settings)
+    objective, known = Objective(model, discriminator, settings), settings.neutrals
 
     def rate(index: int) -> float:
         rise = min(1.0, (index + 1) / max(1, settings.warm_up))
@@ -277,7 +279,7 @@ def joint_training(
     return Stage(
         "joint training", settings.steps, batch, objective.step, modules, optimizers,
         rates=dict.fromkeys(optimizers, rate),
-        validate=validation and partial(validation_errors, model, validation, settings.neutrals),
+        validate=None if validation is None else partial(validation_errors, model, validation, known),
         validate_every=settings.validate_every, patience=settings.patience,
         begin=(lambda: closed_form_start(model, data, settings)) if settings.closed_form_start else None,
     )  # fmt: skip

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ Rows = NDArray[np.int64]
 def start_in_closed_form(
     features: Callable[[Rows], Tensor],
     offsets: Callable[[str, Rows], NDArray[np.float32]],
-    branches: Mapping[str, tuple[nn.Linear, nn.Linear | None, nn.Sequential]],
+    branches: Mapping[str, tuple[Any, Any, Any]],
     rows: Rows,
     size: int,
 ) -> None:
@@ -64,10 +65,10 @@ class Branch:
         log_variance: Linear (features -> K) of a variational encoder, or None.
     """
 
-    head: nn.Linear
-    decoder: nn.Sequential
+    head: Any
+    decoder: Any
     axes: PrincipalAxes
-    log_variance: nn.Linear | None = None
+    log_variance: Any = None
 
     @property
     def size(self) -> int:
