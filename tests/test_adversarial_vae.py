@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from fixtures import planted
 
 from mien.models.adversarial_vae import (
     AdversarialVAE,
@@ -18,7 +19,6 @@ from mien.models.adversarial_vae import (
 )
 from mien.nn.pointnet import thin
 from mien.topology import Topology
-from tests.fixtures import planted
 
 CONV = (3 * 64 + 64) + 2 * (64 * 64 + 64) + (64 * 128 + 128) + (128 * 1024 + 1024)
 NORM = 2 * (64 + 64 + 64 + 128 + 1024)

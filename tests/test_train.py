@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from fixtures import planted
 
 from mien.data.dataset import FaceDataset
 from mien.errors import BadFile, BadSetting, UnknownName
 from mien.models.files import load_model
 from mien.train import fit_model, loop, plan_training
-from tests.fixtures import planted
 
 pytest.importorskip("lightning.fabric", reason="needs the extra mien[train]")
 
