@@ -15,7 +15,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 demo: $(USER_STAMP)
 	$(BIN)/mien demo --out $(OUT)
 
-test: lint types unit bare
+test: lint types bare unit
 
 lint: $(DEV_STAMP)
 	$(BIN)/ruff check .

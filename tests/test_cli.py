@@ -95,6 +95,17 @@ def test_train_says_what_next_and_leaves_a_card(studio: Studio, capsys: Capture,
     assert "license: MIT" in card and "blanz1999morphable" in card and "| size | 30 |" in card
 
 
+def test_control_c_says_what_is_kept(
+    studio: Studio, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mien.train.fit_model", stopped)
+    told = run(capsys, "train", "pca", "--data", studio.data, "--out", tmp_path / "run")
+    assert told.code == 130 and "--resume" in told.err and "Traceback" not in told.err
+
+
 def test_dry_run_prints_the_resolved_settings(studio: Studio, capsys: Capture, tmp_path: Path) -> None:
     told = run(
         capsys, "train", "adversarial_vae", "--data", studio.data, "--out", tmp_path / "run", "--dry-run",

@@ -108,7 +108,7 @@ def _against_same_topology(
         raise WrongTopology(
             f"the vertices of {name!r} do not correspond to the template's, although there are as many",
             received=f"a misfit of {100 * misfit:.0f} % of the face's size after the best alignment",
-            remedy="export it with the original vertex order, or register it first (mien register)",
+            remedy="export it with the original vertex order, or bring it into correspondence first",
         )
     unit = min(UNITS, key=lambda item: abs(np.log(fit.scale / UNITS[item])))
     ratio = float(UNITS[unit] / fit.scale)

@@ -46,7 +46,7 @@ def check_topology(mesh: Mesh, topology: Topology, name: str) -> None:
         topology: What it must have.
         name: What to call the mesh in messages.
     """
-    register = "bring it into correspondence first (mien register), or use a model of its topology"
+    register = "bring it into correspondence first (non-rigid registration), or use a model of its topology"
     if len(mesh.vertices) != topology.vertex_count:
         raise WrongTopology(
             f"{name!r} does not have the topology {topology.name!r} of {topology.vertex_count} vertices "
