@@ -150,7 +150,7 @@ class Topology:
             raise WrongTopology(
                 f"the {what} does not have the topology {self.name!r} of {self.vertex_count} vertices",
                 received=f"an array of shape {tuple(vertices.shape)}",
-                remedy="bring it into correspondence first (non-rigid registration) or use a model of its topology",
+                remedy="bring it into correspondence first, or use a model of its topology",
             )
         if not np.isfinite(vertices).all():
             raise BadMesh(f"the {what} has NaN or infinite vertices", remedy="repair or drop it")

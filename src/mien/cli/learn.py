@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,8 @@ def train(
         )
     except KeyboardInterrupt as error:
         raise Stopped(f"{out} is kept; go on with the same command and --resume.") from error
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        return None  # one of several processes of a data-parallel run: the first one reports
     hub.write_card(out)
     show(f"{out}: {plan.model}, trained with the profile {plan.profile!r}.")
     say(f"Judge it: mien evaluate {out} --data {data}")

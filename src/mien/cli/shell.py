@@ -22,7 +22,7 @@ MISTAKE, DEFECT, INTERRUPTED = 2, 1, 130
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class Stopped(KeyboardInterrupt):
+class Stopped(Exception):
     """Control-C during work that keeps what is finished; ``str`` says what is kept and how to go on."""
 
 
@@ -174,8 +174,10 @@ def explain(error: BaseException) -> tuple[int, str]:
     """The exit code and the one sentence for whatever stopped a command."""
     if isinstance(error, MienError):
         return MISTAKE, str(error)
+    if isinstance(error, Stopped):  # no KeyboardInterrupt: the parser would swallow it and its sentence
+        return INTERRUPTED, f"interrupted; {error}"
     if isinstance(error, (KeyboardInterrupt, typer.Abort)):
-        return INTERRUPTED, f"interrupted; {error}" if isinstance(error, Stopped) else "interrupted."
+        return INTERRUPTED, "interrupted."
     if hasattr(error, "format_message"):  # a mistake in the command line itself, found by the parser
         return MISTAKE, _usage(error)
     if isinstance(error, BrokenPipeError):  # the reader of our output went away, as in `mien list | head -1`
