@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -120,6 +122,30 @@ def test_training_reduces_the_error(data: FaceDataset, tmp_path: Path) -> None:
     fit_model(plan, data, tmp_path / "run", accelerator="cpu", progress=False)
     errors = [row["rec_avd_mesh"] for row in log_of(tmp_path / "run") if row["kind"] == "validation"]
     assert min(errors[1:]) < 0.6 * errors[0]
+
+
+def test_two_processes_train_one_model(data: FaceDataset, tmp_path: Path) -> None:
+    """Data-parallel on the CPU through the command line, as people start it."""
+    faces = data.save(tmp_path / "faces").folder
+    settings = [f"--set={name}={value}" for name, value in OVERRIDES.items()]
+    command = [
+        sys.executable,
+        "-m",
+        "mien",
+        "train",
+        "adversarial_vae",
+        "--data",
+        str(faces),
+        "--profile",
+        "smoke",
+    ]
+    command += ["--out", str(tmp_path / "run"), "--devices", "2", *settings, "--set=closed_form_start=false"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    facts = json.loads((tmp_path / "run" / "config.json").read_text())["facts"]
+    assert facts["machine"]["processes"] == 2
+    assert done.stdout.count("trained with the profile") == 1
+    assert all(value.isfinite().all() for value in load_model(tmp_path / "run").state_dict().values())
 
 
 def test_unknown_setting_is_refused_with_the_nearest_name() -> None:

@@ -1,10 +1,13 @@
-"""Writes the capability table of the README from the code; ``--check`` fails when it is not current.
+"""Writes the README's tables: capabilities from the code, results from ``benchmarks/results``.
+
+``--check`` fails when a table is not current.
 
 python tools/readme_tables.py [--check]
 """
 
 from __future__ import annotations
 
+import csv
 import re
 import sys
 from pathlib import Path
@@ -12,12 +15,35 @@ from pathlib import Path
 from mien import hub
 
 README = Path(__file__).parent.parent / "README.md"
+RESULTS = README.parent / "benchmarks" / "results"
 PLACE = re.compile(r"(<!-- capabilities:[^>]*-->\n).*?(<!-- end -->)", re.DOTALL)
+RESULT_PLACE = re.compile(r"(<!-- results: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
+COLUMNS = ("rec_avd_mesh", "neu_avd", "id_mad", "id_ratio", "id_std_pooled", "transfer_avd")
+
+
+def results_table(path: Path) -> str:
+    """One line a system of an evaluation's CSV: mean and 95 % interval over persons; a dash where refused."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = {(row["system"], row["metric"]): row for row in csv.DictReader(file)}
+    lines = [f"| system | {' | '.join(COLUMNS)} |", "|---" * (1 + len(COLUMNS)) + "|"]
+    for system in dict.fromkeys(system for system, _ in rows):
+        cells = [_cell(rows.get((system, metric))) for metric in COLUMNS]
+        if any(cell != "–" for cell in cells):
+            lines.append(f"| {system.replace('_', ' ')} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _cell(row: dict[str, str] | None) -> str:
+    if row is None or not row["mean"]:
+        return "–"
+    interval = f" ({float(row['low']):.2f} to {float(row['high']):.2f})" if row["low"] else ""
+    return f"{float(row['mean']):.2f}{interval}"
 
 
 def current(text: str) -> str:
-    """The README with the table as the code has it."""
-    return PLACE.sub(lambda match: f"{match[1]}{hub.capability_table()}\n{match[2]}", text, count=1)
+    """The README with the tables as the code and the committed results have them."""
+    text = PLACE.sub(lambda match: f"{match[1]}{hub.capability_table()}\n{match[2]}", text, count=1)
+    return RESULT_PLACE.sub(lambda m: f"{m[1]}{results_table(RESULTS / m[2])}\n{m[3]}", text, count=1)
 
 
 def main() -> int:

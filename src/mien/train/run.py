@@ -109,33 +109,31 @@ def fit_model(
     """
     out = Path(out)
     header = _header(plan, data)
-    finished = _open_run(out, header, resume)
-    if finished:
+    kind = model_class(plan.model)
+    fabric = None if kind.stages is FaceModel.stages else _launch(accelerator, devices, precision)
+    if _open_everywhere(fabric, out, header, resume):
         from mien.models.files import load_model
 
         return load_model(out)
-    parts = {
-        part: data.split(part, protocol=plan.protocol, seed=plan.split_seed)
-        for part in ("train", "validation")
-    }
+    train, validation = (
+        data.split(part, protocol=plan.protocol, seed=plan.split_seed) for part in ("train", "validation")
+    )
     model = build_model(plan, data)
-    model.prepare(parts["train"])
+    model.prepare(train)
     began = time.monotonic()
-    kind = type(model)
-    settings = kind.Settings(**plan.settings) if hasattr(kind, "Settings") else None
-    if kind.stages is not FaceModel.stages:
-        fabric = _launch(accelerator, devices, precision)
+    if fabric is not None:
         display = Display(out, progress and fabric.is_global_zero)
         loop = Loop(fabric, out, torch.Generator().manual_seed(plan.seed), display, save_seconds)
         loop.resume()
+        fabric.barrier()  # nobody may read the checkpoint that the first process is about to write
         model.to(fabric.device)
-        loop.run(model.stages(parts["train"], settings, parts["validation"]))
+        loop.run(model.stages(train, kind.Settings(**plan.settings), validation))
         header["training_seconds"] = round(loop.progress.seconds, 1)
         header["machine"] |= {"device": str(fabric.device), "processes": fabric.world_size}
         if not fabric.is_global_zero:
             return model.cpu().eval()
     model.cpu().eval()
-    model.calibrate(parts["train"])
+    model.calibrate(train)
     header.setdefault("training_seconds", round(time.monotonic() - began, 1))
     save_model(model, out, facts=header)
     (out / "checkpoint.safetensors").unlink(missing_ok=True)
@@ -165,6 +163,13 @@ def _header(plan: Plan, data: FaceDataset) -> dict[str, Any]:
                      "python": platform.python_version()},
         "machine": {"threads": torch.get_num_threads(), "processor": platform.machine()},
     }  # fmt: skip
+
+
+def _open_everywhere(fabric: Any, out: Path, header: dict[str, Any], resume: bool) -> bool:
+    """:func:`_open_run` in the first of several processes; all learn its answer."""
+    if fabric is None:
+        return _open_run(out, header, resume)
+    return fabric.broadcast(_open_run(out, header, resume) if fabric.is_global_zero else False)
 
 
 def _open_run(out: Path, header: dict[str, Any], resume: bool) -> bool:
