@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from commands import Studio, Told, run, tree
 
+from mien.errors import BadFile
 from mien.io.mesh import read_mesh, write_obj
 
 Capture = pytest.CaptureFixture[str]
@@ -263,6 +264,25 @@ def test_full_disk(studio: Studio, capsys: Capture, tmp_path: Path) -> None:
     assert "nothing" in on_a_full_disk(capsys, tmp_path, *mesh).sentence
     rig = ("rig", studio.model, studio.neutral, "-o", tmp_path / "rig.glb")
     assert "nothing" in on_a_full_disk(capsys, tmp_path, *rig).sentence
+
+
+@pytest.mark.parametrize("command", ["generate", "animate", "interpolate"])
+def test_a_disk_that_fills_between_two_files(
+    studio: Studio, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    written: list[Path] = []
+
+    def until_full(path: Path, content: bytes) -> None:
+        if len(written) == 2:
+            raise BadFile(f"cannot write {path.name}", received="No space left on device", remedy="free some")
+        written.append(path)
+        path.write_bytes(content)
+
+    monkeypatch.setattr("mien.io.mesh.write_bytes", until_full)
+    rest, smile = studio.neutral, studio.smile
+    given = {"generate": (), "animate": (rest, "-e", "smile"), "interpolate": (rest, smile)}[command]
+    told = run(capsys, command, studio.model, *given, "-o", tmp_path / "out")
+    assert "No space left" in told.sentence and len(written) == 2 and tree(tmp_path) == []
 
 
 def test_full_disk_while_building_data(capsys: Capture, tmp_path: Path) -> None:

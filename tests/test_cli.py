@@ -146,6 +146,17 @@ def test_generate_is_repeatable_and_listed(studio: Studio, capsys: Capture, tmp_
     np.testing.assert_allclose(vertices(tmp_path / "a" / "person_0002.obj"), expected[2], atol=1e-4)
 
 
+def test_generate_at_rest_or_varied(studio: Studio, capsys: Capture, tmp_path: Path) -> None:
+    model = load_model(str(studio.model))
+    for flags, weights in (((), {}), (("--varied",), None)):
+        run(capsys, "generate", studio.model, "-n", 2, *flags, "-o", tmp_path / str(len(flags)))
+        expected = apply.generate(model, 2, seed=0, weights=weights)
+        found = vertices(tmp_path / str(len(flags)) / "person_0001.obj")
+        np.testing.assert_allclose(found, expected[1], atol=1e-4)
+    told = run(capsys, "generate", studio.model, "--varied", "-e", "smile", "-o", tmp_path / "x")
+    assert "exclude" in told.sentence
+
+
 def test_reconstruct_and_neutralize(studio: Studio, capsys: Capture, tmp_path: Path) -> None:
     model, smile = load_model(str(studio.model)), vertices(studio.smile)
     told = run(capsys, "reconstruct", studio.model, studio.smile, "-o", tmp_path / "again.obj")

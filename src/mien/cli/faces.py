@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +56,11 @@ class Face:
         else:
             write_mesh(path, self.restored(vertices), self.layout)
 
+    def write_frames(self, folder: Path, frames: NDArray, stem: str) -> None:
+        """Writes (T, V, 3) millimeters as numbered OBJ files, each as the file came."""
+        with whole_folder(folder) as partial:
+            write_obj_sequence(partial, (self.restored(frame) for frame in frames), self.layout, stem=stem)
+
     def write_rig(self, path: Path, rig: Rig, names: Sequence[str] | None = None, **options: Any) -> None:
         """Writes a rig as GLB with this file's texture coordinates; ``names`` rename its targets."""
         if path.suffix.lower() != ".glb":
@@ -90,9 +98,24 @@ def write_people(folder: Path, faces: NDArray, topology: Topology, about: Mappin
     """Writes (N, V, 3) faces as ``person_0000.obj`` and so on, and one table that lists them."""
     from mien.io.atomic import write_bytes
 
-    paths = write_obj_sequence(folder, faces, topology, stem="person")
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["file", "number", *about])
-    table.writerows([path.name, number, *about.values()] for number, path in enumerate(paths))
-    write_bytes(folder / "people.csv", text.getvalue().encode())
+    with whole_folder(folder) as partial:
+        paths = write_obj_sequence(partial, faces, topology, stem="person")
+        table.writerows([path.name, number, *about.values()] for number, path in enumerate(paths))
+        write_bytes(partial / "people.csv", text.getvalue().encode())
+
+
+@contextmanager
+def whole_folder(out: Path) -> Iterator[Path]:
+    """A temporary neighbor whose files move into ``out`` when all are written; none does if one fails."""
+    partial = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        out.mkdir(exist_ok=True)
+        for path in sorted(partial.iterdir()):
+            os.replace(path, out / path.name)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

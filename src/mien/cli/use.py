@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from mien.cli.shell import choice, examples, parse_weights, say, show
+from mien.errors import BadSetting
 
 PANEL = "Use a model"
 MODEL = typer.Argument(..., metavar="MODEL_DIR", help="A finished run.")
@@ -20,16 +21,19 @@ def generate(
     count: int = typer.Option(8, "-n", "--count", min=1, help="How many people."),
     seed: int = typer.Option(0, "--seed", help="The same seed gives the same people."),
     expression: list[str] = typer.Option([], "-e", help="Named weight, e.g. smile=0.8; repeat for more."),
+    varied: bool = typer.Option(False, "--varied", help="Everybody with a random expression of the model."),
     out: Path = OUT,
 ) -> None:
-    """Makes new people, at rest or with named expressions."""
+    """Makes new people: at rest, with named expressions, or each with a random one."""
     from mien import apply
     from mien.cli.faces import open_model, write_people
 
     model = open_model(model_dir)
-    weights = parse_weights(expression, model.expressions) or None
-    faces = apply.generate(model, count, seed=seed, weights=weights)
-    write_people(out, faces, model.topology, {"seed": seed, "model": str(model_dir), **(weights or {})})
+    weights = parse_weights(expression, model.expressions)
+    if varied and weights:
+        raise BadSetting("--varied and -e exclude each other", received=", ".join(expression))
+    faces = apply.generate(model, count, seed=seed, weights=None if varied else weights)
+    write_people(out, faces, model.topology, {"seed": seed, "model": str(model_dir), **weights})
     show(f"{out}: {count} people as OBJ, listed in {out / 'people.csv'}.")
 
 
@@ -109,13 +113,12 @@ def interpolate(
     choice("factor", factor, ("identity", "expression", "both"))
     from mien import apply
     from mien.cli.faces import open_model, read
-    from mien.io.mesh import write_obj_sequence
 
     model = open_model(model_dir)
     start, end = read(first, model), read(second, model)
     path = apply.interpolate(model, start.vertices[None], end.vertices[None], steps, factor)
     frames = path.reshape(steps, *start.vertices.shape)
-    write_obj_sequence(out, [start.restored(frame) for frame in frames], start.layout, stem="step")
+    start.write_frames(out, frames, "step")
     show(f"{out}: {steps} faces as OBJ.")
 
 
@@ -166,10 +169,7 @@ def animate(
     if out.suffix.lower() == ".glb":
         face.write_rig(out, apply.rig(model, face.vertices), clip=curves, fps=fps)
     else:
-        from mien.io.mesh import write_obj_sequence
-
-        frames = apply.animate(model, face.vertices, curves)
-        write_obj_sequence(out, [face.restored(frame) for frame in frames], face.layout, stem="clip")
+        face.write_frames(out, apply.animate(model, face.vertices, curves), "clip")
     show(f"{out}: {len(curves)} frames at {fps:g} per second.")
 
 
@@ -199,7 +199,10 @@ def rig(
 def add_to(app: typer.Typer) -> None:
     """Adds these commands to ``mien``."""
     table: dict[Any, tuple[str, ...]] = {
-        generate: ("mien generate runs/first -n 8 -e smile=0.8 -o people",),
+        generate: (
+            "mien generate runs/first -n 8 -e smile=0.8 -o people",
+            "mien generate runs/first -n 100 --varied --seed 3 -o crowd",
+        ),
         reconstruct: ("mien reconstruct runs/first scan.obj -o again.obj",),
         neutralize: ("mien neutralize runs/first smile.obj -o rest.obj",),
         transfer: ("mien transfer runs/first --expression smile.obj --onto other.obj -o smiling.obj",),
