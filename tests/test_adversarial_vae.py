@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -75,6 +76,15 @@ def test_face_is_identity_shape_plus_offset_and_units_are_millimeters() -> None:
     torch.testing.assert_close(model.decode(codes), face)
     normalized = model.normalize(model.mean_face)
     assert abs(float(normalized.mean())) < 1e-6 and float(normalized.abs().max()) < 3
+
+
+def test_a_copy_is_a_model_of_its_own() -> None:
+    model = AdversarialVAE(flat_topology(60), ("smile",), 4, 3)
+    twin = copy.deepcopy(model)
+    assert twin.config == model.config and twin.topology.fingerprint == model.topology.fingerprint
+    with torch.no_grad():
+        twin.mean_face.add_(1.0)
+    assert not torch.equal(twin.mean_face, model.mean_face)
 
 
 def test_divergence_is_the_closed_form() -> None:

@@ -109,6 +109,8 @@ class FaceModel(nn.Module):
     def __new__(cls, *args: Any, **kwargs: Any) -> FaceModel:
         # The configuration is the constructor call: nothing to keep in step by hand.
         self = super().__new__(cls)
+        if not args and not kwargs:
+            return self  # copy.deepcopy makes an empty object and fills it
         bound = inspect.signature(cls.__init__).bind(self, *args, **kwargs)
         bound.apply_defaults()
         skip = ("self", "topology", "expressions")
