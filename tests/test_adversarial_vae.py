@@ -10,6 +10,7 @@ import pytest
 import torch
 from fixtures import planted
 
+from mien.geometry.spread import evenly_spread
 from mien.models.adversarial_vae import (
     AdversarialVAE,
     IdentityDiscriminator,
@@ -176,3 +177,34 @@ def test_thinned_pairs_keep_correspondence() -> None:
     assert first.shape == (1, 7, 3)
     torch.testing.assert_close(second - first, torch.full_like(first, 100))
     assert thin([mesh], None)[0] is mesh
+
+
+def test_the_encoder_sees_only_the_chosen_vertices() -> None:
+    data = planted().data
+    model = AdversarialVAE(data.topology, data.expressions, encoder_points=16).eval()
+    model.prepare(data)
+    assert model.seen.tolist() == evenly_spread(model.mean_face.numpy(), 16).tolist()
+    vertices = torch.from_numpy(data[:4])
+    hidden = torch.ones(data.topology.vertex_count, dtype=torch.bool)
+    hidden[model.seen] = False
+    changed = vertices.clone()
+    changed[:, hidden] += 5.0
+    assert torch.equal(model.encode(vertices).identity, model.encode(changed).identity)
+    changed[:, model.seen[3]] += 5.0
+    assert not torch.equal(model.encode(vertices).identity, model.encode(changed).identity)
+
+
+def test_more_points_than_vertices_are_all_vertices() -> None:
+    model = AdversarialVAE(flat_topology(9), (), encoder_points=128)
+    assert model.seen.tolist() == list(range(9))
+
+
+def test_decoders_may_learn_slower() -> None:
+    data = planted().data
+    model = AdversarialVAE(data.topology, data.expressions)
+    settings = Settings(rate=1e-3, decoder_rate=0.1, identity_discriminator=False)
+    (stage,) = model.stages(data, settings)
+    rate_of = {p: group["lr"] for group in stage.optimizers["vae"].param_groups for p in group["params"]}
+    assert rate_of.keys() == set(model.parameters())
+    slow = {p for p, rate in rate_of.items() if rate == pytest.approx(1e-4)}
+    assert slow == set(model.decoders.parameters())

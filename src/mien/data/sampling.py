@@ -106,6 +106,69 @@ def mixed_pairs(data: FaceDataset, size: int) -> Sampler:
     return batch
 
 
+def virtual_people(
+    sampler: Sampler, data: FaceDataset, share: float, *, neutral: bool = False, mixed: int = 4
+) -> Sampler:
+    """Lets a share of every batch show people who do not exist, so that few subjects teach many faces.
+
+    A virtual person is a mixture of ``mixed`` real ones, ``sum_k w_k face_k`` with ``sum w = 1``, so that it
+    lies among faces, and ``sum w^2 = 1``, so that virtual people vary as much as real ones. A row keeps what
+    its scan differs from its own person's face; neutral and partner of the same person move along.
+
+    Args:
+        sampler: Draws the real batch. Its rows without an identity label stay as they are.
+        data: What the sampler draws from.
+        share: Probability that a row becomes virtual, 0 to 1.
+        neutral: A person's face is the neutral, else the mean of the person's scans (needs no expression
+            labels).
+        mixed: How many people a virtual one is made of, at least 2.
+    """
+    if not share:
+        return sampler
+    people = _people(data, neutral)
+    mixed = min(mixed, len(people))
+    if mixed < 2:
+        raise BadSetting("virtual people are mixtures of at least two people", received=len(people))
+    index = torch.full((len(data.subjects),), -1)
+    index[list(people)] = torch.arange(len(people))
+    known = torch.stack(list(people.values()))
+
+    def batch(generator: torch.Generator) -> Batch:
+        result = sampler(generator)
+        count = len(result.vertices)
+        chosen = torch.stack([torch.randperm(len(known), generator=generator)[:mixed] for _ in range(count)])
+        mixture = torch.einsum("bk,bkvc->bvc", _mixing_weights(count, mixed, generator), known[chosen])
+        own = index[result.subject]
+        moved = (torch.rand(count, generator=generator) < share) & (own >= 0)
+        shift = (mixture - known[own]) * moved[:, None, None]
+        result.vertices = result.vertices + shift
+        if result.neutral is not None:
+            result.neutral = result.neutral + shift
+        if result.partner is not None:
+            assert result.same is not None
+            result.partner = result.partner + shift * result.same[:, None, None]
+        return result
+
+    return batch
+
+
+def _people(data: FaceDataset, neutral: bool) -> dict[int, Tensor]:
+    """Subject -> (V, 3) neutral or mean scan, for labeled subjects in ascending order."""
+    subject, known = data.row_subject, data.row_labeled("identity")
+    rows = {int(person): np.flatnonzero(known & (subject == person)) for person in np.unique(subject[known])}
+    if neutral:
+        return {person: torch.from_numpy(data.neutral_of(own[:1])[0]) for person, own in rows.items()}
+    return {person: torch.from_numpy(data[own].mean(axis=0)) for person, own in rows.items()}
+
+
+def _mixing_weights(count: int, mixed: int, generator: torch.Generator) -> Tensor:
+    """(count, mixed) random weights with sum 1 and sum of squares 1."""
+    weights = torch.randn(count, mixed, generator=generator)
+    weights -= weights.mean(1, keepdim=True)
+    weights *= (1 - 1 / mixed) ** 0.5 / weights.norm(dim=1, keepdim=True)
+    return weights + 1 / mixed
+
+
 def _groups(data: FaceDataset) -> dict[int, NDArray[np.int64]]:
     """Subject -> rows, for labeled subjects with at least two scans, in ascending order."""
     subject, known = data.row_subject, data.row_labeled("identity")

@@ -15,10 +15,12 @@ from torch.nn import functional
 
 from mien.codes import Codes
 from mien.data.dataset import FaceDataset
-from mien.data.sampling import Batch, faces, mixed_pairs, same_subject_pairs
+from mien.data.sampling import Batch, faces, mixed_pairs, same_subject_pairs, virtual_people
+from mien.geometry.spread import evenly_spread
 from mien.models.base import FaceModel, Losses, Reference, Stage, validation_errors
+from mien.nn.gaussian import divergence, draw
 from mien.nn.mesh import MeshLaplacian
-from mien.nn.pointnet import PointNetClassifier, PointNetFeatures, thin
+from mien.nn.pointnet import PointNetClassifier, PointNetFeatures, running_statistics_kept, thin
 from mien.nn.start import start_in_closed_form
 from mien.topology import Topology
 
@@ -49,6 +51,7 @@ class Settings:
     steps: int = 40_000  #: joint steps
     pretraining_steps: int = 10_000  #: steps of the discriminator alone; 0 starts it untrained
     rate: float = 1e-4  #: Adam's learning rate of the VAE
+    decoder_rate: float = 1.0  #: learning rate of the decoders relative to ``rate``
     discriminator_rate: float = 1e-4
     weight_decay: float = 1e-4  #: of the VAE
     decay: float = 0.7  #: both rates are multiplied by this ...
@@ -57,6 +60,7 @@ class Settings:
     discriminator_points: int | None = None  #: random points a step that the discriminator sees; None: all
     identity_code_every: int = 1  #: apply the code term every so many steps, as many times heavier
     closed_form_start: bool = False  #: begin at a linear model (:mod:`mien.nn.start`) instead of at noise
+    virtual_people: float = 0.0  #: share of rows whose person is a mixture of others (joint training)
     warm_up: int = 0  #: steps in which the learning rates rise from zero
     validate_every: int = 500
     patience: int | None = None
@@ -64,8 +68,8 @@ class Settings:
 
 #: What makes short runs on two cores worthwhile; the full profile keeps the paper's schedule.
 QUICK = {
-    "rate": 2e-4, "batch_size": 16, "discriminator_points": 512, "identity_code_every": 8,
-    "closed_form_start": True, "warm_up": 50,
+    "encoder_points": 128, "discriminator_points": 128, "identity_code_every": 8, "virtual_people": 1.0,
+    "closed_form_start": True, "rate": 3e-4, "decoder_rate": 0.1, "warm_up": 100,
 }  # fmt: skip
 
 
@@ -94,8 +98,9 @@ class AdversarialVAE(FaceModel):
           alone, so that they describe faces as they are encoded later.
         - In joint training the discriminator keeps its pre-training's running statistics, without dropout.
         - Batches are drawn at random instead of by epochs, so that any step can be resumed exactly.
-        - The smoke and standard profiles start in closed form (:mod:`mien.nn.start`), take fewer steps, show
-          the discriminator 512 random vertices, and apply L_code every eighth step, eight times as heavy.
+        - The smoke and standard profiles start in closed form (:mod:`mien.nn.start`), train decoders slower
+          than the encoder, take fewer steps, show encoder and discriminator 128 vertices, apply L_code every
+          eighth step, eight times as heavy, and mix people (:func:`mien.data.sampling.virtual_people`).
 
     Args:
         topology: What all faces share.
@@ -103,6 +108,7 @@ class AdversarialVAE(FaceModel):
         identity_size: Size of z_id (4 CoMA, 40 BU-3DFE, 64 FaceScape).
         expression_size: Size of z_exp (the same sizes).
         hidden: Width of both decoders.
+        encoder_points: How many evenly spread vertices the encoder sees; None: all, as published.
         sampled_codes: Encode to a random code of the posterior instead of its mean.
 
     Example:
@@ -123,13 +129,14 @@ class AdversarialVAE(FaceModel):
     )  # fmt: skip
     Settings = Settings
     profiles: ClassVar = {
-        "smoke": QUICK | {"steps": 120, "pretraining_steps": 30, "decay_every": 12, "validate_every": 40},
+        "smoke": QUICK | {"steps": 300, "pretraining_steps": 50, "decay_every": 30, "validate_every": 100},
         "standard": QUICK
-        | {"steps": 2000, "pretraining_steps": 300, "decay_every": 200, "validate_every": 200},
+        | {"steps": 10_000, "pretraining_steps": 1000, "decay_every": 1000, "validate_every": 500},
         "full": {},
     }
 
     mean_face: Tensor
+    seen: Tensor
 
     def __init__(
         self,
@@ -138,11 +145,14 @@ class AdversarialVAE(FaceModel):
         identity_size: int = 64,
         expression_size: int = 64,
         hidden: int = 256,
+        encoder_points: int | None = None,
         sampled_codes: bool = False,
     ) -> None:
         super().__init__(topology, expressions)
         self.sampled_codes = sampled_codes
         self.register_buffer("mean_face", torch.from_numpy(topology.template.copy()))
+        seen = min(encoder_points or topology.vertex_count, topology.vertex_count)
+        self.register_buffer("seen", torch.arange(seen))  # chosen in prepare()
         self.features = PointNetFeatures((3, 64, 64, 64, 128, 1024))
         sizes = {"identity": identity_size, "expression": expression_size}
         self.means = nn.ModuleDict({name: nn.Linear(1024, size) for name, size in sizes.items()})
@@ -161,6 +171,7 @@ class AdversarialVAE(FaceModel):
         for start in range(0, len(data), 256):
             total += data[slice(start, start + 256)].sum(axis=0, dtype=np.float64)
         self.mean_face.copy_(torch.from_numpy(total / len(data)))
+        self.seen.copy_(torch.from_numpy(evenly_spread(total, len(self.seen))))
 
     # ---- verbs
 
@@ -195,7 +206,7 @@ class AdversarialVAE(FaceModel):
 
     def posterior(self, x: Tensor) -> tuple[list[Tensor], ...]:
         """[mu_id, mu_exp] and [log sigma^2_id, log sigma^2_exp] of normalized faces (B, V, 3)."""
-        features = self.features(x)
+        features = self.features(x[:, self.seen])
         heads = (self.means.values(), self.log_variances.values())
         return tuple([head(features) for head in group] for group in heads)
 
@@ -260,8 +271,11 @@ def joint_training(
 ) -> Stage:  # fmt: skip
     """One step of the discriminator and one of the VAE per batch, eqs. 7 and 8."""
     modules: dict[str, nn.Module] = {"model": model}
+    decoders = list(model.decoders.parameters())
+    others = [p for name, p in model.named_parameters() if not name.startswith("decoders.")]
+    groups = [{"params": others}, {"params": decoders, "lr": settings.rate * settings.decoder_rate}]
     optimizers: dict[str, torch.optim.Optimizer] = {
-        "vae": torch.optim.Adam(model.parameters(), settings.rate, weight_decay=settings.weight_decay)
+        "vae": torch.optim.Adam(groups, settings.rate, weight_decay=settings.weight_decay)
     }
     batch = faces(data, settings.batch_size, neutral=settings.neutrals)
     if settings.identity_discriminator:
@@ -270,6 +284,7 @@ def joint_training(
             discriminator.parameters(), settings.discriminator_rate
         )
         batch = same_subject_pairs(data, settings.batch_size, neutral=settings.neutrals)
+    batch = virtual_people(batch, data, settings.virtual_people, neutral=settings.neutrals)
     objective, known = Objective(model, discriminator, settings), settings.neutrals
 
     def rate(index: int) -> float:
@@ -293,7 +308,7 @@ def closed_form_start(model: AdversarialVAE, data: FaceDataset, settings: Settin
     mean = model.mean_face.cpu().numpy()
 
     def features(rows: NDArray[np.int64]) -> Tensor:
-        return model.features(model.normalize(torch.from_numpy(data[rows]).to(model.device)))
+        return model.features(model.normalize(torch.from_numpy(data[rows]).to(model.device))[:, model.seen])
 
     def offsets(factor: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         deviation = data[rows] - mean
@@ -380,21 +395,6 @@ class Objective:
 
     def code_distance(self, z_id: Tensor, x_id: Tensor) -> Tensor:
         """mean |z_id - z_id(encode(X_id_hat))|, with gradient through both."""
-        norms = [m for m in self.model.features.modules() if isinstance(m, nn.BatchNorm1d)]
-        momenta = [norm.momentum for norm in norms]
-        for norm in norms:
-            norm.momentum = 0.0
-        again = self.model.posterior(x_id)[0][0]
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
+        with running_statistics_kept(self.model.features):
+            again = self.model.posterior(x_id)[0][0]
         return (z_id - again).abs().mean()
-
-
-def draw(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """z = mu + sigma * eps."""
-    return mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
-
-
-def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(q(z | X) || N(0, I)), summed over the code, averaged over the batch."""
-    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()

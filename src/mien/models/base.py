@@ -216,10 +216,11 @@ class FaceModel(nn.Module):
 
     @property
     def parameter_count(self) -> int:
-        """Number of trained values; buffers of closed-form methods included, calibration not."""
-        state = self.state_dict()
-        skip = ("calibration.", "mean_face", "running_", "num_batches")
-        return sum(v.numel() for k, v in state.items() if not any(word in k for word in skip))
+        """Number of trained values; of closed-form methods the values that they computed from the data."""
+        if trained := sum(p.numel() for p in self.parameters()):
+            return trained
+        state = {k: v for k, v in self.state_dict().items() if v.is_floating_point()}
+        return sum(v.numel() for k, v in state.items() if not k.startswith(("calibration.", "mean_face")))
 
 
 class Calibration(nn.Module):

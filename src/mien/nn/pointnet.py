@@ -15,7 +15,8 @@ B batch, V points, C channels in, D channels out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -175,6 +176,20 @@ def _track(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, count: int) -> 
     norm.running_var.lerp_(variance * count / max(count - 1, 1), norm.momentum)
     assert norm.num_batches_tracked is not None
     norm.num_batches_tracked.add_(1)
+
+
+@contextmanager
+def running_statistics_kept(module: nn.Module) -> Iterator[None]:
+    """Forward passes inside leave the running statistics of batch norms alone."""
+    norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm1d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
 
 
 def thin(meshes: list[Tensor], count: int | None) -> list[Tensor]:

@@ -1,0 +1,16 @@
+"""Normal codes of variational encoders."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def draw(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """z = mu + sigma * eps."""
+    return mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
+
+
+def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(q(z | X) || N(0, I)), summed over the code, averaged over the batch."""
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
