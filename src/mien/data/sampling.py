@@ -106,14 +106,12 @@ def mixed_pairs(data: FaceDataset, size: int) -> Sampler:
     return batch
 
 
-def virtual_people(
-    sampler: Sampler, data: FaceDataset, share: float, *, neutral: bool = False, mixed: int = 4
-) -> Sampler:
+def virtual_people(sampler: Sampler, data: FaceDataset, share: float, *, neutral: bool = False) -> Sampler:
     """Lets a share of every batch show people who do not exist, so that few subjects teach many faces.
 
-    A virtual person is a mixture of ``mixed`` real ones, ``sum_k w_k face_k`` with ``sum w = 1``, so that it
-    lies among faces, and ``sum w^2 = 1``, so that virtual people vary as much as real ones. A row keeps what
-    its scan differs from its own person's face; neutral and partner of the same person move along.
+    A virtual person is a random mixture of all P real ones, ``sum_k w_k face_k`` with ``sum w = 1``, so that
+    it lies among faces, and ``sum w^2 = 1``, so that virtual people vary as much as real ones. A row keeps
+    what its scan differs from its own person's face; neutral and partner of the same person move along.
 
     Args:
         sampler: Draws the real batch. Its rows without an identity label stay as they are.
@@ -121,13 +119,11 @@ def virtual_people(
         share: Probability that a row becomes virtual, 0 to 1.
         neutral: A person's face is the neutral, else the mean of the person's scans (needs no expression
             labels).
-        mixed: How many people a virtual one is made of, at least 2.
     """
     if not share:
         return sampler
     people = _people(data, neutral)
-    mixed = min(mixed, len(people))
-    if mixed < 2:
+    if len(people) < 2:
         raise BadSetting("virtual people are mixtures of at least two people", received=len(people))
     index = torch.full((len(data.subjects),), -1)
     index[list(people)] = torch.arange(len(people))
@@ -136,8 +132,7 @@ def virtual_people(
     def batch(generator: torch.Generator) -> Batch:
         result = sampler(generator)
         count = len(result.vertices)
-        chosen = torch.stack([torch.randperm(len(known), generator=generator)[:mixed] for _ in range(count)])
-        mixture = torch.einsum("bk,bkvc->bvc", _mixing_weights(count, mixed, generator), known[chosen])
+        mixture = (_mixing_weights(count, len(people), generator) @ known.flatten(1)).view_as(result.vertices)
         own = index[result.subject]
         moved = (torch.rand(count, generator=generator) < share) & (own >= 0)
         shift = (mixture - known[own]) * moved[:, None, None]

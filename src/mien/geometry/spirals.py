@@ -25,9 +25,7 @@ def spirals(
     topology: Topology, *, length: int, dilation: int = 1, rings: int | None = None
 ) -> NDArray[np.int32]:
     """Spirals of a topology, cached; toward its nose tip if that is a landmark. See `spiral_indices`."""
-    names = {name.lower().replace(" ", "_"): row for row, name in enumerate(topology.landmarks.names)}
-    row = next((names[name] for name in _NOSE_TIPS if name in names), None)
-    tip = None if row is None else topology.landmarks.positions(topology.template)[row]
+    tip = nose_tip(topology)
     place = "front" if tip is None else "-".join(f"{value:.3f}" for value in tip)
     key = f"spirals-{_VERSION}-{length}-{dilation}-{rings or 'all'}-{place}"
     arrays = topology.derived(
@@ -39,6 +37,13 @@ def spirals(
         },
     )
     return arrays["spirals"]
+
+
+def nose_tip(topology: Topology) -> NDArray | None:
+    """(3,) position of the nose tip, millimeters, if it is among the landmarks."""
+    names = {name.lower().replace(" ", "_"): row for row, name in enumerate(topology.landmarks.names)}
+    row = next((names[name] for name in _NOSE_TIPS if name in names), None)
+    return None if row is None else topology.landmarks.positions(topology.template)[row]
 
 
 def spiral_indices(

@@ -69,7 +69,7 @@ class Settings:
 #: What makes short runs on two cores worthwhile; the full profile keeps the paper's schedule.
 QUICK = {
     "encoder_points": 128, "discriminator_points": 128, "identity_code_every": 8, "virtual_people": 1.0,
-    "closed_form_start": True, "rate": 3e-4, "decoder_rate": 0.1, "warm_up": 100,
+    "closed_form_start": True, "rate": 6e-4, "decoder_rate": 0.05, "warm_up": 200,
 }  # fmt: skip
 
 

@@ -1,0 +1,289 @@
+"""Spiral convolution (SpiralNet++, Gong et al. 2019) on a fixed topology, and what surrounds it.
+
+    y_v = b + sum_s W_s x_{spiral(v, s)}                                              s = 1..S
+
+The published form copies the S neighbors of every vertex side by side and applies one linear layer to the
+copies: memory traffic, not arithmetic, sets its speed, forward and above all backward. The same sum is
+
+    y = A h,    h_{(u, s)} = W_s x_u,    A_{v, (u, s)} = 1 where spiral(v, s) = u
+
+a small matrix product that needs no copies, then a sparse matrix with S ones a row. The same A also holds
+what stands before or after a convolution in a mesh network: rows are left out where pooling drops a vertex
+right away, and barycentric weights of up-sampling multiply in, so that the product runs on the coarse mesh.
+One face after the other keeps h in the cache of a processor; a GPU takes all at once.
+
+B batch, V output vertices, U input vertices, C channels in, D channels out, S spiral length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mien.geometry.hierarchy import Level, hierarchy
+from mien.geometry.spirals import nose_tip, spiral_indices, spirals
+from mien.topology import Topology
+
+
+class SparseRows(nn.Module):
+    """A fixed sparse matrix and its transpose, as buffers: empty until :meth:`set`, saved with the model.
+
+    Both are lists of columns, row after row, with the place where each row starts.
+    """
+
+    columns: Tensor
+    starts: Tensor
+    values: Tensor
+    rows: Tensor
+    row_starts: Tensor
+    row_values: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("columns", "starts", "rows", "row_starts"):
+            self.register_buffer(name, torch.zeros(0, dtype=torch.int64))
+        for name in ("values", "row_values"):
+            self.register_buffer(name, torch.zeros(0))
+
+    def set(self, matrix: csr_matrix) -> SparseRows:
+        """Takes over a matrix (V, N)."""
+        matrix, transpose = csr_matrix(matrix), csr_matrix(matrix.T)
+        plain = bool((matrix.data == 1).all())
+        for name, part in (("columns", matrix), ("rows", transpose)):
+            setattr(self, name, torch.from_numpy(part.indices.astype(np.int64)))
+        for name, part in (("starts", matrix), ("row_starts", transpose)):
+            setattr(self, name, torch.from_numpy(part.indptr[:-1].astype(np.int64)))
+        for name, part in (("values", matrix), ("row_values", transpose)):
+            data = np.zeros(0) if plain else part.data
+            setattr(self, name, torch.from_numpy(data.astype(np.float32)))
+        return self
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(V, N)."""
+        return len(self.starts), len(self.row_starts)
+
+    def times(self, x: Tensor) -> Tensor:
+        """(N, D) to (V, D)."""
+        return _bag(x, self.columns, self.starts, self.values)
+
+    def transposed_times(self, x: Tensor) -> Tensor:
+        """(V, D) to (N, D)."""
+        return _bag(x, self.rows, self.row_starts, self.row_values)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, N, D) to (B, V, D), differentiable any number of times."""
+        return _Apply.apply(x, self, False)
+
+
+def _bag(x: Tensor, columns: Tensor, starts: Tensor, values: Tensor) -> Tensor:
+    weights = values.to(x.dtype) if len(values) else None
+    return functional.embedding_bag(columns, x, starts, mode="sum", per_sample_weights=weights)
+
+
+class _Apply(torch.autograd.Function):
+    """x to A x or A^T x for each face of a batch."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, matrix: SparseRows, transposed: bool) -> Tensor:
+        ctx.matrix, ctx.transposed = matrix, transposed
+        product = matrix.transposed_times if transposed else matrix.times
+        if x.device.type == "cpu":
+            return torch.stack([product(face) for face in x.detach()])
+        wide = x.detach().movedim(0, 1).flatten(1)  # (N, B D): one launch for the whole batch
+        return product(wide).unflatten(1, (len(x), -1)).movedim(1, 0).contiguous()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return _Apply.apply(gradients[0], ctx.matrix, not ctx.transposed), None, None
+
+
+class _SpreadFirst(torch.autograd.Function):
+    """y = A (x W), W (C, S D), one face after the other so that x W stays in the cache."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, matrix: SparseRows) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.matrix = matrix
+        channels = weight.shape[1] * x.shape[1] // matrix.shape[1]
+        return torch.stack([matrix.times((face @ weight).view(-1, channels)) for face in x.detach()])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        x, weight = ctx.saved_tensors
+        (gradient,) = gradients
+        if torch.is_grad_enabled():  # a gradient penalty differentiates what follows once more
+            spread = _Apply.apply(gradient, ctx.matrix, True).view(*x.shape[:2], -1)
+            return spread @ weight.T, torch.einsum("buc,bud->cd", x, spread), None
+        to_input = torch.empty_like(x) if ctx.needs_input_grad[0] else None
+        to_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
+        for number, face in enumerate(x):
+            spread = ctx.matrix.transposed_times(gradient[number]).view(len(face), -1)
+            if to_input is not None:
+                torch.mm(spread, weight.T, out=to_input[number])
+            if to_weight is not None:
+                to_weight.addmm_(face.T, spread)
+        return to_input, to_weight, None
+
+
+class _GatherFirst(torch.autograd.Function):
+    """y = (G x) W, G (V S, U), W (S C, D), one face after the other; G x is made again going backward."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, matrix: SparseRows) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.matrix = matrix
+        return torch.stack([matrix.times(face).view(-1, len(weight)) @ weight for face in x.detach()])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        x, weight = ctx.saved_tensors
+        (gradient,) = gradients
+        if torch.is_grad_enabled():
+            gathered = _Apply.apply(x, ctx.matrix, False).view(*gradient.shape[:2], -1)
+            spread = (gradient @ weight.T).view(len(x), -1, x.shape[2])
+            to_weight = torch.einsum("bvc,bvd->cd", gathered, gradient)
+            return _Apply.apply(spread, ctx.matrix, True), to_weight, None
+        to_input = torch.empty_like(x) if ctx.needs_input_grad[0] else None
+        to_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
+        for number, face in enumerate(x):
+            if to_input is not None:
+                spread = (gradient[number] @ weight.T).view(-1, x.shape[2])
+                to_input[number] = ctx.matrix.transposed_times(spread)
+            if to_weight is not None:
+                to_weight.addmm_(ctx.matrix.times(face).view(-1, len(weight)).T, gradient[number])
+        return to_input, to_weight, None
+
+
+class SpiralOperator(nn.Module):
+    """Where a convolution reads: from U vertices, over the spirals of V vertices, with sampling folded in.
+
+    Args:
+        length: S, entries of a spiral.
+    """
+
+    def __init__(self, length: int) -> None:
+        super().__init__()
+        self.length = length
+        self.spread, self.gather = SparseRows(), SparseRows()
+
+    def set(
+        self, order: NDArray, *, kept: NDArray | None = None, up: csr_matrix | None = None
+    ) -> SpiralOperator:
+        """Takes over the spirals of a level.
+
+        Args:
+            order: (W, S) int. Spirals of the level's W vertices.
+            kept: (V,) int. Rows that pooling keeps; None: all.
+            up: (W, U) sparse. Up-sampling from a coarser level before the convolution; None: none.
+        """
+        rows = order if kept is None else order[kept]
+        count, length = rows.shape
+        ones = csr_matrix((np.ones(rows.size), (np.arange(rows.size), rows.ravel())), (rows.size, len(order)))
+        gather = (ones if up is None else ones @ up).tocoo()  # ((v, s), u)
+        vertex, place = np.divmod(gather.row, length)
+        shape = (count, gather.shape[1] * length)
+        self.spread.set(csr_matrix((gather.data, (vertex, gather.col * length + place)), shape))
+        self.gather.set(gather.tocsr())
+        return self
+
+
+class SpiralConvolution(nn.Module):
+    """y_v = b + sum_s W_s x_{spiral(v, s)}: the layer's weights; where it reads comes with each call.
+
+    Args:
+        inputs: C.
+        outputs: D.
+        length: S.
+
+    Shapes:
+        x (B, U, C), operator of (V, U, S) -> (B, V, D).
+    """
+
+    def __init__(self, inputs: int, outputs: int, length: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(outputs, length * inputs))  # as one linear layer on copies
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        nn.init.xavier_uniform_(self.weight)
+
+    def forward(self, x: Tensor, operator: SpiralOperator) -> Tensor:
+        length, inputs = operator.length, x.shape[2]
+        if inputs < len(self.weight):
+            weight, matrix = self.weight.T.contiguous(), operator.gather
+            if x.device.type == "cpu":
+                return _GatherFirst.apply(x, weight, matrix) + self.bias
+            return matrix(x).view(len(x), -1, len(weight)) @ weight + self.bias
+        weight = self.weight.view(-1, length, inputs).permute(2, 1, 0).flatten(1)  # (C, S D)
+        if x.device.type == "cpu":
+            return _SpreadFirst.apply(x, weight, operator.spread) + self.bias
+        return operator.spread((x @ weight).view(len(x), -1, len(self.weight))) + self.bias
+
+
+class SpiralLevels(nn.Module):
+    """A topology's hierarchy as operators: convolutions on each level, down to the next and up from it.
+
+    The operators are buffers, empty until :meth:`build`, and part of the checkpoint: loading is no work.
+
+    Args:
+        factors: How much smaller each of the levels 1..m is than the one before.
+        length: Entries of a spiral, one number or one for each of the levels 0..m.
+        dilation: The same for dilation.
+    """
+
+    def __init__(
+        self, factors: Sequence[int], length: int | Sequence[int] = 9, dilation: int | Sequence[int] = 1
+    ) -> None:
+        super().__init__()
+        count = len(factors) + 1
+        self.factors = tuple(factors)
+        self.lengths = (length,) * count if isinstance(length, int) else tuple(length)
+        self.dilations = (dilation,) * count if isinstance(dilation, int) else tuple(dilation)
+        self.plain = nn.ModuleList(SpiralOperator(size) for size in self.lengths)
+        self.down = nn.ModuleList(SpiralOperator(size) for size in self.lengths[:-1])
+        self.up = nn.ModuleList(SpiralOperator(size) for size in self.lengths[:-1])
+        for level in range(count - 1):
+            self.register_buffer(f"kept_{level}", torch.zeros(0, dtype=torch.int64))
+
+    def sizes(self, vertices: int) -> list[int]:
+        """Vertices of each level, 0..m."""
+        counts = [vertices]
+        for factor in self.factors:
+            counts.append(-(-counts[-1] // factor))
+        return counts
+
+    def kept(self, level: int) -> Tensor:
+        """(V of level + 1,) int64: which of a level's vertices the next one keeps."""
+        return self.get_buffer(f"kept_{level}")
+
+    def build(self, topology: Topology) -> SpiralLevels:
+        """Computes hierarchy and spirals of a topology (cached there)."""
+        levels = hierarchy(topology, self.factors)
+        orders = [spirals(topology, length=self.lengths[0], dilation=self.dilations[0])]
+        orders += [self._coarse_spirals(topology, n, level) for n, level in enumerate(levels, 1)]
+        device = self.kept(0).device if levels else torch.device("cpu")
+        for operator, order in zip(self.plain, orders, strict=True):
+            operator.set(order)
+        for number, level in enumerate(levels):
+            self.down[number].set(orders[number], kept=level.kept)
+            self.up[number].set(orders[number], up=level.up)
+            setattr(self, f"kept_{number}", torch.from_numpy(level.kept.astype(np.int64)))
+        return self.to(device)
+
+    def _coarse_spirals(self, topology: Topology, number: int, level: Level) -> NDArray[np.int32]:
+        length, dilation = self.lengths[number], self.dilations[number]
+        key = "-".join(map(str, ["level-spirals", *self.factors[:number], length, dilation]))
+
+        def compute() -> dict[str, NDArray]:
+            found = spiral_indices(
+                level.template, level.faces, length=length, dilation=dilation, tip=nose_tip(topology)
+            )
+            return {"spirals": found}
+
+        return topology.derived(key, compute)["spirals"]
