@@ -47,7 +47,7 @@ def allowed(importer: tuple[str, ...], imported: tuple[str, ...]) -> bool:
     """The rule of the floors for one import."""
     above, below = FLOOR[importer[0]], FLOOR.get(imported[0], FLOOR["__init__"])
     if importer[0] == imported[0] == "models":
-        return importer[-1] == "__init__" or imported[:2] == ("models", "base") or imported == ("models",)
+        return importer[-1] == "__init__" or imported[-1].startswith("base") or imported == ("models",)
     if above in (0, 5) or importer[0] == imported[0]:
         return below <= above
     return below < above or (importer[0], imported[0]) in ALLOWED

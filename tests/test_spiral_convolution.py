@@ -53,7 +53,7 @@ def test_first_and_second_derivatives(levels: SpiralLevels, inputs: int, outputs
     torch.manual_seed(1)
     operator = levels.up[1]
     layer = SpiralConvolution(inputs, outputs, LENGTH).double()
-    x = torch.randn(2, levels.sizes(120)[2], inputs, dtype=torch.float64, requires_grad=True)
+    x = torch.randn(2, levels.up[1].gather.shape[1], inputs, dtype=torch.float64, requires_grad=True)
 
     def smooth(x: Tensor, weight: Tensor) -> Tensor:
         return torch.func.functional_call(layer, {"weight": weight}, (x, operator)).sin()

@@ -19,12 +19,18 @@ from mien.models.base import FaceModel
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "adversarial_vae": {"identity_size": 6, "expression_size": 6, "hidden": 32},
     "pca": {"size": 16, "expression_size": 5},
+    "facetunegan": {"content_size": 10, "style_size": 4, "channels": (8, 16), "mapping": (16,)},
+    "spiralnet": {"size": 16, "expression_size": 5, "channels": (8, 16)},
+    "coma": {"size": 16, "expression_size": 5, "channels": (8, 16)},
 }
 SETTINGS: dict[str, dict[str, Any]] = {
     "adversarial_vae": {
         "steps": 100, "pretraining_steps": 2, "batch_size": 6, "rate": 3e-3, "validate_every": 100,
         "discriminator_points": 40,
     },
+    "facetunegan": {"steps": 60, "batch_size": 8, "rate": 3e-3, "average": 0.9, "validate_every": 100},
+    "spiralnet": {"steps": 300, "batch_size": 12, "rate": 5e-3, "decay_every": 5, "validate_every": 100},
+    "coma": {"steps": 300, "batch_size": 12, "rate": 5e-3, "decay_every": 5, "validate_every": 100},
 }  # fmt: skip
 # What the longer training does without, to stay short; single steps are tested with everything on.
 SHORTCUTS: dict[str, dict[str, Any]] = {"adversarial_vae": {"identity_discriminator": False}}

@@ -26,6 +26,7 @@ class Batch:
         neutral: (B, V, 3) float, millimeters: neutral of the same subject, when asked for.
         partner: (B, V, 3) float, millimeters: a second scan, when asked for.
         same: (B,) int64, 1 where ``partner`` shows the same person.
+        partner_weights: (B, E) float expression weights of ``partner``, when asked for.
     """
 
     vertices: Tensor
@@ -34,6 +35,7 @@ class Batch:
     neutral: Tensor | None = None
     partner: Tensor | None = None
     same: Tensor | None = None
+    partner_weights: Tensor | None = None
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Batch:
         """Applies a function (a move to a device, a slice of rows) to every tensor."""
@@ -101,6 +103,33 @@ def mixed_pairs(data: FaceDataset, size: int) -> Sampler:
                 person = int(people[(np.searchsorted(people, person) + shift) % len(people)])
             others.append(_other(groups[person], row, generator))
         result.partner, result.same = torch.from_numpy(data[np.array(others)]), same
+        return result
+
+    return batch
+
+
+def style_pairs(data: FaceDataset, size: int, *, balanced: bool = True) -> Sampler:
+    """Random faces, each with a scan of anybody whose expression is labeled.
+
+    Args:
+        data: What to draw from.
+        size: B.
+        balanced: Partners are drawn evenly over the expressions (neutral is one), else over the scans.
+    """
+    count, weights, subject = len(data), data.row_weights, data.row_subject
+    labeled = np.flatnonzero(data.row_labeled("expression"))
+    if not len(labeled):
+        raise BadSetting("no scan has an expression label", received=f"{count} scans")
+    label = data.label[labeled]
+    classes = [labeled[label == name] for name in np.unique(label)] if balanced else [labeled]
+
+    def batch(generator: torch.Generator) -> Batch:
+        result = _batch(data, draw_rows(generator, count, size), weights, subject, False)
+        chosen = torch.randint(len(classes), (size,), generator=generator).tolist()
+        others = np.array([_any(classes[number], generator) for number in chosen])
+        result.partner = torch.from_numpy(data[others])
+        result.partner_weights = torch.from_numpy(weights[others])
+        result.same = torch.zeros(size, dtype=torch.int64)
         return result
 
     return batch
@@ -179,8 +208,11 @@ def _groups(data: FaceDataset) -> dict[int, NDArray[np.int64]]:
 
 def _other(rows: NDArray[np.int64], row: int, generator: torch.Generator) -> int:
     """One of the rows that is not ``row``."""
-    choices = rows[rows != row]
-    return int(choices[int(torch.randint(len(choices), (1,), generator=generator))])
+    return _any(rows[rows != row], generator)
+
+
+def _any(rows: NDArray[np.int64], generator: torch.Generator) -> int:
+    return int(rows[int(torch.randint(len(rows), (1,), generator=generator))])
 
 
 def _batch(

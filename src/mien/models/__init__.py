@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 MODELS: dict[str, str] = {
     "adversarial_vae": "mien.models.adversarial_vae:AdversarialVAE",
+    "facetunegan": "mien.models.facetunegan:FaceTuneGAN",
+    "spiralnet": "mien.models.spiralnet:SpiralNet",
+    "coma": "mien.models.coma:CoMA",
     "morphable": "mien.models.morphable:Morphable",
     "pca": "mien.models.pca:PCA",
     "displacement_transfer": "mien.models.displacement_transfer:DisplacementTransfer",

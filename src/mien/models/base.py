@@ -114,7 +114,8 @@ class FaceModel(nn.Module):
         bound = inspect.signature(cls.__init__).bind(self, *args, **kwargs)
         bound.apply_defaults()
         skip = ("self", "topology", "expressions")
-        object.__setattr__(self, "config", {k: v for k, v in bound.arguments.items() if k not in skip})
+        plain = {k: list(v) if isinstance(v, tuple) else v for k, v in bound.arguments.items()}
+        object.__setattr__(self, "config", {k: v for k, v in plain.items() if k not in skip})
         return self
 
     def __init__(self, topology: Topology, expressions: Sequence[str]) -> None:
@@ -188,6 +189,17 @@ class FaceModel(nn.Module):
 
     # ---- helpers for methods
 
+    def coarsest_level(self, known: int | None, factors: Sequence[int]) -> int:
+        """Vertices of the last level of a mesh hierarchy; kept in ``config``, so that loading is told.
+
+        Holes and slits can keep a level from shrinking as far as the factors ask.
+        """
+        from mien.geometry.hierarchy import hierarchy
+
+        if known is None:
+            known = self.config["coarsest"] = len(hierarchy(self.topology, factors)[-1].kept)
+        return known
+
     def require_neutral(self, neutral: Tensor | None) -> Tensor:
         """The neutral, or the sentence that says why this method needs one."""
         if neutral is None:
@@ -247,6 +259,17 @@ class Calibration(nn.Module):
     def express(self, weights: Tensor) -> Tensor:
         """Rest plus weighted offsets: (B, E) -> (B, *X), or (B, T, E) -> (B, T, *X)."""
         return self.rest + torch.tensordot(weights.to(self.offsets), self.offsets, dims=1)
+
+    def sample(self, count: int, generator: Generator | None = None) -> Codes:
+        """Codes from normal distributions with the spread of the training codes, one number at a time."""
+        device = generator.device if generator else self.rest.device
+        sizes = len(self.identity_std), len(self.expression_std)
+        drawn = torch.randn(count, sum(sizes), generator=generator, device=device).to(self.rest.device)
+        identity, expression = drawn.split(sizes, dim=1)
+        return Codes(
+            self.identity_mean + identity * self.identity_std,
+            self.expression_mean + expression * self.expression_std,
+        )
 
     @torch.no_grad()
     def measure(self, model: FaceModel, data: FaceDataset, *, limit: int = 4000, size: int = 64) -> None:

@@ -92,15 +92,7 @@ class PCA(FaceModel):
 
     def sample(self, count: int, *, generator: Generator | None = None) -> Codes:
         """Both parts from normal distributions with the spread of the training codes."""
-        spreads = self.calibration
-        device = generator.device if generator else self.device
-        sizes = len(spreads.identity_std), len(spreads.expression_std)
-        drawn = torch.randn(count, sum(sizes), generator=generator, device=device).to(self.device)
-        identity, expression = drawn.split(sizes, dim=1)
-        return Codes(
-            spreads.identity_mean + identity * spreads.identity_std,
-            spreads.expression_mean + expression * spreads.expression_std,
-        )
+        return self.calibration.sample(count, generator)
 
     def _code(self, vertices: Tensor) -> Tensor:
         """(B, D) coordinates along the axes."""

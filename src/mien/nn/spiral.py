@@ -118,7 +118,7 @@ class _SpreadFirst(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, weight = ctx.saved_tensors
-        (gradient,) = gradients
+        gradient = gradients[0].contiguous()
         if torch.is_grad_enabled():  # a gradient penalty differentiates what follows once more
             spread = _Apply.apply(gradient, ctx.matrix, True).view(*x.shape[:2], -1)
             return spread @ weight.T, torch.einsum("buc,bud->cd", x, spread), None
@@ -145,7 +145,7 @@ class _GatherFirst(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, weight = ctx.saved_tensors
-        (gradient,) = gradients
+        gradient = gradients[0].contiguous()
         if torch.is_grad_enabled():
             gathered = _Apply.apply(x, ctx.matrix, False).view(*gradient.shape[:2], -1)
             spread = (gradient @ weight.T).view(len(x), -1, x.shape[2])
@@ -250,13 +250,6 @@ class SpiralLevels(nn.Module):
         self.up = nn.ModuleList(SpiralOperator(size) for size in self.lengths[:-1])
         for level in range(count - 1):
             self.register_buffer(f"kept_{level}", torch.zeros(0, dtype=torch.int64))
-
-    def sizes(self, vertices: int) -> list[int]:
-        """Vertices of each level, 0..m."""
-        counts = [vertices]
-        for factor in self.factors:
-            counts.append(-(-counts[-1] // factor))
-        return counts
 
     def kept(self, level: int) -> Tensor:
         """(V of level + 1,) int64: which of a level's vertices the next one keeps."""
