@@ -72,6 +72,8 @@ class SparseRows(nn.Module):
 
     def times(self, x: Tensor) -> Tensor:
         """(N, D) to (V, D)."""
+        if len(self.columns) == len(self.starts) and not len(self.values):  # a selection of rows
+            return x.index_select(0, self.columns)
         return _bag(x, self.columns, self.starts, self.values)
 
     def transposed_times(self, x: Tensor) -> Tensor:
@@ -140,7 +142,10 @@ class _GatherFirst(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, matrix: SparseRows) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.matrix = matrix
-        return torch.stack([matrix.times(face).view(-1, len(weight)) @ weight for face in x.detach()])
+        y = x.new_empty(len(x), matrix.shape[0] * x.shape[2] // len(weight), weight.shape[1])
+        for face, out in zip(x.detach(), y, strict=True):
+            torch.mm(matrix.times(face).view(-1, len(weight)), weight, out=out)
+        return y
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
@@ -173,6 +178,11 @@ class SpiralOperator(nn.Module):
         super().__init__()
         self.length = length
         self.spread, self.gather = SparseRows(), SparseRows()
+
+    @property
+    def plain(self) -> bool:
+        """No sampling folded in: every vertex reads S others."""
+        return not len(self.gather.values)
 
     def set(
         self, order: NDArray, *, kept: NDArray | None = None, up: csr_matrix | None = None
@@ -215,7 +225,7 @@ class SpiralConvolution(nn.Module):
 
     def forward(self, x: Tensor, operator: SpiralOperator) -> Tensor:
         length, inputs = operator.length, x.shape[2]
-        if inputs < len(self.weight):
+        if inputs < len(self.weight) or (operator.plain and inputs == len(self.weight)):
             weight, matrix = self.weight.T.contiguous(), operator.gather
             if x.device.type == "cpu":
                 return _GatherFirst.apply(x, weight, matrix) + self.bias
