@@ -16,6 +16,7 @@ from torch.nn import functional
 from mien.codes import Codes
 from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch, faces, mixed_pairs, same_subject_pairs, virtual_people
+from mien.data.statistics import vertex_statistics
 from mien.geometry.spread import evenly_spread
 from mien.models.base import FaceModel, Losses, Reference, Stage, validation_errors
 from mien.nn.gaussian import divergence, draw
@@ -167,11 +168,9 @@ class AdversarialVAE(FaceModel):
         )
 
     def prepare(self, data: FaceDataset) -> None:
-        total = np.zeros(self.mean_face.shape, np.float64)
-        for start in range(0, len(data), 256):
-            total += data[slice(start, start + 256)].sum(axis=0, dtype=np.float64)
-        self.mean_face.copy_(torch.from_numpy(total / len(data)))
-        self.seen.copy_(torch.from_numpy(evenly_spread(total, len(self.seen))))
+        mean, _ = vertex_statistics(data)
+        self.mean_face.copy_(torch.from_numpy(mean))
+        self.seen.copy_(torch.from_numpy(evenly_spread(self.mean_face.numpy(force=True), len(self.seen))))
 
     # ---- verbs
 

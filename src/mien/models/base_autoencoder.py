@@ -14,6 +14,7 @@ from torch import Generator, Tensor
 from mien.codes import Codes
 from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch, faces, virtual_people
+from mien.data.statistics import vertex_statistics
 from mien.models.base import FaceModel, Losses, Stage
 from mien.nn.linear_split import LinearSplit
 from mien.progress import track
@@ -76,14 +77,9 @@ class MeshAutoencoder(FaceModel):
     def prepare(self, data: FaceDataset) -> None:
         """Mean and deviation of every coordinate."""
         self.check_data(data)
-        total, squares = np.zeros((2, *self.mean_face.shape))
-        for start in range(0, len(data), BLOCK):
-            block = data[slice(start, start + BLOCK)].astype(np.float64) - self.topology.template
-            total += block.sum(0)
-            squares += np.square(block).sum(0)
-        mean = total / len(data)
-        spread = np.sqrt(np.maximum(squares / len(data) - mean**2, 0))
-        self.mean_face.copy_(torch.from_numpy(self.topology.template + mean))
+        mean, variance = vertex_statistics(data)
+        spread = np.sqrt(variance)
+        self.mean_face.copy_(torch.from_numpy(mean))
         # A coordinate that never moves would be divided by zero.
         self.deviation.copy_(torch.from_numpy(np.maximum(spread, 1e-3 * spread.mean() + 1e-6)))
 

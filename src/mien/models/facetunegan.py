@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
@@ -16,14 +15,13 @@ from torch.nn import functional
 from mien.codes import Codes
 from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch, style_pairs, virtual_people
+from mien.data.statistics import vertex_statistics
 from mien.models.base import FaceModel, Losses, Reference, Stage, validation_errors
 from mien.nn.gaussian import divergence, draw
 from mien.nn.mesh import MeshLaplacian
 from mien.nn.spiral import SpiralConvolution, SpiralLevels
 from mien.nn.spiral_blocks import DownBlocks, ResidualBlock, Style, UpBlock, kaiming, perceptron
 from mien.topology import Topology
-
-BLOCK = 256
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class Settings:
     decay: float = 1.0  #: both rates are multiplied by this ...
     decay_every: int = 10_000  #: ... every so many steps
     warm_up: int = 0  #: steps in which the rates rise from zero
-    adversarial_from: int = 0  #: before this step discriminator, adversarial and feature terms rest
+    reconstruction_first: int = 0  #: steps with L_rec alone, before the game begins
     virtual_people: float = 0.0  #: share of rows whose person is a mixture of others
     validate_every: int = 1000
     patience: int | None = None
@@ -93,8 +91,9 @@ class FaceTuneGAN(FaceModel):
         - D_f is averaged over vertices, as in FUNIT: matched vertex by vertex, x_t would take over who s is.
         - The model is a moving average of the trained weights (``average``); 0 reproduces the text.
         - Batches are drawn at random instead of by epochs, so that any step can be resumed exactly.
-        - The smoke and standard profiles take fewer and larger steps, apply R1 every eighth step, eight times
-          as heavy, and mix people (:func:`mien.data.sampling.virtual_people`).
+        - The smoke and standard profiles take fewer and larger steps, the first of them for L_rec alone,
+          apply R1 every eighth step, eight times as heavy, and mix people
+          (:func:`mien.data.sampling.virtual_people`).
 
     Args:
         topology: What all faces share.
@@ -163,15 +162,9 @@ class FaceTuneGAN(FaceModel):
     def prepare(self, data: FaceDataset) -> None:
         """Mean face, one deviation for all coordinates, spirals and hierarchy."""
         self.check_data(data)
-        total, squares = np.zeros(self.mean_face.shape), 0.0
-        for start in range(0, len(data), BLOCK):
-            block = data[slice(start, start + BLOCK)].astype(np.float64) - self.topology.template
-            total += block.sum(0)
-            squares += np.square(block).sum()
-        mean = total / len(data)
-        variance = squares / len(data) / mean.size - np.square(mean).mean()
-        self.mean_face.copy_(torch.from_numpy(self.topology.template + mean))
-        self.deviation.fill_(max(float(variance), 1e-12) ** 0.5)
+        mean, variance = vertex_statistics(data)
+        self.mean_face.copy_(torch.from_numpy(mean))
+        self.deviation.fill_(max(float(variance.mean()), 1e-12) ** 0.5)
         self.levels.build(self.topology)
 
     # ---- verbs
@@ -323,29 +316,30 @@ class Game:
         assert batch.partner is not None and batch.partner_weights is not None
         net, settings = self.generator, self.settings
         x, s = net.normalize(batch.vertices), net.normalize(batch.partner)
-        classes = style_classes(batch.partner_weights)
-        distributions = {"content": net.content(x, net.levels), "style": net.style(x, net.levels)}
-        content, style = (self.drawn(code) for code in distributions.values())
-        style_s = net.mean_code(net.style, s)
-        x_t = net.join(content, style_s)
-        playing = index >= settings.adversarial_from
-        if playing:
-            yield "discriminator", self.discriminate(x_t.detach(), s, classes, index)
+        raw = [net.content(x, net.levels), net.style(x, net.levels)]
+        content, style = map(self.drawn, raw)
         x_r = net.join(content, style)
-        losses = {
-            "reconstruction": settings.reconstruction * self.distance(x_r, x),
-            "style": settings.style * (net.mean_code(net.style, x_t) - style_s).abs().mean(),
-            "cycle": settings.cycle
-            * self.distance(net.join(net.mean_code(net.content, x_t), style), x),
-            "smoothness": settings.smoothness * self.roughness(x_t),
-        }  # fmt: skip
-        if playing:
-            losses |= self.deceive(x, s, x_r, x_t, classes)
+        losses = {"reconstruction": settings.reconstruction * self.distance(x_r, x)}
         if net.variational:
-            parts = [divergence(*code.chunk(2, dim=1)) for code in distributions.values()]
+            parts = [divergence(*code.chunk(2, dim=1)) for code in raw]
             losses["divergence"] = settings.divergence * torch.stack(parts).sum()
+        if index >= settings.reconstruction_first:
+            classes, style_s = style_classes(batch.partner_weights), net.mean_code(net.style, s)
+            x_t = net.join(content, style_s)
+            yield "discriminator", self.discriminate(x_t.detach(), s, classes, index)
+            losses |= self.translate(x, x_t, style, style_s) | self.deceive(x, s, x_r, x_t, classes)
         yield "generator", losses
         self.follow()
+
+    def translate(self, x: Tensor, x_t: Tensor, style: Tensor, style_s: Tensor) -> Losses:
+        """L_sty, L_cyc and L_lap."""
+        net, settings = self.generator, self.settings
+        again = net.join(net.mean_code(net.content, x_t), style)
+        return {
+            "style": settings.style * (net.mean_code(net.style, x_t) - style_s).abs().mean(),
+            "cycle": settings.cycle * self.distance(again, x),
+            "smoothness": settings.smoothness * self.roughness(x_t),
+        }
 
     def drawn(self, code: Tensor) -> Tensor:
         return draw(*code.chunk(2, dim=1)) if self.generator.variational else code
