@@ -92,6 +92,20 @@ def test_transfer_from_one_to_many_and_back(name: str) -> None:
         apply.transfer(model, faces(), onto[:2], expression_neutral=neutrals())
 
 
+def test_transfer_of_examples_by_degrees_and_with_detail(name: str) -> None:
+    model, examples, onto = trained(name), faces()[:2], neutrals()[2]
+    rest = {"expression_neutral": neutrals()[:2], "onto_neutral": onto, "average": True}
+    mean = apply.transfer(model, examples, onto, **rest)
+    source, target = apply.codes_of(model, examples, neutrals()[:2]), apply.codes_of(model, onto, onto)
+    between = model.mix(source[:1], source[1:], 0.5)
+    expected = model.decode(target.replace(expression=between.expression))[0].detach().numpy()
+    np.testing.assert_allclose(mean, expected, atol=2e-3)
+    none = apply.transfer(model, examples, onto, **rest, intensity=0.0, keep_detail=True)
+    np.testing.assert_allclose(none, onto, atol=2e-3)
+    detailed = apply.transfer(model, examples, onto, **rest, keep_detail=True)
+    np.testing.assert_allclose(detailed - onto, mean - apply.reconstruct(model, onto, onto), atol=2e-3)
+
+
 def test_interpolation_reaches_both_ends(name: str) -> None:
     model = trained(name)
     a, b = faces()[0], faces()[1]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from mien.apply.abilities import allow
-from mien.apply.door import Faces, Weights, codes_of, decoded, like, verb, weights_of
+from mien.apply.door import Faces, Weights, codes_of, decoded, faces_on, like, verb, weights_of
 from mien.codes import Codes
 from mien.errors import BadSetting, UnknownName
 from mien.models.base import FaceModel
@@ -61,8 +61,9 @@ def neutralize(model: FaceModel, vertices: Any) -> Faces:
 
 @verb
 def transfer(
-    model: FaceModel, expression: Any, onto: Any, *, expression_neutral: Any = None, onto_neutral: Any = None
-) -> Faces:
+    model: FaceModel, expression: Any, onto: Any, *, expression_neutral: Any = None, onto_neutral: Any = None,
+    average: bool = False, intensity: float = 1.0, keep_detail: bool = False,
+) -> Faces:  # fmt: skip
     """People ``onto`` with the expression of other people.
 
     Args:
@@ -71,20 +72,31 @@ def transfer(
         onto: (B, V, 3) or (V, 3) float, millimeters. Faces that receive; one serves all, and the reverse.
         expression_neutral: The performers at rest; anchored models need them.
         onto_neutral: The receivers at rest; anchored models take ``onto`` for that if none is given.
+        average: The performers are examples of one expression, perhaps one that training never saw: their
+            mean code is put on everybody (few-shot style).
+        intensity: 0 leaves the receivers as they are, 1 transfers fully, more exaggerates.
+        keep_detail: Adds what the receivers' codes cannot hold: the result is ``onto`` plus the difference
+            that the transfer makes to the reconstruction.
     """
     allow(model, "transfer")
     if model.anchored and onto_neutral is None:
         onto_neutral = onto
     source = codes_of(model, expression, expression_neutral)
     target = codes_of(model, onto, onto_neutral)
+    if average:
+        source = _average(model, source, [1.0 / len(source)] * len(source))
     count = max(len(source), len(target))
     if not {len(source), len(target)} <= {1, count}:
         raise BadSetting(
             "numbers of faces do not match", received=f"{len(source)} expressions onto {len(target)}"
         )
     source, target = (c if len(c) == count else c.repeat(count) for c in (source, target))
-    result = decoded(model, target.replace(expression=source.expression))
-    return result[0] if np.ndim(expression) == np.ndim(onto) == 2 else result
+    moved = target.replace(expression=source.expression)
+    result = decoded(model, moved if intensity == 1 else model.mix(target, moved, intensity))
+    if keep_detail:
+        result = result + (faces_on(model, onto).cpu().numpy() - decoded(model, target))
+    single = np.ndim(onto) == 2 and (average or np.ndim(expression) == 2)
+    return result[0] if single else result
 
 
 @verb

@@ -73,32 +73,45 @@ def neutralize(
 
 def transfer(
     model_dir: Path = MODEL,
-    expression: Path = typer.Option(..., "--expression", help="A face that performs the expression."),
+    expression: list[Path] = typer.Option(
+        ..., "--expression", help="A face that performs it; repeat for the mean of several examples."
+    ),
     onto: Path = typer.Option(..., "--onto", help="The face that receives it."),
-    expression_neutral: Path | None = typer.Option(
-        None, help="The performer at rest, if the model needs it."
+    expression_neutral: list[Path] = typer.Option(
+        [], help="The performer at rest, if the model needs it; one for each example."
     ),
     onto_neutral: Path | None = typer.Option(None, help="The receiver at rest, if --onto is expressive."),
+    intensity: float = typer.Option(1.0, "--intensity", help="0 changes nothing, more than 1 exaggerates."),
+    keep_detail: bool = typer.Option(
+        False, "--keep-detail", help="Keep what the model's codes cannot hold of the receiver."
+    ),
     out: Path = OUT,
 ) -> None:
     """Puts the expression of one person onto another."""
+    import numpy as np
+
     from mien import apply
     from mien.cli.faces import open_model, read
 
     model = open_model(model_dir)
-    source, target = read(expression, model), read(onto, model)
-    rests = [
-        read(path, model).vertices[None] if path else None for path in (expression_neutral, onto_neutral)
-    ]
+    if expression_neutral and len(expression_neutral) != len(expression):
+        raise BadSetting(
+            "every example of the expression needs its own --expression-neutral",
+            received=f"{len(expression)} examples and {len(expression_neutral)} neutrals",
+        )
+    target = read(onto, model)
+    performers, rests = (
+        np.stack([read(path, model).vertices for path in paths]) if paths else None
+        for paths in (expression, expression_neutral)
+    )
     result = apply.transfer(
-        model,
-        source.vertices[None],
-        target.vertices[None],
-        expression_neutral=rests[0],
-        onto_neutral=rests[1],
-    )[0]
+        model, performers, target.vertices[None], expression_neutral=rests,
+        onto_neutral=read(onto_neutral, model).vertices[None] if onto_neutral else None,
+        average=True, intensity=intensity, keep_detail=keep_detail,
+    )[0]  # fmt: skip
     target.write(out, result)
-    show(f"{out}: {onto.name} with the expression of {expression.name}.")
+    names = " and ".join(path.name for path in expression)
+    show(f"{out}: {onto.name} with the expression of {names}.")
 
 
 def interpolate(
