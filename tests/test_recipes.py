@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def test_every_name_is_known(path: Path) -> None:
     assert plan.seed == recipe.seeds[0] and plan.protocol == recipe.protocol
     resolved = {**plan.arguments, **plan.settings}
     for name, value in recipe.settings.items():
-        assert resolved[name] == value and isinstance(value, (int, float, bool)), f"{name} is {value!r}"
+        assert resolved[name] == value and isinstance(value, (int, float, bool, list)), f"{name} is {value!r}"
     getattr(model_class(recipe.model), "Settings", dict)(**plan.settings)
 
 
@@ -55,8 +56,10 @@ def test_published_numbers_stand_beside_and_on_the_page_of_the_model(path: Path)
 @pytest.mark.parametrize("path", RECIPES, ids=recipe_id)
 def test_every_recipe_builds_its_model(path: Path) -> None:
     plan = resolve_plan(str(path), {})
+    if "coarsest" in plan.arguments:  # 120 vertices have no fifth level to count
+        plan.arguments["coarsest"] = 4
     model = build_model(plan, tiny_data())
-    assert model.config.items() >= dict(plan.arguments).items()
+    assert model.config == json.loads(json.dumps(plan.arguments))
 
 
 def test_every_learned_model_has_a_recipe() -> None:

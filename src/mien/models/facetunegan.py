@@ -82,9 +82,8 @@ class FaceTuneGAN(FaceModel):
     Only expression labels are used: nobody's neutral, and no pairs.
 
     Departures:
-        - L_sty compares with Es(s); eq. 7 prints Es(x), which would fight the translation, and the text says
-          that the style of the style mesh is preserved. Both players minimize their own loss (eq. 10 prints
-          the reverse). L_lap, of section 3.3, is missing in eq. 10.
+        - L_sty compares with Es(s), as the text says; eq. 7 prints Es(x), which would fight the translation.
+          Both players minimize their own loss (eq. 10 prints the reverse), and L_lap, of section 3.3, is in.
         - Class scores are independent logits; the appendix's softmax cannot say "real and of class s".
         - ReLU on hidden layers only: on codes it would make interpolation one-sided.
         - AdaIN's scale is learned as 1 + a number near 0, so that training starts at plain instance norm.
@@ -126,7 +125,8 @@ class FaceTuneGAN(FaceModel):
     profiles: ClassVar = {
         "smoke": QUICK
         | {"steps": 100, "decay": 0.5, "decay_every": 30, "average": 0.9, "validate_every": 50},
-        "standard": QUICK | {"steps": 10_000, "decay": 0.7, "decay_every": 1000, "validate_every": 500},
+        "standard": QUICK
+        | {"reconstruction_first": 2500, "steps": 10_000, "decay": 0.75, "decay_every": 1000},
         "full": {},
     }
 
@@ -317,7 +317,7 @@ class Game:
         net, settings = self.generator, self.settings
         x, s = net.normalize(batch.vertices), net.normalize(batch.partner)
         raw = [net.content(x, net.levels), net.style(x, net.levels)]
-        content, style = map(self.drawn, raw)
+        content, style = (draw(*c.chunk(2, dim=1)) if net.variational else c for c in raw)
         x_r = net.join(content, style)
         losses = {"reconstruction": settings.reconstruction * self.distance(x_r, x)}
         if net.variational:
@@ -340,9 +340,6 @@ class Game:
             "cycle": settings.cycle * self.distance(again, x),
             "smoothness": settings.smoothness * self.roughness(x_t),
         }
-
-    def drawn(self, code: Tensor) -> Tensor:
-        return draw(*code.chunk(2, dim=1)) if self.generator.variational else code
 
     def discriminate(self, x_t: Tensor, s: Tensor, classes: Tensor, index: int) -> Losses:
         settings = self.settings
@@ -394,8 +391,7 @@ class Game:
         """The model moves a little toward the trained weights."""
         if self.model is self.generator:
             return
-        pairs = zip(self.model.parameters(), self.generator.parameters(), strict=True)
-        for average, trained in pairs:
+        for average, trained in zip(self.model.parameters(), self.generator.parameters(), strict=True):
             average.lerp_(trained, 1 - self.settings.average)
 
 

@@ -1,0 +1,190 @@
+"""FaceTuneGAN against its paper: sizes, equations, who gets which gradient."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from fixtures import tiny_data
+from torch import Tensor
+
+from mien.data.sampling import Batch, style_pairs
+from mien.models.facetunegan import Discriminator, FaceTuneGAN, Game, Settings, style_classes
+from mien.nn.spiral_blocks import Style, standardized
+from mien.topology import Topology
+
+COMA = {"content_size": 4, "style_size": 4, "channels": (32, 32, 32, 64), "mapping": (128, 128, 16)}
+FACESCAPE = {
+    "content_size": 20,
+    "style_size": 5,
+    "channels": (32, 32, 32, 64, 64),
+    "mapping": (256,) * 6 + (16,),
+}
+TINY = {"content_size": 6, "style_size": 3, "channels": (8, 16), "mapping": (12,)}
+
+
+def strip(count: int) -> Topology:
+    template = np.column_stack([np.arange(count), np.arange(count) % 2, np.zeros(count)])
+    faces = np.stack([np.arange(count - 2), np.arange(count - 2) + 1, np.arange(count - 2) + 2], axis=1)
+    return Topology("strip", faces, template.astype(np.float32))
+
+
+def linear(*sizes: int) -> int:
+    return sum(a * b + b for a, b in zip(sizes, sizes[1:], strict=False))
+
+
+@pytest.mark.parametrize(
+    ("vertices", "coarsest", "options", "classes"), [(5023, 20, COMA, 17), (26317, 26, FACESCAPE, 20)]
+)
+def test_parameters_at_the_papers_sizes(vertices: int, coarsest: int, options: dict, classes: int) -> None:
+    names = tuple(f"expression_{k}" for k in range(classes - 1))
+    model = FaceTuneGAN(strip(vertices), names, **options, coarsest=coarsest)
+    wide = (3, *options["channels"])
+    conv = {(a, b): 9 * a * b + b for a in (3, 32, 64) for b in (3, 32, 64)}
+    down = sum(conv[pair] for pair in zip(wide, wide[1:], strict=False))
+    flat = coarsest * 64
+    assert sum(p.numel() for p in model.content.parameters()) == (
+        down + 4 * conv[64, 64] + linear(flat, 128, options["content_size"])
+    )
+    assert sum(p.numel() for p in model.style.parameters()) == down + linear(64, 64, options["style_size"])
+    raised = (64, *reversed(options["channels"]))
+    up = sum(conv[pair] for pair in zip(raised, raised[1:], strict=False))
+    assert sum(p.numel() for p in model.decoder.parameters()) == (
+        linear(options["content_size"], flat) + 4 * conv[64, 64] + up + conv[32, 3]
+    )
+    mapping = linear(
+        options["style_size"], *options["mapping"], 640
+    )  # N_A: five layers of 64, scale and shift
+    assert sum(p.numel() for p in model.mapping.parameters()) == mapping
+    judge = sum(p.numel() for p in Discriminator(model).parameters())
+    assert judge == down + linear(flat, classes)
+
+
+def test_full_profile_is_the_papers_schedule() -> None:
+    settings = Settings()
+    assert (settings.rate, settings.weight_decay, settings.batch_size) == (1e-4, 5e-5, 8)
+    weights = (
+        settings.adversarial,
+        settings.feature,
+        settings.style,
+        settings.reconstruction,
+        settings.cycle,
+    )
+    assert weights == (1, 1, 0.4, 1, 1) and FaceTuneGAN.profiles["full"] == {}
+
+
+def test_adain_takes_scale_and_shift_in_turn() -> None:
+    torch.manual_seed(0)
+    h, y = 3 + 5 * torch.randn(2, 50, 4), torch.randn(2, 16)
+    style = Style(y)
+    first, second = style.apply(h), style.apply(h)
+    plain = standardized(h)
+    torch.testing.assert_close(plain.mean(1), torch.zeros(2, 4), atol=1e-5, rtol=0)
+    torch.testing.assert_close(plain.var(1, correction=0), torch.ones(2, 4), atol=1e-4, rtol=0)
+    torch.testing.assert_close(first.mean(1), y[:, 4:8], atol=1e-4, rtol=0)
+    torch.testing.assert_close(second.std(1, correction=0), (1 + y[:, 8:12]).abs(), atol=1e-3, rtol=0)
+
+
+def test_classes_of_weights() -> None:
+    weights = torch.tensor([[0.2, 0.9, 0.0], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    assert style_classes(weights).tolist() == [1, 3, 0]
+
+
+def game(**changes: object) -> tuple[FaceTuneGAN, Game, Batch]:
+    torch.manual_seed(0)
+    data = tiny_data()
+    model = FaceTuneGAN(data.topology, data.expressions, **TINY)
+    model.prepare(data)
+    settings = replace(Settings(), **changes)
+    batch = style_pairs(data, 6)(torch.Generator().manual_seed(0))
+    return model, Game(model, model, Discriminator(model), settings), batch
+
+
+def played(**changes: object) -> dict[str, dict[str, Tensor]]:
+    return dict(game(**changes)[1].step(game(**changes)[2], 0))
+
+
+def test_terms_are_the_papers() -> None:
+    losses = played()
+    assert set(losses["discriminator"]) == {"discriminator", "gradient_penalty"}
+    terms = {"reconstruction", "style", "cycle", "smoothness", "adversarial", "feature"}
+    assert set(losses["generator"]) == terms
+    doubled = played(style=0.8, cycle=2.0, smoothness=0.2, feature=2.0, adversarial=2.0, reconstruction=2.0)
+    for name in terms:
+        torch.testing.assert_close(doubled["generator"][name], 2 * losses["generator"][name])
+    lazily = played(gradient_penalty_every=8)["discriminator"]["gradient_penalty"]
+    torch.testing.assert_close(lazily, 8 * losses["discriminator"]["gradient_penalty"])
+
+
+def test_players_do_not_train_each_other() -> None:
+    model, play, batch = game()
+    for name, losses in play.step(batch, 0):
+        model.zero_grad(), play.discriminator.zero_grad()
+        torch.stack(list(losses.values())).sum().backward()
+        touched = {
+            "discriminator": any(p.grad is not None for p in play.discriminator.parameters()),
+            "generator": any(p.grad is not None for p in model.parameters()),
+        }
+        assert touched == {"discriminator": name == "discriminator", "generator": name == "generator"}
+
+
+def test_penalty_is_the_squared_gradient_of_the_right_class() -> None:
+    model, play, batch = game()
+    x, s = (model.normalize(v) for v in (batch.vertices, batch.partner))
+    classes = style_classes(batch.partner_weights)
+    penalty = play.discriminate(x, s, classes, 0)["gradient_penalty"]
+    squares = []
+    for row in range(len(s)):
+        face = s[row : row + 1].clone().requires_grad_()
+        play.discriminator(face)[0][0, classes[row]].backward()
+        squares.append(face.grad.square().sum())
+    torch.testing.assert_close(penalty, 10 / 2 * torch.stack(squares).mean())
+
+
+def test_reconstruction_alone_comes_first() -> None:
+    _, play, batch = game(reconstruction_first=1)
+    assert [name for name, _ in play.step(batch, 0)] == ["generator"]
+    assert [name for name, _ in play.step(batch, 1)] == ["discriminator", "generator"]
+
+
+def test_the_model_is_a_moving_average() -> None:
+    data = tiny_data()
+    model = FaceTuneGAN(data.topology, data.expressions, **TINY)
+    model.prepare(data)
+    (stage,) = model.stages(data, Settings(average=0.75, batch_size=4))
+    trained = stage.modules["generator"]
+    before = [p.clone() for p in model.parameters()]
+    for _, losses in stage.step(stage.batch(torch.Generator().manual_seed(0)), 0):
+        for optimizer in stage.optimizers.values():
+            optimizer.zero_grad()
+        torch.stack(list(losses.values())).sum().backward()
+        for optimizer in stage.optimizers.values():
+            optimizer.step()
+    moved = 0.0
+    for old, average, new in zip(before, model.parameters(), trained.parameters(), strict=True):
+        torch.testing.assert_close(average, 0.75 * old + 0.25 * new)
+        moved += float((new - old).abs().sum().detach())
+    assert moved > 0
+    (plain,) = model.stages(data, Settings(average=0.0, batch_size=4))
+    assert plain.modules["generator"] is model
+
+
+def test_variational_codes_are_means_and_are_pulled_to_normal() -> None:
+    data = tiny_data()
+    model = FaceTuneGAN(data.topology, data.expressions, **TINY, variational=True)
+    model.prepare(data)
+    codes = model.encode(torch.from_numpy(data[:3]))
+    assert codes.identity.shape == (3, 6) and codes.expression.shape == (3, 3)
+    assert torch.equal(codes.identity, model.encode(torch.from_numpy(data[:3])).identity)
+    play = Game(model, model, Discriminator(model), Settings(divergence=1.0))
+    losses = dict(play.step(style_pairs(data, 4)(torch.Generator().manual_seed(0)), 0))
+    assert float(losses["generator"]["divergence"].detach()) > 0
+
+
+def test_style_faces_are_drawn_evenly() -> None:
+    data = tiny_data()
+    batch = style_pairs(data, 6000)(torch.Generator().manual_seed(0))
+    counts = torch.bincount(style_classes(batch.partner_weights), minlength=len(data.expressions) + 1)
+    assert (counts / 6000 - 1 / (len(data.expressions) + 1)).abs().max() < 0.02
