@@ -19,6 +19,7 @@ from mien.models.adversarial_vae import (
     divergence,
     joint_training,
 )
+from mien.models.base import validation_errors
 from mien.nn.pointnet import thin
 from mien.topology import Topology
 
@@ -208,3 +209,34 @@ def test_decoders_may_learn_slower() -> None:
     assert rate_of.keys() == set(model.parameters())
     slow = {p for p, rate in rate_of.items() if rate == pytest.approx(1e-4)}
     assert slow == set(model.decoders.parameters())
+
+
+@pytest.mark.parametrize("neutrals", [True, False])
+def test_the_finish_is_least_squares_on_the_features(neutrals: bool) -> None:
+    data = planted().data
+    torch.manual_seed(0)
+    model = AdversarialVAE(data.topology, data.expressions, identity_size=8, expression_size=8)
+    model.prepare(data)
+    settings = Settings(
+        neutrals=neutrals, identity_discriminator=False, steps=20, rate=1e-3, closed_form_start=True,
+        closed_form_finish=True,
+    )  # fmt: skip
+    (stage,) = model.stages(data, settings)
+    assert stage.begin is not None and stage.finish is not None
+    model.train()
+    stage.begin()
+    model.eval()
+    faces = torch.from_numpy(data[:])
+    shape = model.neutral_face(model.encode(faces))
+    before = validation_errors(model, data, True)
+    stage.finish()
+    after = validation_errors(model, data, True)
+    assert after["rec_avd_mesh"] < before["rec_avd_mesh"]
+    if neutrals:
+        assert after["neu_avd"] < before["neu_avd"]
+        # Least squares with an intercept meets the mean of what it fits, here but for the draws.
+        truth = torch.from_numpy(data.neutral_of(np.arange(len(data))))
+        errors = model.neutral_face(model.encode(faces)) - truth
+        assert errors.mean(0).norm(dim=1).mean() < 0.25 * errors.norm(dim=2).mean()
+    else:
+        torch.testing.assert_close(model.neutral_face(model.encode(faces)), shape)

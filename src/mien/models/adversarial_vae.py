@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
@@ -19,16 +17,15 @@ from mien.data.sampling import Batch, faces, mixed_pairs, same_subject_pairs, vi
 from mien.data.statistics import vertex_statistics
 from mien.geometry.spread import evenly_spread
 from mien.models.base import FaceModel, Losses, Reference, Stage, validation_errors
+from mien.models.base_closed_form import closed_form_finish, closed_form_start
 from mien.nn.gaussian import divergence, draw
 from mien.nn.mesh import MeshLaplacian
 from mien.nn.pointnet import PointNetClassifier, PointNetFeatures, running_statistics_kept, thin
-from mien.nn.start import start_in_closed_form
 from mien.topology import Topology
 
 #: Networks see coordinates about the mean face's centroid, in units of 100 mm.
 UNIT = 100.0
 DIFFERENT, SAME = 0, 1
-CLOSED_FORM_FACES = 3000
 
 
 @dataclass(frozen=True)
@@ -61,6 +58,7 @@ class Settings:
     discriminator_points: int | None = None  #: random points a step that the discriminator sees; None: all
     identity_code_every: int = 1  #: apply the code term every so many steps, as many times heavier
     closed_form_start: bool = False  #: begin at a linear model (:mod:`mien.nn.start`) instead of at noise
+    closed_form_finish: bool = False  #: end with exact least squares of heads and decoders on the features
     virtual_people: float = 0.0  #: share of rows whose person is a mixture of others (joint training)
     warm_up: int = 0  #: steps in which the learning rates rise from zero
     validate_every: int = 500
@@ -70,7 +68,7 @@ class Settings:
 #: What makes short runs on two cores worthwhile; the full profile keeps the paper's schedule.
 QUICK = {
     "encoder_points": 128, "discriminator_points": 128, "identity_code_every": 8, "virtual_people": 1.0,
-    "closed_form_start": True, "rate": 6e-4, "decoder_rate": 0.05, "warm_up": 200,
+    "closed_form_start": True, "closed_form_finish": True, "rate": 6e-4, "decoder_rate": 0.05, "warm_up": 200,
 }  # fmt: skip
 
 
@@ -99,9 +97,10 @@ class AdversarialVAE(FaceModel):
           alone, so that they describe faces as they are encoded later.
         - In joint training the discriminator keeps its pre-training's running statistics, without dropout.
         - Batches are drawn at random instead of by epochs, so that any step can be resumed exactly.
-        - The smoke and standard profiles start in closed form (:mod:`mien.nn.start`), train decoders slower
-          than the encoder, take fewer steps, show encoder and discriminator 128 vertices, apply L_code every
-          eighth step, eight times as heavy, and mix people (:func:`mien.data.sampling.virtual_people`).
+        - The smoke and standard profiles start and finish in closed form (:mod:`models.base_closed_form`),
+          train decoders slower than the encoder, take fewer steps, show encoder and discriminator 128
+          vertices, apply L_code every eighth step, eight times as heavy, and mix people
+          (:func:`mien.data.sampling.virtual_people`).
 
     Args:
         topology: What all faces share.
@@ -136,6 +135,7 @@ class AdversarialVAE(FaceModel):
         "full": {},
     }
 
+    unit: ClassVar[float] = UNIT
     mean_face: Tensor
     seen: Tensor
 
@@ -202,6 +202,10 @@ class AdversarialVAE(FaceModel):
     def normalize(self, vertices: Tensor) -> Tensor:
         """Millimeters to coordinates about the mean face's centroid in units of 100 mm."""
         return (vertices - self.mean_face.mean(0)) / UNIT
+
+    def features_of(self, vertices: Tensor) -> Tensor:
+        """(B, 1024) encoder features of faces (B, V, 3) in millimeters."""
+        return self.features(self.normalize(vertices)[:, self.seen])
 
     def posterior(self, x: Tensor) -> tuple[list[Tensor], ...]:
         """[mu_id, mu_exp] and [log sigma^2_id, log sigma^2_exp] of normalized faces (B, V, 3)."""
@@ -295,32 +299,10 @@ def joint_training(
         rates=dict.fromkeys(optimizers, rate),
         validate=None if validation is None else partial(validation_errors, model, validation, known),
         validate_every=settings.validate_every, patience=settings.patience,
-        begin=(lambda: closed_form_start(model, data, settings)) if settings.closed_form_start else None,
+        begin=partial(closed_form_start, model, data, known) if settings.closed_form_start else None,
+        finish=partial(closed_form_finish, model, data, batch, known)
+        if settings.closed_form_finish else None,
     )  # fmt: skip
-
-
-def closed_form_start(model: AdversarialVAE, data: FaceDataset, settings: Settings) -> None:
-    """With neutrals, identity starts from people's neutrals and expression from the offsets to them.
-
-    Without, nothing tells the factors apart yet: both start with half of the deviation from the mean face.
-    """
-    mean = model.mean_face.cpu().numpy()
-
-    def features(rows: NDArray[np.int64]) -> Tensor:
-        return model.features(model.normalize(torch.from_numpy(data[rows]).to(model.device))[:, model.seen])
-
-    def offsets(factor: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        deviation = data[rows] - mean
-        if not settings.neutrals:
-            return deviation / (2 * UNIT)
-        neutral = data.neutral_of(rows) - mean
-        return (neutral if factor == "identity" else deviation - neutral) / UNIT
-
-    branches = {
-        name: (model.means[name], model.log_variances[name], model.decoders[name]) for name in model.means
-    }
-    rows = np.random.default_rng(0).permutation(len(data))[:CLOSED_FORM_FACES]
-    start_in_closed_form(features, offsets, branches, rows, settings.batch_size)
 
 
 class Objective:

@@ -60,6 +60,7 @@ class Stage:
         validate_every: Steps between validations.
         patience: Validations without progress before the stage stops early; None never does.
         begin: Closed-form work before the first step; a resumed run does not repeat it.
+        finish: Closed-form work on the weights that are kept, in evaluation mode, with randomness of its own.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Stage:
     validate_every: int = 200
     patience: int | None = None
     begin: Callable[[], None] | None = None
+    finish: Callable[[], None] | None = None
 
 
 class FaceModel(nn.Module):

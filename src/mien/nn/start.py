@@ -101,7 +101,7 @@ class Branch:
         self.head.weight.zero_()
         self.head.weight[:count] = weight.to(self.head.weight)
         self.head.bias.zero_()
-        self.head.bias[:count] = -(weight @ mean).to(self.head.bias)
+        self.head.bias[:count] = (codes.double().mean(0) - weight @ mean).to(self.head.bias)
         if self.log_variance is not None:
             self.log_variance.weight.zero_()
             self.log_variance.bias.fill_(log_variance)

@@ -79,6 +79,9 @@ class Loop:
             if self.best:
                 self.display.note(f"{stage.name}: kept the weights of step {done.best_step}")
                 put_state(nn.ModuleDict(stage.modules), self.best)
+            if stage.finish is not None:
+                nn.ModuleDict(stage.modules).eval()
+                stage.finish()
 
     def _run_stage(self, stage: Stage) -> None:
         progress = self.progress
