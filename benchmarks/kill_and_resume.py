@@ -22,7 +22,7 @@ from mien.progress import track
 
 SETTINGS = {
     "steps": 60, "pretraining_steps": 20, "batch_size": 8, "validate_every": 15, "identity_size": 8,
-    "expression_size": 8, "closed_form_finish": False,
+    "expression_size": 8, "closed_form_finish": 5,
 }  # fmt: skip
 TRAIN = """
 import sys

@@ -58,7 +58,7 @@ class Settings:
     discriminator_points: int | None = None  #: random points a step that the discriminator sees; None: all
     identity_code_every: int = 1  #: apply the code term every so many steps, as many times heavier
     closed_form_start: bool = False  #: begin at a linear model (:mod:`mien.nn.start`) instead of at noise
-    closed_form_finish: bool = False  #: end with exact least squares of heads and decoders on the features
+    closed_form_finish: int = 0  #: batches of a final exact least squares of heads and decoders; 0: none
     virtual_people: float = 0.0  #: share of rows whose person is a mixture of others (joint training)
     warm_up: int = 0  #: steps in which the learning rates rise from zero
     validate_every: int = 500
@@ -68,7 +68,7 @@ class Settings:
 #: What makes short runs on two cores worthwhile; the full profile keeps the paper's schedule.
 QUICK = {
     "encoder_points": 128, "discriminator_points": 128, "identity_code_every": 8, "virtual_people": 1.0,
-    "closed_form_start": True, "closed_form_finish": True, "rate": 6e-4, "decoder_rate": 0.05, "warm_up": 200,
+    "closed_form_start": True, "closed_form_finish": 300, "rate": 6e-4, "decoder_rate": 0.05, "warm_up": 200,
 }  # fmt: skip
 
 
@@ -129,11 +129,18 @@ class AdversarialVAE(FaceModel):
     )  # fmt: skip
     Settings = Settings
     profiles: ClassVar = {
-        "smoke": QUICK | {"steps": 300, "pretraining_steps": 50, "decay_every": 30, "validate_every": 100},
+        "smoke": QUICK
+        | {
+            "closed_form_finish": 60,
+            "steps": 200,
+            "pretraining_steps": 50,
+            "decay_every": 30,
+            "validate_every": 100,
+        },
         "standard": QUICK
         | {"steps": 10_000, "pretraining_steps": 1000, "decay_every": 1000, "validate_every": 500},
         "full": {},
-    }
+    }  # fmt: skip
 
     unit: ClassVar[float] = UNIT
     mean_face: Tensor
@@ -300,7 +307,7 @@ def joint_training(
         validate=None if validation is None else partial(validation_errors, model, validation, known),
         validate_every=settings.validate_every, patience=settings.patience,
         begin=partial(closed_form_start, model, data, known) if settings.closed_form_start else None,
-        finish=partial(closed_form_finish, model, data, batch, known)
+        finish=partial(closed_form_finish, model, data, batch, known, settings.closed_form_finish)
         if settings.closed_form_finish else None,
     )  # fmt: skip
 

@@ -21,7 +21,6 @@ from mien.nn.start import Branch, start_in_closed_form
 from mien.progress import track
 
 FACES = 3000
-FINISHING_BATCHES = 300
 FINISHING_RIDGE = 1e-3
 
 
@@ -55,7 +54,7 @@ def closed_form_start(model: Any, data: FaceDataset, neutrals: bool) -> None:
 
 
 @torch.no_grad()
-def closed_form_finish(model: Any, data: FaceDataset, batch: Sampler, neutrals: bool) -> None:
+def closed_form_finish(model: Any, data: FaceDataset, batch: Sampler, neutrals: bool, count: int) -> None:
     """Heads become the exact regressions on the trained features, decoders the principal axes.
 
     With neutrals, identity is fitted to them and expression to the offsets from them. Without, the identity
@@ -66,6 +65,7 @@ def closed_form_finish(model: Any, data: FaceDataset, batch: Sampler, neutrals: 
         data: Training faces; their offsets give the axes.
         batch: Draws the faces of the regression as training did, virtual people included.
         neutrals: Neutral scans may be used.
+        count: How many batches.
     """
     factors = list(model.means) if neutrals else ["expression"]
 
@@ -88,7 +88,7 @@ def closed_form_finish(model: Any, data: FaceDataset, batch: Sampler, neutrals: 
         branches[factor] = Branch(head, decoder, axes)
     features: list[Tensor] = []
     codes: dict[str, list[Tensor]] = {factor: [] for factor in factors}
-    for drawn in track(_draws(batch, model.device), "closed-form finish", total=FINISHING_BATCHES):
+    for drawn in track(_draws(batch, count, model.device), "closed-form finish", total=count):
         features.append(model.features_of(drawn.vertices).cpu())
         for factor, branch in branches.items():
             target = offset(factor, drawn.vertices, drawn.neutral if neutrals else None)
@@ -98,9 +98,9 @@ def closed_form_finish(model: Any, data: FaceDataset, batch: Sampler, neutrals: 
         branch.start(seen.to(model.device), torch.cat(codes[factor]).to(model.device), ridge=FINISHING_RIDGE)
 
 
-def _draws(batch: Sampler, device: torch.device) -> Iterator[Batch]:
+def _draws(batch: Sampler, count: int, device: torch.device) -> Iterator[Batch]:
     generator = torch.Generator().manual_seed(0)
-    for _ in range(FINISHING_BATCHES):
+    for _ in range(count):
         yield batch(generator).map(lambda value: value.to(device))
 
 

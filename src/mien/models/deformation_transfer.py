@@ -52,7 +52,7 @@ class DeformationTransfer(FaceModel):
     name: ClassVar[str] = "deformation_transfer"
     anchored: ClassVar[bool] = True
     reference: ClassVar[Reference] = Reference(
-        "sumner2004deformation", "Sumner, Robert W. and Popovi{\\'c}, Jovan",
+        "sumner2004deformation", "Sumner, Robert W. and Popović, Jovan",
         "Deformation transfer for triangle meshes", "ACM SIGGRAPH", 2004,
     )  # fmt: skip
     native: ClassVar[frozenset[str]] = frozenset(("transfer",))
