@@ -84,7 +84,7 @@ class FaceTuneGAN(FaceModel):
     Departures:
         - L_sty compares with Es(s), as the text says; eq. 7 prints Es(x), which would fight the translation.
           Both players minimize their own loss (eq. 10 prints the reverse), and L_lap, of section 3.3, is in.
-        - Class scores are independent logits; the appendix's softmax cannot say "real and of class s".
+        - Class scores are independent logits: a softmax (appendix) cannot say "real and of class s".
         - ReLU on hidden layers only: on codes it would make interpolation one-sided.
         - AdaIN's scale is learned as 1 + a number near 0, so that training starts at plain instance norm.
         - D_f is averaged over vertices, as in FUNIT: matched vertex by vertex, x_t would take over who s is.
@@ -123,8 +123,7 @@ class FaceTuneGAN(FaceModel):
     )  # fmt: skip
     Settings = Settings
     profiles: ClassVar = {
-        "smoke": QUICK
-        | {"steps": 100, "decay": 0.5, "decay_every": 30, "average": 0.9, "validate_every": 50},
+        "smoke": QUICK | {"steps": 100, "decay": 0.5, "decay_every": 30, "average": 0.9},
         "standard": QUICK
         | {"reconstruction_first": 2500, "steps": 10_000, "decay": 0.75, "decay_every": 1000},
         "full": {},
