@@ -94,7 +94,8 @@ def transfer(
     moved = target.replace(expression=source.expression)
     result = decoded(model, moved if intensity == 1 else model.mix(target, moved, intensity))
     if keep_detail:
-        result = result + (faces_on(model, onto).cpu().numpy() - decoded(model, target))
+        lost = faces_on(model, onto).cpu().numpy() - decoded(model, target)
+        result = (result + lost).astype(np.float32)
     single = np.ndim(onto) == 2 and (average or np.ndim(expression) == 2)
     return result[0] if single else result
 

@@ -283,7 +283,10 @@ def joint_training(
     modules: dict[str, nn.Module] = {"model": model}
     decoders = list(model.decoders.parameters())
     others = [p for name, p in model.named_parameters() if not name.startswith("decoders.")]
-    groups = [{"params": others}, {"params": decoders, "lr": settings.rate * settings.decoder_rate}]
+    groups: list[dict[str, Any]] = [
+        {"params": others},
+        {"params": decoders, "lr": settings.rate * settings.decoder_rate},
+    ]
     optimizers: dict[str, torch.optim.Optimizer] = {
         "vae": torch.optim.Adam(groups, settings.rate, weight_decay=settings.weight_decay)
     }

@@ -9,6 +9,7 @@ lie between 0 and 2, shifted to -1..1.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -69,11 +70,14 @@ class ChebyshevLevels(nn.Module):
         levels = hierarchy(topology, self.factors)
         faces: list[NDArray] = [topology.faces, *(level.faces for level in levels)]
         counts = [topology.vertex_count, *(len(level.kept) for level in levels)]
-        for operator, triangles, count in zip(self.laplacians, faces, counts, strict=True):
+        laplacians, down, up = (
+            cast(list[SparseRows], list(kind)) for kind in (self.laplacians, self.down, self.up)
+        )
+        for operator, triangles, count in zip(laplacians, faces, counts, strict=True):
             operator.set(shifted_laplacian(triangles, count))
         for number, level in enumerate(levels):
-            self.down[number].set(level.down)
-            self.up[number].set(level.up)
+            down[number].set(level.down)
+            up[number].set(level.up)
         return self
 
 

@@ -18,7 +18,7 @@ B batch, V output vertices, U input vertices, C channels in, D channels out, S s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -154,8 +154,8 @@ class _GatherFirst(torch.autograd.Function):
         if torch.is_grad_enabled():
             gathered = _Apply.apply(x, ctx.matrix, False).view(*gradient.shape[:2], -1)
             spread = (gradient @ weight.T).view(len(x), -1, x.shape[2])
-            to_weight = torch.einsum("bvc,bvd->cd", gathered, gradient)
-            return _Apply.apply(spread, ctx.matrix, True), to_weight, None
+            weights = torch.einsum("bvc,bvd->cd", gathered, gradient)
+            return _Apply.apply(spread, ctx.matrix, True), weights, None
         to_input = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         to_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
         for number, face in enumerate(x):
@@ -271,11 +271,14 @@ class SpiralLevels(nn.Module):
         orders = [spirals(topology, length=self.lengths[0], dilation=self.dilations[0])]
         orders += [self._coarse_spirals(topology, n, level) for n, level in enumerate(levels, 1)]
         device = self.kept(0).device if levels else torch.device("cpu")
-        for operator, order in zip(self.plain, orders, strict=True):
+        plain, down, up = (
+            cast(list[SpiralOperator], list(kind)) for kind in (self.plain, self.down, self.up)
+        )
+        for operator, order in zip(plain, orders, strict=True):
             operator.set(order)
         for number, level in enumerate(levels):
-            self.down[number].set(orders[number], kept=level.kept)
-            self.up[number].set(orders[number], up=level.up)
+            down[number].set(orders[number], kept=level.kept)
+            up[number].set(orders[number], up=level.up)
             setattr(self, f"kept_{number}", torch.from_numpy(level.kept.astype(np.int64)))
         return self.to(device)
 
