@@ -63,6 +63,13 @@ class Anchored(FaceModel):
         return codes.identity + codes.expression
 
 
+class Shifted(Oracle):
+    """Loses the same millimeter of everybody."""
+
+    def decode(self, codes: Codes) -> Tensor:
+        return super().decode(codes) + torch.tensor([0.0, 0.0, 1.0])
+
+
 class Refusing(FaceModel):
     """Has no verb at all."""
 
@@ -85,6 +92,7 @@ def report() -> Report:
     models = {
         "perfect": calibrated(Oracle(*face)),
         "shuffled": calibrated(Oracle(*face, shuffled=True)),
+        "shifted": calibrated(Shifted(*face)),
         "anchored": calibrated(Anchored(*face)),
         "refusing": Refusing(*face),
     }
@@ -105,6 +113,11 @@ def test_a_perfect_model_scores_zero(report: Report) -> None:
     )
     assert report.value("perfect", "leakage_person_from_identity") == 100
     assert report.value("perfect", "leakage_expression_from_expression") == 100
+
+
+def test_kept_detail_makes_up_for_what_the_codes_lose(report: Report) -> None:
+    assert report.value("shifted", "transfer_avd") == pytest.approx(1, abs=2e-3)
+    assert report.value("shifted", "transfer_avd_detail") == pytest.approx(0, abs=2e-3)
 
 
 def test_a_shuffled_model_does_not(report: Report) -> None:

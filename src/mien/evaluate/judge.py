@@ -123,10 +123,11 @@ def _rows_of_identity(maker: Maker, judged: Judged, sweep: Sweep) -> Iterator[Ro
 
 
 def _rows_of_transfer(maker: Maker, judged: Judged, sweep: Sweep, draws: Draws | str) -> Iterator[Row]:
-    if sweep.transfer is None or sweep.floor is None or not isinstance(draws, Draws):
+    if sweep.transfer is None or sweep.kept is None or sweep.floor is None or not isinstance(draws, Draws):
         yield maker.absent("transfer_avd", sweep.refused.get("transfer", ""))
         return
     yield from transfer_rows(maker, judged, draws, sweep.transfer)
+    yield from transfer_rows(maker, judged, draws, sweep.kept, metric="transfer_avd_detail")
     yield from transfer_rows(maker, judged, draws, sweep.floor, metric="transfer_floor")
 
 

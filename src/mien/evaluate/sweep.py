@@ -37,7 +37,7 @@ class Sweep:
         expression_consistency: Metric -> (expressions,), on expression-only meshes.
         rank1_mesh: (m,) bool for the probes ``probe_rows``; ``rank1_code`` likewise.
         identity: (n, D) codes; ``expression`` (n, D) codes.
-        transfer: (draws,) avd; ``floor`` (draws,) avd of self transfer.
+        transfer: (draws,) avd; ``kept`` with the receiver's lost detail; ``floor`` of self transfer.
     """
 
     rec: NDArray[np.float32] | None = None
@@ -55,6 +55,7 @@ class Sweep:
     identity: NDArray | None = None
     expression: NDArray | None = None
     transfer: NDArray | None = None
+    kept: NDArray | None = None
     floor: NDArray | None = None
     refused: dict[str, str] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
@@ -263,19 +264,23 @@ def sweep_transfer(runner: Runner, sweep: Sweep, draws: Draws) -> None:
 
     Both people's neutrals are part of this test's input, so every model may use them.
     """
+    sweep.transfer, sweep.kept = _transferred(runner, draws, draws.style)
+    sweep.floor, _ = _transferred(runner, draws, draws.target)
+
+
+def _transferred(runner: Runner, draws: Draws, source: NDArray) -> tuple[NDArray, NDArray]:
+    """(draws,) avd, plain and with the detail that the receiver's codes lost of the neutral."""
     judged, neutrals = runner.judged, runner.encode_neutrals(with_neutral=True)
-    order = np.argsort(judged.person[draws.target], kind="stable")  # one target person after the other
-    results = {"transfer": draws.style, "floor": draws.target}
-    for name, source in results.items():
-        errors = np.empty(len(order))
-        for start in range(0, len(order), runner.batch):
-            part = order[start : start + runner.batch]
-            target = draws.target[part]
-            identity = neutrals[torch.from_numpy(judged.person[target])].identity
-            codes = runner.encode(source[part], with_neutral=True)
-            predicted = runner.decode(codes.replace(identity=identity))
-            errors[part] = avd(judged.data[target], predicted)
-        setattr(sweep, name, errors)
+    lost = judged.neutrals - runner.decode(neutrals)
+    order = np.argsort(judged.person[draws.target], kind="stable")  # person by person
+    plain, kept = np.empty(len(order)), np.empty(len(order))
+    for start in range(0, len(order), runner.batch):
+        part = order[start : start + runner.batch]
+        truth, person = judged.data[draws.target[part]], judged.person[draws.target[part]]
+        codes = runner.encode(source[part], with_neutral=True)
+        predicted = runner.decode(codes.replace(identity=neutrals[torch.from_numpy(person)].identity))
+        plain[part], kept[part] = avd(truth, predicted), avd(truth, predicted + lost[person])
+    return plain, kept
 
 
 def measure_speed(runner: Runner, sweep: Sweep, *, repeats: int = 3) -> None:

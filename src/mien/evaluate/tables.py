@@ -177,10 +177,11 @@ LAYOUT: Sequence[tuple[str, str, Sequence[Column]]] = (
         "Expression transfer",
         "Distance in mm to the person's own scan of an expression that was taken from another person, lower "
         "is better; means over all draws. Two people perform an expression differently, and that part cannot "
-        "be removed; `self` takes the expression from the person's own scan instead (transfer_floor).",
+        "be removed; `self` takes the expression from the person's own scan instead (transfer_floor). "
+        "`detail kept` adds what the receiver's codes lost of the neutral (`mien transfer --keep-detail`).",
         (
             ("transfer_avd", "transfer_avd: mean ± std / median", spread), ("transfer_avd", "95 %", interval),
-            ("transfer_floor", "self", mean),
+            ("transfer_avd_detail", "detail kept", spread), ("transfer_floor", "self", mean),
         ),
     ),
     (

@@ -56,6 +56,7 @@ class Settings:
     decay_every: int = 5_000  #: ... every so many steps (50 epochs in the paper)
     discriminator_batch_norm: bool = False  #: batch statistics in joint training too (CoMA with neutrals)
     discriminator_points: int | None = None  #: random points a step that the discriminator sees; None: all
+    discriminator_noise: float = 0.0  #: deviation of noise on the faces it sees, units of 100 mm
     identity_code_every: int = 1  #: apply the code term every so many steps, as many times heavier
     closed_form_start: bool = False  #: begin at a linear model (:mod:`mien.nn.start`) instead of at noise
     closed_form_finish: int = 0  #: batches of a final exact least squares of heads and decoders; 0: none
@@ -256,6 +257,12 @@ class IdentityDiscriminator(PointNetClassifier):
                 module.eval()
 
 
+def shown(meshes: list[Tensor], settings: Settings) -> list[Tensor]:
+    """What the discriminator sees; noise keeps it from living on the decoder's own."""
+    meshes = thin(meshes, settings.discriminator_points)
+    return [mesh + settings.discriminator_noise * torch.randn_like(mesh) for mesh in meshes]
+
+
 def pretraining(
     model: AdversarialVAE, discriminator: IdentityDiscriminator, data: FaceDataset, settings: Settings
 ) -> Stage:
@@ -264,7 +271,7 @@ def pretraining(
     def step(batch: Batch, index: int) -> Iterator[tuple[str, Losses]]:
         assert batch.partner is not None and batch.same is not None
         first, second = (model.normalize(x) for x in (batch.vertices, batch.partner))
-        first, second = thin([first, second], settings.discriminator_points)
+        first, second = shown([first, second], settings)
         loss = functional.cross_entropy(discriminator.judge(first, second), batch.same)
         yield "discriminator", {"pairs": loss}
 
@@ -360,14 +367,14 @@ class Objective:
 
     def discriminate(self, x: Tensor, partner: Tensor, x_id: Tensor) -> Losses:
         """Eq. 8: (X, another scan) is the same person, (X, X_id_hat) is not."""
-        x, partner, x_id = thin([x, partner, x_id], self.settings.discriminator_points)
+        x, partner, x_id = shown([x, partner, x_id], self.settings)
         logits = self.discriminator.judge(torch.cat([x, x]), torch.cat([partner, x_id]))
         labels = torch.tensor([SAME, DIFFERENT], device=x.device).repeat_interleave(len(x))
         return {"discriminator": functional.cross_entropy(logits, labels)}
 
     def judged_same(self, x: Tensor, x_id: Tensor) -> Tensor:
         """The VAE's side of eq. 6, non-saturating."""
-        x, x_id = thin([x, x_id], self.settings.discriminator_points)
+        x, x_id = shown([x, x_id], self.settings)
         # The critic's own weights get no gradient here: they are not updated and it costs time.
         self.discriminator.requires_grad_(False)
         logits = self.discriminator.judge(x, x_id)
