@@ -11,6 +11,7 @@ from fixtures import tiny_data
 from torch import Tensor
 
 from mien.data.sampling import Batch, style_pairs
+from mien.errors import UnknownName
 from mien.models.facetunegan import Discriminator, FaceTuneGAN, Game, Settings, style_classes
 from mien.nn.spiral_blocks import Style, standardized
 from mien.topology import Topology
@@ -99,7 +100,7 @@ def game(**changes: object) -> tuple[FaceTuneGAN, Game, Batch]:
     model.prepare(data)
     settings = replace(Settings(), **changes)
     batch = style_pairs(data, 6)(torch.Generator().manual_seed(0))
-    return model, Game(model, model, Discriminator(model), settings), batch
+    return model, Game(model, model, Discriminator(model, settings.feature_of), settings), batch
 
 
 def played(**changes: object) -> dict[str, dict[str, Tensor]]:
@@ -188,3 +189,51 @@ def test_style_faces_are_drawn_evenly() -> None:
     batch = style_pairs(data, 6000)(torch.Generator().manual_seed(0))
     counts = torch.bincount(style_classes(batch.partner_weights), minlength=len(data.expressions) + 1)
     assert (counts / 6000 - 1 / (len(data.expressions) + 1)).abs().max() < 0.02
+
+
+def test_switches_of_the_sheet_do_what_they_say() -> None:
+    _, play, batch = game()
+    x = play.model.normalize(batch.vertices)
+    play.settings = Settings(smoothness_of="change")
+    assert float(play.roughness(x, x)) == 0
+    torch.testing.assert_close(play.roughness(2 * x, x), play.laplacian(x).norm(dim=2).mean())
+    sample, mean = (
+        played(gradient_penalty_reduction=kind)["discriminator"]["gradient_penalty"]
+        for kind in ("sample", "batch_mean")
+    )
+    torch.testing.assert_close(sample, mean * len(x) ** 2)
+    by_vertex = played(feature_of="vertex")["generator"]["feature"]
+    assert by_vertex > played()["generator"]["feature"]  # a mean over vertices hides what cancels
+    with pytest.raises(UnknownName, match="hinge"):
+        Settings(gan="hinges")
+
+
+def test_networks_without_norm_and_without_pooling() -> None:
+    data = tiny_data()
+    plain, changed = (
+        FaceTuneGAN(data.topology, data.expressions, **TINY, content_norm=norm, style_pooled=norm)
+        for norm in (True, False)
+    )
+    coarsest = plain.config["coarsest"]
+    extra = sum(p.numel() for p in changed.style.parameters()) - sum(
+        p.numel() for p in plain.style.parameters()
+    )
+    assert extra == 64 * 16 * (coarsest - 1)
+    for model, blind in ((plain, True), (changed, False)):
+        model.prepare(data)
+        x = model.normalize(torch.from_numpy(data[:2]))
+        once, thrice = (model.content.down(k * x, model.levels) for k in (1, 3))
+        # Instance norm cannot see how large the deviation is (the first layer is linear).
+        assert (float((once - thrice).abs().max()) < 0.05) == blind
+
+
+def test_each_vertex_by_its_own_deviation() -> None:
+    data = tiny_data()
+    model = FaceTuneGAN(data.topology, data.expressions, **TINY, vertex_deviation=True)
+    model.prepare(data)
+    x = model.normalize(torch.from_numpy(data[:])).double()
+    variance = x.var(0, correction=0)
+    assert variance.max() < 1.01
+    assert ((variance - 1).abs() < 1e-2).double().mean() > 0.5
+    codes = model.encode(torch.from_numpy(data[:2]))
+    assert model.decode(codes).shape == (2, data.topology.vertex_count, 3)

@@ -16,11 +16,13 @@ from mien.codes import Codes
 from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch, style_pairs, virtual_people
 from mien.data.statistics import vertex_statistics
+from mien.errors import UnknownName
 from mien.models.base import FaceModel, Losses, Reference, Stage, validation_errors
+from mien.models.base_style import ContentEncoder, Decoder, StyleEncoder
 from mien.nn.gaussian import divergence, draw
 from mien.nn.mesh import MeshLaplacian
-from mien.nn.spiral import SpiralConvolution, SpiralLevels
-from mien.nn.spiral_blocks import DownBlocks, ResidualBlock, Style, UpBlock, kaiming, perceptron
+from mien.nn.spiral import SpiralLevels
+from mien.nn.spiral_blocks import DownBlocks, Style, kaiming, perceptron
 from mien.topology import Topology
 
 
@@ -34,9 +36,12 @@ class Settings:
     reconstruction: float = 1.0
     cycle: float = 1.0  #: x_t with the style of x is x again
     smoothness: float = 0.1  #: Laplacian of x_t
+    smoothness_of: str = "face"  #: or "change": the Laplacian of x_t - x
     gradient_penalty: float = 10.0  #: R1 of the discriminator on real faces
+    gradient_penalty_reduction: str = "sample"  #: or "batch_mean" (FUNIT): weaker by the batch size squared
     gradient_penalty_every: int = 1  #: apply R1 every so many steps, as many times heavier
     divergence: float = 0.0  #: KL of both codes to N(0, I), for a variational model
+    feature_of: str = "mean"  #: D_f averaged over vertices, or "vertex": compared vertex by vertex
     gan: str = "bce"  #: or "hinge" (FUNIT)
     adversarial_on_reconstruction: bool = False  #: the generator's adversarial term on x_r too (FUNIT)
     squared: bool = False  #: dist is the mean squared error instead of the mean vertex distance
@@ -54,7 +59,16 @@ class Settings:
     validate_every: int = 1000
     patience: int | None = None
 
+    def __post_init__(self) -> None:
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise UnknownName(name, getattr(self, name), known)
 
+
+CHOICES = {
+    "gan": ("bce", "hinge"), "feature_of": ("mean", "vertex"), "smoothness_of": ("face", "change"),
+    "gradient_penalty_reduction": ("sample", "batch_mean"),
+}  # fmt: skip
 QUICK = {
     "rate": 1e-3, "batch_size": 16, "gradient_penalty_every": 8, "virtual_people": 0.5, "warm_up": 100,
     "average": 0.99,
@@ -105,6 +119,9 @@ class FaceTuneGAN(FaceModel):
         factor: How much smaller each level is than the one before.
         coarsest: Vertices of the last level; None: found from the topology.
         variational: Encoders give the mean and log-variance of normal codes (set ``divergence`` too).
+        content_norm: Instance norm in the content encoder.
+        style_pooled: The style encoder averages over vertices; False flattens them.
+        vertex_deviation: Divide each vertex by its own deviation instead of all by one.
 
     Example:
         >>> model = mien.load_model("runs/facetunegan")
@@ -144,16 +161,20 @@ class FaceTuneGAN(FaceModel):
         factor: int = 4,
         coarsest: int | None = None,
         variational: bool = False,
+        content_norm: bool = True,
+        style_pooled: bool = True,
+        vertex_deviation: bool = False,
     ) -> None:
         super().__init__(topology, expressions)
         self.register_buffer("mean_face", torch.from_numpy(topology.template.copy()))
-        self.register_buffer("deviation", torch.ones(()))
+        shape = (topology.vertex_count, 3) if vertex_deviation else ()
+        self.register_buffer("deviation", torch.ones(shape))
         self.variational = variational
         self.levels = SpiralLevels((factor,) * len(channels), length)
         size = (self.coarsest_level(coarsest, self.levels.factors), channels[-1])
         heads = 2 if variational else 1
-        self.content = ContentEncoder(size, heads * content_size, channels, length)
-        self.style = StyleEncoder(heads * style_size, channels, length)
+        self.content = ContentEncoder(size, heads * content_size, channels, length, content_norm)
+        self.style = StyleEncoder(size, heads * style_size, channels, length, style_pooled)
         self.decoder = Decoder(size, content_size, channels, length)
         self.mapping = perceptron([style_size, *mapping, self.decoder.style_parameters])
         self.apply(kaiming)
@@ -163,7 +184,9 @@ class FaceTuneGAN(FaceModel):
         self.check_data(data)
         mean, variance = vertex_statistics(data)
         self.mean_face.copy_(torch.from_numpy(mean))
-        self.deviation.fill_(max(float(variance.mean()), 1e-12) ** 0.5)
+        mean_variance = max(float(variance.mean()), 1e-12)
+        each = variance.clip(1e-4 * mean_variance)  # vertices that hardly move are not blown up
+        self.deviation.copy_(torch.as_tensor(each if self.deviation.ndim else mean_variance).sqrt())
         self.levels.build(self.topology)
 
     # ---- verbs
@@ -201,7 +224,7 @@ class FaceTuneGAN(FaceModel):
     ) -> Iterator[Stage]:
         # The model is the moving average; what is trained beside it starts as a copy.
         generator = copy.deepcopy(self) if settings.average else self
-        discriminator = Discriminator(self).to(self.device)
+        discriminator = Discriminator(self, settings.feature_of).to(self.device)
         modules = {"model": self, "generator": generator, "discriminator": discriminator}
         players = {"discriminator": discriminator, "generator": generator}
         optimizers: dict[str, torch.optim.Optimizer] = {
@@ -228,72 +251,22 @@ class FaceTuneGAN(FaceModel):
         return validation_errors(self, data, True)
 
 
-class ContentEncoder(nn.Module):
-    """Ec: who, blind to the mean and spread of every channel."""
-
-    def __init__(self, coarsest: tuple[int, int], size: int, channels: Sequence[int], length: int) -> None:
-        super().__init__()
-        self.down = DownBlocks(channels, length, norm=True)
-        self.residual = nn.ModuleList(ResidualBlock(channels[-1], length) for _ in range(2))
-        self.head = perceptron([coarsest[0] * coarsest[1], 128, size])
-
-    def forward(self, x: Tensor, levels: SpiralLevels) -> Tensor:
-        x = self.down(x, levels)
-        for block in self.residual:
-            x = block(x, levels, len(levels.factors))
-        return self.head(x.flatten(1))
-
-
-class StyleEncoder(nn.Module):
-    """Es: the expression, global by its mean over the vertices."""
-
-    def __init__(self, size: int, channels: Sequence[int], length: int) -> None:
-        super().__init__()
-        self.down = DownBlocks(channels, length)
-        self.head = perceptron([channels[-1], 64, size])
-
-    def forward(self, x: Tensor, levels: SpiralLevels) -> Tensor:
-        return self.head(self.down(x, levels).mean(1))
-
-
-class Decoder(nn.Module):
-    """Dec: content raised to a face, styled by AdaIN in the first five convolutions."""
-
-    def __init__(self, coarsest: tuple[int, int], size: int, channels: Sequence[int], length: int) -> None:
-        super().__init__()
-        self.coarsest = coarsest
-        self.raise_content = nn.Linear(size, coarsest[0] * coarsest[1])
-        self.residual = nn.ModuleList(ResidualBlock(channels[-1], length) for _ in range(2))
-        wide = [channels[-1], *reversed(channels)]
-        self.up = nn.ModuleList(UpBlock(a, b, length) for a, b in zip(wide, wide[1:], strict=False))
-        self.last = SpiralConvolution(channels[0], 3, length)
-        #: N_A: scale and shift of every channel of five layers.
-        self.style_parameters = 2 * 5 * channels[-1]
-
-    def forward(self, content: Tensor, style: Style, levels: SpiralLevels) -> Tensor:
-        x = self.raise_content(content).unflatten(1, self.coarsest)
-        for block in self.residual:
-            x = block(x, levels, len(self.up), style)
-        for number, block in enumerate(self.up):
-            x = block(x, levels, len(self.up) - 1 - number, style if number == 0 else None)
-        return self.last(x, levels.plain[0])
-
-
 class Discriminator(nn.Module):
     """D: for each style class, whether a face is real and of this class."""
 
-    def __init__(self, model: FaceTuneGAN) -> None:
+    def __init__(self, model: FaceTuneGAN, feature_of: str = "mean") -> None:
         super().__init__()
         channels, length = model.config["channels"], model.config["length"]
+        self.feature_of = feature_of
         self.levels = [model.levels]  # in a list: the model's own, not a part of the discriminator
         self.down = DownBlocks(channels, length)
         self.head = nn.Linear(model.config["coarsest"] * channels[-1], len(model.expressions) + 1)
         self.apply(kaiming)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, V, 3) to logits (B, E + 1) and D_f (B, C)."""
+        """(B, V, 3) to logits (B, E + 1) and D_f, (B, C) or (B, V of the coarsest level, C)."""
         features = self.down(x, self.levels[0])
-        return self.head(features.flatten(1)), features.mean(1)
+        return self.head(features.flatten(1)), features.mean(1) if self.feature_of == "mean" else features
 
     def score(self, x: Tensor, classes: Tensor) -> Tensor:
         """D_s(x), (B,)."""
@@ -337,7 +310,7 @@ class Game:
         return {
             "style": settings.style * (net.mean_code(net.style, x_t) - style_s).abs().mean(),
             "cycle": settings.cycle * self.distance(again, x),
-            "smoothness": settings.smoothness * self.roughness(x_t),
+            "smoothness": settings.smoothness * self.roughness(x_t, x),
         }
 
     def discriminate(self, x_t: Tensor, s: Tensor, classes: Tensor, index: int) -> Losses:
@@ -353,6 +326,8 @@ class Game:
         if penalized:
             (slope,) = torch.autograd.grad(real.sum(), s, create_graph=True)
             weight = settings.gradient_penalty / 2 * settings.gradient_penalty_every
+            if settings.gradient_penalty_reduction == "batch_mean":
+                weight /= len(s) ** 2  # the gradient of the mean response, as FUNIT's code has it
             losses["gradient_penalty"] = weight * slope.square().sum((1, 2)).mean()
         return losses
 
@@ -380,10 +355,11 @@ class Game:
         """dist: mean vertex distance, or mean squared error."""
         return functional.mse_loss(a, b) if self.settings.squared else (a - b).norm(dim=2).mean()
 
-    def roughness(self, x: Tensor) -> Tensor:
-        """L_lap of the face itself, in deviations."""
-        face = x + self.model.mean_face / self.model.deviation
-        return self.laplacian(face).norm(dim=2).mean()
+    def roughness(self, x_t: Tensor, x: Tensor) -> Tensor:
+        """L_lap of the face itself, or of what the translation changed; in deviations."""
+        changed = self.settings.smoothness_of == "change"
+        shape = x_t - x if changed else x_t + self.model.mean_face / self.model.deviation
+        return self.laplacian(shape).norm(dim=2).mean()
 
     @torch.no_grad()
     def follow(self) -> None:
