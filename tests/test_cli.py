@@ -175,6 +175,12 @@ def test_transfer_and_interpolate(studio: Studio, capsys: Capture, tmp_path: Pat
     options = ("--steps", 4, "--factor", "expression", "-o", tmp_path / "walk")
     told = run(capsys, "interpolate", studio.model, studio.neutral, studio.smile, *options)
     assert told.code == 0 and tree(tmp_path / "walk") == [f"step_{number:04d}.obj" for number in range(4)]
+    options = ("--steps", 2, "--from", -0.5, "--to", 1.5, "-o", tmp_path / "beyond")
+    assert run(capsys, "interpolate", studio.model, studio.neutral, studio.smile, *options).code == 0
+    inside = apply.interpolate(model, vertices(studio.neutral), vertices(studio.smile), 2)
+    across = inside[1] - inside[0]  # the model is linear, so going on is going straight on
+    found = [vertices(tmp_path / "beyond" / f"step_{number:04d}.obj") for number in range(2)]
+    np.testing.assert_allclose(found, [inside[0] - across / 2, inside[1] + across / 2], atol=1e-2)
 
 
 def test_fit_passes_landmarks_wherever_they_lie(studio: Studio, capsys: Capture, tmp_path: Path) -> None:

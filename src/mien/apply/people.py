@@ -102,8 +102,8 @@ def transfer(
 
 @verb
 def interpolate(
-    model: FaceModel, a: Any, b: Any, steps: int, factor: str = "both", *, a_neutral: Any = None,
-    b_neutral: Any = None,
+    model: FaceModel, a: Any, b: Any, steps: int | Sequence[float], factor: str = "both", *,
+    a_neutral: Any = None, b_neutral: Any = None,
 ) -> Faces:  # fmt: skip
     """(steps, V, 3) faces from one to another, both ends included.
 
@@ -111,7 +111,8 @@ def interpolate(
         model: Any model.
         a: (V, 3) float, millimeters. Where the walk starts.
         b: (V, 3) float, millimeters. Where it ends.
-        steps: Number of faces, at least 2.
+        steps: Number of faces, at least 2; or their shares of the way: 0 is ``a``, 1 is ``b``, numbers
+            outside extrapolate.
         factor: ``identity``, ``expression`` or ``both``; the other factor stays as in ``a``.
         a_neutral: The first person at rest, for anchored models.
         b_neutral: The second person at rest, for anchored models.
@@ -119,10 +120,13 @@ def interpolate(
     allow(model, "interpolate")
     if factor not in ("identity", "expression", "both"):
         raise UnknownName("factor", factor, ("identity", "expression", "both"))
-    if steps < 2:
+    if isinstance(steps, int) and steps < 2:
         raise BadSetting("an interpolation has at least 2 steps", received=steps)
+    shares = np.linspace(0, 1, steps) if isinstance(steps, int) else np.asarray(steps, np.float64)
+    if shares.ndim != 1 or not len(shares) or not np.isfinite(shares).all():
+        raise BadSetting("the shares of the way are one or more numbers", received=list(shares))
     first, second = codes_of(model, a, a_neutral), codes_of(model, b, b_neutral)
-    mixed = [model.mix(first, second, amount) for amount in np.linspace(0, 1, steps).tolist()]
+    mixed = [model.mix(first, second, amount) for amount in shares.tolist()]
     if factor != "both":
         mixed = [first.replace(**{factor: codes.factor(factor)}) for codes in mixed]
     return decoded(model, Codes.cat(mixed))

@@ -91,6 +91,7 @@ def evaluate(
     controls: bool = typer.Option(True, help="Judge the cheap controls beside the models."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON only."),
     out: Path | None = typer.Option(None, "--out", help="Write report.md, .csv, .tex and .json there."),
+    pictures: bool = typer.Option(False, "--pictures", help="Draw the papers' figures into --out, too."),
 ) -> None:
     """Judges models on people they have not seen: every metric, with its controls beside."""
     from mien.cli.faces import open_model
@@ -98,6 +99,8 @@ def evaluate(
     from mien.evaluate import CONTROLS
     from mien.evaluate import evaluate as judge
 
+    if pictures and not out:
+        raise BadSetting("--pictures needs a folder to draw into", remedy="add --out FOLDER")
     division = _division(model_dirs, protocol, seed)
     models = {_label(folder, model_dirs): open_model(folder) for folder in model_dirs}
     faces = FaceDataset.load(existing(data, "data folder"))
@@ -106,6 +109,12 @@ def evaluate(
     report = judge(models, faces, part=part, controls=CONTROLS if controls else (), **division)
     if out:
         report.save(out)
+    if out and pictures:
+        from mien.cli.pictures import draw_pictures
+
+        shown = faces.split(part, **division)
+        drawn = draw_pictures(models, shown, out, seed=division["seed"])
+        say(f"Drawn: {', '.join(path.name for path in drawn)}")
     if part == "test":
         _remember(model_dirs, report)
     if as_json:
@@ -208,7 +217,7 @@ def add_to(app: typer.Typer) -> None:
         ),
         evaluate: (
             "mien evaluate runs/first --data faces",
-            "mien evaluate runs/first runs/free --data faces --out tables",
+            "mien evaluate runs/first runs/free --data faces --out tables --pictures",
         ),
         claims: (
             "mien claims --data faces --profile smoke",

@@ -120,16 +120,19 @@ def interpolate(
     second: Path = typer.Argument(..., metavar="B", help="Where it ends."),
     steps: int = typer.Option(9, "--steps", min=2, help="Number of faces, both ends included."),
     factor: str = typer.Option("both", "--factor", help="identity, expression or both."),
+    first_at: float = typer.Option(0.0, "--from", help="Share of the way at the first face; -0.5: before A."),
+    last_at: float = typer.Option(1.0, "--to", help="Share of the way at the last face; 1.5: beyond B."),
     out: Path = OUT,
 ) -> None:
-    """Walks from one face to another in identity, in expression or in both."""
+    """Walks from one face to another, or beyond them, in identity, in expression or in both."""
     choice("factor", factor, ("identity", "expression", "both"))
     from mien import apply
     from mien.cli.faces import open_model, read
 
     model = open_model(model_dir)
     start, end = read(first, model), read(second, model)
-    path = apply.interpolate(model, start.vertices[None], end.vertices[None], steps, factor)
+    shares = [first_at + (last_at - first_at) * step / (steps - 1) for step in range(steps)]
+    path = apply.interpolate(model, start.vertices[None], end.vertices[None], shares, factor)
     frames = path.reshape(steps, *start.vertices.shape)
     start.write_frames(out, frames, "step")
     show(f"{out}: {steps} faces as OBJ.")
@@ -219,7 +222,10 @@ def add_to(app: typer.Typer) -> None:
         reconstruct: ("mien reconstruct runs/first scan.obj -o again.obj",),
         neutralize: ("mien neutralize runs/first smile.obj -o rest.obj",),
         transfer: ("mien transfer runs/first --expression smile.obj --onto other.obj -o smiling.obj",),
-        interpolate: ("mien interpolate runs/first a.obj b.obj --steps 9 --factor identity -o walk",),
+        interpolate: (
+            "mien interpolate runs/first a.obj b.obj --steps 9 --factor identity -o walk",
+            "mien interpolate runs/first a.obj b.obj --factor expression --from -0.5 --to 1.5 -o beyond",
+        ),
         fit: ("mien fit runs/first landmarks.csv -o fitted.obj",),
         animate: (
             "mien animate runs/first neutral.obj -e smile --onset 0.2 --apex 0.6 --offset 1.0 -o smile.glb",
