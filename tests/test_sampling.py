@@ -57,6 +57,7 @@ def test_a_share_stays_real_and_other_people_stay_themselves() -> None:
     real = faces(DATA, 2000)(torch.Generator().manual_seed(1))
     changed = (half.vertices - real.vertices).abs().amax((1, 2)) > 0
     assert 0.2 < changed.float().mean() < 0.3
+    assert torch.equal(half.subject, torch.where(changed, -1, real.subject))
     pairs = mixed_pairs(DATA, 16)
     virtual = virtual_people(pairs, DATA, 1.0)(torch.Generator().manual_seed(2))
     before = pairs(torch.Generator().manual_seed(2))

@@ -20,6 +20,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "adversarial_vae": {"identity_size": 6, "expression_size": 6, "hidden": 32},
     "pca": {"size": 16, "expression_size": 5},
     "facetunegan": {"content_size": 10, "style_size": 4, "channels": (8, 16), "mapping": (16,)},
+    "facecam": {"hidden": (64, 32), "generator_hidden": (32, 32)},
     "spiralnet": {"size": 16, "expression_size": 5, "channels": (8, 16)},
     "coma": {"size": 16, "expression_size": 5, "channels": (8, 16)},
 }
@@ -29,6 +30,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "discriminator_points": 40,
     },
     "facetunegan": {"steps": 60, "batch_size": 8, "rate": 3e-3, "average": 0.9, "validate_every": 100},
+    "facecam": {"steps": 300, "rate": 3e-3, "latent_steps": 50, "batch_size": 24, "latent_batch_size": 24},
     "spiralnet": {"steps": 300, "batch_size": 12, "rate": 5e-3, "decay_every": 5, "validate_every": 100},
     "coma": {"steps": 300, "batch_size": 12, "rate": 5e-3, "decay_every": 5, "validate_every": 100},
 }  # fmt: skip

@@ -141,6 +141,7 @@ def virtual_people(sampler: Sampler, data: FaceDataset, share: float, *, neutral
     A virtual person is a random mixture of all P real ones, ``sum_k w_k face_k`` with ``sum w = 1``, so that
     it lies among faces, and ``sum w^2 = 1``, so that virtual people vary as much as real ones. A row keeps
     what its scan differs from its own person's face; neutral and partner of the same person move along.
+    Virtual people have no identity label: their subject is -1.
 
     Args:
         sampler: Draws the real batch. Its rows without an identity label stay as they are.
@@ -166,6 +167,7 @@ def virtual_people(sampler: Sampler, data: FaceDataset, share: float, *, neutral
         moved = (torch.rand(count, generator=generator) < share) & (own >= 0)
         shift = (mixture - known[own]) * moved[:, None, None]
         result.vertices = result.vertices + shift
+        result.subject = torch.where(moved, -1, result.subject)
         if result.neutral is not None:
             result.neutral = result.neutral + shift
         if result.partner is not None:

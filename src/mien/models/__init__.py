@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 MODELS: dict[str, str] = {
     "adversarial_vae": "mien.models.adversarial_vae:AdversarialVAE",
     "facetunegan": "mien.models.facetunegan:FaceTuneGAN",
+    "facecam": "mien.models.facecam:FaceCAM",
     "spiralnet": "mien.models.spiralnet:SpiralNet",
     "coma": "mien.models.coma:CoMA",
     "morphable": "mien.models.morphable:Morphable",

@@ -1,0 +1,331 @@
+"""FaceCAM (Taherkhani et al., WACV 2023): new people with controlled expression, intensity and style."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+
+from mien.codes import Codes
+from mien.data.dataset import FaceDataset
+from mien.data.statistics import vertex_statistics
+from mien.errors import BadSetting, UnknownName
+from mien.models.base import FaceModel, Reference, Stage
+from mien.models.base_facecam import Decoder, Discriminator, Heads, LabelMap, descend_to, pair
+from mien.models.base_facecam_stages import Settings, latent_stage, supervised_stage
+from mien.nn.principal import principal_axes
+from mien.topology import Topology
+
+QUICK = {
+    "batch_size": 64, "rate": 1e-3, "decay_from": 0.3, "swap": 1.0, "virtual_people": 0.5, "patience": None,
+    "seen_vertices": 300, "latent_batch_size": 64, "latent_rate": 5e-4, "matching": 3.0, "new_people": 0.3,
+    "zero_is_neutral": 0.5, "average": 0.995,
+}  # fmt: skip
+
+
+class FaceCAM(FaceModel):
+    """Compresses faces to classified codes, and learns to generate these codes person by person.
+
+    Reference: F. Taherkhani, A. Rai, Q. Gao, S. Srivastava, X. Chen, F. de la Torre, S. Song, A. Prakash,
+    D. Kim. Controllable 3D Generative Adversarial Face Model via Disentangling Shape and Appearance.
+    WACV 2023, with its appendix.
+
+    Equations (X a mesh, y_id and y_exp its labels, C the class heads, s the intensity)::
+
+        w_id = E_id(X),   w_exp = E_exp(X),   X_hat = Dec(w_id, w_exp)
+        L_I = mean |X_hat - X| + CE(C_id(w_id), y_id) + CE(C_exp(w_exp), y_exp)
+        w_id' = G_id(z_id, z_noise),   w_exp' = G_exp(z_id, s z_exp, z_noise)
+        L_D = BCE(D(w), 1) + BCE(D(w'), 0) + CE(D_id(w_id), y_id) + CE(D_exp(w_exp), y_exp)
+        L_G = BCE(D(w'), 1) + CE(D_id(w_id'), y_id) + CE(D_exp(w_exp'), y_exp)
+
+    z_id is one fixed N(0, I) vector a training person, z_exp a one-hot label (scaled by s after training) and
+    z_noise one draw for both generators. G_exp sees z_id, so each person has a style of every expression.
+
+    A code says either what was encoded or what is to be generated, so that every ability serves both::
+
+        identity    (w_id, z_id, g)      person      w_id + g G_id(z_id, z_noise)
+        expression  (w_exp, z_exp, g)    expression  w_exp + g G_exp(z_style, z_exp, z_noise)
+
+    Encoded faces have g = 0 and the z_id whose G_id is nearest to w_id; named expressions have w_exp = 0 and
+    g = 1, so the same named expression becomes another one for each person it meets. ``others`` may hold
+    ``noise`` (z_noise; zero without) and ``style`` (z_style; the identity's own z_id without).
+
+    Departures:
+        - One decoder on both codes, as in figure and code; ``split_sum`` adds those of table 2.
+        - The discriminator reads each class from its own code (``d_inputs``); with a joint trunk its identity
+          head could read the person off the expression, as G_exp sees z_id. Dropout is the code's.
+        - Identity logits are compared with identity labels and labels are mapped once (the authors' code
+          compares with expression labels and shifts twice).
+        - Steps instead of epochs, and the stage-I weights of the best validation.
+        - Only scans with an expression label are trained on.
+        - smoke and standard see ``pca_dim`` principal coefficients, mix people
+          (:func:`mien.data.sampling.virtual_people`), and use ``swap``, ``matching``, ``new_people``,
+          ``zero_is_neutral`` and ``average``, which the publication does not have.
+
+    Args:
+        topology: What all faces share.
+        expressions: E expression names.
+        identity_size: Size of w_id.
+        expression_size: Size of w_exp.
+        person_size: Size of z_id.
+        noise_size: Size of z_noise.
+        hidden: Widths of the encoders; the decoder's in reverse.
+        generator_hidden: Widths of both generators (the authors' code: 256, 512, 1024).
+        decoder: ``joint`` or ``split_sum``.
+        g_exp_identity: Whether G_exp sees z_id.
+        labels: ``classes``, one expression a face, or ``intensities``: the weights are the labels, as for
+            action units.
+        pca_dim: Networks see and give so many principal coefficients; None: all coordinates, as published.
+        people: Names of the training people, kept in the configuration; None: learned from the data.
+
+    Example:
+        >>> model = mien.load_model("runs/facecam")
+        >>> codes = model.sample(8)                                    # new people
+        >>> smile = model.express(1.2 * mien.apply.named_weights(model.expressions, {"smile": 1}))
+        >>> faces = model.decode(codes.replace(expression=smile.expand(8, -1)))
+    """
+
+    name = "facecam"
+    needs_neutrals = False
+    native: ClassVar[frozenset[str]] = frozenset({"reconstruct", "transfer", "interpolate", "generate"})
+    reference = Reference(
+        "taherkhani2023controllable",
+        "Taherkhani, Fariborz and Rai, Aashish and Gao, Quankai and Srivastava, Shaunak and Chen, Xuanbai "
+        "and de la Torre, Fernando and Song, Steven and Prakash, Aayush and Kim, Daeil",
+        "Controllable 3D Generative Adversarial Face Model via Disentangling Shape and Appearance",
+        "IEEE/CVF Winter Conference on Applications of Computer Vision", 2023,
+        "https://arxiv.org/abs/2208.14263",
+    )  # fmt: skip
+    Settings = Settings
+    profiles: ClassVar = {
+        "smoke": QUICK | {"pca_dim": 64, "steps": 400, "latent_steps": 300, "validate_every": 100},
+        "standard": QUICK | {"pca_dim": 256, "steps": 8000, "latent_steps": 6000, "validate_every": 500},
+        "full": {},
+    }
+
+    mean_face: Tensor
+    deviation: Tensor
+    axes: Tensor
+    spread: Tensor
+    z_people: Tensor
+    inverse: Tensor
+
+    def __init__(
+        self,
+        topology: Topology,
+        expressions: Sequence[str],
+        identity_size: int = 100,
+        expression_size: int = 30,
+        person_size: int = 20,
+        noise_size: int = 5,
+        hidden: Sequence[int] = (1024, 512),
+        generator_hidden: Sequence[int] = (512, 512, 1024),
+        decoder: str = "joint",
+        g_exp_identity: bool = True,
+        labels: str = "classes",
+        pca_dim: int | None = None,
+        people: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(topology, expressions)
+        if labels not in ("classes", "intensities"):
+            raise BadSetting("unknown labels", received=labels, remedy="use classes or intensities")
+        self.sizes = (identity_size, expression_size, person_size, noise_size)
+        self.intensities, self.people = labels == "intensities", tuple(people or ())
+        self.g_exp_identity = g_exp_identity
+        numbers = 3 * topology.vertex_count
+        size = min(pca_dim, numbers) if pca_dim else numbers
+        self.register_buffer("mean_face", torch.from_numpy(topology.template.copy()))
+        self.register_buffer("deviation", torch.ones(()))
+        self.register_buffer("axes", torch.zeros(size if pca_dim else 0, numbers))
+        self.register_buffer("spread", torch.ones(size if pca_dim else 0))
+        self.register_buffer("z_people", torch.zeros(len(self.people), person_size))
+        self.register_buffer("inverse", torch.zeros(person_size, identity_size + 1))
+        self.encoders = pair([size, *hidden, identity_size], [size, *hidden, expression_size])
+        self.decoder = Decoder(identity_size, expression_size, hidden, size, decoder)
+        who = person_size + noise_size
+        what = self.class_count + noise_size + (person_size if g_exp_identity else 0)
+        self.generators = pair(
+            [who, *generator_hidden, identity_size], [what, *generator_hidden, expression_size]
+        )
+
+    @property
+    def class_count(self) -> int:
+        """n_exp: neutral and the E expressions, or E intensities."""
+        return len(self.expressions) + (0 if self.intensities else 1)
+
+    def prepare(self, data: FaceDataset) -> None:
+        """Mean face, one deviation for all coordinates, the axes of ``pca_dim``, and z_id of everybody."""
+        self.check_data(data)
+        mean, variance = vertex_statistics(data)
+        self.mean_face.copy_(torch.from_numpy(mean))
+        self.deviation.fill_(max(float(variance.mean()), 1e-12) ** 0.5)
+        if len(self.axes):
+            found = principal_axes(data.__getitem__, np.arange(len(data)), len(self.axes))
+            kept = len(found.std)
+            self.axes.zero_()[:kept] = torch.from_numpy(found.axes)
+            # Between the raw coefficients, of which the first would drown all others, and whitened ones.
+            std = torch.from_numpy(found.std) / self.deviation.cpu()
+            self.spread.fill_(1.0)[:kept] = (std * std.mean()).sqrt().clamp_min(1e-6)
+        self.people = LabelMap(data, self.intensities).people
+        self.config["people"] = list(self.people)
+        size = (len(self.people), self.z_people.shape[1])
+        self.z_people = torch.randn(size, generator=torch.Generator().manual_seed(0)).to(self.device)
+
+    def calibrate(self, data: FaceDataset) -> None:
+        """Neutral is the generator's zero vector, an expression its one-hot; encoded codes give spreads."""
+        self.learn_inverse()
+        super().calibrate(data)
+        size, count = self.sizes[1], len(self.expressions)
+        expression = torch.zeros(1 + count, size + self.class_count + 1, device=self.device)
+        expression[1:, size + self.class_count - count : -1] = torch.eye(count, device=self.device)
+        self.calibration.offsets, rest = expression[1:], expression[0]
+        self.calibration.rest = rest.index_fill(0, torch.tensor(len(rest) - 1, device=self.device), 1.0)
+        # Inversion searches encoded codes; what goes into the generators stays as it is.
+        for spread, kept in zip(
+            (self.calibration.identity_std, self.calibration.expression_std), self.sizes[:2], strict=True
+        ):
+            spread[kept:] = 1e-6
+
+    # ---- verbs
+
+    def encode(self, vertices: Tensor, *, neutral: Tensor | None = None) -> Codes:
+        w_id, w_exp = self.embed(vertices)
+        z_exp = w_exp.new_zeros(len(w_exp), self.class_count + 1)
+        person = torch.cat([w_id, self.person_of(w_id), z_exp[:, :1]], dim=1)
+        noise = w_exp.new_zeros(len(w_exp), self.sizes[3])
+        return Codes(person, torch.cat([w_exp, z_exp], dim=1), {"noise": noise})
+
+    def decode(self, codes: Codes) -> Tensor:
+        return self.face(*self.embeddings(codes))
+
+    def sample(self, count: int, *, generator: Generator | None = None) -> Codes:
+        """New people, each with a random expression label (or a mixture of two intensities)."""
+        device = generator.device if generator else self.device
+        drawn = torch.randn(count, sum(self.sizes[2:]), generator=generator, device=device)
+        z_id, noise = drawn.to(self.device).split(self.sizes[2:], dim=1)
+        label = torch.randint(self.class_count, (count,), generator=generator, device=device)
+        z_exp = functional.one_hot(label, self.class_count).to(noise)
+        return self.to_generate(z_id, z_exp, noise)
+
+    def mix(self, a: Codes, b: Codes, amount: float) -> Codes:
+        """Straight lines in every factor; one that a side lacks is what decoding would take for it."""
+        names = {*a.others, *b.others}
+        a, b = (c.replace(**{name: self.other(c, name) for name in names}) for c in (a, b))
+        return super().mix(a, b, amount)
+
+    # ---- who and how, for control of style
+
+    def training_people(self, names: Sequence[str]) -> Codes:
+        """People of the training set at rest, to be generated from their stored z_id."""
+        for name in names:
+            if name not in self.people:
+                raise UnknownName("training person", name, self.people)
+        z_id = self.z_people[[self.people.index(name) for name in names]]
+        zeros = z_id.new_zeros(len(z_id), self.class_count + self.sizes[3])
+        return self.to_generate(z_id, *zeros.split([self.class_count, self.sizes[3]], dim=1))
+
+    def restyle(self, codes: Codes, style: Codes) -> Codes:
+        """The same people with named expressions in the style of others: z_id changed in G_exp only."""
+        return codes.replace(style=self.other(style, "style").expand(len(codes), -1))
+
+    def to_generate(self, z_id: Tensor, z_exp: Tensor, noise: Tensor) -> Codes:
+        """Codes that leave everything to the generators."""
+        one = torch.ones_like(z_id[:, :1])
+        w_id, w_exp = (z_id.new_zeros(len(z_id), size) for size in self.sizes[:2])
+        return Codes(
+            torch.cat([w_id, z_id, one], dim=1), torch.cat([w_exp, z_exp, one], dim=1), {"noise": noise}
+        )
+
+    def other(self, codes: Codes, name: str) -> Tensor:
+        """``noise`` or ``style`` of codes, or what stands for it."""
+        if name in codes.others:
+            return codes.others[name]
+        if name == "style":
+            return codes.identity[:, self.sizes[0] : -1]
+        return codes.identity.new_zeros(len(codes), self.sizes[3])
+
+    def embeddings(self, codes: Codes) -> tuple[Tensor, Tensor]:
+        """(B, 100) w_id and (B, 30) w_exp of codes: what was encoded, plus what is to be generated."""
+        noise, style = self.other(codes, "noise"), self.other(codes, "style")
+        w_id, z_id, g_id = codes.identity.split([self.sizes[0], self.sizes[2], 1], dim=1)
+        w_exp, z_exp, g_exp = codes.expression.split([self.sizes[1], self.class_count, 1], dim=1)
+        made_id, made_exp = self.generate(z_id, z_exp, noise, style)
+        return w_id + g_id * made_id, w_exp + g_exp * made_exp
+
+    def person_of(self, w_id: Tensor) -> Tensor:
+        """(B, 20) the z_id whose generated identity is nearest to encoded ones (B, 100)."""
+        start = w_id @ self.inverse[:, :-1].T + self.inverse[:, -1]
+        noise = w_id.new_zeros(len(w_id), self.sizes[3])
+        return descend_to(self.generators["identity"], w_id, noise, start, 0.1)
+
+    @torch.no_grad()
+    def learn_inverse(self, count: int = 4000) -> None:
+        """Where the search of :meth:`person_of` starts: least squares of z_id on G_id(z_id, 0)."""
+        draws = torch.randn(count, self.sizes[2], generator=torch.Generator().manual_seed(0)).to(self.device)
+        made = self.generators["identity"](torch.cat([draws, draws.new_zeros(count, self.sizes[3])], dim=1))
+        design = torch.cat([made, torch.ones_like(made[:, :1])], dim=1).double()
+        gram = design.T @ design
+        gram.diagonal().add_(1e-3 * gram.diagonal().mean())
+        self.inverse = torch.linalg.solve(gram, design.T @ draws.double()).T.float().contiguous()
+
+    # ---- the networks
+
+    def embed(self, vertices: Tensor) -> tuple[Tensor, Tensor]:
+        """E_id(X), E_exp(X) of faces (B, V, 3), millimeters."""
+        x = ((vertices - self.mean_face) / self.deviation).flatten(1)
+        if len(self.axes):
+            x = x @ self.axes.T / self.spread
+        return self.encoders["identity"](x), self.encoders["expression"](x)
+
+    def face(self, w_id: Tensor, w_exp: Tensor) -> Tensor:
+        """Dec(w_id, w_exp), (B, V, 3) millimeters."""
+        x = self.decoder(w_id, w_exp)
+        if len(self.axes):
+            x = (x * self.spread) @ self.axes
+        return self.mean_face + self.deviation * x.unflatten(1, (-1, 3))
+
+    def generate(
+        self,
+        z_id: Tensor,
+        z_exp: Tensor,
+        noise: Tensor,
+        style: Tensor,
+        generators: nn.ModuleDict | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """G_id(z_id, z_noise) and G_exp(z_style, z_exp, z_noise); of other generators in training."""
+        generators = generators or self.generators
+        who = [style] if self.g_exp_identity else []
+        return (
+            generators["identity"](torch.cat([z_id, noise], dim=1)),
+            generators["expression"](torch.cat([*who, z_exp, noise], dim=1)),
+        )
+
+    # ---- training
+
+    def stages(
+        self, data: FaceDataset, settings: Any, validation: FaceDataset | None = None
+    ) -> Iterator[Stage]:
+        data = data.take(data.row_labeled("expression"))
+        labels = LabelMap(data, self.intensities)
+        if labels.people != self.people or len(labels.people) < 2:
+            raise BadSetting(
+                "FaceCAM learns from at least two labeled people, the same as in prepare()",
+                received=f"{len(labels.people)} people with labeled expressions of {len(self.people)}",
+            )
+        sizes = (*self.sizes[:2], len(self.people), self.class_count)
+        yield supervised_stage(self, Heads(*sizes).to(self.device), data, settings, labels, validation)
+        judge = Discriminator(*sizes, inputs=settings.d_inputs, dropout=settings.dropout)
+        yield latent_stage(self, judge.to(self.device), data, settings, labels)
+
+    @torch.no_grad()
+    def validation_error(self, data: FaceDataset) -> dict[str, float]:
+        """Mean vertex distance of reconstructions of unseen faces, millimeters."""
+        wrong = []
+        for start in range(0, len(data), 64):
+            vertices = torch.from_numpy(data[slice(start, start + 64)]).to(self.device)
+            wrong.append((self.face(*self.embed(vertices)) - vertices).norm(dim=2).mean(1))
+        return {"rec_avd_mesh": float(torch.cat(wrong).mean())}
