@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from mien.data.dataset import FaceDataset
 from mien.models.base import Reference
-from mien.models.base_autoencoder import MeshAutoencoder
+from mien.models.base_autoencoder import QUICK, MeshAutoencoder
 from mien.nn.chebyshev import ChebyshevConvolution, ChebyshevLevels
 from mien.topology import Topology
 
@@ -31,7 +31,7 @@ class CoMA(MeshAutoencoder):
         - z is divided into identity and expression by :class:`mien.nn.linear_split.LinearSplit`, so that the
           autoencoder stands in every table; the publication reconstructs and samples only.
         - Batches are drawn at random instead of by epochs, so that any step can be resumed exactly.
-        - The smoke and standard profiles use Adam, take fewer steps and mix people
+        - The smoke and standard profiles use Muon, take fewer steps and mix people
           (:func:`mien.data.sampling.virtual_people`).
 
     Args:
@@ -58,11 +58,9 @@ class CoMA(MeshAutoencoder):
         "European Conference on Computer Vision", 2018, "https://github.com/anuragranj/coma",
     )  # fmt: skip
     profiles: ClassVar = {
-        "smoke": {"steps": 150, "decay": 0.5, "decay_every": 40, "validate_every": 50, "warm_up": 10,
-                  "virtual_people": 0.5},
-        "standard": {"steps": 12_000, "decay": 0.7, "decay_every": 1000, "warm_up": 100,
-                     "virtual_people": 0.5},
-        "full": {"momentum": 0.9, "rate": 8e-3, "weight_decay": 5e-4, "batch_size": 16, "steps": 230_000,
+        "smoke": QUICK | {"steps": 150, "decay": 0.5, "decay_every": 40, "validate_every": 50, "warm_up": 10},
+        "standard": QUICK | {"steps": 8_000, "decay": 0.7, "decay_every": 800, "warm_up": 100},
+        "full": {"optimizer": "sgd", "rate": 8e-3, "weight_decay": 5e-4, "batch_size": 16, "steps": 230_000,
                  "decay_every": 1151},
     }  # fmt: skip
 

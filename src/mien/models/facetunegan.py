@@ -18,6 +18,7 @@ from mien.data.sampling import Batch, style_pairs, virtual_people
 from mien.data.statistics import vertex_statistics
 from mien.errors import UnknownName
 from mien.models.base import FaceModel, Losses, Reference, Stage, validation_errors
+from mien.models.base_optimizer import optimizer_of
 from mien.models.base_style import ContentEncoder, Decoder, StyleEncoder
 from mien.nn.gaussian import divergence, draw
 from mien.nn.mesh import MeshLaplacian
@@ -49,7 +50,9 @@ class Settings:
     average: float = 0.999  #: decay of the moving average that becomes the model; 0 keeps the last weights
     batch_size: int = 8
     steps: int = 130_000
+    optimizer: str = "adam"  #: of the generator; or "muon" (:mod:`mien.models.base_optimizer`)
     rate: float = 1e-4
+    discriminator_rate: float | None = None  #: None: as ``rate``
     weight_decay: float = 5e-5
     decay: float = 1.0  #: both rates are multiplied by this ...
     decay_every: int = 10_000  #: ... every so many steps
@@ -70,8 +73,8 @@ CHOICES = {
     "gradient_penalty_reduction": ("sample", "batch_mean"),
 }  # fmt: skip
 QUICK = {
-    "rate": 1e-3, "batch_size": 16, "gradient_penalty_every": 8, "virtual_people": 0.5, "warm_up": 100,
-    "average": 0.99,
+    "optimizer": "muon", "rate": 3e-3, "discriminator_rate": 1e-3, "weight_decay": 0.0, "batch_size": 16,
+    "gradient_penalty_every": 8, "virtual_people": 0.5, "warm_up": 100, "average": 0.99,
 }  # fmt: skip
 
 
@@ -104,8 +107,8 @@ class FaceTuneGAN(FaceModel):
         - D_f is averaged over vertices, as in FUNIT: matched vertex by vertex, x_t would take over who s is.
         - The model is a moving average of the trained weights (``average``); 0 reproduces the text.
         - Batches are drawn at random instead of by epochs, so that any step can be resumed exactly.
-        - The smoke and standard profiles take fewer and larger steps, the first of them for L_rec alone,
-          apply R1 every eighth step, eight times as heavy, and mix people
+        - The smoke and standard profiles take fewer and larger steps, those of the generator by Muon and the
+          first of them for L_rec alone, apply R1 every eighth step, eight times as heavy, and mix people
           (:func:`mien.data.sampling.virtual_people`).
 
     Args:
@@ -142,7 +145,7 @@ class FaceTuneGAN(FaceModel):
     profiles: ClassVar = {
         "smoke": QUICK | {"steps": 100, "decay": 0.5, "decay_every": 30, "average": 0.9},
         "standard": QUICK
-        | {"reconstruction_first": 2500, "steps": 10_000, "decay": 0.75, "decay_every": 1000},
+        | {"reconstruction_first": 3000, "steps": 10_000, "decay": 0.7, "decay_every": 1000},
         "full": {},
     }
 
@@ -226,10 +229,12 @@ class FaceTuneGAN(FaceModel):
         generator = copy.deepcopy(self) if settings.average else self
         discriminator = Discriminator(self, settings.feature_of).to(self.device)
         modules = {"model": self, "generator": generator, "discriminator": discriminator}
-        players = {"discriminator": discriminator, "generator": generator}
-        optimizers: dict[str, torch.optim.Optimizer] = {
-            name: torch.optim.Adam(module.parameters(), settings.rate, weight_decay=settings.weight_decay)
-            for name, module in players.items()
+        judge_rate = settings.discriminator_rate or settings.rate
+        optimizers = {
+            "discriminator": optimizer_of(discriminator, judge_rate, weight_decay=settings.weight_decay),
+            "generator": optimizer_of(
+                generator, settings.rate, weight_decay=settings.weight_decay, kind=settings.optimizer
+            ),
         }
 
         def rate(index: int) -> float:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mien.data.dataset import FaceDataset
 from mien.models.base import Reference
-from mien.models.base_autoencoder import MeshAutoencoder
+from mien.models.base_autoencoder import QUICK, MeshAutoencoder
 from mien.nn.spiral import SpiralConvolution, SpiralLevels
 from mien.nn.spiral_blocks import DownBlocks, UpBlock
 from mien.topology import Topology
@@ -33,7 +33,7 @@ class SpiralNet(MeshAutoencoder):
           autoencoder stands in every table; the publication reconstructs only.
         - Pooling and up-sampling are folded into the convolutions (:mod:`mien.nn.spiral`): same values.
         - Batches are drawn at random instead of by epochs, so that any step can be resumed exactly.
-        - The smoke and standard profiles take fewer steps and mix people
+        - The smoke and standard profiles use Muon, take fewer steps and mix people
           (:func:`mien.data.sampling.virtual_people`).
 
     Args:
@@ -60,10 +60,8 @@ class SpiralNet(MeshAutoencoder):
         "IEEE International Conference on Computer Vision Workshops", 2019,
     )  # fmt: skip
     profiles: ClassVar = {
-        "smoke": {"steps": 150, "decay": 0.5, "decay_every": 40, "validate_every": 50, "warm_up": 10,
-                  "virtual_people": 0.5},
-        "standard": {"steps": 12_000, "decay": 0.7, "decay_every": 1000, "warm_up": 100,
-                     "virtual_people": 0.5},
+        "smoke": QUICK | {"steps": 150, "decay": 0.5, "decay_every": 40, "validate_every": 50, "warm_up": 10},
+        "standard": QUICK | {"steps": 8_000, "decay": 0.7, "decay_every": 800, "warm_up": 100},
         "full": {},
     }  # fmt: skip
 

@@ -1,0 +1,73 @@
+"""Muon for matrices and Adam for the rest, behind one optimizer that is saved and restored like any other."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mien.errors import UnknownName, Unsupported
+from mien.models.base_optimizer import MuonWithAdam, optimizer_of
+
+
+def network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(24, 16), nn.ReLU(), nn.Linear(16, 4))
+
+
+def take(module: nn.Module, optimizer: torch.optim.Optimizer, steps: int, seed: int = 0) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        module(torch.randn(512, 24, generator=generator)).square().mean().backward()
+        optimizer.step()
+    return [p.detach().clone() for p in module.parameters()]
+
+
+def test_matrices_turn_evenly_and_the_rest_is_adam() -> None:
+    module = network()
+    before = [p.detach().clone() for p in module.parameters()]
+    plain = copy.deepcopy(module)
+    after = take(module, optimizer_of(module, 1e-2, kind="muon"), 1)
+    adam = take(plain, optimizer_of(plain, 1e-2), 1)
+    for old, new, usual in zip(before, after, adam, strict=True):
+        if old.ndim == 1:
+            torch.testing.assert_close(new, usual)
+            continue
+        spread = torch.linalg.svdvals(new - old)
+        assert spread.min() > 0.5 * spread.max()  # five Newton-Schulz steps: nearly orthogonal
+        # As large as a step of Adam: 0.2 sqrt(larger side) on each direction.
+        torch.testing.assert_close(
+            spread.mean(), torch.tensor(1e-2 * 0.2 * max(old.shape) ** 0.5), rtol=0.3, atol=0
+        )
+
+
+def test_state_is_restored_exactly() -> None:
+    module = network()
+    optimizer = MuonWithAdam(module, 1e-2)
+    take(module, optimizer, 3)
+    again = network()
+    again.load_state_dict(module.state_dict())
+    restored = MuonWithAdam(again, 1e-2)
+    restored.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    for a, b in zip(take(module, optimizer, 3, 1), take(again, restored, 3, 1), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_rates_reach_both_parts() -> None:
+    module = network()
+    optimizer = MuonWithAdam(module, 1e-2)
+    for group in optimizer.param_groups:
+        group["lr"] = 0.0
+    before = [p.detach().clone() for p in module.parameters()]
+    assert all(torch.equal(a, b) for a, b in zip(before, take(module, optimizer, 2), strict=True))
+
+
+def test_kinds_and_versions_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UnknownName, match="muon"):
+        optimizer_of(network(), 1e-3, kind="mouon")
+    monkeypatch.delattr(torch.optim, "Muon")
+    with pytest.raises(Unsupported, match="optimizer=adam"):
+        optimizer_of(network(), 1e-3, kind="muon")
