@@ -122,3 +122,11 @@ def test_areas_sum_to_the_surface() -> None:
     corners = np.array([[0, 0, 0], [2, 0, 0], [2, 2, 0], [0, 2, 0]], float)
     areas = vertex_areas(corners, np.array([[0, 1, 2], [0, 2, 3]]))
     assert areas.sum() == pytest.approx(4.0) and areas[0] == pytest.approx(4 / 3)
+
+
+def test_frames_at_once_are_frames_one_by_one() -> None:
+    performer, _ = make_performer()
+    actor = performer.on(performer.template * [1.1, 1.0, 0.9]).at(np.arange(0, 120, 3))
+    activations = np.random.default_rng(0).uniform(0, 0.8, (7, len(NAMES)))
+    expected = np.stack([actor.perform(frame) for frame in activations])
+    np.testing.assert_allclose(actor.perform_frames(activations), expected, atol=1e-9)

@@ -161,11 +161,13 @@ def test_real_clips(tmp_path: Path) -> None:
     data = build_ict(
         ARCHIVE, tmp_path / "clips", subjects=1, expressions="emotion6", vertices=600, sequences=True
     )
-    assert len(data) == 1 + 6 * 60 and data.fps == 30 and data.is_neutral[0]
+    assert data.fps == 30 and data.is_neutral[0]
+    lengths = np.bincount(data.row_clip[1:])
+    assert len(lengths) == 6 and lengths.min() >= 42 and lengths.max() <= 72 and len(set(lengths)) > 2
     clip = np.flatnonzero(data.row_clip == 5)
-    assert (data.row_frame[clip] == np.arange(60)).all()
+    assert (data.row_frame[clip] == np.arange(lengths[5])).all()
     weights = data.row_weights[clip][:, 5]
-    assert weights[0] == 0 and 0.55 < weights.max() <= 1 and weights[-1] < 0.05
+    assert weights[0] == weights[-1] == 0 and 0.55 < weights.max() <= 1
     moved = np.linalg.norm(data[clip] - data[clip[:1]], axis=2).mean(axis=1)
     assert np.corrcoef(moved, weights)[0, 1] > 0.9
 

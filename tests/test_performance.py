@@ -10,15 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from mien.data.clip_performance import (
+    Timing,
+    clip_activations,
+    draw_frames,
+    motion_curve,
+    motion_label,
+)
 from mien.data.expressions import SHAPES, expression_set
 from mien.data.performance import (
     CONTACTS,
     Style,
-    Timing,
     Variation,
     capture_noise,
-    clip_activations,
-    motion_curve,
     settle,
     shape_pairs,
     take_activations,
@@ -103,20 +107,37 @@ def test_motion_rises_holds_and_returns_smoothly() -> None:
     assert np.abs(rise - np.linspace(0, 1, len(rise))).max() > 0.08
 
 
-def test_clips_lead_with_the_jaw_and_label_the_intent() -> None:
-    emotions = expression_set("emotion6")
-    early, weights = [], np.zeros(0)
+def test_labels_are_straight_lines_between_the_moments() -> None:
+    times = np.arange(61) / 30
+    label = motion_label(times, Timing(0.21, 0.61, 1.0, 1.6))
+    assert (label[:7] == 0).all() and (label[48:] == 0).all() and (label[18:31] == 1).all()
+    np.testing.assert_allclose(np.diff(label[6:19]), 1 / 12)  # onset at frame 6, apex at frame 18
+    np.testing.assert_allclose(np.diff(label[30:49]), -1 / 18)
+
+
+def test_clips_lead_with_the_jaw_and_are_no_fade_of_one_pose() -> None:
+    emotions, early, peaks, straight = expression_set("emotion6"), [], [], []
     for seed in range(12):
         rng = np.random.default_rng(seed)
         style = Style.draw(rng, SHAPES, replace(Variation(), habit_share=0.0))
-        found, weights = clip_activations(
-            rng, style, emotions.recipes, "surprise", frames=120, fps=60, extremeness=0.7
-        )
+        clip = clip_activations(rng, style, emotions.recipes, "surprise", frames=120, fps=60, extremeness=0.7)
+        found = clip.activations
         jaw, brow = (found[:, SHAPES.index(name)] for name in ("jawOpen", "browOuterUp_L"))
         early.append(np.argmax(brow > brow.max() / 2) - np.argmax(jaw > jaw.max() / 2))
-        assert found.shape == (120, 53) and weights.max() == pytest.approx(0.7, abs=0.01)
-        assert weights[0] == 0 and weights[-1] < 0.02
-    assert np.mean(early) > 2
+        assert found.shape == (120, 53) and clip.label.max() == pytest.approx(0.7)
+        assert clip.label[0] == clip.label[-1] == 0
+        peaks.append((clip.label == clip.label.max()).sum())
+        spectrum = np.linalg.svd(found, compute_uv=False)
+        straight.append(spectrum[1] / spectrum[0])
+        blink = found[0, [SHAPES.index(name) for name in CONTACTS]]
+        assert blink.max() < 0.05, "the first frame is the neutral of the clip"
+    assert np.mean(early) > 2 and len(set(peaks)) > 6
+    assert min(straight) > 0.02, "one pose times one curve would have rank one"
+
+
+def test_clips_have_their_own_lengths() -> None:
+    rng = np.random.default_rng(0)
+    assert {draw_frames(rng) for _ in range(200)} >= set(range(45, 70))
 
 
 def noise(variation: Variation, shape: tuple[int, ...] = (500, 3)) -> list[np.ndarray]:

@@ -174,8 +174,12 @@ def test_a_clip_is_what_the_rig_shows(name: str) -> None:
     weights = apply.curves(model.expressions, {"smile": 1.0}, onset=0.1, apex=0.3, offset=0.6, fps=10)
     clip = apply.animate(model, neutral, weights)
     assert clip.shape == (len(weights), *neutral.shape) and clip.dtype == np.float32
-    np.testing.assert_allclose(clip[[0, -1]], np.stack([neutral, neutral]), atol=1e-3)
-    np.testing.assert_allclose(clip[3], apply.rig(model, neutral).targets[0], atol=1e-3)
+    np.testing.assert_allclose(clip[0], neutral, atol=1e-3)
+    if model.remembers:  # its pose at the apex depends on the way there, and it takes its time to rest
+        assert distance(clip[-1], neutral) < distance(clip[3], neutral)
+    else:
+        np.testing.assert_allclose(clip[-1], neutral, atol=1e-3)
+        np.testing.assert_allclose(clip[3], apply.rig(model, neutral).targets[0], atol=1e-3)
     with pytest.raises(MienError, match="T, E"):
         apply.animate(model, neutral, weights[0])
     with pytest.raises(MienError, match="one neutral face"):

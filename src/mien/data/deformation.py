@@ -214,7 +214,8 @@ class FaceActor:
 
     def at(self, rows: NDArray) -> FaceActor:
         """The same face, some vertices of it."""
-        return replace(self, face=self.face[rows], shapes=self.shapes[:, rows], turns=self.turns[:, rows])
+        shapes, turns = (np.ascontiguousarray(part[:, rows]) for part in (self.shapes, self.turns))
+        return replace(self, face=self.face[rows], shapes=shapes, turns=turns)
 
     def perform(self, activations: NDArray) -> Array:
         """(V, 3) the face under (A,) activations: soft tissue first, then the jaw carries it."""
@@ -222,3 +223,11 @@ class FaceActor:
         moved = self.face - self.center + np.tensordot(amounts, self.shapes, 1)
         rotation = (amounts[:, None] * self.turns).T @ self.axes
         return rotate(moved, rotation) + self.center
+
+    def perform_frames(self, activations: NDArray) -> Array:
+        """(T, V, 3) the face under each of (T, A) activations."""
+        amounts = activations @ self.mixing.T
+        soft = (amounts @ self.shapes.reshape(len(self.shapes), -1)).reshape(len(amounts), -1, 3)
+        moved = self.face - self.center + soft
+        turned = np.einsum("ta,ac,av->tvc", amounts, self.axes, self.turns, optimize=True)
+        return rotate(moved.reshape(-1, 3), turned.reshape(-1, 3)).reshape(moved.shape) + self.center

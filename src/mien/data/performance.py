@@ -1,9 +1,9 @@
-"""How a person performs an expression: style, take, motion over time, and what a scanner adds.
+"""How a person performs an expression: style, take, and what a scanner adds.
 
 A release of blendshapes is additive: identity plus expression. People are not. The same label is performed
 with a subject's own strength, side bias and habits (:class:`Style`), differently at every take
-(:func:`take_activations`), over time with its own timing (:class:`Timing`, :func:`clip_activations`); and a
-scan of it carries registration drift and a rigid residual (:func:`capture_noise`). Nothing here knows a
+(:func:`take_activations`), over time with its own timing (:mod:`mien.data.clip_performance`); and a scan of
+it carries registration drift and a rigid residual (:func:`capture_noise`). Nothing here knows a
 mesh or a data source: activations are floats over named shapes. The spreads are calibrated in
 ``docs/data/ict.md`` to what is published for real scans.
 """
@@ -164,98 +164,6 @@ def settle(shapes: Sequence[str], activations: NDArray) -> NDArray[np.float64]:
         close, jaw = list(shapes).index("mouthClose"), list(shapes).index("jawOpen")
         result[..., close] = np.minimum(result[..., close], result[..., jaw])
     return result
-
-
-@dataclass(frozen=True)
-class Timing:
-    """The moments of a performance, in seconds: neutral left, peak reached, peak left, neutral again."""
-
-    onset: float
-    apex: float
-    release: float
-    offset: float
-
-    @staticmethod
-    def draw(rng: Generator, duration: float) -> Timing:
-        """Individual timing that fits into a clip; offsets are slower than onsets, as in real faces."""
-        onset = duration * rng.uniform(0.05, 0.15)
-        apex = onset + duration * rng.uniform(0.15, 0.3)
-        offset = duration * rng.uniform(0.88, 0.98)
-        release = rng.uniform(apex + 0.1 * duration, offset - 0.22 * duration)
-        return Timing(onset, apex, release, offset)
-
-
-def motion_curve(times: NDArray, timing: Timing, *, overshoot: float = 0.0) -> NDArray[np.float64]:
-    """Intensity over time: a minimum-jerk rise, a held apex that sinks a little, a slower release.
-
-    Args:
-        times: (T,) float, seconds.
-        timing: When the motion begins, peaks and ends.
-        overshoot: Share by which the rise passes the held level before it settles.
-
-    Returns:
-        (T,) float; 0 before onset and after offset, up to ``1 + overshoot`` in between.
-    """
-    rise = _minimum_jerk((times - timing.onset) / (timing.apex - timing.onset))
-    fall = _minimum_jerk(np.clip((times - timing.release) / (timing.offset - timing.release), 0, 1) ** 0.8)
-    held = _minimum_jerk((times - timing.apex) / max(timing.release - timing.apex, 1e-9))
-    bump = overshoot * np.exp(-(((times - timing.apex) / 0.12) ** 2)) * (rise > 0)
-    return np.maximum(rise * (1 - 0.06 * held) * (1 - fall) + bump * (1 - fall), 0.0)
-
-
-def _minimum_jerk(phase: NDArray) -> NDArray[np.float64]:
-    """The smoothest reach from 0 to 1 (Flash and Hogan 1985)."""
-    u = np.clip(phase, 0.0, 1.0)
-    return u**3 * (10 - 15 * u + 6 * u**2)
-
-
-def clip_activations(
-    rng: Generator,
-    style: Style,
-    recipes: Mapping[str, Mapping[str, float]],
-    expression: str,
-    *,
-    frames: int,
-    fps: float,
-    extremeness: float = 1.0,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """One performance over time.
-
-    Shapes do not move in step: the jaw leads, others trail by their own delays, the balance of the sides
-    drifts, the eyes blink. None of that is labeled, as in recordings.
-
-    Returns:
-        (T, A) activations, and the (T,) weight of the expression in each frame: the intended intensity.
-    """
-    times = np.arange(frames) / fps
-    timing = Timing.draw(rng, frames / fps)
-    peak = take_activations(rng, style, recipes, {expression: extremeness})
-    rest = take_activations(rng, style, recipes, {})
-    delay = rng.normal(0.03, 0.03, int(shape_pairs(style.shapes).max()) + 1)[shape_pairs(style.shapes)]
-    delay = np.where([shape.startswith("jaw") for shape in style.shapes], -0.06, delay)
-    overshoot = rng.uniform(0.0, 0.08)
-    curves = np.stack([motion_curve(times - late, timing, overshoot=overshoot) for late in delay], axis=1)
-    activations = curves * (peak - rest) + rest
-    activations *= np.exp(_side_drift(rng, times)[:, None] * shape_sides(style.shapes))
-    blinks = _blinks(rng, times)[:, None] * np.array([shape in CONTACTS for shape in style.shapes])
-    activations = settle(style.shapes, np.maximum(activations, blinks))
-    return activations, extremeness * motion_curve(times, timing)
-
-
-def _side_drift(rng: Generator, times: NDArray) -> NDArray[np.float64]:
-    """(T,) slow log balance between the sides."""
-    period, phase = rng.uniform(1.5, 4.0), rng.uniform(0, 2 * np.pi)
-    return rng.normal(0, 0.08) * np.sin(2 * np.pi * times / period + phase)
-
-
-def _blinks(rng: Generator, times: NDArray) -> NDArray[np.float64]:
-    """(T,) spontaneous blinks, about one in 4 s: 0.1 s to close, 0.2 s to open."""
-    closure = np.zeros(len(times))
-    duration = len(times) * (times[1] - times[0]) if len(times) > 1 else 0.0
-    for moment in rng.uniform(0, duration, rng.poisson(duration / 4.0)):
-        closing = _minimum_jerk((times - moment + 0.1) / 0.1)
-        closure = np.maximum(closure, closing * (1 - _minimum_jerk((times - moment - 0.03) / 0.2)))
-    return closure
 
 
 def capture_noise(

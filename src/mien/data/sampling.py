@@ -41,7 +41,7 @@ class Batch:
         """Applies a function (a move to a device, a slice of rows) to every tensor."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         changed: dict[str, Any] = {name: None if v is None else function(v) for name, v in values.items()}
-        return Batch(**changed)
+        return type(self)(**changed)
 
 
 Sampler = Callable[[torch.Generator], Batch]

@@ -26,6 +26,11 @@ def seven_to_three(subject: NDArray, clip: NDArray, frame: NDArray, seed: int) -
     return _people(subject, seed, validation=0.07, test=0.3)
 
 
+def seventeen_to_three(subject: NDArray, clip: NDArray, frame: NDArray, seed: int) -> NDArray:
+    """15 % of the people unseen, as Potamias et al. (2020) divide 4DFAB (153 and 27); nobody validates."""
+    return _people(subject, seed, validation=0.0, test=0.15)
+
+
 def first_ten(subject: NDArray, clip: NDArray, frame: NDArray, seed: int) -> NDArray:
     """The first ten people are the test set (BU-3DFE in Zhang et al. 2020 and Gu et al. 2023)."""
     people = np.unique(subject)
@@ -46,6 +51,7 @@ def interleaved(subject: NDArray, clip: NDArray, frame: NDArray, seed: int) -> N
 PROTOCOLS: dict[str, Split] = {
     "subject": by_subject,
     "seven-to-three": seven_to_three,
+    "seventeen-to-three": seventeen_to_three,
     "first-ten": first_ten,
     "interleaved": interleaved,
 }
@@ -67,7 +73,7 @@ def _people(subject: NDArray, seed: int, *, validation: float, test: float) -> N
         )  # fmt: skip
     shuffled = np.random.default_rng([seed, 20231]).permutation(people)
     tests = max(1, round(test * len(people)))
-    validations = max(1, round(validation * len(people)))
+    validations = max(1, round(validation * len(people))) if validation else 0
     part = np.zeros(people.max() + 1, np.int8)
     part[shuffled[:tests]] = PARTS.index("test")
     part[shuffled[tests : tests + validations]] = PARTS.index("validation")

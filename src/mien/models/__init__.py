@@ -14,6 +14,8 @@ MODELS: dict[str, str] = {
     "adversarial_vae": "mien.models.adversarial_vae:AdversarialVAE",
     "facetunegan": "mien.models.facetunegan:FaceTuneGAN",
     "facecam": "mien.models.facecam:FaceCAM",
+    "expression_lstm": "mien.models.expression_lstm:ExpressionLSTM",
+    "pca_lstm": "mien.models.pca_lstm:PcaLSTM",
     "spiralnet": "mien.models.spiralnet:SpiralNet",
     "coma": "mien.models.coma:CoMA",
     "morphable": "mien.models.morphable:Morphable",

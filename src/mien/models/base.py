@@ -95,6 +95,8 @@ class FaceModel(nn.Module):
     anchored: ClassVar[bool] = False
     #: Training needs a neutral scan of every person.
     needs_neutrals: ClassVar[bool] = True
+    #: A frame of a motion depends on the frames before it.
+    remembers: ClassVar[bool] = False
     #: Abilities that the method's publication has; others are derived by :mod:`mien.apply` or refused.
     native: ClassVar[frozenset[str]] = frozenset()
     #: Abilities that a method refuses although its verbs would give something, each with the reason.
@@ -166,7 +168,19 @@ class FaceModel(nn.Module):
         """
         return self.calibration.express(weights)
 
+    def advance(self, weights: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """The next frame of a motion: expression codes of weights (B, E), and the state to carry on.
+
+        Frame after frame gives what :meth:`express` gives for the whole motion.
+        """
+        return self.express(weights), None
+
     # ---- hooks with sound defaults
+
+    @property
+    def frame_rate(self) -> float | None:
+        """Frames per second that motions must have, or None where any will do."""
+        return None
 
     def neutral_face(self, codes: Codes) -> Tensor:
         """(B, V, 3) float, millimeters: the people of these codes at rest."""

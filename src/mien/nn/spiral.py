@@ -245,14 +245,16 @@ class SpiralLevels(nn.Module):
         factors: How much smaller each of the levels 1..m is than the one before.
         length: Entries of a spiral, one number or one for each of the levels 0..m.
         dilation: The same for dilation.
+        only_up: A decoder needs no other operators; the others stay empty.
     """
 
     def __init__(
-        self, factors: Sequence[int], length: int | Sequence[int] = 9, dilation: int | Sequence[int] = 1
-    ) -> None:
+        self, factors: Sequence[int], length: int | Sequence[int] = 9, dilation: int | Sequence[int] = 1,
+        only_up: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
         count = len(factors) + 1
-        self.factors = tuple(factors)
+        self.factors, self.only_up = tuple(factors), only_up
         self.lengths = (length,) * count if isinstance(length, int) else tuple(length)
         self.dilations = (dilation,) * count if isinstance(dilation, int) else tuple(dilation)
         self.plain = nn.ModuleList(SpiralOperator(size) for size in self.lengths)
@@ -274,12 +276,14 @@ class SpiralLevels(nn.Module):
         plain, down, up = (
             cast(list[SpiralOperator], list(kind)) for kind in (self.plain, self.down, self.up)
         )
-        for operator, order in zip(plain, orders, strict=True):
-            operator.set(order)
         for number, level in enumerate(levels):
-            down[number].set(orders[number], kept=level.kept)
             up[number].set(orders[number], up=level.up)
+            if not self.only_up:
+                down[number].set(orders[number], kept=level.kept)
             setattr(self, f"kept_{number}", torch.from_numpy(level.kept.astype(np.int64)))
+        if not self.only_up:
+            for operator, order in zip(plain, orders, strict=True):
+                operator.set(order)
         return self.to(device)
 
     def _coarse_spirals(self, topology: Topology, number: int, level: Level) -> NDArray[np.int32]:

@@ -17,11 +17,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.data.clip_performance import EXTREMENESS, FRAMES_PER_SECOND, clip_activations, draw_frames
 from mien.data.dataset import FaceDataset
 from mien.data.deformation import FaceActor, Performer
 from mien.data.examples import write_examples
 from mien.data.expressions import SHAPES, ExpressionSet, expression_set
-from mien.data.performance import Style, Variation, capture_noise, clip_activations, take_activations
+from mien.data.performance import Style, Variation, capture_noise, take_activations
 from mien.data.sources.ict_release import IctModel, contact_rings, load_ict
 from mien.data.writer import DatasetWriter
 from mien.errors import BadSetting
@@ -34,8 +35,6 @@ CITATION = (
     "R. Li et al., Learning Formation of Physically-Based Face Attributes, CVPR 2020 "
     "(ICT-FaceKit Light, github.com/ICT-VGL/ICT-FaceKit)"
 )
-FRAMES_PER_SECOND = 30.0
-FRAMES_PER_CLIP = 60
 
 
 class Face(NamedTuple):
@@ -129,15 +128,14 @@ def _clips(actor: FaceActor, style: Style, names: ExpressionSet, seed: int, pers
     yield Face(capture_noise(rng, neutral, style.variation), {})
     for number, expression in enumerate(names.names):
         rng = np.random.default_rng([seed, person, zlib.crc32(expression.encode())])
-        activations, weight = clip_activations(
-            rng, style, names.recipes, expression, frames=FRAMES_PER_CLIP, fps=FRAMES_PER_SECOND,
-            extremeness=rng.uniform(0.6, 1.0),
+        clip = clip_activations(
+            rng, style, names.recipes, expression, frames=draw_frames(rng),
+            extremeness=rng.uniform(*EXTREMENESS),
         )  # fmt: skip
-        frames = np.stack([actor.perform(frame) for frame in activations])
-        clip = person * len(names) + number
-        for frame, vertices in enumerate(capture_noise(rng, frames, style.variation)):
-            share = {name: float(weight[frame]) * value for name, value in names.label(expression).items()}
-            yield Face(vertices, share, clip, frame)
+        frames = capture_noise(rng, actor.perform_frames(clip.activations), style.variation)
+        for frame, (vertices, weight) in enumerate(zip(frames, clip.label, strict=True)):
+            share = {name: float(weight) * value for name, value in names.label(expression).items()}
+            yield Face(vertices, share, person * len(names) + number, frame)
 
 
 def _reduced(topology: Topology, vertices: int | None) -> tuple[Topology, NDArray[np.int64]]:

@@ -16,10 +16,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.data.clip_performance import EXTREMENESS, FRAMES_PER_SECOND, clip_activations, draw_frames
 from mien.data.dataset import FaceDataset
 from mien.data.examples import write_examples
 from mien.data.expressions import SHAPES, ExpressionSet, expression_set
-from mien.data.performance import Style, Variation, clip_activations, take_activations
+from mien.data.performance import Style, Variation, take_activations
 from mien.data.sources.anthropometry import NORMS
 from mien.data.sources.procedural_mesh import BALL_SEGMENTS, MOUTH_ROW, FaceMesh, face_mesh
 from mien.data.sources.procedural_person import Person, landmark_vertices, population
@@ -36,8 +37,6 @@ CITATION = (
     "Mien procedural faces: measurements after Farkas 1994, Zhuang and Bradtmiller 2005, "
     "Legan and Burstone 1980; muscles after Waters, SIGGRAPH 1987"
 )
-FRAMES_PER_SECOND = 30.0
-FRAMES_PER_CLIP = 60
 
 # iBUG's 68 points as (row, column, lower side): jaw from the right ear, brows, nose, eyes, lips.
 _JAW = [(28, 27), (37, 27), (46, 27), (54, 26), (62, 24), (67, 20), (70, 15), (72, 8)]
@@ -195,11 +194,11 @@ def _clips(seed: int, number: int, names: ExpressionSet) -> Iterator[Face]:
     yield Face(person.neutral, {})
     for place, expression in enumerate(names.names):
         rng = np.random.default_rng([seed, number, zlib.crc32(expression.encode())])
-        activations, weight = clip_activations(
-            rng, style, names.recipes, expression, frames=FRAMES_PER_CLIP, fps=FRAMES_PER_SECOND,
-            extremeness=rng.uniform(0.6, 1.0),
+        clip = clip_activations(
+            rng, style, names.recipes, expression, frames=draw_frames(rng),
+            extremeness=rng.uniform(*EXTREMENESS),
         )  # fmt: skip
-        for frame, levels in enumerate(activations):
+        for frame, (levels, weight) in enumerate(zip(clip.activations, clip.label, strict=True)):
             face = person.perform(dict(zip(SHAPES, levels.tolist(), strict=True)))
-            share = {name: float(weight[frame]) * value for name, value in names.label(expression).items()}
+            share = {name: float(weight) * value for name, value in names.label(expression).items()}
             yield Face(face, share, number * len(names) + place, frame)
