@@ -13,7 +13,7 @@ from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch
 from mien.errors import BadSetting
 from mien.models.base_facecam import Decoder, Discriminator, Heads, LabelMap, class_loss
-from mien.models.base_facecam_stages import LatentGame, Settings
+from mien.models.base_facecam_stages import LatentGame, Settings, Supervised
 from mien.models.facecam import FaceCAM
 from mien.topology import Topology
 
@@ -181,3 +181,94 @@ def test_the_discriminator_learns_people_from_people_and_expressions_from_expres
     torch.testing.assert_close(losses["real_expression"], expression)
     torch.testing.assert_close(losses["real"], real)
     assert not torch.isclose(person, functional.cross_entropy(judge.person.expand(24, -1), label))
+
+
+def test_generators_are_asked_for_labels_in_proportion_and_by_their_own_people() -> None:
+    torch.manual_seed(0)
+    net = model()
+    game = LatentGame(net, net.generators, Recorder(8, 6), LabelMap(DATA, False), Settings(new_people=0.25))
+    seen: dict[str, Tensor] = {}
+
+    def spy(z_id: Tensor, z_exp: Tensor) -> tuple[Tensor, Tensor]:
+        seen.update(z_id=z_id, z_exp=z_exp)
+        return z_id, z_exp
+
+    game.made = spy  # type: ignore[method-assign]
+    _, who, what = game.draw(4000, torch.zeros(4000))
+    assert 0.22 < (who == -1).float().mean() < 0.28
+    known = who >= 0
+    assert torch.equal(seen["z_id"][known], net.z_people[who[known]])
+    assert (seen["z_id"][~known][:, None] - net.z_people).abs().amax(2).min() > 0.05
+    assert torch.equal(seen["z_exp"].argmax(1), what) and torch.equal(seen["z_exp"].sum(1), torch.ones(4000))
+    assert (torch.bincount(what, minlength=6) / 4000 - 1 / 6).abs().max() < 0.03
+
+
+def test_the_neutral_label_may_be_the_zero_vector() -> None:
+    net = model()
+    what = torch.arange(6).repeat(500)
+    for share in (0.0, 0.5, 1.0):
+        game = LatentGame(net, net.generators, Recorder(8, 6), LabelMap(DATA, False),
+                          Settings(zero_is_neutral=share))  # fmt: skip
+        codes = game.one_hot(what)
+        silent = codes.sum(1) == 0
+        assert not silent[what != 0].any() and abs(float(silent[what == 0].float().mean()) - share) < 0.08
+
+
+def test_one_draw_of_noise_enters_both_generators() -> None:
+    net = model()
+    seen = {}
+    for name, generator in net.generators.items():
+        generator.register_forward_pre_hook(lambda m, args, name=name: seen.update({name: args[0]}))
+    game = LatentGame(net, net.generators, Recorder(8, 6), LabelMap(DATA, False), Settings())
+    game.made(net.z_people[:3], torch.eye(6)[:3])
+    assert torch.equal(seen["identity"][:, -5:], seen["expression"][:, -5:])
+    assert torch.equal(seen["identity"][:, :20], seen["expression"][:, :20])
+    assert seen["identity"][:, -5:].std() > 0.3
+
+
+def test_each_player_moves_only_its_own_weights() -> None:
+    net, labels = model(), LabelMap(DATA, False)
+    judge = Discriminator(7, 5, 8, 6, hidden=(16, 8, 8))
+    steps = LatentGame(net, net.generators, judge, labels, Settings(matching=1.0)).step(batch(), 0)
+    for player, moved, still in (
+        ("discriminator", [judge], [net]),
+        ("generators", [net.generators], [judge, net.encoders, net.decoder]),
+    ):
+        for module in (net, judge):
+            module.zero_grad(set_to_none=True)
+        name, losses = next(steps)
+        torch.stack(list(losses.values())).sum().backward()
+        assert name == player
+        assert all(p.grad is not None for module in moved for p in module.parameters())
+        assert all(p.grad is None for module in still for p in module.parameters())
+
+
+def test_stage_one_compares_what_is_printed() -> None:
+    net = model().eval()
+    heads, shown, labels = Heads(7, 5, 8, 6), batch(), LabelMap(DATA, False)
+    _, losses = next(Supervised(net, heads, labels, Settings(swap=1.0)).step(shown, 0))
+    with torch.no_grad():
+        w_id, w_exp = net.embed(shown.vertices)
+        other, _ = net.embed(shown.partner)
+        for name, identity in (("reconstruction", w_id), ("swap", other)):
+            wrong = (net.face(identity, w_exp) - shown.vertices).abs().mean() / net.deviation
+            torch.testing.assert_close(losses[name].detach(), wrong, rtol=1e-4, atol=1e-5)
+        person = functional.cross_entropy(heads.identity(w_id), shown.subject)
+    torch.testing.assert_close(losses["identity_class"].detach(), person)
+    published = next(Supervised(net, heads, labels, Settings(identity_class=0.0)).step(shown, 0))[1]
+    assert set(published) == {"reconstruction", "expression_class"}
+
+
+def test_principal_coefficients_lose_only_what_the_axes_leave() -> None:
+    lean = model(pca_dim=40)
+    faces = torch.from_numpy(DATA[:])
+    x = (faces - lean.mean_face).flatten(1)
+    left = x - x @ lean.axes.T @ lean.axes
+    assert left.abs().max() < 0.3 and x.abs().max() > 5  # 48 faces, 40 axes and 0.05 mm of noise
+    torch.testing.assert_close(lean.axes @ lean.axes.T, torch.eye(40), atol=1e-4, rtol=0)
+    # The part of the vertices that stage I compares is the same in both forms.
+    shown = Supervised(lean, Heads(7, 5, 8, 6), LabelMap(DATA, False), Settings(seen_vertices=30))
+    w_id, w_exp = lean.embed(faces[:4])
+    expected = (lean.face(w_id, w_exp) - lean.mean_face)[:, shown.seen].flatten(1) / lean.deviation
+    torch.testing.assert_close(shown.decoded(w_id, w_exp), expected, atol=1e-4, rtol=1e-4)
+    assert len(shown.seen) == 30 == len(shown.seen.unique())

@@ -89,6 +89,22 @@ def faces_on(model: FaceModel, vertices: Any, what: str = "face") -> Tensor:
     return faces.view(-1, *faces.shape[-2:]).to(model.device)
 
 
+def in_style(model: FaceModel, codes: Codes, style: Any) -> Codes:
+    """People with named expressions, performed in the style of another person if one is given.
+
+    Args:
+        model: Any model, if ``style`` is None.
+        codes: (B) people with named expressions.
+        style: Name of a training person, one face (V, 3) or (1, V, 3) in millimeters, or None.
+    """
+    if style is None:
+        return codes
+    person = model.training_people([style]) if isinstance(style, str) else codes_of(model, style)
+    if len(person) != 1:
+        raise BadSetting("the style of one person is needed", received=f"{len(person)} faces")
+    return model.restyle(codes, person)
+
+
 def like(vertices: Any, result: Faces) -> Faces:
     """One face for one face, many for many."""
     return result[0] if np.ndim(vertices) == 2 else result

@@ -9,14 +9,16 @@ import numpy as np
 import torch
 
 from mien.apply.abilities import allow
-from mien.apply.door import Faces, Weights, codes_of, decoded, faces_on, like, verb, weights_of
+from mien.apply.door import Faces, Weights, codes_of, decoded, faces_on, in_style, like, verb, weights_of
 from mien.codes import Codes
 from mien.errors import BadSetting, UnknownName
 from mien.models.base import FaceModel
 
 
 @verb
-def generate(model: FaceModel, count: int, *, seed: int, weights: Weights | None = None) -> Faces:
+def generate(
+    model: FaceModel, count: int, *, seed: int, weights: Weights | None = None, style: Any = None
+) -> Faces:
     """New people: (count, V, 3) float32, millimeters.
 
     Args:
@@ -24,6 +26,7 @@ def generate(model: FaceModel, count: int, *, seed: int, weights: Weights | None
         count: How many people.
         seed: The same seed gives the same people.
         weights: Named weights, (E,) or (count, E), all make; otherwise expressions are random too.
+        style: Whose way of performing they take: name of a training person, or a face (V, 3).
     """
     allow(model, "generate")
     codes = model.sample(count, generator=torch.Generator().manual_seed(seed))
@@ -31,7 +34,7 @@ def generate(model: FaceModel, count: int, *, seed: int, weights: Weights | None
         shown = weights_of(model.expressions, weights)
         expression = model.express(torch.atleast_2d(shown).to(model.device))
         codes = codes.replace(expression=expression.expand(count, *expression.shape[1:]))
-    return decoded(model, codes)
+    return decoded(model, in_style(model, codes, style))
 
 
 @verb

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mien.apply.abilities import allow
-from mien.apply.door import Faces, Weights, codes_of, decoded, faces_on, verb, weights_of
+from mien.apply.door import Faces, Weights, codes_of, decoded, faces_on, in_style, verb, weights_of
 from mien.errors import BadSetting
 from mien.models.base import FaceModel
 from mien.topology import Topology
@@ -43,29 +43,31 @@ class Rig:
 
 
 @verb
-def animate(model: FaceModel, neutral: Any, weights: Weights) -> Faces:
+def animate(model: FaceModel, neutral: Any, weights: Weights, *, style: Any = None) -> Faces:
     """(T, V, 3) a clip of one person; frames of zero weights show the given neutral.
 
     Args:
         model: Any model.
         neutral: (V, 3) float, millimeters. The person at rest.
         weights: (T, E) float. Named weights of each frame, e.g. of :func:`curves`.
+        style: Whose way of performing it takes: name of a training person, or a face (V, 3).
     """
     allow(model, "animate")
     curve = weights_of(model.expressions, weights)
     if curve.ndim != 2:
         raise BadSetting("a clip needs weights (T, E)", received=f"an array of shape {tuple(curve.shape)}")
-    return _moved(model, neutral, model.express(curve[None].to(model.device))[0])
+    return _moved(model, neutral, model.express(curve[None].to(model.device))[0], style)
 
 
 @verb
-def rig(model: FaceModel, neutral: Any, names: Sequence[str] | None = None) -> Rig:
+def rig(model: FaceModel, neutral: Any, names: Sequence[str] | None = None, *, style: Any = None) -> Rig:
     """Named targets made for one person; the rest pose is the given neutral, exactly.
 
     Args:
         model: Any model.
         neutral: (V, 3) float, millimeters. The person at rest.
         names: Which expressions to make targets of; all of the model's by default.
+        style: Whose way of performing they take: name of a training person, or a face (V, 3).
     """
     allow(model, "rig")
     names = tuple(model.expressions if names is None else names)
@@ -77,19 +79,20 @@ def rig(model: FaceModel, neutral: Any, names: Sequence[str] | None = None) -> R
     for mix in mixes:  # pairs of expressions at some strength: what animators stack
         pair = generator.choice(len(names), min(2, len(names)), replace=False)
         mix[pair] = torch.from_numpy(generator.uniform(0.3, 1.0, len(pair)).astype(np.float32))
-    poses = _moved(model, neutral, model.express(torch.cat([single, mixes @ single]).to(model.device)))
+    shown = model.express(torch.cat([single, mixes @ single]).to(model.device))
+    poses = _moved(model, neutral, shown, style)
     base = faces_on(model, neutral)[0].cpu().numpy()
     made = Rig(model.topology, base, poses[: len(names)], names)
     error = np.linalg.norm(made.apply(mixes) - poses[len(names) :], axis=-1).mean()
     return replace(made, linearity_mm=float(error))
 
 
-def _moved(model: FaceModel, neutral: Any, expression: Tensor) -> Faces:
+def _moved(model: FaceModel, neutral: Any, expression: Tensor, style: Any) -> Faces:
     """(N, V, 3) the neutral, displaced as the model displaces its own version of it: (N, *X) codes."""
     face = faces_on(model, neutral, "neutral face")
     if len(face) != 1:
         raise BadSetting("one neutral face is needed", received=f"{len(face)} faces")
-    person = codes_of(model, face, face)
+    person = in_style(model, codes_of(model, face, face), style)
     # Not neutral_face: some models show people at rest without any expression code.
     still = model.express(torch.zeros(1, len(model.expressions), device=model.device))
     rest = model.decode(person.replace(expression=still))

@@ -195,6 +195,19 @@ class FaceModel(nn.Module):
             {name: torch.lerp(a.others[name], b.others[name], amount) for name in a.others},
         )
 
+    def restyle(self, codes: Codes, style: Codes) -> Codes:
+        """The same people, who perform named expressions in the style of one other person.
+
+        Args:
+            codes: (B) people with named expressions.
+            style: (1) the person whose style they take.
+        """
+        raise self.refusal("change styles", "a named expression has no personal style apart from its code")
+
+    def training_people(self, names: Sequence[str]) -> Codes:
+        """People of the training set, by name, at rest."""
+        raise self.refusal("name training people", "it keeps no code of them")
+
     def origin(self, count: int) -> Codes:
         """The mean person at rest, ``count`` times: where inversion starts."""
         calibration = self.calibration

@@ -203,7 +203,7 @@ class FaceCAM(FaceModel):
         return self.face(*self.embeddings(codes))
 
     def sample(self, count: int, *, generator: Generator | None = None) -> Codes:
-        """New people, each with a random expression label (or a mixture of two intensities)."""
+        """New people, each with a random one of the trained labels, fully."""
         device = generator.device if generator else self.device
         drawn = torch.randn(count, sum(self.sizes[2:]), generator=generator, device=device)
         z_id, noise = drawn.to(self.device).split(self.sizes[2:], dim=1)
@@ -220,7 +220,7 @@ class FaceCAM(FaceModel):
     # ---- who and how, for control of style
 
     def training_people(self, names: Sequence[str]) -> Codes:
-        """People of the training set at rest, to be generated from their stored z_id."""
+        """People of the training set, by name, at rest: to be generated from their stored z_id."""
         for name in names:
             if name not in self.people:
                 raise UnknownName("training person", name, self.people)
@@ -230,6 +230,8 @@ class FaceCAM(FaceModel):
 
     def restyle(self, codes: Codes, style: Codes) -> Codes:
         """The same people with named expressions in the style of others: z_id changed in G_exp only."""
+        if not self.g_exp_identity:
+            raise self.refusal("change styles", "it was trained with g_exp_identity off")
         return codes.replace(style=self.other(style, "style").expand(len(codes), -1))
 
     def to_generate(self, z_id: Tensor, z_exp: Tensor, noise: Tensor) -> Codes:
