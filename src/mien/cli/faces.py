@@ -86,6 +86,15 @@ def open_model(folder: Path) -> FaceModel:
     return load_model(str(existing(folder, "model folder")))
 
 
+def style_person(given: str | None, model: FaceModel) -> Any:
+    """Whose style: the name of a training person stays a name, the file of a face becomes (V, 3)."""
+    if given is None or given in getattr(model, "people", ()):
+        return given
+    if not Path(given).suffix:
+        return given  # a name; the model says which it knows
+    return read(Path(given), model).vertices
+
+
 def read(path: Path, model: FaceModel) -> Face:
     """Reads a face of the model's topology; says what was decided about unit and axes."""
     vertices, decision = read_face(path, model.topology)

@@ -14,6 +14,12 @@ PANEL = "Use a model"
 MODEL = typer.Argument(..., metavar="MODEL_DIR", help="A finished run.")
 OUT = typer.Option(..., "-o", "--out", help="Where the result goes.")
 NEUTRAL = typer.Option(None, "--neutral", help="The same person at rest; models that build on it need it.")
+STYLE = typer.Option(
+    None,
+    "--style-of",
+    metavar="PERSON",
+    help="Perform like a training person, or like the person of a mesh.",
+)
 
 
 def generate(
@@ -22,17 +28,19 @@ def generate(
     seed: int = typer.Option(0, "--seed", help="The same seed gives the same people."),
     expression: list[str] = typer.Option([], "-e", help="Named weight, e.g. smile=0.8; repeat for more."),
     varied: bool = typer.Option(False, "--varied", help="Everybody with a random expression of the model."),
+    style: str | None = STYLE,
     out: Path = OUT,
 ) -> None:
     """Makes new people: at rest, with named expressions, or each with a random one."""
     from mien import apply
-    from mien.cli.faces import open_model, write_people
+    from mien.cli.faces import open_model, style_person, write_people
 
     model = open_model(model_dir)
     weights = parse_weights(expression, model.expressions)
     if varied and weights:
         raise BadSetting("--varied and -e exclude each other", received=", ".join(expression))
-    faces = apply.generate(model, count, seed=seed, weights=None if varied else weights)
+    person = style_person(style, model)
+    faces = apply.generate(model, count, seed=seed, weights=None if varied else weights, style=person)
     write_people(out, faces, model.topology, {"seed": seed, "model": str(model_dir), **weights})
     show(f"{out}: {count} people as OBJ, listed in {out / 'people.csv'}.")
 
@@ -85,6 +93,9 @@ def transfer(
     keep_detail: bool = typer.Option(
         False, "--keep-detail", help="Keep what the model's codes cannot hold of the receiver."
     ),
+    style: str | None = typer.Option(
+        None, "--style", metavar="NAME", help="Not this very face, but how this person performs NAME."
+    ),
     out: Path = OUT,
 ) -> None:
     """Puts the expression of one person onto another."""
@@ -100,6 +111,8 @@ def transfer(
             received=f"{len(expression)} examples and {len(expression_neutral)} neutrals",
         )
     target = read(onto, model)
+    if style:
+        return _transfer_style(model, style, expression, target, intensity, out)
     performers, rests = (
         np.stack([read(path, model).vertices for path in paths]) if paths else None
         for paths in (expression, expression_neutral)
@@ -112,6 +125,24 @@ def transfer(
     target.write(out, result)
     names = " and ".join(path.name for path in expression)
     show(f"{out}: {onto.name} with the expression of {names}.")
+    return None
+
+
+def _transfer_style(
+    model: Any, name: str, performers: list[Path], onto: Any, intensity: float, out: Path
+) -> None:
+    """Puts a named expression onto a neutral face, as the person of another mesh performs it."""
+    from mien import apply
+    from mien.cli.faces import read
+
+    if len(performers) != 1:
+        raise BadSetting("--style takes the style of one person", received=f"{len(performers)} meshes")
+    weights = apply.named_weights(
+        model.expressions, {choice("expression", name, model.expressions): intensity}
+    )
+    person = read(performers[0], model).vertices
+    onto.write(out, apply.animate(model, onto.vertices, weights[None], style=person)[0])
+    show(f"{out}: {name.replace('_', ' ')} in the style of {performers[0].name}.")
 
 
 def interpolate(
@@ -172,20 +203,22 @@ def animate(
     apex: float = typer.Option(0.6, "--apex", min=0.0, help="Second at which the expression is complete."),
     offset: float = typer.Option(1.0, "--offset", min=0.0, help="Second at which it starts to fade."),
     fps: float = typer.Option(30.0, "--fps", min=1.0, help="Frames per second."),
+    style: str | None = STYLE,
     out: Path = OUT,
 ) -> None:
     """Makes a clip: a GLB with morph targets and curves, or a folder of OBJ frames."""
     from mien import apply
-    from mien.cli.faces import open_model, read
+    from mien.cli.faces import open_model, read, style_person
 
     model = open_model(model_dir)
     face = read(neutral, model)
     weights = parse_weights(expression, model.expressions)
     curves = apply.curves(model.expressions, weights, onset=onset, apex=apex, offset=offset, fps=fps)
+    person = style_person(style, model)
     if out.suffix.lower() == ".glb":
-        face.write_rig(out, apply.rig(model, face.vertices), clip=curves, fps=fps)
+        face.write_rig(out, apply.rig(model, face.vertices, style=person), clip=curves, fps=fps)
     else:
-        face.write_frames(out, apply.animate(model, face.vertices, curves), "clip")
+        face.write_frames(out, apply.animate(model, face.vertices, curves, style=person), "clip")
     show(f"{out}: {len(curves)} frames at {fps:g} per second.")
 
 
@@ -194,17 +227,18 @@ def rig(
     neutral: Path = typer.Argument(..., metavar="NEUTRAL", help="The person at rest."),
     names: str = typer.Option("model", "--names", help="model, arkit, or a CSV with columns name, target."),
     texture: Path | None = typer.Option(None, "--texture", help="Albedo PNG or JPEG in the mesh's uv."),
+    style: str | None = STYLE,
     out: Path = OUT,
 ) -> None:
     """Makes a GLB with named morph targets for this face; the rest pose is the input, exactly."""
     from mien import apply
-    from mien.cli.faces import open_model, read
+    from mien.cli.faces import open_model, read, style_person
     from mien.cli.targets import chosen_targets
 
     model = open_model(model_dir)
     chosen = chosen_targets(names, model.expressions)
     face = read(neutral, model)
-    made = apply.rig(model, face.vertices, list(chosen))
+    made = apply.rig(model, face.vertices, list(chosen), style=style_person(style, model))
     face.write_rig(out, made, names=list(chosen.values()), texture=texture)
     show(
         f"{out}: {len(made.names)} morph targets; sums of them are {made.linearity_mm:.2f} mm off the model."
@@ -218,10 +252,14 @@ def add_to(app: typer.Typer) -> None:
         generate: (
             "mien generate runs/first -n 8 -e smile=0.8 -o people",
             "mien generate runs/first -n 100 --varied --seed 3 -o crowd",
+            "mien generate runs/facecam -n 8 -e smile=1.2 --style-of ict_0003 -o styled",
         ),
         reconstruct: ("mien reconstruct runs/first scan.obj -o again.obj",),
         neutralize: ("mien neutralize runs/first smile.obj -o rest.obj",),
-        transfer: ("mien transfer runs/first --expression smile.obj --onto other.obj -o smiling.obj",),
+        transfer: (
+            "mien transfer runs/first --expression smile.obj --onto other.obj -o smiling.obj",
+            "mien transfer runs/facecam --style smile --expression her.obj --onto me.obj -o like_her.obj",
+        ),
         interpolate: (
             "mien interpolate runs/first a.obj b.obj --steps 9 --factor identity -o walk",
             "mien interpolate runs/first a.obj b.obj --factor expression --from -0.5 --to 1.5 -o beyond",
@@ -231,7 +269,10 @@ def add_to(app: typer.Typer) -> None:
             "mien animate runs/first neutral.obj -e smile --onset 0.2 --apex 0.6 --offset 1.0 -o smile.glb",
             "mien animate runs/first neutral.obj -e anger=0.7 --fps 25 -o frames",
         ),
-        rig: ("mien rig runs/first neutral.obj -o rig.glb",),
+        rig: (
+            "mien rig runs/first neutral.obj -o rig.glb",
+            "mien rig runs/facecam neutral.obj --style-of other.obj -o styled.glb",
+        ),
     }
     for function, lines in table.items():
         app.command(epilog=examples(*lines), rich_help_panel=PANEL)(function)

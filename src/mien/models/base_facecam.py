@@ -153,7 +153,7 @@ def class_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return total / (labels != UNKNOWN).sum().clamp_min(1)
 
 
-def descend_to(network: nn.Sequential, target: Tensor, rest: Tensor, start: Tensor, ridge: float) -> Tensor:
+def descend_to(network: nn.Sequential, target: Tensor, rest: Tensor, start: Tensor, ridge: Tensor) -> Tensor:
     """Inputs z of a stack whose outputs are nearest to given ones: damped Gauss-Newton with exact Jacobians.
 
     Minimizes ||f(z, rest) - target||^2 + ridge ||z||^2 for each row on its own.
@@ -163,7 +163,7 @@ def descend_to(network: nn.Sequential, target: Tensor, rest: Tensor, start: Tens
         target: (B, D) float.
         rest: (B, R) float. Inputs after z that stay.
         start: (B, Z) float.
-        ridge: Weight of the prior N(0, I).
+        ridge: () float. Weight of the prior N(0, I).
     """
     z = start
     identity = ridge * torch.eye(z.shape[1], device=z.device)

@@ -113,6 +113,7 @@ class FaceCAM(FaceModel):
     spread: Tensor
     z_people: Tensor
     inverse: Tensor
+    prior: Tensor
 
     def __init__(
         self,
@@ -144,6 +145,7 @@ class FaceCAM(FaceModel):
         self.register_buffer("spread", torch.ones(size if pca_dim else 0))
         self.register_buffer("z_people", torch.zeros(len(self.people), person_size))
         self.register_buffer("inverse", torch.zeros(person_size, identity_size + 1))
+        self.register_buffer("prior", torch.ones(()))
         self.encoders = pair([size, *hidden, identity_size], [size, *hidden, expression_size])
         self.decoder = Decoder(identity_size, expression_size, hidden, size, decoder)
         who = person_size + noise_size
@@ -262,17 +264,19 @@ class FaceCAM(FaceModel):
         """(B, 20) the z_id whose generated identity is nearest to encoded ones (B, 100)."""
         start = w_id @ self.inverse[:, :-1].T + self.inverse[:, -1]
         noise = w_id.new_zeros(len(w_id), self.sizes[3])
-        return descend_to(self.generators["identity"], w_id, noise, start, 0.1)
+        return descend_to(self.generators["identity"], w_id, noise, start, self.prior)
 
     @torch.no_grad()
     def learn_inverse(self, count: int = 4000) -> None:
-        """Where the search of :meth:`person_of` starts: least squares of z_id on G_id(z_id, 0)."""
+        """Where :meth:`person_of` starts, least squares of z_id on G_id(z_id, 0), and how it weighs z_id."""
         draws = torch.randn(count, self.sizes[2], generator=torch.Generator().manual_seed(0)).to(self.device)
         made = self.generators["identity"](torch.cat([draws, draws.new_zeros(count, self.sizes[3])], dim=1))
         design = torch.cat([made, torch.ones_like(made[:, :1])], dim=1).double()
         gram = design.T @ design
         gram.diagonal().add_(1e-3 * gram.diagonal().mean())
         self.inverse = torch.linalg.solve(gram, design.T @ draws.double()).T.float().contiguous()
+        # A hundredth of what G_id varies is taken for error: the prior N(0, I) of z_id weighs against it.
+        self.prior.fill_(0.01 * float(made.var(0).mean()))
 
     # ---- the networks
 
