@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+from commands import run
 from fixtures import tiny_data
 
 from mien.cli.learn import resolve_plan
 from mien.cli.recipe import Recipe, read_recipe
+from mien.data.sources.field import FIELD_SETS
 from mien.data.splits import PROTOCOLS
 from mien.errors import BadFile, DataMissing, UnknownName
 from mien.models import MODELS, model_class
@@ -41,7 +44,23 @@ def test_the_file_name_says_year_model_and_data(path: Path) -> None:
     recipe = read_recipe(path)
     assert re.match(rf"[a-z]+\d{{4}}_{recipe.model}_{recipe.data['name']}", path.stem)
     assert str(model_class(recipe.model).reference.year) in path.stem
-    assert recipe.data.keys() <= {"name", "build", "note"} and len(recipe.data) == 2
+    assert {"name", "build"} <= recipe.data.keys() <= {"name", "build", "note"}
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=recipe_id)
+def test_the_command_that_makes_the_data_is_understood(
+    path: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = read_recipe(path)
+    arguments = shlex.split(recipe.data["build"])
+    assert arguments[:2] == ["mien", "data"] and arguments[3] == recipe.data["name"]
+    monkeypatch.chdir(tmp_path)
+    if arguments[2] == "prepare":  # a reader of a licensed set, stopped only by what is not there
+        assert recipe.data["note"] and arguments[3] in FIELD_SETS
+        Path(arguments[4]).mkdir()
+        assert FIELD_SETS[arguments[3]].layout in run(capsys, *arguments[1:]).sentence
+    else:
+        assert run(capsys, *arguments[1:], "--help").code == 0
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=recipe_id)

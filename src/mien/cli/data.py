@@ -6,7 +6,9 @@ from pathlib import Path
 
 import typer
 
-from mien.cli.shell import MISTAKE, choice, examples, existing, say, show, show_json, show_table
+from mien.cli import prepare
+from mien.cli.prepare import finished
+from mien.cli.shell import choice, examples, existing, show_json, show_table
 from mien.errors import BadSetting
 
 app = typer.Typer(
@@ -15,7 +17,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 BUILT = ("procedural", "ict")
-PREPARED = ("folder",)
 
 
 @app.command(
@@ -62,41 +63,7 @@ def build(
             existing(origin, "ICT-FaceKit release"), out, subjects=subjects, expressions=expressions,
             region=region, vertices=vertices, sequences=sequences, seed=seed,
         )  # fmt: skip
-    _finished(out, data)
-
-
-@app.command(
-    epilog=examples(
-        "mien data prepare folder scans --out faces",
-        "mien data prepare folder scans --table labels.csv --align --out faces",
-    )
-)
-def prepare(
-    kind: str = typer.Argument(..., metavar="KIND", help="How the source is laid out: folder."),
-    source: Path = typer.Argument(..., help="Meshes that share vertex order, with a CSV of labels."),
-    out: Path = typer.Option(..., "--out", help="Folder of the new data set; must not exist."),
-    table: Path | None = typer.Option(None, "--table", help="The CSV; default: labels.csv or the only one."),
-    units: str | None = typer.Option(
-        None, "--units", help="millimeters, centimeters or meters, +Y up, +Z out, where it cannot be judged."
-    ),
-    align: bool = typer.Option(False, "--align", help="Also align every mesh rigidly with the mean face."),
-    fps: float = typer.Option(30.0, "--fps", min=1.0, help="Frames per second of the clips, if any."),
-    terms: str = typer.Option("", "--license", help="Terms of the meshes, for model cards."),
-    citation: str = typer.Option("", "--citation", help="What to cite, for model cards."),
-) -> None:
-    """Brings registered meshes and a table of labels into a data set; says what it decided about units.
-
-    The table has the columns file, subject, expression and, if you like, weight, clip and frame.
-    """
-    choice("kind of source", kind, PREPARED)
-    from mien.data.sources.folder import prepare_folder
-
-    existing(source, "source folder")
-    data = prepare_folder(
-        source, out, table, units=units, fps=fps, align=align, license=terms, citation=citation
-    )
-    say(str(data.facts["units"]))
-    _finished(out, data)
+    finished(out, data)
 
 
 @app.command(epilog=examples("mien data info faces", "mien data info faces --json"))
@@ -115,33 +82,6 @@ def info(
     return None
 
 
-@app.command(epilog=examples("mien data check faces"))
-def check(
-    folder: Path = typer.Argument(..., help="A data set."),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON only."),
-) -> int:
-    """Looks for what is missing, damaged or implausible; exit code 2 if something is."""
-    from mien.data.inspect import check_dataset
-
-    result = check_dataset(existing(folder, "data folder"))
-    if as_json:
-        show_json(result.as_dict())
-    else:
-        for kind, items in result.as_dict().items():
-            for item in items if isinstance(items, list) else ():
-                show(f"{kind}: {item}")
-        show(f"{folder}: {'sound' if result.sound else 'not sound'}.")
-    return 0 if result.sound else MISTAKE
-
-
-def _finished(out: Path, data: object) -> None:
-    """What was built, and what to do next."""
-    people = len(data.subjects)  # type: ignore[attr-defined]
-    vertices = data.topology.vertex_count  # type: ignore[attr-defined]
-    show(f"{out}: {len(data)} faces of {people} people, {vertices} vertices.")  # type: ignore[arg-type]
-    say(f"Look at it: mien data info {out}. Try commands on the meshes in {out / 'examples'}.")
-
-
 def _short(value: object) -> str:
     """A fact in one line of a table."""
     if isinstance(value, float):
@@ -151,3 +91,6 @@ def _short(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(_short(item) for item in value)
     return str(value)
+
+
+prepare.add_to(app)

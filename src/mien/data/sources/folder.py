@@ -175,7 +175,9 @@ def _topology(folder: Path, first: Mesh, faces: Faces, labels: LabelTable) -> To
         first.uv_faces, regions=regions,
     )  # fmt: skip
     table = folder / "landmarks.csv"
-    return replace(topology, landmarks=_landmarks(table, topology)) if table.is_file() else topology
+    return (
+        replace(topology, landmarks=read_vertex_landmarks(table, topology)) if table.is_file() else topology
+    )
 
 
 def _movement(faces: Faces, labels: LabelTable) -> NDArray[np.float64] | None:
@@ -200,7 +202,7 @@ def _aligned(faces: Faces, topology: Topology) -> Faces:
     return result
 
 
-def _landmarks(path: Path, topology: Topology) -> Landmarks:
+def read_vertex_landmarks(path: Path, topology: Topology) -> Landmarks:
     """Landmarks that lie on vertices, from a table with the columns name and vertex."""
     points: dict[str, int] = {}
     with path.open(newline="", encoding="utf-8-sig") as file:
