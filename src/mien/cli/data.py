@@ -24,6 +24,7 @@ BUILT = ("procedural", "ict")
         "mien data build procedural --subjects 40 --out faces",
         "mien data build ict --from ict-facekit.tar.xz --subjects 200 --vertices 2500 --out ict-200",
         "mien data build procedural --subjects 20 --expressions emotion6 --sequences --out clips",
+        "mien data build procedural --subjects 40 --textures 256 --out colored",
     )
 )
 def build(
@@ -35,6 +36,9 @@ def build(
     region: str = typer.Option("narrow", help="Part of the ICT head: narrow, face or head."),
     vertices: int | None = typer.Option(None, "--vertices", min=200, help="Decimate to about this many."),
     sequences: bool = typer.Option(False, "--sequences", help="Clips with onset, apex and offset."),
+    textures: int | None = typer.Option(
+        None, "--textures", metavar="PIXELS", help="Also paint a texture image of this size for every face."
+    ),
     seed: int = typer.Option(0, help="The same seed gives the same people."),
 ) -> None:
     """Builds a data set of people performing named expressions, with exact ground truth.
@@ -49,8 +53,9 @@ def build(
         from mien.data.sources.procedural import build_procedural
 
         data = build_procedural(
-            out, subjects=subjects, expressions=expressions, seed=seed, sequences=sequences, vertices=vertices
-        )
+            out, subjects=subjects, expressions=expressions, seed=seed, sequences=sequences,
+            vertices=vertices, textures=textures,
+        )  # fmt: skip
     else:
         from mien.data.sources.ict import build_ict
 
@@ -61,7 +66,7 @@ def build(
             )
         data = build_ict(
             existing(origin, "ICT-FaceKit release"), out, subjects=subjects, expressions=expressions,
-            region=region, vertices=vertices, sequences=sequences, seed=seed,
+            region=region, vertices=vertices, sequences=sequences, seed=seed, textures=textures,
         )  # fmt: skip
     finished(out, data)
 

@@ -116,6 +116,13 @@ class FaceDataset:
         """(n,) frame number of the view's rows."""
         return np.asarray(self.frame)[self._rows]
 
+    @property
+    def has_textures(self) -> NDArray[np.bool_]:
+        """(n,) which of the view's rows have a texture image; :mod:`mien.data.textures` reads them."""
+        if self.textures is None:
+            return np.zeros(len(self), bool)
+        return np.array([bool(self.textures[row]) for row in self._rows], bool)
+
     def row_labeled(self, factor: str) -> NDArray[np.bool_]:
         """(n,) which of the view's rows carry a label of this factor."""
         if factor not in self.labeled:
@@ -190,13 +197,16 @@ class FaceDataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 of topology, labels and vertices of the whole set (not of the view)."""
+        """sha256 of topology, labels, vertices and textures of the whole set (not of the view)."""
+        from mien.data.textures import digest_textures
+
         digest = hashlib.sha256(self.topology.fingerprint.encode())
         for array in (self.weights, self.subject, self.clip, self.frame, *self.labeled.values()):
             digest.update(np.ascontiguousarray(array).tobytes())
         digest.update(json.dumps([self.expressions, self.subjects]).encode())
         for start in range(0, len(self.vertices), 256):
             digest.update(np.ascontiguousarray(self.vertices[start : start + 256]).tobytes())
+        digest.update(digest_textures(self))
         return digest.hexdigest()
 
     def save(self, folder: Path) -> FaceDataset:
@@ -213,10 +223,13 @@ class FaceDataset:
                     self[row], self.weights[base], subject=self.subjects[self.subject[base]],
                     clip=int(self.row_clip[row]), frame=int(self.row_frame[row]),
                     labeled={name: bool(mask[base]) for name, mask in self.labeled.items()},
-                    texture=self.textures[base] if self.textures else "",
+                    texture=self.folder / self.textures[base] if self._textured(base) else None,
                     publishable=bool(people[self.subject[base]]),
                 )  # fmt: skip
         return FaceDataset.load(folder)
+
+    def _textured(self, row: int) -> bool:
+        return self.folder is not None and self.textures is not None and bool(self.textures[row])
 
     @staticmethod
     def load(folder: Path | str) -> FaceDataset:

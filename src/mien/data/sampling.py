@@ -27,6 +27,7 @@ class Batch:
         partner: (B, V, 3) float, millimeters: a second scan, when asked for.
         same: (B,) int64, 1 where ``partner`` shows the same person.
         partner_weights: (B, E) float expression weights of ``partner``, when asked for.
+        texture: (B, 3, S, S) float, -1..1 sRGB, when asked for (:func:`mien.data.textures.textured`).
     """
 
     vertices: Tensor
@@ -36,6 +37,7 @@ class Batch:
     partner: Tensor | None = None
     same: Tensor | None = None
     partner_weights: Tensor | None = None
+    texture: Tensor | None = None
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Batch:
         """Applies a function (a move to a device, a slice of rows) to every tensor."""

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.dataset import COLUMNS, FACTORS, FaceDataset
-from mien.errors import BadSetting
+from mien.errors import BadSetting, DataMissing
 from mien.topology import Topology
 
 
@@ -64,7 +64,7 @@ class DatasetWriter:
         clip: int = -1,
         frame: int = 0,
         labeled: Mapping[str, bool] | None = None,
-        texture: str = "",
+        texture: NDArray | Path | None = None,
         publishable: bool = True,
     ) -> None:
         """Adds one face.
@@ -76,7 +76,7 @@ class DatasetWriter:
             clip: Clip number, -1 for a single scan.
             frame: Frame number in the clip.
             labeled: Which factors are labeled; default all.
-            texture: Path of a texture image relative to the folder.
+            texture: (H, W, 3) uint8 sRGB in the topology's uv, or an image file to copy; row 0 is v = 1.
             publishable: Whether this person may be shown in pictures.
         """
         self.topology.check(vertices, what=f"face {self.count} ({subject})")
@@ -87,8 +87,28 @@ class DatasetWriter:
         self._vertices.write(np.ascontiguousarray(vertices, np.float32).tobytes())
         cells = [f"{float(value):.6g}" for value in weights]
         marks = [int(flags[name]) for name in FACTORS]
-        self._table.writerow([subject, clip, frame, *marks, texture, *cells])
+        name = "" if texture is None else self._keep_texture(texture, subject)
+        self._table.writerow([subject, clip, frame, *marks, name, *cells])
         self.count += 1
+
+    def _keep_texture(self, texture: NDArray | Path, subject: str) -> str:
+        """Puts a texture among the set's own files; its path relative to the folder."""
+        from PIL import Image
+
+        plain = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in subject)
+        name = f"textures/{self.count:06d}_{plain}"
+        (self.partial / "textures").mkdir(exist_ok=True)
+        if isinstance(texture, Path):
+            if not texture.is_file():
+                raise DataMissing(
+                    "a texture is missing", received=str(texture), remedy="restore it or clear its cell"
+                )
+            name += texture.suffix.lower()
+            shutil.copyfile(texture, self.partial / name)
+        else:
+            name += ".png"
+            Image.fromarray(np.ascontiguousarray(texture, np.uint8)).save(self.partial / name)
+        return name
 
     def finish(self) -> FaceDataset:
         """Opens the finished data set (after the context has closed)."""

@@ -12,7 +12,7 @@ from PIL import Image as Pictures
 
 from mien.data.dataset import FaceDataset
 from mien.data.sources.procedural_paint import COLORS, paint
-from mien.errors import BadSetting, UnknownName
+from mien.errors import BadMesh, BadSetting, UnknownName
 from mien.figures.heat import heat, nice_maximum, with_bar
 from mien.figures.render import CLAY, Image, View, render
 from mien.figures.sheets import grid
@@ -51,7 +51,7 @@ def face_sheet(
 
 def draw(
     vertices: NDArray, topology: Topology, *, size: int = 512, view: View | None = None,
-    errors: NDArray | None = None, maximum: float = 1.0,
+    errors: NDArray | None = None, maximum: float = 1.0, texture: NDArray | None = None,
 ) -> Image:  # fmt: skip
     """One face: clay, with eyes, lips and teeth in their colors where the topology names them, or errors.
 
@@ -62,8 +62,14 @@ def draw(
         view: The camera; None for the one of :func:`face_view`.
         errors: (V,) float, millimeters, shown as heat; None for the face itself.
         maximum: Millimeters of the last color.
+        texture: (H, W, 3) uint8 sRGB in the topology's texture coordinates, in place of clay.
     """
     view = view or face_view(topology)
+    if texture is not None:
+        if topology.uv is None or topology.uv_faces is None:
+            raise BadMesh("a texture needs texture coordinates", received=f"topology {topology.name!r}")
+        corners = topology.uv[topology.uv_faces]
+        return render(vertices, topology.faces, size=size, view=view, texture=texture, uv=corners, gloss=0.7)
     if errors is not None:
         colors = heat(errors, maximum)
         return render(vertices, topology.faces, size=size, view=view, colors=colors, gloss=0.35)

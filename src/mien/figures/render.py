@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mien.errors import BadMesh, require
 from mien.geometry.differential import vertex_normals
+from mien.geometry.texels import lookup
 
 Image = NDArray[np.uint8]
 
@@ -71,6 +72,7 @@ def render(
     vertices: NDArray, faces: NDArray, *, size: int = 512, colors: NDArray | None = None,
     yaw: float = 0.0, pitch: float = 0.0, span_mm: float | None = None, view: View | None = None,
     background: Sequence[int] = BACKGROUND, samples: int = 2, gloss: float = 1.0,
+    texture: NDArray | None = None, uv: NDArray | None = None,
 ) -> Image:  # fmt: skip
     """Draws one mesh.
 
@@ -86,6 +88,8 @@ def render(
         background: sRGB of what is behind the face.
         samples: Rays per pixel side; 2 is four rays a pixel.
         gloss: Strength of highlights; lower it where color carries numbers.
+        texture: (H, W, 3) uint8, sRGB, row 0 at v = 1; in place of ``colors``.
+        uv: (F, 3, 2) float, texture coordinates of every triangle's corners, for ``texture``.
 
     Returns:
         (size, size, 3) uint8.
@@ -100,7 +104,11 @@ def render(
     faces = np.ascontiguousarray(faces, np.int32)
     scene = _scene(turned, faces)
     hit = _cast_pixels(scene, view.span_mm, size * samples)
-    picture = _paint(turned, faces, scene, hit, colors, background, gloss)
+    if texture is None:
+        albedo = _linear(CLAY) if colors is None else hit.interpolate(_linear(colors)[faces[hit.triangles]])
+    else:
+        albedo = _linear(lookup(texture, hit.coordinates(uv)))
+    picture = _paint(turned, faces, scene, hit, albedo, background, gloss)
     height = size * samples
     picture = picture.reshape(height, height, 3).reshape(size, samples, size, samples, 3).mean(axis=(1, 3))
     return np.clip(picture + 0.5, 0, 255).astype(np.uint8)
@@ -116,6 +124,17 @@ class _Hits:
     v: NDArray
     toward_camera: NDArray
     resolution: int
+
+    def interpolate(self, corners: NDArray) -> NDArray:
+        """(n, C) values from (n, 3, C) values at the corners of each hit's triangle."""
+        weights = np.stack([1 - self.u - self.v, self.u, self.v], axis=1).astype(np.float32)
+        return sum(weights[:, [k]] * corners[:, k] for k in range(3))  # type: ignore[return-value]
+
+    def coordinates(self, uv: NDArray | None) -> NDArray:
+        """(n, 2) texture coordinates."""
+        if uv is None:
+            raise BadMesh("a texture needs texture coordinates", remedy="use a topology that has uv")
+        return self.interpolate(np.asarray(uv, np.float32)[self.triangles])
 
 
 def _scene(vertices: NDArray, faces: NDArray) -> Any:
@@ -148,26 +167,20 @@ def _paint(
     faces: NDArray,
     scene: Any,
     hit: _Hits,
-    colors: NDArray | None,
+    albedo: NDArray,
     background: Sequence[int],
     gloss: float,
 ) -> NDArray:
-    """(pixels, 3) float sRGB 0..255."""
+    """(pixels, 3) float sRGB 0..255; ``albedo`` is linear light, one color or (n, 3) of the hits."""
     picture = np.empty((hit.resolution**2, 3), np.float32)
     picture[:] = background
     _fill_holes(picture, hit)
     if not len(hit.pixels):
         return picture
     corners = faces[hit.triangles]
-    weights = np.stack([1 - hit.u - hit.v, hit.u, hit.v], axis=1).astype(np.float32)
-
-    def interpolate(values: NDArray) -> NDArray:
-        return sum(weights[:, [k]] * values[corners[:, k]] for k in range(3))  # type: ignore[return-value]
-
     normals = vertex_normals(vertices, faces).astype(np.float32)
-    light = interpolate(_vertex_light(vertices, normals, scene))
-    albedo = _linear(CLAY) if colors is None else interpolate(_linear(colors).astype(np.float32))
-    shaded = _shade(interpolate(normals), hit.toward_camera, albedo, light, gloss)
+    light = hit.interpolate(_vertex_light(vertices, normals, scene)[corners])
+    shaded = _shade(hit.interpolate(normals[corners]), hit.toward_camera, albedo, light, gloss)
     picture[hit.pixels] = shaded
     return picture
 

@@ -187,6 +187,10 @@ class FaceModel(nn.Module):
         rest = self.express(torch.zeros(1, len(self.expressions), device=codes.identity.device))
         return self.decode(codes.replace(expression=rest.expand(len(codes), *rest.shape[1:])))
 
+    def texture(self, codes: Codes) -> Tensor:
+        """(B, H, W, 3) uint8 sRGB texture maps of codes in the topology's uv, row 0 at v = 1."""
+        raise self.refusal("make textures", "it was trained without, or its publication has none")
+
     def mix(self, a: Codes, b: Codes, amount: float) -> Codes:
         """Codes between ``a`` (amount 0) and ``b`` (amount 1), beyond them outside 0..1."""
         return Codes(

@@ -17,11 +17,12 @@ from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch, Sampler, faces, same_subject_pairs, virtual_people
 from mien.geometry.spread import evenly_spread
 from mien.models.base import Losses, Stage
+from mien.models.base_texture_stages import TextureSettings
 from mien.models.base_facecam import UNKNOWN, Discriminator, Heads, LabelMap, class_loss
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(TextureSettings):
     """Training settings; weights carry the name of their term."""
 
     reconstruction: float = 1.0

@@ -17,6 +17,8 @@ from mien.errors import BadSetting, UnknownName
 from mien.models.base import FaceModel, Reference, Stage
 from mien.models.base_facecam import Decoder, Discriminator, Heads, LabelMap, descend_to, pair
 from mien.models.base_facecam_stages import Settings, latent_stage, supervised_stage
+from mien.models.base_texture import TextureModel
+from mien.models.base_texture_stages import texture_stages
 from mien.nn.principal import principal_axes
 from mien.topology import Topology
 
@@ -52,7 +54,11 @@ class FaceCAM(FaceModel):
 
     Encoded faces have g = 0 and the z_id whose G_id is nearest to w_id; named expressions have w_exp = 0 and
     g = 1, so the same named expression becomes another one for each person it meets. ``others`` may hold
-    ``noise`` (z_noise; zero without) and ``style`` (z_style; the identity's own z_id without).
+    ``noise`` (z_noise; zero without), ``style`` (z_style; the identity's own z_id without) and ``texture``
+    (the texture's z_noise; zero without). Textures are of the same z_id and z_exp::
+
+        L_D = E D(T') - E D(T) + 10 (|grad D| - 1)^2 + 0.001 D(T)^2 + CE(D_id(T), y_id) + CE(D_exp(T), y_exp)
+        L_G = -E D(T') + CE(D_id(T'), y_id) + CE(D_exp(T'), y_exp),   T' = G_tex(z_noise, z_id, z_exp)
 
     Departures:
         - One decoder on both codes, as in figure and code; ``split_sum`` adds those of table 2.
@@ -81,6 +87,12 @@ class FaceCAM(FaceModel):
             action units.
         pca_dim: Networks see and give so many principal coefficients; None: all coordinates, as published.
         people: Names of the training people, kept in the configuration; None: learned from the data.
+        texture_size: Pixels of generated textures, 8 to 512 (published: 512); 0: none.
+        texture_noise: Size of the textures' own z_noise.
+        texture_channels: Channels of their generator up to 32 pixels; half at 64, a quarter beyond.
+        texture_centered: Whether their networks see differences from the mean texture.
+        texture_crop: Left, top, right, bottom of the generated part of the map, as shares; None: what the
+            data set names, else the published part.
 
     Example:
         >>> model = mien.load_model("runs/facecam")
@@ -130,6 +142,11 @@ class FaceCAM(FaceModel):
         labels: str = "classes",
         pca_dim: int | None = None,
         people: Sequence[str] | None = None,
+        texture_size: int = 0,
+        texture_noise: int = 128,
+        texture_channels: int = 256,
+        texture_centered: bool = False,
+        texture_crop: Sequence[float] | None = None,
     ) -> None:
         super().__init__(topology, expressions)
         if labels not in ("classes", "intensities"):
@@ -153,6 +170,12 @@ class FaceCAM(FaceModel):
         self.generators = pair(
             [who, *generator_hidden, identity_size], [what, *generator_hidden, expression_size]
         )
+        self.painter = None
+        if texture_size:
+            self.painter = TextureModel(
+                texture_size, person_size, self.class_count, noise=texture_noise, widest=texture_channels,
+                centered=texture_centered, crop=texture_crop,
+            )  # fmt: skip
 
     @property
     def class_count(self) -> int:
@@ -176,6 +199,8 @@ class FaceCAM(FaceModel):
         self.config["people"] = list(self.people)
         size = (len(self.people), self.z_people.shape[1])
         self.z_people = torch.randn(size, generator=torch.Generator().manual_seed(0)).to(self.device)
+        if self.painter is not None:
+            self.painter.prepare(data.take(data.has_textures))
 
     def calibrate(self, data: FaceDataset) -> None:
         """Neutral is the generator's zero vector, an expression its one-hot; encoded codes give spreads."""
@@ -211,7 +236,21 @@ class FaceCAM(FaceModel):
         z_id, noise = drawn.to(self.device).split(self.sizes[2:], dim=1)
         label = torch.randint(self.class_count, (count,), generator=generator, device=device)
         z_exp = functional.one_hot(label, self.class_count).to(noise)
-        return self.to_generate(z_id, z_exp, noise)
+        codes = self.to_generate(z_id, z_exp, noise)
+        if self.painter is None:
+            return codes
+        drawn = torch.randn(count, self.painter.noise_size, generator=generator, device=device)
+        return codes.replace(texture=drawn.to(self.device))
+
+    def texture(self, codes: Codes) -> Tensor:
+        """(B, H, W, 3) uint8 sRGB: z_id and z_exp of the shape, with noise of its own (zero without).
+
+        Encoded faces have the z_id nearest to their identity, and the texture of a face at rest.
+        """
+        if self.painter is None:
+            return super().texture(codes)
+        z_id, z_exp = codes.identity[:, self.sizes[0] : -1], codes.expression[:, self.sizes[1] : -1]
+        return self.painter.paste(self.painter.images(z_id, z_exp, codes.others.get("texture")))
 
     def mix(self, a: Codes, b: Codes, amount: float) -> Codes:
         """Straight lines in every factor; one that a side lacks is what decoding would take for it."""
@@ -245,12 +284,13 @@ class FaceCAM(FaceModel):
         )
 
     def other(self, codes: Codes, name: str) -> Tensor:
-        """``noise`` or ``style`` of codes, or what stands for it."""
+        """``noise``, ``style`` or ``texture`` (noise) of codes, or what stands for it."""
         if name in codes.others:
             return codes.others[name]
         if name == "style":
             return codes.identity[:, self.sizes[0] : -1]
-        return codes.identity.new_zeros(len(codes), self.sizes[3])
+        size = self.painter.noise_size if name == "texture" and self.painter else self.sizes[3]
+        return codes.identity.new_zeros(len(codes), size)
 
     def embeddings(self, codes: Codes) -> tuple[Tensor, Tensor]:
         """(B, 100) w_id and (B, 30) w_exp of codes: what was encoded, plus what is to be generated."""
@@ -326,6 +366,9 @@ class FaceCAM(FaceModel):
         yield supervised_stage(self, Heads(*sizes).to(self.device), data, settings, labels, validation)
         judge = Discriminator(*sizes, inputs=settings.d_inputs, dropout=settings.dropout)
         yield latent_stage(self, judge.to(self.device), data, settings, labels)
+        if self.painter is not None:
+            textured = data.take(data.has_textures)
+            yield from texture_stages(self, self.painter, textured, self.z_people, labels, settings)
 
     @torch.no_grad()
     def validation_error(self, data: FaceDataset) -> dict[str, float]:

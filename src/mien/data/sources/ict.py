@@ -24,6 +24,8 @@ from mien.data.examples import write_examples
 from mien.data.expressions import SHAPES, ExpressionSet, expression_set
 from mien.data.performance import Style, Variation, capture_noise, take_activations
 from mien.data.sources.ict_release import IctModel, contact_rings, load_ict
+from mien.data.sources.procedural_texture import Painter, painted
+from mien.data.sources.procedural_texture_canvas import fitted_canvas
 from mien.data.writer import DatasetWriter
 from mien.errors import BadSetting
 from mien.geometry.hierarchy import decimate
@@ -35,13 +37,15 @@ CITATION = (
     "R. Li et al., Learning Formation of Physically-Based Face Attributes, CVPR 2020 "
     "(ICT-FaceKit Light, github.com/ICT-VGL/ICT-FaceKit)"
 )
+TEXTURE_CROP = (0.11, 0.08, 0.89, 0.88)  # the part of the uv that the narrow face covers
 
 
 class Face(NamedTuple):
-    """One scan: (V, 3) vertices in millimeters, named weights, and where it stands in a clip."""
+    """One scan: (V, 3) vertices in millimeters, named weights, shapes' activations, place in a clip."""
 
     vertices: NDArray[np.float32]
     weights: dict[str, float]
+    active: dict[str, float]
     clip: int = -1
     frame: int = 0
 
@@ -57,6 +61,7 @@ def build_ict(
     sequences: bool = False,
     seed: int = 0,
     variation: Variation | None = None,
+    textures: int | None = None,
 ) -> FaceDataset:
     """Builds a data set of performed ICT faces.
 
@@ -70,6 +75,7 @@ def build_ict(
         sequences: Clips with onset, apex and offset in place of single scans.
         seed: Draws another population.
         variation: Spreads of performance and capture; the calibrated ones by default.
+        textures: Pixels of a side of a painted texture image for every scan; None makes none.
     """
     names = expression_set(expressions)
     if subjects < 1:
@@ -83,6 +89,9 @@ def build_ict(
         "sequences": sequences, "units": "centimeters in the release, millimeters here",
         "variation": asdict(variation),
     }  # fmt: skip
+    painter = None if textures is None else Painter(fitted_canvas(model.topology, textures))
+    if painter is not None:
+        facts["textures"] = {"pixels": textures, "crop": TEXTURE_CROP, "painted": True}
     with DatasetWriter(
         out, topology, names.names, fps=FRAMES_PER_SECOND if sequences else 0.0, source="ict",
         license=LICENSE, citation=CITATION, facts=facts,
@@ -91,11 +100,13 @@ def build_ict(
             rng = np.random.default_rng([seed, person])
             actor = performer.on(draw_face(rng, model)).at(rows)
             style = Style.draw(rng, SHAPES, variation)
+            skin = None if painter is None else painted(painter, [seed, person])
             scans = _clips if sequences else _scans
             for face in scans(actor, style, names, seed, person):
                 writer.append(
-                    face.vertices, face.weights, subject=f"ict_{person:04d}", clip=face.clip, frame=face.frame
-                )
+                    face.vertices, face.weights, subject=f"ict_{person:04d}", clip=face.clip,
+                    frame=face.frame, texture=None if skin is None else skin.wearing(face.active),
+                )  # fmt: skip
     dataset = writer.finish()
     write_examples(dataset, Path(out) / "examples")
     return dataset
@@ -117,15 +128,16 @@ def _scans(actor: FaceActor, style: Style, names: ExpressionSet, seed: int, pers
     for expression in ("", *names.names):
         rng = np.random.default_rng([seed, person, zlib.crc32(expression.encode())])
         weights = names.label(expression) if expression else {}
-        face = actor.perform(take_activations(rng, style, names.recipes, weights))
-        yield Face(capture_noise(rng, face, style.variation), weights)
+        levels = take_activations(rng, style, names.recipes, weights)
+        face = actor.perform(levels)
+        yield Face(capture_noise(rng, face, style.variation), weights, _active(levels))
 
 
 def _clips(actor: FaceActor, style: Style, names: ExpressionSet, seed: int, person: int) -> Iterator[Face]:
     """A neutral scan, and one clip of each expression."""
     rng = np.random.default_rng([seed, person, 0])
-    neutral = actor.perform(take_activations(rng, style, names.recipes, {}))
-    yield Face(capture_noise(rng, neutral, style.variation), {})
+    levels = take_activations(rng, style, names.recipes, {})
+    yield Face(capture_noise(rng, actor.perform(levels), style.variation), {}, _active(levels))
     for number, expression in enumerate(names.names):
         rng = np.random.default_rng([seed, person, zlib.crc32(expression.encode())])
         clip = clip_activations(
@@ -135,7 +147,13 @@ def _clips(actor: FaceActor, style: Style, names: ExpressionSet, seed: int, pers
         frames = capture_noise(rng, actor.perform_frames(clip.activations), style.variation)
         for frame, (vertices, weight) in enumerate(zip(frames, clip.label, strict=True)):
             share = {name: float(weight) * value for name, value in names.label(expression).items()}
-            yield Face(vertices, share, person * len(names) + number, frame)
+            levels = clip.activations[frame]
+            yield Face(vertices, share, _active(levels), person * len(names) + number, frame)
+
+
+def _active(levels: NDArray) -> dict[str, float]:
+    """Shape -> activation."""
+    return dict(zip(SHAPES, levels.tolist(), strict=True))
 
 
 def _reduced(topology: Topology, vertices: int | None) -> tuple[Topology, NDArray[np.int64]]:

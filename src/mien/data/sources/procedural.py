@@ -24,6 +24,8 @@ from mien.data.performance import Style, Variation, take_activations
 from mien.data.sources.anthropometry import NORMS
 from mien.data.sources.procedural_mesh import BALL_SEGMENTS, MOUTH_ROW, FaceMesh, face_mesh
 from mien.data.sources.procedural_person import Person, landmark_vertices, population
+from mien.data.sources.procedural_texture import Painter, painted
+from mien.data.sources.procedural_texture_canvas import procedural_canvas
 from mien.data.writer import DatasetWriter
 from mien.errors import BadSetting
 from mien.geometry.hierarchy import decimate
@@ -37,6 +39,7 @@ CITATION = (
     "Mien procedural faces: measurements after Farkas 1994, Zhuang and Bradtmiller 2005, "
     "Legan and Burstone 1980; muscles after Waters, SIGGRAPH 1987"
 )
+TEXTURE_CROP = (0.09, 0.0, 0.91, 0.84)  # the part of the uv that shows the front of the face
 
 # iBUG's 68 points as (row, column, lower side): jaw from the right ear, brows, nose, eyes, lips.
 _JAW = [(28, 27), (37, 27), (46, 27), (54, 26), (62, 24), (67, 20), (70, 15), (72, 8)]
@@ -56,10 +59,11 @@ _IBUG: list[tuple[int, int, int]] = [
 
 
 class Face(NamedTuple):
-    """One mesh: (V, 3) vertices in millimeters, named weights, and where it stands in a clip."""
+    """One mesh: (V, 3) vertices in millimeters, named weights, shapes' activations, place in a clip."""
 
     vertices: NDArray[np.float64]
     weights: dict[str, float]
+    active: dict[str, float]
     clip: int = -1
     frame: int = 0
 
@@ -127,6 +131,7 @@ def build_procedural(
     seed: int = 0,
     sequences: bool = False,
     vertices: int | None = None,
+    textures: int | None = None,
 ) -> FaceDataset:
     """Builds a data set of procedural people.
 
@@ -137,6 +142,7 @@ def build_procedural(
         seed: Draws another population.
         sequences: Clips with onset, apex and offset in place of single faces.
         vertices: Decimate to about this many vertices; None keeps all.
+        textures: Pixels of a side of a texture image for every face; None makes none.
     """
     names = expression_set(expressions)
     if subjects < 1:
@@ -146,16 +152,20 @@ def build_procedural(
         "builder": "procedural", "seed": seed, "set": names.name, "vertices": vertices,
         "sequences": sequences, "units": "millimeters", "measurements": len(NORMS),
     }  # fmt: skip
+    painter = None if textures is None else Painter(procedural_canvas(textures))
+    if painter is not None:
+        facts["textures"] = {"pixels": textures, "crop": TEXTURE_CROP}
     with DatasetWriter(
         out, topology, names.names, fps=FRAMES_PER_SECOND if sequences else 0.0, source="procedural",
         license=LICENSE, citation=CITATION, facts=facts,
     ) as writer:  # fmt: skip
         for number in track(range(subjects), "performing procedural faces"):
-            faces = _clips(seed, number, names) if sequences else _takes(seed, number, names)
-            for face in faces:
+            person, style = _cast(seed, number)
+            skin = None if painter is None else painted(painter, [seed, number], person.sex)
+            for face in (_clips if sequences else _takes)(person, style, names, seed, number):
                 writer.append(
                     face.vertices[kept], face.weights, subject=f"person_{number:04d}", clip=face.clip,
-                    frame=face.frame,
+                    frame=face.frame, texture=None if skin is None else skin.wearing(face.active),
                 )  # fmt: skip
     dataset = writer.finish()
     write_examples(dataset, Path(out) / "examples")
@@ -177,21 +187,20 @@ def _cast(seed: int, number: int) -> tuple[Person, Style]:
     return Person.draw(rng), Style.draw(rng, SHAPES, Variation())
 
 
-def _takes(seed: int, number: int, names: ExpressionSet) -> Iterator[Face]:
+def _takes(person: Person, style: Style, names: ExpressionSet, seed: int, number: int) -> Iterator[Face]:
     """The neutral, and one take of each expression."""
-    person, style = _cast(seed, number)
-    yield Face(person.neutral, {})
+    yield Face(person.neutral, {}, {})
     for expression in names.names:
         rng = np.random.default_rng([seed, number, zlib.crc32(expression.encode())])
         weights = names.label(expression)
-        activations = take_activations(rng, style, names.recipes, weights)
-        yield Face(person.perform(dict(zip(SHAPES, activations.tolist(), strict=True))), weights)
+        levels = take_activations(rng, style, names.recipes, weights)
+        active = dict(zip(SHAPES, levels.tolist(), strict=True))
+        yield Face(person.perform(active), weights, active)
 
 
-def _clips(seed: int, number: int, names: ExpressionSet) -> Iterator[Face]:
+def _clips(person: Person, style: Style, names: ExpressionSet, seed: int, number: int) -> Iterator[Face]:
     """A neutral, and one clip of each expression."""
-    person, style = _cast(seed, number)
-    yield Face(person.neutral, {})
+    yield Face(person.neutral, {}, {})
     for place, expression in enumerate(names.names):
         rng = np.random.default_rng([seed, number, zlib.crc32(expression.encode())])
         clip = clip_activations(
@@ -199,6 +208,6 @@ def _clips(seed: int, number: int, names: ExpressionSet) -> Iterator[Face]:
             extremeness=rng.uniform(*EXTREMENESS),
         )  # fmt: skip
         for frame, (levels, weight) in enumerate(zip(clip.activations, clip.label, strict=True)):
-            face = person.perform(dict(zip(SHAPES, levels.tolist(), strict=True)))
+            active = dict(zip(SHAPES, levels.tolist(), strict=True))
             share = {name: float(weight) * value for name, value in names.label(expression).items()}
-            yield Face(face, share, number * len(names) + place, frame)
+            yield Face(person.perform(active), share, active, number * len(names) + place, frame)

@@ -21,6 +21,9 @@ MOUTH_ROW, MOUTH_CORNER = 55, 12
 EYE_RINGS, MOUTH_RINGS = 2, 5
 BALL_SEGMENTS, BALL_RINGS = 16, 8
 TOOTH_COLUMNS, TOOTH_ROWS = 29, 4
+SKIN_END = 0.16  # v of the skin's last row; linings, eyeballs and teeth lie below
+#: u and v of the pupils and the radius of the eyeballs' discs in the uv, right and left.
+BALL_AT = ((0.065, 0.112, 0.045), (0.175, 0.112, 0.045))
 
 
 @dataclass
@@ -73,9 +76,9 @@ def face_mesh() -> FaceMesh:
         patches.append(_ring_patch(mesh.lids[side], flip=sign < 0, corner=(0.02 + 0.25 * (sign > 0), 0.01)))
     mesh.lips = _rings(mesh, _loop(mesh, MOUTH_ROW, -MOUTH_CORNER, MOUTH_CORNER), MOUTH_RINGS)
     patches.append(_ring_patch(mesh.lips, flip=False, corner=(0.52, 0.01)))
-    for side, u in (("R", 0.02), ("L", 0.13)):
+    for side, disc in zip("RL", BALL_AT, strict=True):
         mesh.balls[side] = _take(mesh, 1 + BALL_RINGS * BALL_SEGMENTS)
-        patches.append(_ball_patch(mesh.balls[side], (u, 0.075)))
+        patches.append(_ball_patch(mesh.balls[side], disc))
     for arch, u in (("upper", 0.25), ("lower", 0.60)):
         mesh.teeth[arch] = _take(mesh, TOOTH_ROWS * TOOTH_COLUMNS).reshape(TOOTH_ROWS, TOOTH_COLUMNS)
         patches.append(_strip_patch(mesh.teeth[arch], (u, 0.09), (0.33, 0.05)))
@@ -121,7 +124,7 @@ def _grid_patch(mesh: FaceMesh) -> tuple[NDArray, NDArray]:
     quads = np.stack(
         [mesh.lower[:-1, :-1], mesh.upper[1:, :-1], mesh.upper[1:, 1:], mesh.lower[:-1, 1:]], -1
     ).reshape(-1, 4)
-    u, v = np.meshgrid(np.linspace(0, 1, 2 * HALF + 1), np.linspace(1, 0.16, ROWS))
+    u, v = np.meshgrid(np.linspace(0, 1, 2 * HALF + 1), np.linspace(1, SKIN_END, ROWS))
     return quads, np.stack([u, v], -1).reshape(-1, 2)[_strip(np.arange(u.size).reshape(u.shape))]
 
 
@@ -141,7 +144,7 @@ def _ring_patch(rings: NDArray, flip: bool, corner: tuple[float, float]) -> tupl
     return quads[:, order], uv[:, order]
 
 
-def _ball_patch(ball: NDArray, corner: tuple[float, float]) -> tuple[NDArray, NDArray]:
+def _ball_patch(ball: NDArray, disc: tuple[float, float, float]) -> tuple[NDArray, NDArray]:
     """An eyeball's front: a fan of triangles at the pupil, then rings of quads."""
     rings = ball[1:].reshape(BALL_RINGS, BALL_SEGMENTS)
     closed = np.concatenate([rings, rings[:, :1]], axis=1)
@@ -150,8 +153,8 @@ def _ball_patch(ball: NDArray, corner: tuple[float, float]) -> tuple[NDArray, ND
     angle = 2 * np.pi * np.arange(BALL_SEGMENTS) / BALL_SEGMENTS
     radius = np.arange(1, BALL_RINGS + 1)[:, None] / BALL_RINGS
     flat = np.stack([radius * np.cos(angle), radius * np.sin(angle)], -1).reshape(-1, 2)
-    uv = 0.045 * (1 + np.concatenate([[[0.0, 0.0]], flat]))
-    return quads, (uv + corner)[quads - ball[0]]
+    uv = disc[2] * np.concatenate([[[0.0, 0.0]], flat]) + disc[:2]
+    return quads, uv[quads - ball[0]]
 
 
 def _mirror(mesh: FaceMesh) -> NDArray[np.int64]:

@@ -1,0 +1,147 @@
+"""Texture images of a data set: read when they are needed, at the size that is needed."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mien.data.dataset import FaceDataset
+from mien.data.sampling import Batch, Sampler, draw_rows
+from mien.errors import BadFile, DataMissing
+
+#: Left, top, right and bottom of a part of an image, as shares of its width and height.
+Crop = tuple[float, float, float, float]
+WHOLE: Crop = (0.0, 0.0, 1.0, 1.0)
+MEMORY_BYTES = 1 << 30
+
+
+def read_texture(path: Path | str, *, size: int | None = None, crop: Crop = WHOLE) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 sRGB of an image file; with ``size`` a square of that many pixels.
+
+    Args:
+        path: PNG, JPEG or what else Pillow reads.
+        size: Pixels of a side; None for the pixels of the file.
+        crop: The part to read.
+
+    Raises:
+        DataMissing: There is no such file.
+        BadFile: It is no image, or damaged.
+    """
+    from PIL import Image
+
+    if not Path(path).is_file():
+        raise DataMissing("a texture is missing", received=str(path), remedy="restore the file")
+    try:
+        with Image.open(path) as file:
+            picture = file.convert("RGB")
+    except (OSError, SyntaxError, ValueError) as error:
+        raise BadFile("a texture is no readable image", received=str(path), remedy=str(error)) from error
+    box = tuple(share * picture.size[k % 2] for k, share in enumerate(crop))
+    if size is None:
+        return np.asarray(picture.crop(tuple(round(edge) for edge in box)))  # type: ignore[arg-type]
+    shrinks = min(box[2] - box[0], box[3] - box[1]) >= size
+    method = Image.Resampling.BOX if shrinks else Image.Resampling.BICUBIC
+    return np.asarray(picture.resize((size, size), method, box=box))
+
+
+class Textures:
+    """The textures of a view at one size, decoded once while they fit in memory.
+
+    Args:
+        data: A view whose rows have textures (:attr:`FaceDataset.has_textures`).
+        size: Pixels of a side.
+        crop: The part of each image.
+        memory: Bytes that decoded images may take; beyond it every batch decodes its own.
+
+    Example:
+        >>> Textures(data, 64)[[0, 5]].shape
+        (2, 3, 64, 64)
+    """
+
+    def __init__(
+        self, data: FaceDataset, size: int, *, crop: Crop = WHOLE, memory: int = MEMORY_BYTES
+    ) -> None:
+        self.size, self.crop = size, crop
+        self.paths = texture_paths(data)
+        fits = len(self.paths) * 3 * size * size <= memory
+        # Pages that nobody has written take no memory.
+        self._known = np.empty((len(self.paths), 3, size, size), np.uint8) if fits else None
+        self._read = np.zeros(len(self.paths), bool)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, rows: NDArray | list[int]) -> NDArray[np.uint8]:
+        """(n, 3, S, S) uint8 sRGB of rows of the view."""
+        rows = np.asarray(rows)
+        if self._known is None:
+            return np.stack([self._decode(int(row)) for row in rows])
+        for row in rows[~self._read[rows]]:
+            self._known[row] = self._decode(int(row))
+            self._read[row] = True
+        return self._known[rows]
+
+    def _decode(self, row: int) -> NDArray[np.uint8]:
+        return read_texture(self.paths[row], size=self.size, crop=self.crop).transpose(2, 0, 1)
+
+
+def texture_paths(data: FaceDataset) -> list[Path]:
+    """The texture file of each row of a view.
+
+    Raises:
+        DataMissing: Rows without a texture, or a set that is not stored in a folder.
+    """
+    missing = int((~data.has_textures).sum())
+    if missing or data.folder is None or data.textures is None:
+        raise DataMissing(
+            "scans without a texture", received=f"{missing} of {len(data)} in {data.folder or 'memory'}",
+            remedy="build the data set with textures, or take the rows that have one",
+        )  # fmt: skip
+    assert data.rows is not None
+    return [data.folder / data.textures[row] for row in data.rows]
+
+
+def textured(data: FaceDataset, size: int, pixels: int, *, crop: Crop = WHOLE) -> Sampler:
+    """Random scans as texture images, without vertices: (B, 3, S, S) float in -1..1.
+
+    Args:
+        data: A view whose rows all have textures.
+        size: B.
+        pixels: S.
+        crop: The part of each image.
+    """
+    images, weights, subject = Textures(data, pixels, crop=crop), data.row_weights, data.row_subject
+    none = torch.zeros(size, 0, 3)
+
+    def batch(generator: torch.Generator) -> Batch:
+        rows = draw_rows(generator, len(images), size)
+        return Batch(
+            none, torch.from_numpy(subject[rows].astype(np.int64)), torch.from_numpy(weights[rows]),
+            texture=signed(torch.from_numpy(images[rows])),
+        )  # fmt: skip
+
+    return batch
+
+
+def signed(images: torch.Tensor) -> torch.Tensor:
+    """uint8 0..255 to float -1..1."""
+    return images.float() / 127.5 - 1.0
+
+
+def digest_textures(data: FaceDataset) -> bytes:
+    """sha256 of the texture files of the whole set, in order; empty if it has none."""
+    if data.textures is None or data.folder is None:
+        return b""
+    digest = hashlib.sha256()
+    for name in data.textures:
+        digest.update(name.encode())
+        if name:
+            path = data.folder / name
+            if not path.is_file():
+                raise DataMissing("a texture is missing", received=str(path), remedy="restore the file")
+            digest.update(path.read_bytes())
+    return digest.digest()

@@ -1,0 +1,74 @@
+"""Texture maps: which triangle each texel lies in, and the color at texture coordinates."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def texels(
+    uv: NDArray, uv_faces: NDArray, size: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """The texels that a uv map covers, row 0 at the top (v = 1), as pictures are stored.
+
+    Args:
+        uv: (U, 2) float texture coordinates.
+        uv_faces: (F, 3) int.
+        size: Texels of a side.
+
+    Returns:
+        (P,) flat texel numbers (ascending), (P,) triangle of each, (P, 3) barycentric weights of its center.
+    """
+    corners = uv[uv_faces] * [1.0, -1.0] + [0.0, 1.0]
+    corners = corners * size - 0.5  # texel centers at whole numbers
+    owner = np.full(size * size, -1, np.int64)
+    low = np.clip(np.ceil(corners.min(axis=1) - 1e-9).astype(int), 0, size - 1)
+    high = np.clip(np.floor(corners.max(axis=1) + 1e-9).astype(int), -1, size - 1)
+    weights = np.zeros((size * size, 3))
+    for number in np.flatnonzero((high >= low).all(axis=1)):
+        x = np.arange(low[number, 0], high[number, 0] + 1)
+        y = np.arange(low[number, 1], high[number, 1] + 1)
+        inside = _barycentric(corners[number], x[None, :], y[:, None])
+        if inside is None:
+            continue
+        hit = (inside > -1e-9).all(axis=-1)
+        flat = (y[:, None] * size + x[None, :])[hit]
+        owner[flat], weights[flat] = number, inside[hit]
+    covered = np.flatnonzero(owner >= 0)
+    return covered, owner[covered], weights[covered]
+
+
+def _barycentric(corners: NDArray, x: NDArray, y: NDArray) -> NDArray | None:
+    """(..., 3) weights of points in a triangle; None where it has no area."""
+    (ax, ay), (bx, by), (cx, cy) = corners
+    area = (bx - ax) * (cy - ay) - (cx - ax) * (by - ay)
+    if abs(area) < 1e-12:
+        return None
+    second = ((x - ax) * (cy - ay) - (cx - ax) * (y - ay)) / area
+    third = ((bx - ax) * (y - ay) - (x - ax) * (by - ay)) / area
+    return np.stack(np.broadcast_arrays(1 - second - third, second, third), axis=-1)
+
+
+def nearest_texels(covered: NDArray, size: int) -> NDArray[np.int64]:
+    """(size * size,) the nearest covered texel of each: filled with it, no seam shows."""
+    from scipy.ndimage import distance_transform_edt
+
+    empty = np.ones(size * size, bool)
+    empty[covered] = False
+    rows, columns = distance_transform_edt(
+        empty.reshape(size, size), return_distances=False, return_indices=True
+    )
+    return (rows * size + columns).ravel()
+
+
+def lookup(texture: NDArray, uv: NDArray) -> NDArray[np.float32]:
+    """(n, 3) colors 0..255 at (n, 2) texture coordinates, bilinear between texel centers."""
+    height, width = texture.shape[:2]
+    x = np.clip(uv[:, 0] * width - 0.5, 0, width - 1)
+    y = np.clip((1 - uv[:, 1]) * height - 0.5, 0, height - 1)
+    left, top = np.minimum(x.astype(int), max(width - 2, 0)), np.minimum(y.astype(int), max(height - 2, 0))
+    right, bottom = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
+    across, down = (x - left)[:, None], (y - top)[:, None]
+    above = (1 - across) * texture[top, left] + across * texture[top, right]
+    below = (1 - across) * texture[bottom, left] + across * texture[bottom, right]
+    return ((1 - down) * above + down * below).astype(np.float32)

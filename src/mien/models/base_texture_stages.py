@@ -1,0 +1,215 @@
+"""Stage III of FaceCAM: the texture GAN up its ladder of levels, losses term by term."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mien.data.dataset import FaceDataset
+from mien.data.sampling import Batch
+from mien.data.textures import textured
+from mien.errors import BadSetting
+from mien.models.base import Losses, Stage
+from mien.models.base_facecam import UNKNOWN, LabelMap, class_loss
+from mien.models.base_texture import TextureModel, generated
+from mien.nn.progressive import SMALLEST, ProgressiveDiscriminator, ProgressiveGenerator
+
+
+@dataclass(frozen=True)
+class TextureSettings:
+    """Training settings of textures; weights carry the name of their term."""
+
+    texture_steps: int | Sequence[int] = 600_000  #: of all levels, shared evenly; or of each level from 8 px
+    texture_batch_size: Sequence[int] = (
+        128,
+        128,
+        128,
+        64,
+        32,
+        16,
+        8,
+    )  #: of each level; the last serves the rest
+    texture_rate: float = 1e-3
+    texture_fade: float = 0.5  #: share of a level's steps over which it is blended in
+    texture_gradient_penalty: float = 10.0
+    texture_gradient_penalty_every: int = 1  #: steps between penalties, which then weigh as much more
+    texture_drift: float = 0.001
+    texture_identity_class: float = 1.0
+    texture_expression_class: float = 1.0
+    texture_matching: float = 0.0  #: distance of a training person's generated image from the person's own
+    texture_new_people: float = 0.0  #: share of generated rows whose person is nobody of training
+    texture_zero_is_neutral: float = 0.0  #: share of neutral rows that enter as the zero vector
+    texture_average: float = 0.999
+
+
+class TextureGame:
+    """One level of the ladder.
+
+    Args:
+        model: The texture model; its generator is the moving average.
+        generator: What is trained.
+        critic: The discriminator.
+        people: (n_id, 20) z_id of the training people.
+        labels: Of the training view.
+        settings: Weights of the terms.
+        level: From 1.
+        steps: Steps of this level.
+    """
+
+    def __init__(
+        self, model: TextureModel, generator: ProgressiveGenerator, critic: ProgressiveDiscriminator,
+        people: Tensor, labels: LabelMap, settings: TextureSettings, level: int, steps: int,
+    ) -> None:  # fmt: skip
+        self.model, self.generator, self.critic = model, generator, critic
+        self.people, self.labels, self.settings = people, labels, settings
+        self.level, self.steps = level, steps
+
+    def fade(self, index: int) -> float:
+        """Share of the newest level: rises over the first half of the steps; the first level is whole."""
+        if self.level == 1:
+            return 1.0
+        return min(1.0, (index + 1) / max(1.0, self.settings.texture_fade * self.steps))
+
+    def step(self, batch: Batch, index: int) -> Iterator[tuple[str, Losses]]:
+        """L_D, then L_G; both use one forward pass of the generator."""
+        assert batch.texture is not None
+        settings, fade = self.settings, self.fade(index)
+        real = self.model.normalize(batch.texture)
+        who, what = self.labels.person(batch.subject), self.labels.expression(batch.weights)
+        made, made_who, made_what = self.draw(what, fade)
+        yield "critic", self.judge(real, made.detach(), who, what, index)
+        self.critic.requires_grad_(False)  # its own weights are not updated here
+        score, exp_logits, id_logits = self.critic(made, self.level, fade)
+        self.critic.requires_grad_(True)
+        losses = {
+            "adversarial": -score.mean(),
+            "expression": settings.texture_expression_class * class_loss(exp_logits, made_what),
+            "identity": settings.texture_identity_class * class_loss(id_logits, made_who),
+        }
+        if settings.texture_matching:
+            losses["matching"] = settings.texture_matching * self.distance_to_own(real, who, what, fade)
+        yield "generator", losses
+        self.average(index)
+
+    def judge(self, real: Tensor, made: Tensor, who: Tensor, what: Tensor, index: int) -> Losses:
+        """E D(fake) - E D(real) + 10 (|grad D| - 1)^2 + 0.001 D(real)^2, and both cross-entropies on real."""
+        settings, fade = self.settings, self.fade(index)
+        score, exp_logits, id_logits = self.critic(real, self.level, fade)
+        false, _, _ = self.critic(made, self.level, fade)
+        losses = {
+            "critic": false.mean() - score.mean(),
+            "drift": settings.texture_drift * score.square().mean(),
+            "real_expression": settings.texture_expression_class * class_loss(exp_logits, what),
+            "real_identity": settings.texture_identity_class * class_loss(id_logits, who),
+        }
+        every = settings.texture_gradient_penalty_every
+        if settings.texture_gradient_penalty and index % every == 0:
+            weight = every * settings.texture_gradient_penalty
+            losses["gradient_penalty"] = weight * self.slope_error(real, made, fade)
+        return losses
+
+    def slope_error(self, real: Tensor, made: Tensor, fade: float) -> Tensor:
+        """E (|grad D(x)| - 1)^2 at random places between real and generated images."""
+        share = torch.rand(len(real), 1, 1, 1, device=real.device)
+        between = torch.lerp(real, made, share).requires_grad_(True)
+        score, _, _ = self.critic(between, self.level, fade)
+        (slope,) = torch.autograd.grad(score.sum(), between, create_graph=True)
+        return (slope.flatten(1).norm(dim=1) - 1).square().mean()
+
+    def draw(self, seen: Tensor, fade: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Generated images of random people with random expressions, and the labels that they should bear."""
+        count, device = len(seen), self.people.device
+        who = torch.randint(len(self.people), (count,), device=device)
+        new = torch.rand(count, device=device) < self.settings.texture_new_people
+        z_id = self.people[who]
+        z_id = torch.where(new[:, None], torch.randn_like(z_id), z_id)
+        if self.labels.intensities:
+            what = seen[torch.randperm(count, device=device)]
+        else:
+            what = torch.randint(self.model.classes, (count,), device=device)
+        return self.made(z_id, what, fade), torch.where(new, UNKNOWN, who), what
+
+    def made(self, z_id: Tensor, what: Tensor, fade: float) -> Tensor:
+        """Images of people (B, 20) with expressions of class numbers (B,) or intensities (B, E)."""
+        noise = torch.randn(len(z_id), self.model.noise_size, device=z_id.device)
+        z_exp = self.one_hot(what)
+        return generated(self.generator, self.model.noise_size, z_id, z_exp, noise, self.level, fade)
+
+    def one_hot(self, what: Tensor) -> Tensor:
+        """z_exp of class numbers (neutral, at times, the zero vector); intensities are their own z_exp."""
+        if what.is_floating_point():
+            return what
+        codes = functional.one_hot(what, self.model.classes).float()
+        chance = torch.rand(len(what), device=what.device)
+        return codes * ~((what == 0) & (chance < self.settings.texture_zero_is_neutral))[:, None]
+
+    def distance_to_own(self, real: Tensor, who: Tensor, what: Tensor, fade: float) -> Tensor:
+        """Mean distance of a person's generated images from the person's own, in the networks' unit."""
+        known = who != UNKNOWN
+        if not known.any():
+            return real.new_zeros(())
+        made = self.made(self.people[who[known]], what[known], fade)
+        return (made - real[known]).abs().mean()
+
+    @torch.no_grad()
+    def average(self, index: int) -> None:
+        """The model's generator follows the trained one."""
+        if self.generator is self.model.generator:
+            return
+        decay = min(
+            self.settings.texture_average, (index + 1) / (index + 10)
+        )  # new levels forget their start
+        for kept, trained in zip(self.model.generator.parameters(), self.generator.parameters(), strict=True):
+            kept.lerp_(trained, 1 - decay)
+
+
+def texture_stages(
+    owner: nn.Module,
+    model: TextureModel,
+    data: FaceDataset,
+    conditions: Conditions,
+    settings: TextureSettings,
+) -> Iterator[Stage]:
+    """The levels from 8 pixels up, one stage each, in one run: networks and optimizers go on.
+
+    Args:
+        owner: The whole model, which the checkpoints hold.
+        model: Its texture model.
+        data: A view whose rows all have textures and labels.
+        people: (n_id, 20) z_id of the training people.
+        labels: Of the training view.
+        settings: Training settings.
+    """
+    generator = copy.deepcopy(model.generator) if settings.texture_average else model.generator
+    critic = ProgressiveDiscriminator(model.size, model.classes, len(people), generator.widest)
+    critic = critic.to(people.device)
+    players: dict[str, nn.Module] = {"critic": critic, "generator": generator}
+    optimizers: dict[str, torch.optim.Optimizer] = {
+        name: torch.optim.Adam(module.parameters(), settings.texture_rate, betas=(0.0, 0.99))
+        for name, module in players.items()
+    }
+    for level, steps in enumerate(steps_of(settings.texture_steps, model.levels), start=1):
+        pixels = SMALLEST * 2**level
+        sizes = settings.texture_batch_size
+        game = TextureGame(model, generator, critic, people, labels, settings, level, steps)
+        batch = textured(data, sizes[min(level, len(sizes)) - 1], pixels, crop=model.box)
+        yield Stage(
+            f"texture {pixels} px", steps, batch, game.step, {"model": owner, **players}, optimizers
+        )  # fmt: skip
+
+
+def steps_of(steps: int | Sequence[int], levels: int) -> list[int]:
+    """Steps of each level."""
+    if isinstance(steps, int):
+        return [max(1, steps // levels)] * levels
+    if len(steps) != levels:
+        raise BadSetting(
+            f"a ladder of {levels} levels needs {levels} numbers of steps", received=list(steps),
+            remedy="set texture_steps to one number, or to one for each level from 8 pixels up",
+        )  # fmt: skip
+    return list(steps)
