@@ -17,8 +17,8 @@ from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch, Sampler, faces, same_subject_pairs, virtual_people
 from mien.geometry.spread import evenly_spread
 from mien.models.base import Losses, Stage
-from mien.models.base_texture_stages import TextureSettings
 from mien.models.base_facecam import UNKNOWN, Discriminator, Heads, LabelMap, class_loss
+from mien.models.base_texture_stages import TextureSettings
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -185,6 +186,11 @@ class TextureModel(nn.Module):
             axes.append(np.minimum(rise, fall))
         mask[top:bottom, left:right] = axes[0][:, None] * axes[1][None]
         return mask
+
+
+def texture_model(size: int, person: int, classes: int, **options: Any) -> TextureModel | None:
+    """A :class:`TextureModel`, or None for a size of 0."""
+    return TextureModel(size, person, classes, **options) if size else None
 
 
 def generated(

@@ -172,7 +172,8 @@ def texture_stages(
     owner: nn.Module,
     model: TextureModel,
     data: FaceDataset,
-    conditions: Conditions,
+    people: Tensor,
+    labels: LabelMap,
     settings: TextureSettings,
 ) -> Iterator[Stage]:
     """The levels from 8 pixels up, one stage each, in one run: networks and optimizers go on.

@@ -17,7 +17,7 @@ from mien.errors import BadSetting, UnknownName
 from mien.models.base import FaceModel, Reference, Stage
 from mien.models.base_facecam import Decoder, Discriminator, Heads, LabelMap, descend_to, pair
 from mien.models.base_facecam_stages import Settings, latent_stage, supervised_stage
-from mien.models.base_texture import TextureModel
+from mien.models.base_texture import texture_model
 from mien.models.base_texture_stages import texture_stages
 from mien.nn.principal import principal_axes
 from mien.topology import Topology
@@ -154,15 +154,7 @@ class FaceCAM(FaceModel):
         self.sizes = (identity_size, expression_size, person_size, noise_size)
         self.intensities, self.people = labels == "intensities", tuple(people or ())
         self.g_exp_identity = g_exp_identity
-        numbers = 3 * topology.vertex_count
-        size = min(pca_dim, numbers) if pca_dim else numbers
-        self.register_buffer("mean_face", torch.from_numpy(topology.template.copy()))
-        self.register_buffer("deviation", torch.ones(()))
-        self.register_buffer("axes", torch.zeros(size if pca_dim else 0, numbers))
-        self.register_buffer("spread", torch.ones(size if pca_dim else 0))
-        self.register_buffer("z_people", torch.zeros(len(self.people), person_size))
-        self.register_buffer("inverse", torch.zeros(person_size, identity_size + 1))
-        self.register_buffer("prior", torch.ones(()))
+        size = self._hold_statistics(pca_dim)
         self.encoders = pair([size, *hidden, identity_size], [size, *hidden, expression_size])
         self.decoder = Decoder(identity_size, expression_size, hidden, size, decoder)
         who = person_size + noise_size
@@ -170,12 +162,23 @@ class FaceCAM(FaceModel):
         self.generators = pair(
             [who, *generator_hidden, identity_size], [what, *generator_hidden, expression_size]
         )
-        self.painter = None
-        if texture_size:
-            self.painter = TextureModel(
-                texture_size, person_size, self.class_count, noise=texture_noise, widest=texture_channels,
-                centered=texture_centered, crop=texture_crop,
-            )  # fmt: skip
+        self.painter = texture_model(
+            texture_size, person_size, self.class_count, noise=texture_noise, widest=texture_channels,
+            centered=texture_centered, crop=texture_crop,
+        )  # fmt: skip
+
+    def _hold_statistics(self, pca_dim: int | None) -> int:
+        """What :meth:`prepare` and :meth:`calibrate` fill in; how many numbers the networks see of a face."""
+        numbers = 3 * self.topology.vertex_count
+        axes = min(pca_dim or 0, numbers)
+        self.register_buffer("mean_face", torch.from_numpy(self.topology.template.copy()))
+        self.register_buffer("deviation", torch.ones(()))
+        self.register_buffer("axes", torch.zeros(axes, numbers))
+        self.register_buffer("spread", torch.ones(axes))
+        self.register_buffer("z_people", torch.zeros(len(self.people), self.sizes[2]))
+        self.register_buffer("inverse", torch.zeros(self.sizes[2], self.sizes[0] + 1))
+        self.register_buffer("prior", torch.ones(()))
+        return axes or numbers
 
     @property
     def class_count(self) -> int:

@@ -140,12 +140,10 @@ def fitted_canvas(topology: Topology, size: int) -> Canvas:
             f"textures cannot be painted on {topology.name!r}: it needs uv and the landmarks ibug_0..67",
             received=f"{len(own)} landmarks, {'no ' if topology.uv is None else ''}uv",
         )
-    reference = procedural_topology()
-    known = dict(
-        zip(reference.landmarks.names, reference.landmarks.positions(reference.template), strict=True)
-    )
+    marks = procedural_topology().landmarks
+    drawn = dict(zip(marks.names, template()[marks.corners[:, 0].clip(max=len(template()) - 1)], strict=True))
     places = _warped(
-        topology.template, np.array([own[n] for n in names]), np.array([known[n] for n in names])
+        topology.template, np.array([own[n] for n in names]), np.array([drawn[n] for n in names])
     )
     resolution = _resolution(size)
     skin, triangle, weights = texels(topology.uv, topology.uv_faces, resolution)

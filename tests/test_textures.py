@@ -1,0 +1,134 @@
+"""Texture images in the data form: written, read lazily at a size, copied, fingerprinted, batched."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fixtures import tiny_data
+from PIL import Image
+
+from mien.data.dataset import FaceDataset
+from mien.data.sampling import faces
+from mien.data.textures import Textures, read_texture, textured
+from mien.data.writer import DatasetWriter
+from mien.errors import BadFile, DataMissing, MienError
+from mien.geometry.texels import lookup, nearest_texels, texels
+
+
+def picture(row: int, size: int = 16) -> np.ndarray:
+    """Left half of one color, right half of another, both a function of the row."""
+    image = np.zeros((size, size, 3), np.uint8)
+    image[:, : size // 2] = (5 * row % 256, 100, 20)
+    image[:, size // 2 :] = (200, 3 * row % 256, 90)
+    return image
+
+
+def with_textures(folder: Path, *, skip: int | None = None) -> FaceDataset:
+    """The tiny set with a picture for every row (but one)."""
+    data = tiny_data()
+    with DatasetWriter(folder, data.topology, data.expressions) as writer:
+        for row in range(len(data)):
+            writer.append(
+                data[row], data.weights[row], subject=data.subjects[data.subject[row]],
+                texture=None if row == skip else picture(row),
+            )  # fmt: skip
+    return writer.finish()
+
+
+def test_rows_get_their_own_texture_back(tmp_path: Path) -> None:
+    data = with_textures(tmp_path / "a")
+    assert data.has_textures.all() and data.folder is not None
+    view = data.take([7, 3, 40])
+    images = Textures(view, 16)[[2, 0]]
+    np.testing.assert_array_equal(images, np.stack([picture(40), picture(7)]).transpose(0, 3, 1, 2))
+    # Half the size is the mean of four texels; a crop is that part, enlarged.
+    small = Textures(view, 8)[[0]][0]
+    np.testing.assert_array_equal(small, picture(7, 8).transpose(2, 0, 1))
+    right = Textures(view, 8, crop=(0.5, 0.0, 1.0, 1.0))[[0]][0]
+    assert (right == np.array([200, 21, 90])[:, None, None]).all()
+
+
+def test_images_that_do_not_fit_in_memory_are_read_each_time(tmp_path: Path) -> None:
+    data = with_textures(tmp_path / "a")
+    kept, lean = Textures(data, 16), Textures(data, 16, memory=0)
+    np.testing.assert_array_equal(kept[[5, 5, 1]], lean[[5, 5, 1]])
+    path = tmp_path / "a" / str(data.textures[5])
+    Image.fromarray(picture(30)).save(path)
+    assert (kept[[5]] == picture(5).transpose(2, 0, 1)).all()
+    assert (lean[[5]] == picture(30).transpose(2, 0, 1)).all()
+
+
+def test_a_saved_view_has_its_own_copies(tmp_path: Path) -> None:
+    data = with_textures(tmp_path / "a", skip=9)
+    copy = data.take([9, 12]).save(tmp_path / "b")
+    assert copy.has_textures.tolist() == [False, True] and copy.textures is not None
+    np.testing.assert_array_equal(read_texture(tmp_path / "b" / copy.textures[1]), picture(12))
+    with pytest.raises(DataMissing, match="1 of 48"):
+        Textures(data, 16)
+    assert len(Textures(data.take(data.has_textures), 16)) == 47
+
+
+def test_textures_are_part_of_the_fingerprint_and_absent_ones_are_not(tmp_path: Path) -> None:
+    data = with_textures(tmp_path / "a")
+    plain = replace(data, textures=None)
+    assert plain.fingerprint == tiny_data().save(tmp_path / "plain").fingerprint
+    assert data.fingerprint != plain.fingerprint
+    assert FaceDataset.load(tmp_path / "a").fingerprint == data.fingerprint
+    name = tmp_path / "a" / str(data.textures[0])
+    Image.fromarray(picture(1)).save(name)
+    assert FaceDataset.load(tmp_path / "a").fingerprint != data.fingerprint
+    name.unlink()
+    with pytest.raises(DataMissing, match="texture is missing"):
+        _ = FaceDataset.load(tmp_path / "a").fingerprint
+
+
+def test_batches_hold_images_and_labels_of_the_same_rows(tmp_path: Path) -> None:
+    data = with_textures(tmp_path / "a").take(np.arange(3, 40))
+    generator = torch.Generator().manual_seed(3)
+    batch = textured(data, 6, 16)(generator)
+    rows = torch.randperm(len(data), generator=generator.manual_seed(3))[:6].numpy()
+    assert batch.texture is not None and batch.texture.shape == (6, 3, 16, 16)
+    shown = ((batch.texture + 1) * 127.5).round().numpy().astype(np.uint8)
+    np.testing.assert_array_equal(shown, np.stack([picture(r + 3) for r in rows]).transpose(0, 3, 1, 2))
+    np.testing.assert_array_equal(batch.weights.numpy(), data.row_weights[rows])
+    np.testing.assert_array_equal(batch.subject.numpy(), data.row_subject[rows])
+    assert batch.map(lambda x: x[1::2]).texture.shape == (3, 3, 16, 16)  # type: ignore[union-attr]
+    assert faces(data, 2)(generator).texture is None
+
+
+def test_damaged_and_missing_images_are_named(tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"0" * 50)
+    with pytest.raises(BadFile, match=r"bad\.png"):
+        read_texture(tmp_path / "bad.png")
+    with pytest.raises(DataMissing, match=r"none\.png"):
+        read_texture(tmp_path / "none.png")
+    data = tiny_data()
+    with pytest.raises(MienError, match="texture is missing"), DatasetWriter(
+        tmp_path / "set", data.topology, data.expressions
+    ) as writer:  # fmt: skip
+        writer.append(data[0], data.weights[0], subject="a", texture=tmp_path / "none.png")
+    assert not (tmp_path / "set").exists()
+
+
+def test_texels_of_a_map_and_lookup_are_inverse() -> None:
+    """A picture painted with its own texture coordinates gives them back at any place of the map."""
+    uv = np.array([[0.1, 0.2], [0.9, 0.3], [0.3, 0.95], [0.95, 0.9]])
+    faces_ = np.array([[0, 1, 2], [1, 3, 2]])
+    covered, triangle, weights = texels(uv, faces_, 64)
+    np.testing.assert_allclose(weights.sum(1), 1)
+    at = np.einsum("pk,pkc->pc", weights, uv[faces_[triangle]])
+    centers = np.stack([(covered % 64 + 0.5) / 64, 1 - (covered // 64 + 0.5) / 64], 1)
+    np.testing.assert_allclose(at, centers, atol=1e-9)
+    sides = uv[faces_][:, 1:] - uv[faces_][:, :1]
+    area = np.abs(np.linalg.det(sides)).sum() / 2
+    assert len(covered) / 64**2 == pytest.approx(area, rel=0.02)
+    picture = np.zeros((64 * 64, 3))
+    picture[covered] = np.column_stack([at, np.ones(len(at))])
+    filled = picture[nearest_texels(covered, 64)].reshape(64, 64, 3)
+    assert filled[..., 2].min() == 1
+    inside = np.array([[0.4, 0.5], [0.7, 0.8], [0.5, 0.3]])
+    np.testing.assert_allclose(lookup(filled, inside)[:, :2], inside, atol=1e-6)
