@@ -13,7 +13,7 @@ from torch import Tensor
 from mien.data.clip_sampling import clip_batches
 from mien.data.clips import clip_neutral, clips_of
 from mien.models.base_motion import MotionModel, Settings
-from mien.models.expression_lstm import ExpressionLSTM, decoder_sizes
+from mien.models.expression_lstm import ExpressionLSTM
 from mien.models.pca_lstm import PcaLSTM
 from mien.topology import Topology
 
@@ -58,9 +58,7 @@ def test_the_decoder_climbs_the_levels_of_table_1() -> None:
     topology = grid(50, 40)
     model = ExpressionLSTM(topology, EMOTIONS)
     model.levels.build(topology)
-    assert [tuple(size) for size in decoder_sizes(model)] == [
-        (4, 64), (16, 32), (80, 16), (400, 8), (2000, 3),
-    ]  # fmt: skip
+    assert model.sizes() == [(4, 64), (16, 32), (80, 16), (400, 8), (2000, 3)]
     z = torch.randn(3, 64, generator=torch.Generator().manual_seed(0))
     x = model.raised(z).view(3, 4, 64)
     for number, convolution in enumerate(model.up):  # Table 1 step by step: up-sample, convolve, ReLU

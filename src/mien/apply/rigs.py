@@ -1,4 +1,4 @@
-"""A face that moves: clips, and rigs of named targets made for one person."""
+"""Rigs: named targets made for one person."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mien.apply.abilities import allow
 from mien.apply.door import Faces, Weights, codes_of, decoded, faces_on, in_style, verb, weights_of
+from mien.codes import Codes
 from mien.errors import BadSetting
 from mien.models.base import FaceModel
 from mien.topology import Topology
@@ -43,23 +44,6 @@ class Rig:
 
 
 @verb
-def animate(model: FaceModel, neutral: Any, weights: Weights, *, style: Any = None) -> Faces:
-    """(T, V, 3) a clip of one person; frames of zero weights show the given neutral.
-
-    Args:
-        model: Any model.
-        neutral: (V, 3) float, millimeters. The person at rest.
-        weights: (T, E) float. Named weights of each frame, e.g. of :func:`curves`.
-        style: Whose way of performing it takes: name of a training person, or a face (V, 3).
-    """
-    allow(model, "animate")
-    curve = weights_of(model.expressions, weights)
-    if curve.ndim != 2:
-        raise BadSetting("a clip needs weights (T, E)", received=f"an array of shape {tuple(curve.shape)}")
-    return _moved(model, neutral, model.express(curve[None].to(model.device))[0], style)
-
-
-@verb
 def rig(model: FaceModel, neutral: Any, names: Sequence[str] | None = None, *, style: Any = None) -> Rig:
     """Named targets made for one person; the rest pose is the given neutral, exactly.
 
@@ -80,21 +64,26 @@ def rig(model: FaceModel, neutral: Any, names: Sequence[str] | None = None, *, s
         pair = generator.choice(len(names), min(2, len(names)), replace=False)
         mix[pair] = torch.from_numpy(generator.uniform(0.3, 1.0, len(pair)).astype(np.float32))
     shown = model.express(torch.cat([single, mixes @ single]).to(model.device))
-    poses = _moved(model, neutral, shown, style)
+    poses = moved(model, neutral, shown, style)
     base = faces_on(model, neutral)[0].cpu().numpy()
     made = Rig(model.topology, base, poses[: len(names)], names)
     error = np.linalg.norm(made.apply(mixes) - poses[len(names) :], axis=-1).mean()
     return replace(made, linearity_mm=float(error))
 
 
-def _moved(model: FaceModel, neutral: Any, expression: Tensor, style: Any) -> Faces:
+def moved(model: FaceModel, neutral: Any, expression: Tensor, style: Any = None) -> Faces:
     """(N, V, 3) the neutral, displaced as the model displaces its own version of it: (N, *X) codes."""
+    face, person, rest = at_rest(model, neutral, style)
+    many = person[torch.zeros(len(expression), dtype=torch.long)].replace(expression=expression)
+    return decoded(model, many, lambda codes: face + (model.decode(codes) - rest))
+
+
+def at_rest(model: FaceModel, neutral: Any, style: Any = None) -> tuple[Tensor, Codes, Tensor]:
+    """One given neutral (1, V, 3), its codes, and what the model makes of them at rest (1, V, 3)."""
     face = faces_on(model, neutral, "neutral face")
     if len(face) != 1:
         raise BadSetting("one neutral face is needed", received=f"{len(face)} faces")
     person = in_style(model, codes_of(model, face, face), style)
     # Not neutral_face: some models show people at rest without any expression code.
     still = model.express(torch.zeros(1, len(model.expressions), device=model.device))
-    rest = model.decode(person.replace(expression=still))
-    many = person[torch.zeros(len(expression), dtype=torch.long)].replace(expression=expression)
-    return decoded(model, many, lambda codes: face + (model.decode(codes) - rest))
+    return face, person, model.decode(person.replace(expression=still))

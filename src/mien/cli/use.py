@@ -193,35 +193,6 @@ def fit(
     show(f"{out}: passes {len(names)} landmarks at {residual:.2f} mm on average.")
 
 
-def animate(
-    model_dir: Path = MODEL,
-    neutral: Path = typer.Argument(..., metavar="NEUTRAL", help="The person at rest."),
-    expression: list[str] = typer.Option(
-        ..., "-e", help="Named weight at the apex, e.g. smile or smile=0.8."
-    ),
-    onset: float = typer.Option(0.2, "--onset", min=0.0, help="Second at which the face starts to move."),
-    apex: float = typer.Option(0.6, "--apex", min=0.0, help="Second at which the expression is complete."),
-    offset: float = typer.Option(1.0, "--offset", min=0.0, help="Second at which it starts to fade."),
-    fps: float = typer.Option(30.0, "--fps", min=1.0, help="Frames per second."),
-    style: str | None = STYLE,
-    out: Path = OUT,
-) -> None:
-    """Makes a clip: a GLB with morph targets and curves, or a folder of OBJ frames."""
-    from mien import apply
-    from mien.cli.faces import open_model, read, style_person
-
-    model = open_model(model_dir)
-    face = read(neutral, model)
-    weights = parse_weights(expression, model.expressions)
-    curves = apply.curves(model.expressions, weights, onset=onset, apex=apex, offset=offset, fps=fps)
-    person = style_person(style, model)
-    if out.suffix.lower() == ".glb":
-        face.write_rig(out, apply.rig(model, face.vertices, style=person), clip=curves, fps=fps)
-    else:
-        face.write_frames(out, apply.animate(model, face.vertices, curves, style=person), "clip")
-    show(f"{out}: {len(curves)} frames at {fps:g} per second.")
-
-
 def rig(
     model_dir: Path = MODEL,
     neutral: Path = typer.Argument(..., metavar="NEUTRAL", help="The person at rest."),
@@ -265,10 +236,6 @@ def add_to(app: typer.Typer) -> None:
             "mien interpolate runs/first a.obj b.obj --factor expression --from -0.5 --to 1.5 -o beyond",
         ),
         fit: ("mien fit runs/first landmarks.csv -o fitted.obj",),
-        animate: (
-            "mien animate runs/first neutral.obj -e smile --onset 0.2 --apex 0.6 --offset 1.0 -o smile.glb",
-            "mien animate runs/first neutral.obj -e anger=0.7 --fps 25 -o frames",
-        ),
         rig: (
             "mien rig runs/first neutral.obj -o rig.glb",
             "mien rig runs/facecam neutral.obj --style-of other.obj -o styled.glb",

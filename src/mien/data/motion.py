@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +34,9 @@ def named_weights(expressions: Sequence[str], named: Mapping[str, float]) -> NDA
 
 
 def timing_curve(
-    onset: float, apex: float, offset: float, duration: float, fps: float, shape: str = "minimum-jerk"
-) -> NDArray[np.float32]:
+    onset: float, apex: float, offset: float, duration: float, fps: float, shape: str = "minimum-jerk",
+    release: float | None = None,
+) -> NDArray[np.float32]:  # fmt: skip
     """(T,) intensity of one expression: 0 before onset, 1 at apex, 0 again from offset on.
 
     Args:
@@ -44,12 +46,17 @@ def timing_curve(
         duration: Seconds of the clip; T = duration * fps + 1 frames, the first at second 0.
         fps: Frames per second.
         shape: ``minimum-jerk`` (Flash and Hogan 1985; no jump in speed or acceleration), ``raised-cosine``
-            (no jump in speed) or ``linear``.
+            (no jump in speed) or ``linear`` (how clips are annotated).
+        release: Second until which the apex is held; None: not at all.
     """
-    if not 0 <= onset < apex < offset:
+    release = apex if release is None else release
+    if not 0 <= onset < apex <= release < offset:
+        moments = ", ".join(f"{second:g}" for second in (onset, apex, release, offset))
         raise BadSetting(
-            "a motion needs 0 <= onset < apex < offset", received=f"{onset:g}, {apex:g}, {offset:g} seconds",
-            remedy="the face starts to move at onset, is complete at apex and neutral again at offset",
+            "a motion needs 0 <= onset < apex < offset, with a release from apex to offset if there is one",
+            received=f"{moments} seconds",
+            remedy="the face starts to move at onset, is complete from apex to release and neutral again at "
+            "offset",
         )  # fmt: skip
     if not (0 < fps < float("inf") and 0 < duration < float("inf")):
         raise BadSetting(
@@ -58,7 +65,7 @@ def timing_curve(
     if shape not in SHAPES:
         raise UnknownName("shape of motion", shape, SHAPES)
     times = np.arange(round(duration * fps) + 1) / fps
-    u = np.clip(np.minimum((times - onset) / (apex - onset), (offset - times) / (offset - apex)), 0, 1)
+    u = np.clip(np.minimum((times - onset) / (apex - onset), (offset - times) / (offset - release)), 0, 1)
     if shape == "minimum-jerk":
         u = u**3 * (10 - 15 * u + 6 * u**2)
     elif shape == "raised-cosine":
@@ -69,6 +76,7 @@ def timing_curve(
 def curves(
     expressions: Sequence[str], named: Mapping[str, float], *, onset: float, apex: float, offset: float,
     fps: float = 30.0, duration: float | None = None, shape: str = "minimum-jerk",
+    release: float | None = None,
 ) -> NDArray[np.float32]:  # fmt: skip
     """(T, E) animation curves: named expressions that rise together and fade together.
 
@@ -81,7 +89,64 @@ def curves(
         fps: Frames per second.
         duration: Seconds of the clip; by default it ends as long after offset as onset is after its start.
         shape: See :func:`timing_curve`.
+        release: Second until which the apex is held.
     """
     length = offset + onset if duration is None else duration
-    intensity = timing_curve(onset, apex, offset, length, fps, shape)
+    intensity = timing_curve(onset, apex, offset, length, fps, shape, release)
     return intensity[:, None] * named_weights(expressions, named)
+
+
+@dataclass(frozen=True)
+class Act:
+    """One expression, or several at once, that rise, are held and fade.
+
+    Args:
+        weights: Name -> weight at the apex.
+        onset: Second at which the face leaves neutral.
+        apex: Second at which the weights are reached.
+        release: Second until which they are held.
+        offset: Second at which they are gone.
+    """
+
+    weights: Mapping[str, float]
+    onset: float
+    apex: float
+    release: float
+    offset: float
+
+
+def score(
+    expressions: Sequence[str], acts: Sequence[Act], *, fps: float = 30.0, duration: float | None = None,
+    shape: str = "minimum-jerk",
+) -> NDArray[np.float32]:  # fmt: skip
+    """(T, E) curves of several acts, one after the other or over each other.
+
+    Args:
+        expressions: E known names in order.
+        acts: What is performed and when. Where two acts show the same expression, the stronger counts.
+        fps: Frames per second.
+        duration: Seconds; by default as long after the last offset as the first onset is after the start.
+        shape: See :func:`timing_curve`.
+    """
+    if not acts:
+        raise BadSetting("a motion needs at least one expression", received="none")
+    length = max(act.offset for act in acts) + min(act.onset for act in acts)
+    result = np.zeros((0, len(expressions)), np.float32)
+    for act in acts:
+        curve = curves(
+            expressions, act.weights, onset=act.onset, apex=act.apex, offset=act.offset, fps=fps,
+            duration=length if duration is None else duration, shape=shape, release=act.release,
+        )  # fmt: skip
+        result = curve if not len(result) else np.where(np.abs(curve) > np.abs(result), curve, result)
+    return result
+
+
+def resampled(values: NDArray, fps: float, to: float) -> NDArray[np.float32]:
+    """(T, ...) values at one frame rate, linearly interpolated to another; the first frame stays."""
+    values = np.asarray(values, np.float64)
+    if fps == to or len(values) < 2:
+        return values.astype(np.float32)
+    at = np.arange(int(np.floor((len(values) - 1) / fps * to + 1e-9)) + 1) * fps / to
+    low = np.minimum(at.astype(int), len(values) - 2)
+    share = (at - low).reshape(-1, *[1] * (values.ndim - 1))
+    return (values[low] * (1 - share) + values[low + 1] * share).astype(np.float32)

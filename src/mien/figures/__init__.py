@@ -14,12 +14,14 @@ from mien.figures.faces import (
     splits_of,
 )
 from mien.figures.heat import color_bar, color_table, heat, nice_maximum, with_bar
+from mien.figures.motion import clip_sheet, film, sheet_film, signal_panel
 from mien.figures.plots import bars, cumulative_error, lines
 from mien.figures.render import View, render
 from mien.figures.sheets import grid, strip
 
 __all__ = [
-    "Split", "View", "bars", "best_average_worst", "beside", "color_bar", "color_table", "cumulative_error",
-    "disentanglement_figure", "draw", "error_maps", "expression_sheet", "face_colors", "face_sheet",
-    "face_view", "grid", "heat", "lines", "nice_maximum", "render", "splits_of", "strip", "with_bar",
+    "Split", "View", "bars", "beside", "best_average_worst", "clip_sheet", "color_bar", "color_table",
+    "cumulative_error", "disentanglement_figure", "draw", "error_maps", "expression_sheet", "face_colors",
+    "face_sheet", "face_view", "film", "grid", "heat", "lines", "nice_maximum", "render", "sheet_film",
+    "signal_panel", "splits_of", "strip", "with_bar",
 ]  # fmt: skip

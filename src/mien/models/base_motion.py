@@ -19,6 +19,7 @@ from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch
 from mien.errors import MissingNeutral
 from mien.models.base import FaceModel, Losses, Stage
+from mien.models.base_optimizer import optimizer_of
 from mien.nn.principal import principal_axes
 from mien.topology import Topology
 
@@ -37,6 +38,7 @@ class Settings:
     pairs: int = 0  #: pairs of neighboring frames that the losses look at in each clip; 0: all
     steps: int = 5738  #: 100 epochs of 153 people x 6 clips in batches of 16
     rate: float = 1e-3  #: learning rate
+    optimizer: str = "adam"  #: or "muon" (:mod:`mien.models.base_optimizer`)
     weight_decay: float = 5e-5
     decay: float = 0.99  #: the rate is multiplied by this ...
     decay_every: int = 57  #: ... every so many steps (an epoch)
@@ -242,7 +244,9 @@ class MotionModel(FaceModel):
     ) -> Iterator[Stage]:
         clips = clips_of(data)
         batch = clip_batches(data, clips, self.signals(data, clips), settings.batch_size, settings.pairs)
-        optimizer = torch.optim.Adam(self.parameters(), settings.rate, weight_decay=settings.weight_decay)
+        optimizer = optimizer_of(
+            self, settings.rate, weight_decay=settings.weight_decay, kind=settings.optimizer
+        )
 
         def rate(index: int) -> float:
             rise = min(1.0, (index + 1) / max(1, settings.warm_up))

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, cast
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mien.data.dataset import FaceDataset
 from mien.models.base import Reference
 from mien.models.base_motion import MotionModel
-from mien.nn.spiral import SpiralConvolution, SpiralLevels
+from mien.nn.spiral import SpiralConvolution, SpiralLevels, SpiralOperator
 from mien.topology import Topology
 
 CHANNELS = (64, 32, 16, 8, 3)
@@ -110,6 +109,14 @@ class ExpressionLSTM(MotionModel):
         self.levels.build(self.topology)
         super().prepare(data)
 
+    def sizes(self) -> list[tuple[int, int]]:
+        """Shapes (V_k, channels) of Table 1, from the linear layer to the displacement."""
+        shapes = [(self.coarsest, self.raised.out_features // self.coarsest)]
+        for number, convolution in enumerate(self.up):
+            operator = cast(SpiralOperator, self.levels.up[len(self.up) - 1 - number])
+            shapes.append((operator.spread.shape[0], len(cast(SpiralConvolution, convolution).weight)))
+        return shapes
+
     def expand(self, z: Tensor) -> Tensor:
         """D up to its constant: Table 1 of the publication."""
         x = self.raised(z).unflatten(1, (self.coarsest, -1))
@@ -117,12 +124,3 @@ class ExpressionLSTM(MotionModel):
             level = len(self.up) - 1 - number
             x = convolution(x if number == 0 else functional.relu(x), self.levels.up[level])
         return x
-
-
-def decoder_sizes(model: ExpressionLSTM) -> list[torch.Size]:
-    """Shapes (V_k, channels) of Table 1, from the linear layer to the displacement."""
-    shapes = [torch.Size((model.coarsest, model.raised.out_features // model.coarsest))]
-    for number, convolution in enumerate(model.up):
-        rows = model.levels.up[len(model.up) - 1 - number].spread.shape[0]
-        shapes.append(torch.Size((rows, len(convolution.weight))))
-    return shapes

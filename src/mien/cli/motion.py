@@ -1,0 +1,251 @@
+"""``mien animate``: a neutral and a signal become a clip, in the form that the next program takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from mien.cli.shell import choice, examples, parse_weights, say, show, show_json
+from mien.cli.use import STYLE
+from mien.errors import BadSetting
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mien.cli.faces import Face
+    from mien.data.motion import Act
+    from mien.models.base import FaceModel
+
+PANEL = "Use a model"
+TARGETS = ("auto", "named", "motion", "frames")
+FILMS, ARCHIVES, MESHES = (".mp4", ".gif"), (".npz",), (".obj", ".ply", ".stl")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What was asked for besides the face.
+
+    Args:
+        weights: (T, E) float32.
+        fps: Frames per second.
+        targets: One of ``TARGETS``.
+        size: Pixels of a film.
+        style: Whose way of performing, or None.
+    """
+
+    weights: NDArray[np.float32]
+    fps: float
+    targets: str
+    size: int
+    style: Any = None
+
+
+def animate(
+    model_dir: Path = typer.Argument(..., metavar="MODEL_DIR", help="A finished run."),
+    neutral: Path = typer.Argument(..., metavar="NEUTRAL", help="The person at rest."),
+    expression: list[str] = typer.Option(
+        [], "-e", help="smile, smile=0.8, joined by +, with own moments: smile=0.8+brow_raiser@0.2,0.6,1,1.4"
+    ),
+    onset: float = typer.Option(0.2, "--onset", min=0.0, help="Second at which the face starts to move."),
+    apex: float = typer.Option(0.6, "--apex", min=0.0, help="Second at which the expression is complete."),
+    release: float | None = typer.Option(None, "--release", help="Second until which it is held."),
+    offset: float = typer.Option(1.0, "--offset", min=0.0, help="Second at which the face is neutral again."),
+    length: float | None = typer.Option(None, "--length", help="Seconds of the clip."),
+    curves: Path | None = typer.Option(
+        None, "--curves", help="CSV of weights a frame, or of ARKit blendshapes (Live Link Face)."
+    ),
+    curves_fps: float | None = typer.Option(None, "--curves-fps", help="Of a CSV without times."),
+    strength: float = typer.Option(1.0, "--strength", min=0.0, help="Factor on all weights."),
+    between: str | None = typer.Option(
+        None, "--between", help="Walk between two apexes instead: happy,surprise=0.8"
+    ),
+    steps: int = typer.Option(9, "--steps", min=2, help="Faces of that walk."),
+    fps: float = typer.Option(30.0, "--fps", min=1.0, help="Frames per second."),
+    targets: str = typer.Option(
+        "auto", "--targets", help="Of a GLB: named, motion (few, of this clip) or frames (one each)."
+    ),
+    style: str | None = STYLE,
+    size: int = typer.Option(420, "--size", min=64, help="Pixels of a film."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON only."),
+    out: Path = typer.Option(..., "-o", "--out", help="*.glb, *.mp4, *.gif, *.npz, a mesh, or a folder."),
+) -> None:
+    """Makes a clip of one person, or with a mesh as output the expression at its apex.
+
+    Signals are named expressions with their moments, one or several, or a CSV of curves.
+    """
+    choice("kind of targets", targets, TARGETS)
+    from mien import apply
+    from mien.cli.faces import open_model, read, style_person
+
+    model = open_model(model_dir)
+    face = read(neutral, model)
+    if between:
+        first, second = _ends(between, model.expressions)
+        walk = apply.between_poses(model, face.vertices, first, second, steps)
+        face.write_frames(out, walk, "step")
+        return _told({"out": str(out), "faces": steps}, f"{out}: {steps} faces as OBJ.", as_json)
+    if bool(curves) == bool(expression):
+        raise BadSetting(
+            "a clip needs either expressions (-e) or a file of curves (--curves)",
+            received="both" if curves else "neither", remedy="add -e smile",
+        )  # fmt: skip
+    if curves:
+        weights = _from_file(curves, model, fps, curves_fps)
+    else:
+        moments = (onset, apex, apex if release is None else release, offset)
+        acts = parse_acts(expression, model.expressions, moments)
+        shape = "linear" if model.remembers else "minimum-jerk"
+        weights = apply.score(model.expressions, acts, fps=fps, duration=length, shape=shape)
+    wish = Wish(strength * weights, fps, targets, size, style_person(style, model))
+    facts = write_clip(out, model, face, wish)
+    return _told(facts, _sentence(facts), as_json)
+
+
+def parse_acts(
+    items: Sequence[str], known: Sequence[str], moments: tuple[float, float, float, float]
+) -> list[Act]:
+    """``["happy=0.5", "sad=0.3", "surprise@2,2.3,3"]`` -> two acts: a blend with the usual moments, and one.
+
+    Args:
+        items: What was given with ``-e``.
+        known: The E expression names of the model.
+        moments: Onset, apex, release and offset of items that have none of their own.
+    """
+    from mien.data.motion import Act
+
+    acts, shared = [], dict[str, float]()
+    for item in items:
+        names, timed, numbers = item.partition("@")
+        weights = parse_weights(names.split("+"), known)
+        if not timed:
+            shared |= weights
+            continue
+        try:
+            own = [float(number) for number in numbers.split(",")]
+        except ValueError:
+            own = []
+        if len(own) not in (3, 4):
+            raise BadSetting(
+                "own moments are onset, apex and offset in seconds, or onset, apex, release and offset",
+                received=repr(item), remedy="write -e happy=0.8@0.2,0.6,1.4",
+            )  # fmt: skip
+        onset, apex, offset = own[0], own[1], own[-1]
+        acts.append(Act(weights, onset, apex, own[2] if len(own) == 4 else apex, offset))
+    return [*([Act(shared, *moments)] if shared else []), *acts]
+
+
+def _ends(text: str, known: Sequence[str]) -> list[dict[str, float]]:
+    parts = text.split(",")
+    if len(parts) != 2:
+        raise BadSetting(
+            "a walk goes between two expressions", received=repr(text), remedy="--between happy,surprise"
+        )
+    return [parse_weights(part.split("+"), known) for part in parts]
+
+
+def _from_file(path: Path, model: FaceModel, fps: float, file_fps: float | None) -> NDArray[np.float32]:
+    from mien.data.tracked import weights_of_curves
+    from mien.io.curves import read_curves
+
+    weights, notes = weights_of_curves(read_curves(path), model.expressions, fps, file_fps)
+    for note in notes:
+        say(note)
+    return weights
+
+
+def write_clip(out: Path, model: FaceModel, face: Face, wish: Wish) -> dict[str, Any]:
+    """Makes the clip and writes it as the ending of ``out`` says; what was written, for JSON."""
+    import numpy as np
+
+    from mien import apply
+
+    ending = out.suffix.lower()
+    facts: dict[str, Any] = {"out": str(out), "frames": len(wish.weights), "fps": wish.fps}
+    if ending in MESHES:
+        strongest = wish.weights[wish.weights.sum(axis=1).argmax()]
+        targets = apply.between_poses(model, face.vertices, strongest, strongest, 2)
+        face.write(out, targets[0])
+        return {"out": str(out), "weights": dict(zip(model.expressions, strongest.tolist(), strict=True))}
+    frames = apply.animate(model, face.vertices, wish.weights, fps=wish.fps, style=wish.style)
+    if ending == ".glb":
+        return facts | _write_glb(out, model, face, frames, wish)
+    if ending in FILMS:
+        from mien.figures.motion import film
+        from mien.io.video import write_video
+
+        pictures = film(
+            frames, model.topology, weights=wish.weights, names=model.expressions, fps=wish.fps,
+            size=wish.size,
+        )  # fmt: skip
+        write_video(out, pictures, wish.fps)
+    elif ending in ARCHIVES:
+        names = np.array(model.expressions)
+        np.savez(out, vertices=frames, weights=wish.weights, expressions=names, fps=wish.fps)
+    elif ending:
+        raise BadSetting(
+            "a clip is written as GLB, MP4, GIF, NPZ, a mesh or a folder of OBJ files", received=str(out),
+            remedy="name it *.glb, *.mp4, *.gif, *.npz or *.obj, or give a folder",
+        )  # fmt: skip
+    else:
+        face.write_frames(out, frames, "clip")
+    return facts
+
+
+def _write_glb(
+    out: Path, model: FaceModel, face: Face, frames: NDArray[np.float32], wish: Wish
+) -> dict[str, Any]:
+    """Morph targets with curves; how many, and how far their sum is off the clip."""
+    import numpy as np
+
+    from mien import apply
+
+    kind = wish.targets
+    if kind == "auto":
+        kind = "motion" if model.remembers else "named"
+    if kind == "named":
+        made, curve = apply.rig(model, face.vertices, style=wish.style), wish.weights
+        shown = np.stack([made.apply(weights) for weights in curve])
+        error = float(np.linalg.norm(shown - frames, axis=2).mean())
+    else:
+        curve, error = np.eye(len(frames), dtype=np.float32), 0.0
+        targets = frames
+        if kind == "motion":
+            targets, curve, error = apply.few_targets(frames, face.vertices)
+        names = tuple(f"{kind.rstrip('s')}_{number}" for number in range(1, len(targets) + 1))
+        made = apply.Rig(model.topology, face.vertices, targets, names)
+    face.write_rig(out, made, clip=curve, fps=wish.fps)
+    return {"targets": len(made.names), "kind": kind, "error_mm": error}
+
+
+def _sentence(facts: dict[str, Any]) -> str:
+    if "weights" in facts:
+        shown = ", ".join(f"{name} {value:.2f}" for name, value in facts["weights"].items() if value)
+        return f"{facts['out']}: the apex, {shown}."
+    text = f"{facts['out']}: {facts['frames']} frames at {facts['fps']:g} per second."
+    if "targets" in facts:
+        kind = {"named": "named", "motion": "of this motion", "frames": "one a frame"}[facts["kind"]]
+        text += f" {facts['targets']} morph targets ({kind}), {facts['error_mm']:.3f} mm off the frames."
+    return text
+
+
+def _told(facts: dict[str, Any], sentence: str, as_json: bool) -> None:
+    if as_json:
+        return show_json(facts)
+    show(sentence)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the command to ``mien``."""
+    lines = (
+        "mien animate runs/first neutral.obj -e smile --onset 0.2 --apex 0.6 --offset 1.0 -o smile.glb",
+        "mien animate runs/first neutral.obj -e happy=0.8@0.2,0.6,1.2 -e surprise@1.4,1.7,2.5 -o both.mp4",
+        "mien animate runs/first neutral.obj --curves take.csv --fps 60 -o take.glb",
+        "mien animate runs/first neutral.obj --between happy,sad --steps 7 -o walk",
+        "mien animate runs/first neutral.obj -e anger=0.7 --fps 25 -o frames",
+    )
+    app.command(epilog=examples(*lines), rich_help_panel=PANEL)(animate)
