@@ -14,6 +14,7 @@ from torch import Tensor
 from mien.codes import Codes
 from mien.errors import BadMesh, BadSetting, UnknownName, WrongTopology
 from mien.models.base import FaceModel
+from mien.nn.descent import minimize_rows
 from mien.progress import track
 
 FACES_AT_ONCE = 32
@@ -155,18 +156,20 @@ def _face(model: FaceModel, codes: Codes) -> NDArray[np.float64]:
 
 
 class _Faces:
-    """Sum of squared distances (square millimeters) of faces from target faces (B, V, 3)."""
+    """(B,) sums of squared distances (square millimeters) of faces from target faces (B, V, 3)."""
+
+    motions = 0
 
     def __init__(self, target: Tensor) -> None:
         self.target = target
-        self.free: list[Tensor] = []
+        self.motion: Tensor | None = None
 
-    def __call__(self, faces: Tensor) -> Tensor:
-        return (faces - self.target).square().sum()
+    def __call__(self, faces: Tensor, motion: Tensor | None) -> Tensor:
+        return (faces - self.target).square().sum((1, 2))
 
 
 class _Landmarks:
-    """Sum of squared distances of landmarks from their goals, up to a rigid motion if the face ``moves``."""
+    """(1,) sum of squared distances of landmarks from their goals, the face moved rigidly if it ``moves``."""
 
     def __init__(
         self, model: FaceModel, goal: NDArray, corners: NDArray, weights: NDArray, moves: bool
@@ -174,22 +177,24 @@ class _Landmarks:
         self.corners = torch.from_numpy(corners).to(model.device)
         self.weights = torch.from_numpy(weights).to(model.device, torch.float32)[None, ..., None]
         self.goal = torch.from_numpy(goal).to(model.device, torch.float32)
-        # Turn in tenths of a radian, shift in centimeters: about as large a step as a standardized code.
-        self.motion = torch.zeros(2, 3, device=model.device, requires_grad=moves)
-        self.free = [self.motion] if moves else []
+        self.motions = 6 if moves else 0
+        self.motion: Tensor | None = None
 
-    def __call__(self, faces: Tensor) -> Tensor:
+    def __call__(self, faces: Tensor, motion: Tensor | None) -> Tensor:
         points = (faces[:, self.corners] * self.weights).sum(2)
-        turn, shift = self._pose()
-        return (points @ turn.T + shift - self.goal).square().sum()
+        turn, shift = self._pose(motion)
+        return (points @ turn.T + shift - self.goal).square().sum((1, 2))
 
     def moved(self, face: NDArray) -> NDArray:
         """The face (V, 3) in the frame of the goals."""
-        turn, shift = (value.detach().double().cpu().numpy() for value in self._pose())
+        turn, shift = (value.double().cpu().numpy() for value in self._pose(self.motion))
         return face @ turn.T + shift
 
-    def _pose(self) -> tuple[Tensor, Tensor]:
-        (x, y, z), shift = 0.1 * self.motion[0], 10 * self.motion[1]
+    def _pose(self, motion: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Rotation and shift of tenths of a radian and of centimeters: about as large as a code is."""
+        if motion is None or not motion.numel():
+            return torch.eye(3, device=self.goal.device), torch.zeros(3, device=self.goal.device)
+        (x, y, z), shift = 0.1 * motion[0, :3], 10 * motion[0, 3:]
         none = torch.zeros_like(x)
         spin = torch.stack([none, -z, y, z, none, -x, -y, x, none]).view(3, 3)
         return torch.linalg.matrix_exp(spin), shift
@@ -205,43 +210,37 @@ def _descend(
     model: FaceModel, count: int, target: _Faces | _Landmarks, steps: int, prior_weight: float,
     ticks: Iterator[int],
 ) -> Codes:  # fmt: skip
-    """Quasi-Newton descent in standardized codes from the model's origin.
+    """Quasi-Newton descent in standardized codes from the model's origin, each face on its own.
 
     Raw codes stall: their scales differ by orders of magnitude between factors and between models.
     """
     start = model.origin(count).map(lambda value: value.detach().clone())
     spreads = {"identity": model.calibration.identity_std, "expression": model.calibration.expression_std}
-    free = {
-        name: torch.zeros_like(start.factor(name), requires_grad=True)
-        for name in ("identity", "expression", *start.others)
-    }
-    search = torch.optim.LBFGS(
-        [*free.values(), *target.free], max_iter=STEPS_AT_ONCE, history_size=50,
-        line_search_fn="strong_wolfe", tolerance_grad=1e-7, tolerance_change=1e-10,
-    )  # fmt: skip
+    names = ("identity", "expression", *start.others)
+    sizes = [start.factor(name)[0].numel() for name in names]
 
-    def codes() -> Codes:
-        return start.replace(
-            **{k: start.factor(k) + spreads.get(k, 1.0) * value for k, value in free.items()}
-        )
+    def codes(rows: Tensor) -> Codes:
+        parts = zip(names, rows.split(sizes, dim=1), strict=True)
+        moved = {name: part.view_as(start.factor(name)) * spreads.get(name, 1.0) for name, part in parts}
+        return start.replace(**{name: start.factor(name) + move for name, move in moved.items()})
 
-    # One scale keeps the first line search from overshooting: the loss starts near 1.
+    # One scale a face keeps the first line search from overshooting: each loss starts near 1.
     with torch.no_grad():
-        scale = 1 / target(model.decode(start)).clamp_min(1.0)
+        scale = 1 / target(model.decode(start), None).clamp_min(1.0)
 
-    def loss() -> Tensor:
-        search.zero_grad()
-        prior = sum(code.square().sum() for code in free.values())
-        value = (target(model.decode(codes())) + prior_weight * prior) * scale
-        value.backward()
-        return value
+    def loss(x: Tensor) -> Tensor:
+        rows, motion = x[:, : sum(sizes)], x[:, sum(sizes) :]
+        return (target(model.decode(codes(rows)), motion) + prior_weight * rows.square().sum(1)) * scale
 
-    with _frozen(model), torch.enable_grad():
-        for _ in range(_rounds(steps)):
-            search.step(loss)  # type: ignore[arg-type]
-            next(ticks, None)
+    found = torch.zeros(count, sum(sizes) + target.motions, device=model.device)
+    with _frozen(model):
+        for step, x in enumerate(minimize_rows(loss, found, steps=STEPS_AT_ONCE * _rounds(steps))):
+            found = x
+            if step % STEPS_AT_ONCE == 0:
+                next(ticks, None)
     next(ticks, None)  # past the last one, so that the bar ends
-    return codes().map(lambda value: value.detach())
+    target.motion = found[:, sum(sizes) :]
+    return codes(found[:, : sum(sizes)])
 
 
 @contextmanager

@@ -20,6 +20,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "adversarial_vae": {"identity_size": 6, "expression_size": 6, "hidden": 32},
     "pca": {"size": 16, "expression_size": 5},
     "facetunegan": {"content_size": 10, "style_size": 4, "channels": (8, 16), "mapping": (16,)},
+    "decoupled_gan": {"identity_size": 6, "expression_size": 5, "noise_size": 2, "hidden": 64},
     "facecam": {"hidden": (64, 32), "generator_hidden": (32, 32)},
     "spiralnet": {"size": 16, "expression_size": 5, "channels": (8, 16)},
     "coma": {"size": 16, "expression_size": 5, "channels": (8, 16)},
@@ -32,6 +33,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "discriminator_points": 40,
     },
     "facetunegan": {"steps": 60, "batch_size": 8, "rate": 3e-3, "average": 0.9, "validate_every": 100},
+    "decoupled_gan": {"steps": 60, "batch_size": 8, "image_size": 16, "rate": 2e-3},
     "facecam": {"steps": 300, "rate": 3e-3, "latent_steps": 50, "batch_size": 24, "latent_batch_size": 24},
     "spiralnet": {"steps": 300, "batch_size": 12, "rate": 5e-3, "decay_every": 5, "validate_every": 100},
     "coma": {"steps": 300, "batch_size": 12, "rate": 5e-3, "decay_every": 5, "validate_every": 100},
@@ -85,6 +87,11 @@ def run_stages(model: FaceModel, shown: FaceDataset, limit: int | None = None) -
                 losses |= {key: float(value.detach()) for key, value in terms.items()}
             seen.append(losses)
     return seen
+
+
+def precise(name: str, millimeters: float) -> float:
+    """How equal two ways to the same face must be; codes found by descent end where a kink stops them."""
+    return max(millimeters, 0.5) if model_class(name).encode is FaceModel.encode else millimeters
 
 
 def lacks(name: str, ability: str) -> str | None:

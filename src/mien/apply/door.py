@@ -18,9 +18,6 @@ from mien.errors import BadSetting, WrongTopology
 from mien.models.base import FaceModel
 from mien.progress import track
 
-# Vertices decoded at once: enough to keep a processor busy, few enough for wide hidden layers.
-VERTICES_AT_ONCE = 100_000
-
 Faces = NDArray[np.float32]
 Weights = Mapping[str, float] | Sequence[float] | NDArray | Tensor
 Arguments = ParamSpec("Arguments")
@@ -67,7 +64,7 @@ def codes_of(model: FaceModel, vertices: Any, neutral: Any = None) -> Codes:
 
 
 def _batch(model: FaceModel) -> int:
-    return max(1, VERTICES_AT_ONCE // model.topology.vertex_count)
+    return max(1, model.vertices_at_once // model.topology.vertex_count)
 
 
 def decoded(model: FaceModel, codes: Codes, decode: Callable[[Codes], Tensor] | None = None) -> Faces:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from mien.cli import prepare
 from mien.cli.prepare import finished
-from mien.cli.shell import choice, examples, existing, show_json, show_table
+from mien.cli.shell import choice, examples, existing, parse_settings, show_json, show_table
 from mien.errors import BadSetting
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ BUILT = ("procedural", "ict")
         "mien data build ict --from ict-facekit.tar.xz --subjects 200 --vertices 2500 --out ict-200",
         "mien data build procedural --subjects 20 --expressions emotion6 --sequences --out clips",
         "mien data build procedural --subjects 40 --textures 256 --out colored",
+        "mien data build procedural --subjects 40 --visemes --labels expression=0.2 --out speaking",
     )
 )
 def build(
@@ -40,6 +42,10 @@ def build(
         None, "--textures", metavar="PIXELS", help="Also paint a texture image of this size for every face."
     ),
     seed: int = typer.Option(0, help="The same seed gives the same people."),
+    visemes: bool = typer.Option(False, "--visemes", help="Every expression with each of seven visemes."),
+    labels: list[str] = typer.Option(
+        [], "--labels", help="Share of faces that keep a label, e.g. expression=0.07; repeat for more."
+    ),
 ) -> None:
     """Builds a data set of people performing named expressions, with exact ground truth.
 
@@ -49,13 +55,14 @@ def build(
     from mien.data.expressions import expression_sets
 
     choice("expression set", expressions, expression_sets())
+    options: dict[str, Any] = {
+        "subjects": subjects, "expressions": expressions, "vertices": vertices, "sequences": sequences,
+        "seed": seed, "visemes": visemes, "labels": parse_settings(labels), "textures": textures,
+    }  # fmt: skip
     if source == "procedural":
         from mien.data.sources.procedural import build_procedural
 
-        data = build_procedural(
-            out, subjects=subjects, expressions=expressions, seed=seed, sequences=sequences,
-            vertices=vertices, textures=textures,
-        )  # fmt: skip
+        data = build_procedural(out, **options)
     else:
         from mien.data.sources.ict import build_ict
 
@@ -64,10 +71,7 @@ def build(
                 "the source 'ict' reads the ICT-FaceKit release and no --from was given",
                 remedy="add --from ict-facekit.tar.xz, or the unpacked folder",
             )
-        data = build_ict(
-            existing(origin, "ICT-FaceKit release"), out, subjects=subjects, expressions=expressions,
-            region=region, vertices=vertices, sequences=sequences, seed=seed, textures=textures,
-        )  # fmt: skip
+        data = build_ict(existing(origin, "ICT-FaceKit release"), out, region=region, **options)
     finished(out, data)
 
 

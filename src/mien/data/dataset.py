@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from collections.abc import Mapping
@@ -15,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.splits import PARTS, assign
+from mien.data.table import FACTORS, read_samples
 from mien.errors import BadFile, DataMissing, MissingNeutral, UnknownName
 from mien.topology import Topology
 
 FILES = ("vertices.npy", "samples.csv", "topology.npz", "dataset.json")
-FACTORS = ("identity", "expression")
-COLUMNS = ("subject", "clip", "frame", "identity_labeled", "expression_labeled", "texture")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +35,8 @@ class FaceDataset:
         subject: (N,) int32 index into ``subjects``.
         subjects: S names of people.
         labeled: Factor name -> (N,) bool; which rows carry a label of that factor.
+        factors: Further named factors, such as viseme, and the names of their classes.
+        classes: Further factor -> (N,) int32 index of each row's class, which may be hidden by ``labeled``.
         clip: (N,) int32 clip number, -1 for single scans.
         frame: (N,) int32 frame number in its clip.
         fps: Frames per second of clips.
@@ -55,6 +55,8 @@ class FaceDataset:
     subject: NDArray[np.int32]
     subjects: tuple[str, ...]
     labeled: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    factors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    classes: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
     clip: NDArray[np.int32] | None = None
     frame: NDArray[np.int32] | None = None
     fps: float = 0.0
@@ -73,7 +75,8 @@ class FaceDataset:
         defaults: dict[str, Any] = {
             "weights": np.asarray(self.weights, np.float32).reshape(count, len(self.expressions)),
             "subject": np.asarray(self.subject, np.int32),
-            "labeled": {name: np.ones(count, bool) for name in FACTORS} | dict(self.labeled),
+            "labeled": {name: np.ones(count, bool) for name in (*FACTORS, *self.factors)}
+            | dict(self.labeled),
             "clip": np.full(count, -1, np.int32) if self.clip is None else np.asarray(self.clip, np.int32),
             "frame": np.zeros(count, np.int32) if self.frame is None else np.asarray(self.frame, np.int32),
             "publishable": np.ones(len(self.subjects), bool)
@@ -201,9 +204,11 @@ class FaceDataset:
         from mien.data.textures import digest_textures
 
         digest = hashlib.sha256(self.topology.fingerprint.encode())
-        for array in (self.weights, self.subject, self.clip, self.frame, *self.labeled.values()):
+        labels = (*self.labeled.values(), *self.classes.values())
+        for array in (self.weights, self.subject, self.clip, self.frame, *labels):
             digest.update(np.ascontiguousarray(array).tobytes())
-        digest.update(json.dumps([self.expressions, self.subjects]).encode())
+        names = [self.expressions, self.subjects, *([dict(self.factors)] if self.factors else [])]
+        digest.update(json.dumps(names).encode())
         for start in range(0, len(self.vertices), 256):
             digest.update(np.ascontiguousarray(self.vertices[start : start + 256]).tobytes())
         digest.update(digest_textures(self))
@@ -215,7 +220,7 @@ class FaceDataset:
 
         with DatasetWriter(
             folder, self.topology, self.expressions, fps=self.fps, source=self.source, license=self.license,
-            citation=self.citation, facts=self.facts,
+            citation=self.citation, facts=self.facts, factors=self.factors,
         ) as writer:  # fmt: skip
             people = np.asarray(self.publishable)
             for row, base in enumerate(self._rows):
@@ -223,6 +228,7 @@ class FaceDataset:
                     self[row], self.weights[base], subject=self.subjects[self.subject[base]],
                     clip=int(self.row_clip[row]), frame=int(self.row_frame[row]),
                     labeled={name: bool(mask[base]) for name, mask in self.labeled.items()},
+                    classes={name: self.factors[name][of[base]] for name, of in self.classes.items()},
                     texture=self.folder / self.textures[base] if self._textured(base) else None,
                     publishable=bool(people[self.subject[base]]),
                 )  # fmt: skip
@@ -255,7 +261,8 @@ def _load(folder: Path) -> FaceDataset:
         about = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
         vertices = np.load(folder / "vertices.npy", mmap_mode="r", allow_pickle=False)
         expressions = tuple(about["expressions"])
-        table = _read_samples(folder / "samples.csv", expressions, tuple(about["subjects"]))
+        factors = about.get("factors", {})
+        table = read_samples(folder / "samples.csv", expressions, about["subjects"], factors)
         publishable = np.array(about["publishable"], bool)
     except (ValueError, KeyError, EOFError, OSError) as error:
         raise BadFile(
@@ -271,28 +278,3 @@ def _load(folder: Path) -> FaceDataset:
         topology, expressions, vertices, subjects=tuple(about["subjects"]), publishable=publishable,
         folder=folder, **table, **known,
     )  # fmt: skip
-
-
-def _read_samples(path: Path, expressions: tuple[str, ...], subjects: tuple[str, ...]) -> dict[str, Any]:
-    """Columns of samples.csv as arrays; raises ValueError with the line on a bad cell."""
-    number = {name: index for index, name in enumerate(subjects)}
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.reader(file)
-        header = next(reader, [])
-        if tuple(header) != (*COLUMNS, *expressions):
-            raise ValueError(f"unexpected columns in samples.csv: {header[:8]}")
-        lines = list(reader)
-    for line, cells in enumerate(lines, start=2):
-        if len(cells) != len(header) or cells[0] not in number:
-            raise ValueError(f"line {line} of samples.csv is incomplete or names an unknown subject")
-    columns: list[tuple[str, ...]] = list(zip(*lines, strict=True)) if lines else [()] * len(header)
-    weights = np.array(columns[len(COLUMNS) :], np.float32).reshape(len(expressions), len(lines)).T
-    textures = tuple(columns[5])
-    return {
-        "subject": np.array([number[name] for name in columns[0]], np.int32),
-        "clip": np.array(columns[1], np.int32),
-        "frame": np.array(columns[2], np.int32),
-        "labeled": {factor: np.array(columns[3 + i], np.int32) > 0 for i, factor in enumerate(FACTORS)},
-        "textures": textures if any(textures) else None,
-        "weights": np.ascontiguousarray(weights),
-    }

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.data.dataset import FACTORS, FILES, FaceDataset
+from mien.data.dataset import FILES, FaceDataset
 from mien.errors import MienError
 from mien.geometry.alignment import procrustes
 from mien.progress import track
@@ -45,7 +45,7 @@ def inspect_dataset(data: FaceDataset) -> dict[str, Any]:
         "triangles": topology.face_count,
         "components": int(topology.components.max()) + 1,
         "expressions": list(data.expressions),
-        "label_coverage": {name: float(data.row_labeled(name).mean()) for name in FACTORS},
+        "label_coverage": {name: float(data.row_labeled(name).mean()) for name in data.labeled},
         "people_with_neutral": int(len(np.unique(data.row_subject[data.has_neutral]))),
         "units": str(data.facts.get("units", "millimeters")),
         "extents_mm": [round(float(value), 1) for value in np.ptp(topology.template, axis=0)],
@@ -283,7 +283,7 @@ def _check_labels(data: FaceDataset, check: DataCheck) -> None:
     without = sorted({data.subjects[person] for person in data.row_subject[~data.has_neutral]})
     if without:
         check.notes.append(f"{len(without)} people have no neutral: {', '.join(without[:10])}")
-    for factor in FACTORS:
+    for factor in data.labeled:
         if not data.row_labeled(factor).all():
             check.notes.append(f"{int((~data.row_labeled(factor)).sum())} meshes have no {factor} label")
 

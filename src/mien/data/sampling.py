@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mien.data.dataset import FaceDataset
+from mien.data.labels import Labels
 from mien.errors import BadSetting
 
 
@@ -28,6 +29,7 @@ class Batch:
         same: (B,) int64, 1 where ``partner`` shows the same person.
         partner_weights: (B, E) float expression weights of ``partner``, when asked for.
         texture: (B, 3, S, S) float, -1..1 sRGB, when asked for (:func:`mien.data.textures.textured`).
+        labels: (B, K) int64 class of each of K factors, -1 where the label is missing, when asked for.
     """
 
     vertices: Tensor
@@ -38,6 +40,7 @@ class Batch:
     same: Tensor | None = None
     partner_weights: Tensor | None = None
     texture: Tensor | None = None
+    labels: Tensor | None = None
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Batch:
         """Applies a function (a move to a device, a slice of rows) to every tensor."""
@@ -63,6 +66,20 @@ def faces(data: FaceDataset, size: int, *, neutral: bool = False) -> Sampler:
     def batch(generator: torch.Generator) -> Batch:
         rows = draw_rows(generator, count, size)
         return _batch(data, rows, weights, subject, neutral)
+
+    return batch
+
+
+def labeled_faces(data: FaceDataset, size: int, labels: Sequence[Labels]) -> Sampler:
+    """Random faces with their labels of several factors, one column each."""
+    table = torch.from_numpy(np.stack([factor.index for factor in labels], axis=1))
+    weights, subject = data.row_weights, data.row_subject
+
+    def batch(generator: torch.Generator) -> Batch:
+        rows = draw_rows(generator, len(data), size)
+        result = _batch(data, rows, weights, subject, False)
+        result.labels = table[torch.from_numpy(rows)]
+        return result
 
     return batch
 

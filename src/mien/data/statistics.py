@@ -21,3 +21,14 @@ def vertex_statistics(data: FaceDataset) -> tuple[NDArray[np.float64], NDArray[n
         squares += np.square(block).sum(axis=0)
     mean = total / len(data)
     return shift + mean, np.maximum(squares / len(data) - mean**2, 0)
+
+
+def subject_means(data: FaceDataset) -> dict[int, NDArray[np.float32]]:
+    """Subject -> (V, 3) mean of the scans that are labeled as this person, millimeters."""
+    subject, known = data.row_subject, data.row_labeled("identity")
+    total: dict[int, NDArray[np.float64]] = {}
+    for row in track(np.flatnonzero(known), "mean face of everybody"):
+        person = int(subject[row])
+        total[person] = total.get(person, 0.0) + data[int(row)].astype(np.float64)
+    counts = np.bincount(subject[known])
+    return {person: np.asarray(summed / counts[person], np.float32) for person, summed in total.items()}

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.data.dataset import COLUMNS, FACTORS, FaceDataset
-from mien.errors import BadSetting, DataMissing
+from mien.data.dataset import FaceDataset
+from mien.data.table import FACTORS, header
+from mien.errors import BadSetting, DataMissing, UnknownName
 from mien.topology import Topology
 
 
@@ -28,7 +29,7 @@ class DatasetWriter:
         folder: Where the data set is to appear; must not exist yet (or be empty).
         topology: What all faces share.
         expressions: Names of the weight columns.
-        about: ``fps``, ``source``, ``license``, ``citation``, ``facts`` of :class:`FaceDataset`.
+        about: ``fps``, ``source``, ``license``, ``citation``, ``facts``, ``factors`` of :class:`FaceDataset`.
     """
 
     def __init__(
@@ -41,7 +42,14 @@ class DatasetWriter:
                 remedy="choose another one, or delete it first",
             )  # fmt: skip
         self.topology, self.expressions = topology, tuple(expressions)
-        self.about = {"fps": 0.0, "source": "memory", "license": "", "citation": "", "facts": {}} | about
+        self.about = {
+            "fps": 0.0,
+            "source": "memory",
+            "license": "",
+            "citation": "",
+            "facts": {},
+            "factors": {},
+        } | about
         self.people: dict[str, bool] = {}
         self.count = 0
 
@@ -52,7 +60,7 @@ class DatasetWriter:
         self._samples = (self.partial / "samples.csv").open("w", newline="", encoding="utf-8")
         self._vertices.write(self._header())
         self._table = csv.writer(self._samples)
-        self._table.writerow([*COLUMNS, *self.expressions])
+        self._table.writerow(header(self.expressions, self.about["factors"]))
         return self
 
     def append(
@@ -64,6 +72,7 @@ class DatasetWriter:
         clip: int = -1,
         frame: int = 0,
         labeled: Mapping[str, bool] | None = None,
+        classes: Mapping[str, str] | None = None,
         texture: NDArray | Path | None = None,
         publishable: bool = True,
     ) -> None:
@@ -76,19 +85,26 @@ class DatasetWriter:
             clip: Clip number, -1 for a single scan.
             frame: Frame number in the clip.
             labeled: Which factors are labeled; default all.
+            classes: Class of each further factor of the data set; needed even where the label is hidden.
             texture: (H, W, 3) uint8 sRGB in the topology's uv, or an image file to copy; row 0 is v = 1.
             publishable: Whether this person may be shown in pictures.
         """
         self.topology.check(vertices, what=f"face {self.count} ({subject})")
         if isinstance(weights, Mapping):
             weights = np.array([weights.get(name, 0.0) for name in self.expressions], np.float32)
-        flags = dict.fromkeys(FACTORS, True) | dict(labeled or {})
+        factors = self.about["factors"]
+        flags = dict.fromkeys((*FACTORS, *factors), True) | dict(labeled or {})
         self.people[subject] = self.people.get(subject, True) and publishable
         self._vertices.write(np.ascontiguousarray(vertices, np.float32).tobytes())
         cells = [f"{float(value):.6g}" for value in weights]
         marks = [int(flags[name]) for name in FACTORS]
+        further: list[Any] = []
+        for factor, known in factors.items():
+            if (given := (classes or {}).get(factor, "")) not in known:
+                raise UnknownName(f"class of {factor}", given, known)
+            further += [given, int(flags[factor])]
         name = "" if texture is None else self._keep_texture(texture, subject)
-        self._table.writerow([subject, clip, frame, *marks, name, *cells])
+        self._table.writerow([subject, clip, frame, *marks, name, *cells, *further])
         self.count += 1
 
     def _keep_texture(self, texture: NDArray | Path, subject: str) -> str:
@@ -133,6 +149,7 @@ class DatasetWriter:
         about |= self.about
         about["publishable"] = list(self.people.values())
         about["facts"] = dict(about["facts"])
+        about["factors"] = {name: list(classes) for name, classes in about["factors"].items()}
         text = json.dumps(about, indent=1, ensure_ascii=False)
         (self.partial / "dataset.json").write_text(text, encoding="utf-8")
         if self.folder.is_dir():

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 MODELS: dict[str, str] = {
     "adversarial_vae": "mien.models.adversarial_vae:AdversarialVAE",
     "facetunegan": "mien.models.facetunegan:FaceTuneGAN",
+    "decoupled_gan": "mien.models.decoupled_gan:DecoupledGAN",
     "facecam": "mien.models.facecam:FaceCAM",
     "expression_lstm": "mien.models.expression_lstm:ExpressionLSTM",
     "pca_lstm": "mien.models.pca_lstm:PcaLSTM",

@@ -101,6 +101,8 @@ class FaceModel(nn.Module):
     native: ClassVar[frozenset[str]] = frozenset()
     #: Abilities that a method refuses although its verbs would give something, each with the reason.
     refused: ClassVar[Mapping[str, str]] = {}
+    #: Vertices decoded at once: enough to keep a processor busy, few enough for wide hidden layers.
+    vertices_at_once: ClassVar[int] = 100_000
     #: Training settings by profile, over the defaults of ``Settings``.
     profiles: ClassVar[Mapping[str, Mapping[str, Any]]] = {"smoke": {}, "standard": {}, "full": {}}
     #: A dataclass of training settings.

@@ -9,7 +9,7 @@ noise. Subject ``s`` depends on the seed and on ``s`` only, so a larger set begi
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +26,8 @@ from mien.data.performance import Style, Variation, capture_noise, take_activati
 from mien.data.sources.ict_release import IctModel, contact_rings, load_ict
 from mien.data.sources.procedural_texture import Painter, painted
 from mien.data.sources.procedural_texture_canvas import fitted_canvas
+from mien.data.speech import REST, check_speech, factors_of, label_marks, performed, recipes_with, takes
+from mien.data.table import FACTORS
 from mien.data.writer import DatasetWriter
 from mien.errors import BadSetting
 from mien.geometry.hierarchy import decimate
@@ -41,13 +43,14 @@ TEXTURE_CROP = (0.11, 0.08, 0.89, 0.88)  # the part of the uv that the narrow fa
 
 
 class Face(NamedTuple):
-    """One scan: (V, 3) vertices in millimeters, named weights, shapes' activations, place in a clip."""
+    """One scan: vertices (V, 3) in mm, named weights, shapes' activations, place in a clip, viseme."""
 
     vertices: NDArray[np.float32]
     weights: dict[str, float]
     active: dict[str, float]
     clip: int = -1
     frame: int = 0
+    viseme: str = REST
 
 
 def build_ict(
@@ -62,6 +65,8 @@ def build_ict(
     seed: int = 0,
     variation: Variation | None = None,
     textures: int | None = None,
+    visemes: bool = False,
+    labels: Mapping[str, float] | None = None,
 ) -> FaceDataset:
     """Builds a data set of performed ICT faces.
 
@@ -76,7 +81,11 @@ def build_ict(
         seed: Draws another population.
         variation: Spreads of performance and capture; the calibrated ones by default.
         textures: Pixels of a side of a painted texture image for every scan; None makes none.
+        visemes: Every expression also with each of seven visemes, a further factor.
+        labels: Factor -> share of faces that keep their label; all do by default.
     """
+    check_speech(sequences, visemes)
+    factors, shares = factors_of(visemes), dict(labels or {})
     names = expression_set(expressions)
     if subjects < 1:
         raise BadSetting("a data set needs at least one subject", received=subjects)
@@ -87,25 +96,29 @@ def build_ict(
     facts = {
         "builder": "ict", "seed": seed, "set": names.name, "region": region, "vertices": vertices,
         "sequences": sequences, "units": "centimeters in the release, millimeters here",
-        "variation": asdict(variation),
+        "variation": asdict(variation), "labels": shares,
     }  # fmt: skip
     painter = None if textures is None else Painter(fitted_canvas(model.topology, textures))
     if painter is not None:
         facts["textures"] = {"pixels": textures, "crop": TEXTURE_CROP, "painted": True}
     with DatasetWriter(
         out, topology, names.names, fps=FRAMES_PER_SECOND if sequences else 0.0, source="ict",
-        license=LICENSE, citation=CITATION, facts=facts,
+        license=LICENSE, citation=CITATION, facts=facts, factors=factors,
     ) as writer:  # fmt: skip
         for person in track(range(subjects), "performing ICT faces"):
             rng = np.random.default_rng([seed, person])
             actor = performer.on(draw_face(rng, model)).at(rows)
             style = Style.draw(rng, SHAPES, variation)
             skin = None if painter is None else painted(painter, [seed, person])
-            scans = _clips if sequences else _scans
-            for face in scans(actor, style, names, seed, person):
+            faces = (
+                _clips(actor, style, names, seed, person) if sequences
+                else _scans(actor, style, names, seed, person, visemes)
+            )  # fmt: skip
+            for face, labeled in zip(faces, label_marks(shares, (*FACTORS, *factors), seed, person)):
                 writer.append(
                     face.vertices, face.weights, subject=f"ict_{person:04d}", clip=face.clip,
-                    frame=face.frame, texture=None if skin is None else skin.wearing(face.active),
+                    frame=face.frame, labeled=labeled, classes={"viseme": face.viseme},
+                    texture=None if skin is None else skin.wearing(face.active),
                 )  # fmt: skip
     dataset = writer.finish()
     write_examples(dataset, Path(out) / "examples")
@@ -123,14 +136,17 @@ def draw_face(rng: np.random.Generator, model: IctModel) -> NDArray[np.float64]:
     return model.topology.template + np.tensordot(rng.standard_normal(len(model.modes)), model.modes, 1)
 
 
-def _scans(actor: FaceActor, style: Style, names: ExpressionSet, seed: int, person: int) -> Iterator[Face]:
-    """The neutral and one take of each expression."""
-    for expression in ("", *names.names):
-        rng = np.random.default_rng([seed, person, zlib.crc32(expression.encode())])
-        weights = names.label(expression) if expression else {}
-        levels = take_activations(rng, style, names.recipes, weights)
+def _scans(
+    actor: FaceActor, style: Style, names: ExpressionSet, seed: int, person: int, visemes: bool
+) -> Iterator[Face]:
+    """The neutral and one take of each expression, silent or with each viseme."""
+    recipes = recipes_with(names)
+    for expression, viseme, take in takes(names, visemes):
+        rng = np.random.default_rng([seed, person, take])
+        levels = take_activations(rng, style, recipes, performed(names, expression, viseme))
         face = actor.perform(levels)
-        yield Face(capture_noise(rng, face, style.variation), weights, _active(levels))
+        weights = names.label(expression) if expression else {}
+        yield Face(capture_noise(rng, face, style.variation), weights, _active(levels), viseme=viseme)
 
 
 def _clips(actor: FaceActor, style: Style, names: ExpressionSet, seed: int, person: int) -> Iterator[Face]:

@@ -8,7 +8,7 @@ no scanner noise is added. Subject ``s`` depends on the seed and on ``s`` only.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +26,8 @@ from mien.data.sources.procedural_mesh import BALL_SEGMENTS, MOUTH_ROW, FaceMesh
 from mien.data.sources.procedural_person import Person, landmark_vertices, population
 from mien.data.sources.procedural_texture import Painter, painted
 from mien.data.sources.procedural_texture_canvas import procedural_canvas
+from mien.data.speech import REST, check_speech, factors_of, label_marks, performed, recipes_with, takes
+from mien.data.table import FACTORS
 from mien.data.writer import DatasetWriter
 from mien.errors import BadSetting
 from mien.geometry.hierarchy import decimate
@@ -59,13 +61,14 @@ _IBUG: list[tuple[int, int, int]] = [
 
 
 class Face(NamedTuple):
-    """One mesh: (V, 3) vertices in millimeters, named weights, shapes' activations, place in a clip."""
+    """One mesh: vertices (V, 3) in mm, named weights, shapes' activations, place in a clip, viseme."""
 
     vertices: NDArray[np.float64]
     weights: dict[str, float]
     active: dict[str, float]
     clip: int = -1
     frame: int = 0
+    viseme: str = REST
 
 
 @lru_cache(maxsize=1)
@@ -132,6 +135,8 @@ def build_procedural(
     sequences: bool = False,
     vertices: int | None = None,
     textures: int | None = None,
+    visemes: bool = False,
+    labels: Mapping[str, float] | None = None,
 ) -> FaceDataset:
     """Builds a data set of procedural people.
 
@@ -143,7 +148,11 @@ def build_procedural(
         sequences: Clips with onset, apex and offset in place of single faces.
         vertices: Decimate to about this many vertices; None keeps all.
         textures: Pixels of a side of a texture image for every face; None makes none.
+        visemes: Every expression also with each of seven visemes, a further factor.
+        labels: Factor -> share of faces that keep their label; all do by default.
     """
+    check_speech(sequences, visemes)
+    factors, shares = factors_of(visemes), dict(labels or {})
     names = expression_set(expressions)
     if subjects < 1:
         raise BadSetting("a data set needs at least one subject", received=subjects)
@@ -151,21 +160,27 @@ def build_procedural(
     facts = {
         "builder": "procedural", "seed": seed, "set": names.name, "vertices": vertices,
         "sequences": sequences, "units": "millimeters", "measurements": len(NORMS),
+        "labels": shares,
     }  # fmt: skip
     painter = None if textures is None else Painter(procedural_canvas(textures))
     if painter is not None:
         facts["textures"] = {"pixels": textures, "crop": TEXTURE_CROP}
     with DatasetWriter(
         out, topology, names.names, fps=FRAMES_PER_SECOND if sequences else 0.0, source="procedural",
-        license=LICENSE, citation=CITATION, facts=facts,
+        license=LICENSE, citation=CITATION, facts=facts, factors=factors,
     ) as writer:  # fmt: skip
         for number in track(range(subjects), "performing procedural faces"):
             person, style = _cast(seed, number)
             skin = None if painter is None else painted(painter, [seed, number], person.sex)
-            for face in (_clips if sequences else _takes)(person, style, names, seed, number):
+            faces = (
+                _clips(person, style, names, seed, number) if sequences
+                else _takes(person, style, names, seed, number, visemes)
+            )  # fmt: skip
+            for face, labeled in zip(faces, label_marks(shares, (*FACTORS, *factors), seed, number)):
                 writer.append(
                     face.vertices[kept], face.weights, subject=f"person_{number:04d}", clip=face.clip,
-                    frame=face.frame, texture=None if skin is None else skin.wearing(face.active),
+                    frame=face.frame, labeled=labeled, classes={"viseme": face.viseme},
+                    texture=None if skin is None else skin.wearing(face.active),
                 )  # fmt: skip
     dataset = writer.finish()
     write_examples(dataset, Path(out) / "examples")
@@ -187,15 +202,20 @@ def _cast(seed: int, number: int) -> tuple[Person, Style]:
     return Person.draw(rng), Style.draw(rng, SHAPES, Variation())
 
 
-def _takes(person: Person, style: Style, names: ExpressionSet, seed: int, number: int) -> Iterator[Face]:
-    """The neutral, and one take of each expression."""
-    yield Face(person.neutral, {}, {})
-    for expression in names.names:
-        rng = np.random.default_rng([seed, number, zlib.crc32(expression.encode())])
-        weights = names.label(expression)
-        levels = take_activations(rng, style, names.recipes, weights)
+def _takes(
+    person: Person, style: Style, names: ExpressionSet, seed: int, number: int, visemes: bool
+) -> Iterator[Face]:
+    """The neutral and one take of each expression, silent or with each viseme."""
+    recipes = recipes_with(names)
+    for expression, viseme, take in takes(names, visemes):
+        if not expression and viseme == REST:
+            yield Face(person.neutral, {}, {})
+            continue
+        rng = np.random.default_rng([seed, number, take])
+        levels = take_activations(rng, style, recipes, performed(names, expression, viseme))
         active = dict(zip(SHAPES, levels.tolist(), strict=True))
-        yield Face(person.perform(active), weights, active)
+        weights = names.label(expression) if expression else {}
+        yield Face(person.perform(active), weights, active, viseme=viseme)
 
 
 def _clips(person: Person, style: Style, names: ExpressionSet, seed: int, number: int) -> Iterator[Face]:
