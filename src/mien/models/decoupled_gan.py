@@ -19,10 +19,10 @@ from mien.data.sampling import Batch, labeled_faces
 from mien.data.statistics import vertex_statistics
 from mien.errors import UnknownName
 from mien.models.base import FaceModel, Losses, Reference, Stage
+from mien.models.base_additive import start_additively
 from mien.nn.geometry_image import GeometryMapping
 from mien.nn.image import SLOPE, Discriminator, gradient_penalty
 from mien.nn.mesh import MeshLaplacian
-from mien.nn.start import start_additively
 from mien.topology import Topology
 
 
