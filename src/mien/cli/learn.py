@@ -93,10 +93,13 @@ def evaluate(
     out: Path | None = typer.Option(None, "--out", help="Write report.md, .csv, .tex and .json there."),
     pictures: bool = typer.Option(False, "--pictures", help="Draw the papers' figures into --out, too."),
 ) -> None:
-    """Judges models on people they have not seen: every metric, with its controls beside."""
+    """Judges models on people they have not seen: every metric, with its controls beside.
+
+    A data set of clips is judged as motion: errors over time, by expression and phase, and recognition.
+    """
     from mien.cli.faces import open_model
     from mien.data.dataset import FaceDataset
-    from mien.evaluate import CONTROLS
+    from mien.evaluate import CONTROLS, evaluate_sequences
     from mien.evaluate import evaluate as judge
 
     if pictures and not out:
@@ -106,7 +109,10 @@ def evaluate(
     faces = FaceDataset.load(existing(data, "data folder"))
     for model in models.values():
         model.check_data(faces)
-    report = judge(models, faces, part=part, controls=CONTROLS if controls else (), **division)
+    if (faces.row_clip >= 0).any():
+        report = evaluate_sequences(models, faces, part=part, controls=controls, **division)
+    else:
+        report = judge(models, faces, part=part, controls=CONTROLS if controls else (), **division)
     if out:
         report.save(out)
     if out and pictures:

@@ -3,6 +3,7 @@
 from mien.evaluate.protocol import CONTROLS, evaluate
 from mien.evaluate.report import Report
 from mien.evaluate.rows import Row
+from mien.evaluate.sequences import evaluate_sequences
 from mien.evaluate.tables import Table
 
-__all__ = ["CONTROLS", "Report", "Row", "Table", "evaluate"]
+__all__ = ["CONTROLS", "Report", "Row", "Table", "evaluate", "evaluate_sequences"]

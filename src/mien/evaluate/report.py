@@ -13,6 +13,7 @@ from typing import Any
 
 from mien.errors import BadFile, UnknownName
 from mien.evaluate.rows import Row
+from mien.evaluate.sequence_tables import sequence_conditions, sequence_tables
 from mien.evaluate.tables import Table, tables_of
 from mien.io.atomic import write_bytes
 
@@ -31,6 +32,7 @@ class Report:
         meshes: System -> metric -> one value a judged scan, in the order of ``scans``.
         scans: The judged scans: subject, expression, row of the data set.
         people: System -> metric -> subject -> value, for metrics that have one value a person.
+        curves: System -> metric -> values over relative time, for clips.
     """
 
     rows: tuple[Row, ...]
@@ -40,6 +42,7 @@ class Report:
     meshes: Mapping[str, Mapping[str, list[float | None]]] = field(default_factory=dict)
     scans: tuple[Mapping[str, Any], ...] = ()
     people: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+    curves: Mapping[str, Mapping[str, list[float]]] = field(default_factory=dict)
 
     def row(self, system: str, metric: str) -> Row:
         """The row of a system and metric.
@@ -75,6 +78,8 @@ class Report:
     @cached_property
     def tables(self) -> list[Table]:
         """A few themed tables."""
+        if self.conditions.get("kind") == "sequences":
+            return sequence_tables(self.rows, self.published)
         latent = {label: str(facts["latent"]) for label, facts in self.systems.items() if "latent" in facts}
         return tables_of(self.rows, latent, self.published)
 
@@ -84,7 +89,7 @@ class Report:
             {
                 "conditions": self.conditions, "systems": self.systems, "published": self.published,
                 "rows": [row.as_dict() for row in self.rows], "scans": self.scans, "meshes": self.meshes,
-                "people": self.people,
+                "people": self.people, "curves": self.curves,
             },
             indent=1, ensure_ascii=False, default=str,
         )  # fmt: skip
@@ -115,6 +120,8 @@ class Report:
         facts = self.conditions
         if not facts:
             return ""
+        if facts.get("kind") == "sequences":
+            return sequence_conditions(facts)
         seen = facts["people_seen_in_training"]
         people = "none of them seen in training" if not seen else f"{seen} of them seen in training"
         return (
