@@ -93,14 +93,13 @@ def write_report(
         for name, section in zip(names, sections)
     )
     viewer = any(section.rig is not None for section in sections)
-    # A closing tag inside the script's own strings would end it early.
-    script = f"<script>{_asset('viewer.min.js').replace('</script', '<' + chr(92) + '/script')}</script>"
+    script = "".join(f"<script>{asset(name)}</script>" for name in ("three.min.js", "viewer.js"))
     page = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="{POLICY}">
 <link rel="icon" href="data:,">
-<title>{html.escape(title)}</title><style>{_asset("page.css")}</style></head><body>
+<title>{html.escape(title)}</title><style>{asset("page.css")}</style></head><body>
 <header><h1>{html.escape(title)}</h1><p class="lead">{_inline(lead)}</p></header>
 <nav aria-label="Sections"><ul>{menu}</ul></nav>
 <main>{"".join(_section(name, section) for name, section in zip(names, sections))}</main>
@@ -212,7 +211,8 @@ def _anchor(number: int, title: str) -> str:
     return f"s{number}-" + re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A style sheet or script of ``report_page``; none of them holds a closing tag."""
     return (resources.files("mien") / "report_page" / name).read_text(encoding="utf-8")
 
 

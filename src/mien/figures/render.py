@@ -242,6 +242,13 @@ def _vertex_light(vertices: NDArray, normals: NDArray, scene: Any) -> NDArray:
     return np.stack([openness, key], axis=1).astype(np.float32)
 
 
+def openness(vertices: NDArray, faces: NDArray) -> NDArray[np.float32]:
+    """(V,) 0..1 how open each vertex of a mesh (V, 3), millimeters, is to its surroundings."""
+    points = np.asarray(vertices, np.float32)
+    normals = vertex_normals(points, faces).astype(np.float32)
+    return _vertex_light(points, normals, _scene(points, np.ascontiguousarray(faces, np.int32)))[:, 0]
+
+
 @lru_cache(maxsize=8)
 def _hemisphere(count: int) -> NDArray:
     """(count, 3) cosine-weighted directions about +Z on a Fibonacci spiral: even, and always the same."""

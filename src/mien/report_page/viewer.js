@@ -1,11 +1,10 @@
 // The rig of a report: a GLB with morph targets, a slider for each, and its clip.
-import {
-  AnimationMixer, BackSide, BufferAttribute, BufferGeometry, Color, DirectionalLight, FrontSide, HemisphereLight, Mesh,
-  MeshBasicMaterial, MeshPhysicalMaterial, PerspectiveCamera, Box3, Scene, Vector3, WebGLRenderer,
-  SRGBColorSpace, NeutralToneMapping, PCFSoftShadowMap,
-} from 'three';
-import { OrbitControls } from 'three/examples/jsm/controls/OrbitControls.js';
-import { GLTFLoader } from 'three/examples/jsm/loaders/GLTFLoader.js';
+(() => {
+const {
+  AnimationMixer, BackSide, Box3, BufferAttribute, BufferGeometry, Color, DirectionalLight, FrontSide, GLTFLoader,
+  HemisphereLight, Mesh, MeshBasicMaterial, MeshPhysicalMaterial, NeutralToneMapping, OrbitControls, PCFSoftShadowMap,
+  PerspectiveCamera, Scene, SRGBColorSpace, Vector3, WebGLRenderer,
+} = THREE;
 
 const CLAY = 0xceab94;
 const INSIDE = 0x4a2a25;
@@ -344,3 +343,4 @@ function start(root) {
 }
 
 document.querySelectorAll('.rig').forEach(start);
+})();

@@ -1,0 +1,91 @@
+"""Commands that show a model: the studio in the browser, and a page to share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from mien.cli.shell import choice, examples, existing, say, show
+
+if TYPE_CHECKING:
+    from mien.data.dataset import FaceDataset
+    from mien.viewer import Studio
+
+PANEL = "Use a model"
+MODEL = typer.Argument(..., metavar="MODEL_DIR", help="A finished run.")
+DATA = typer.Option(None, "--data", help="A data set: its training people can be picked.")
+
+
+def view(
+    model_dir: Path = MODEL,
+    meshes: list[Path] = typer.Argument(None, metavar="[MESH]...", help="Heads to load at once."),
+    compare: list[Path] = typer.Option([], "--compare", help="Another finished run beside it; repeatable."),
+    data: Path | None = DATA,
+    port: int = typer.Option(8750, "--port", min=0, max=65535, help="Of this machine; 0 takes any."),
+    limit: int = typer.Option(64, "--limit", min=1, max=1000, help="Largest file to load, megabytes."),
+    device: str = typer.Option("auto", "--device", help="auto, cpu, cuda or mps."),
+    browser: bool = typer.Option(True, help="Open the browser."),
+) -> None:
+    """Opens the studio: sliders, people, transfer, comparison and a time line in the browser."""
+    import webbrowser
+
+    from mien.viewer import StudioServer
+
+    studio = _studio([model_dir, *compare], data, device, limit)
+    for path in meshes or []:
+        studio.load(path.name, existing(path, "mesh").read_bytes())
+    server = StudioServer(studio, port, title=f"Mien · {studio.engines[0].label}")
+    show(server.url)
+    say("The studio listens on this machine only. Control-C closes it.")
+    if browser:
+        webbrowser.open(server.url)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        say("Closed.")
+    finally:
+        server.server_close()
+
+
+def _studio(folders: list[Path], data: Path | None, device: str, limit: int) -> Studio:
+    from mien.cli.faces import open_model
+    from mien.viewer import Engine, Studio
+    from mien.viewer.uploads import MEGABYTE
+
+    where = _device(device)
+    engines = [Engine(folder.resolve().name, open_model(folder).to(where)) for folder in folders]
+    return Studio(engines, _data(data), limit=limit * MEGABYTE)
+
+
+def _device(name: str) -> str:
+    import torch
+
+    from mien.errors import BadSetting
+
+    choice("device", name, ("auto", "cpu", "cuda", "mps"))
+    found = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return "cuda" if found["cuda"] else "cpu"
+    if not found[name]:
+        raise BadSetting(f"this machine has no {name} device", received=name, remedy="use --device cpu")
+    return name
+
+
+def _data(folder: Path | None) -> FaceDataset | None:
+    from mien.data.dataset import FaceDataset
+
+    return None if folder is None else FaceDataset.load(existing(folder, "data set folder"))
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds these commands to ``mien``."""
+    app.command(
+        rich_help_panel=PANEL,
+        epilog=examples(
+            "mien view runs/first",
+            "mien view runs/first scan.obj smile.obj --data faces",
+            "mien view runs/first --compare runs/second --compare runs/pca",
+        ),
+    )(view)

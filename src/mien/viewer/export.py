@@ -1,0 +1,116 @@
+"""What leaves the studio as a file: the face, its rig, its clip."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mien import apply
+from mien.errors import BadSetting, UnknownName
+from mien.io.gltf import write_glb
+from mien.io.mesh import write_mesh
+from mien.viewer.engine import Engine
+from mien.viewer.session import State
+from mien.viewer.uploads import plain_name
+
+GLB, OBJ = "model/gltf-binary", "text/plain"
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file for the browser to keep.
+
+    Args:
+        name: What it is called.
+        kind: Its media type.
+        data: Its bytes.
+    """
+
+    name: str
+    kind: str
+    data: bytes
+
+
+def export(kind: str, engine: Engine, state: State) -> Download:
+    """The file of a kind: ``obj`` and ``glb`` the face as shown, ``rig`` its targets, ``clip`` with motion.
+
+    Args:
+        kind: One of :data:`EXPORTS`.
+        engine: The model that makes the face.
+        state: What is shown.
+    """
+    if kind not in EXPORTS:
+        raise UnknownName("export", kind, EXPORTS)
+    return EXPORTS[kind](engine, state)
+
+
+def _obj(engine: Engine, state: State) -> Download:
+    face = engine.face(state)
+    data = _written(".obj", lambda path: write_mesh(path, face, engine.model.topology))
+    return Download(f"{_stem(state)}.obj", OBJ, data)
+
+
+def _glb(engine: Engine, state: State) -> Download:
+    face = engine.face(state)
+    data = _written(".glb", lambda path: write_glb(path, face, engine.model.topology))
+    return Download(f"{_stem(state)}.glb", GLB, data)
+
+
+def _rig(engine: Engine, state: State) -> Download:
+    return Download(f"{_stem(state)}_rig.glb", GLB, _targets(engine, state, motion=False))
+
+
+def _clip(engine: Engine, state: State) -> Download:
+    if not state.moves:
+        raise BadSetting(
+            "the time line is empty, so there is no clip to export",
+            remedy="pose the face and add it to the time line first",
+        )
+    return Download(f"{_stem(state)}_clip.glb", GLB, _targets(engine, state, motion=True))
+
+
+def _targets(engine: Engine, state: State, motion: bool) -> bytes:
+    """A rig whose rest pose is the person as picked, with identity sliders and without expression."""
+    rig = apply.rig(engine.model, engine.rest(state))
+    known = [state.expressions.index(name) for name in rig.names if name in state.expressions]
+    clip = state.curves()[:, known] if motion and len(known) == len(rig.names) else None
+    if motion and clip is None:
+        raise BadSetting(
+            f"{engine.label} has expressions that the time line lacks", received=state.expressions
+        )
+    return _written(
+        ".glb",
+        lambda path: write_glb(
+            path, rig.base, rig.topology, rig.targets, rig.names, clip=clip, fps=state.fps,
+            name=state.somebody.name,
+        ),
+    )  # fmt: skip
+
+
+EXPORTS: dict[str, Callable[[Engine, State], Download]] = {
+    "obj": _obj, "glb": _glb, "rig": _rig, "clip": _clip,
+}  # fmt: skip
+
+
+MENU = (
+    ("obj", "Face as OBJ", "millimeters, vertex order of the model"),
+    ("glb", "Face as GLB", "as shown"),
+    ("rig", "Rig as GLB", "this person with named morph targets"),
+    ("clip", "Clip as GLB", "the rig with the time line as animation"),
+)
+
+
+def _written(suffix: str, write: Callable[[Path], object]) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="mien-") as folder:
+        path = Path(folder) / f"face{suffix}"
+        write(path)
+        return path.read_bytes()
+
+
+def _stem(state: State) -> str:
+    """A file name of who is shown and what they do most."""
+    strongest = max(state.pose, key=lambda name: abs(state.pose[name]), default="")
+    words = [plain_name(state.somebody.name).split(".")[0], strongest]
+    return "_".join(word.replace(" ", "_") for word in words if word)

@@ -1,0 +1,71 @@
+// The studio's backend in the Python process that opened this page.
+(() => {
+const key = document.querySelector('meta[name="mien-key"]').content;
+
+async function ask(path, { body = null, json = true } = {}) {
+  let answer;
+  try {
+    answer = await fetch(path, { method: body === null ? 'GET' : 'POST', body, headers: { 'X-Mien-Key': key }, cache: 'no-store' });
+  } catch {
+    throw new Error('The studio does not answer: is “mien view” still running?');
+  }
+  if (!answer.ok) {
+    const text = await answer.text();
+    let message = text;
+    try { message = JSON.parse(text).error; } catch { /* plain text */ }
+    throw new Error(message || `The studio answered ${answer.status}`);
+  }
+  return json ? unpack(await answer.arrayBuffer()) : answer;
+}
+
+// `u32` length, JSON, float32 numbers.
+function unpack(buffer) {
+  const length = new DataView(buffer).getUint32(0, true);
+  const head = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
+  return { head, numbers: new Float32Array(buffer, 4 + length) };
+}
+
+function reader(numbers) {
+  let at = 0;
+  return (count) => numbers.subarray(at, (at += count));
+}
+
+function frame({ head, numbers }) {
+  const take = reader(numbers);
+  for (const pane of head.panes) for (const [name, size] of pane.arrays) pane[name] = take(size);
+  return head;
+}
+
+const backend = {
+  async describe() {
+    const { head, numbers } = await ask('api/describe');
+    const take = reader(numbers);
+    const { layout } = head;
+    const look = { eyes: layout.eyes, mouth: layout.mouth };
+    look.faces = Uint32Array.from(take(layout.faces));
+    for (const name of ['template', 'colors', 'shade']) look[name] = take(layout[name]);
+    return { ...head, look };
+  },
+  async act(name, args, merge) {
+    return frame(await ask('api/act', { body: JSON.stringify({ action: name, arguments: args, merge }) }));
+  },
+  async load(file) {
+    return frame(await ask(`api/load?name=${encodeURIComponent(file.name)}`, { body: file }));
+  },
+  async portrait(person) {
+    return (await ask(`api/portrait?person=${encodeURIComponent(person)}`)).numbers;
+  },
+  async clip() {
+    const { head, numbers } = await ask('api/clip');
+    const take = reader(numbers);
+    for (const pane of head.panes) if (!pane.problem) pane.vertices = take(head.size);
+    return head;
+  },
+  async export(kind) {
+    const answer = await ask(`api/export?kind=${kind}`, { json: false });
+    const name = /filename="([^"]+)"/.exec(answer.headers.get('Content-Disposition'))?.[1] ?? `face.${kind}`;
+    return { blob: await answer.blob(), name };
+  },
+};
+MienStudio.start(backend);
+})();

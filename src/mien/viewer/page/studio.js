@@ -1,0 +1,426 @@
+// The studio's page: panels around the stage. `backend` answers requests: a server, or the page itself.
+(() => {
+const { Stage, heatColors } = MienStage;
+const { button, element, icon, save, slider, toast } = MienWidgets;
+const { Timeline } = MienTimeline;
+const find = (selector) => document.querySelector(selector);
+const HEATS = { none: 'Skin', scan: 'Error to the scan', rest: 'Movement from rest', models: 'Difference of models' };
+
+class Studio {
+  constructor(backend, about) {
+    Object.assign(this, { backend, about, portraits: new Map(), queue: [], busy: false, clip: null, playing: false });
+    this.labels = new Map(about.groups.flatMap((group) => group.sliders.map(({ name, label }) => [name, label])));
+    this.stage = new Stage(find('#stage'), about.look);
+    this.timeline = new Timeline(find('#timeline'), {
+      act: (...words) => this.act(...words), seek: (time) => this.seek(time), play: () => this.play(),
+      pause: () => this.pause(), speak: (name) => this.labels.get(name) ?? name,
+    });
+    this.buildTools();
+    this.buildControls();
+    this.buildPeople();
+    this.keys();
+  }
+
+  // ---- requests: one at a time, and of a drag only the newest value
+
+  act(name, args = {}, merge = '') {
+    const last = this.queue.at(-1);
+    if (last && merge && last.merge === merge) this.queue.pop();
+    this.queue.push({ name, args, merge });
+    this.timeline.time = Math.min(this.timeline.time, this.state?.duration ?? 0);
+    this.pause();
+    this.clip = null;
+    return this.pump();
+  }
+
+  async pump() {
+    if (this.busy) return;
+    this.busy = true;
+    while (this.queue.length) {
+      const { name, args, merge } = this.queue.shift();
+      await this.answered(() => this.backend.act(name, args, merge));
+    }
+    this.busy = false;
+    document.body.dataset.state = 'ready';
+  }
+
+  async answered(ask) {
+    const began = performance.now();
+    const slow = setTimeout(() => document.body.classList.add('working'), 250);
+    try {
+      this.show(await ask());
+      this.latency = performance.now() - began;
+      this.status();
+    } catch (error) {
+      toast(error.message ?? String(error), 'error');
+      if (this.state) this.reflect();
+    } finally {
+      clearTimeout(slow);
+      document.body.classList.remove('working');
+    }
+  }
+
+  show({ state, panes }) {
+    this.state = state;
+    this.panes = panes;
+    this.stage.setPanes(panes.length);
+    panes.forEach((pane, k) => {
+      const heat = pane.heat ? heatColors(pane.heat, this.heatMaximum(panes), this.about.heat_colors) : null;
+      this.stage.show(k, pane.vertices, heat);
+      if (pane.rims) this.stage.faces[k].setEyes(pane.rims);
+    });
+    this.overlays();
+    if (!this.queue.length) this.reflect();
+  }
+
+  // One bar for all panes. It grows at once and shrinks only with another map, so that colors can be compared.
+  heatMaximum(panes) {
+    const most = Math.max(...panes.map((pane) => pane.maximum ?? 0));
+    const key = `${this.state.heat} ${this.state.person}`;
+    if (this.heatKey !== key) this.heatTop = 0;
+    this.heatKey = key;
+    this.heatTop = Math.max(this.heatTop ?? 0, most);
+    return this.heatTop;
+  }
+
+  // ---- the bar
+
+  buildTools() {
+    const { models, topology, vertices, can } = this.about;
+    find('#about').textContent = `${vertices.toLocaleString('en')} vertices · ${topology}`;
+    this.chips = models.map((model, index) => {
+      const chip = element('button', { type: 'button', class: 'chip', title: models.length > 1 ? 'Show or hide' : model.method,
+        onclick: () => this.toggleModel(index) }, model.label);
+      find('#models').append(chip);
+      return chip;
+    });
+    this.undo = button('Undo', { icon: 'undo', kind: 'only', title: 'Undo (Ctrl Z)', onclick: () => this.act('undo') });
+    this.redo = button('Redo', { icon: 'redo', kind: 'only', title: 'Redo (Ctrl Shift Z)', onclick: () => this.act('redo') });
+    this.heat = element('select', { 'aria-label': 'Surface', onchange: () => this.act('set_heat', { kind: this.heat.value }) },
+      ...can.heats.filter((kind) => kind !== 'models' || models.length > 1)
+        .map((kind) => element('option', { value: kind }, HEATS[kind])));
+    const views = element('div', { class: 'segments', role: 'group', 'aria-label': 'View' },
+      ...[['front', 'Front'], ['turned', '¾'], ['side', 'Side']].map(([view, label]) =>
+        element('button', { type: 'button', title: `View: ${label}`, onclick: () => this.stage.view(view) }, label)));
+    const menu = element('details', { class: 'menu' }, element('summary', {}, icon('save'), 'Export'),
+      element('div', {}, ...can.exports.map(([kind, label, note]) => element('button', { type: 'button', 'data-export': kind,
+        onclick: () => { menu.open = false; this.export(kind); } }, label, element('small', {}, note)))));
+    document.addEventListener('click', (event) => { if (!menu.contains(event.target)) menu.open = false; });
+    find('#tools').append(this.undo, this.redo,
+      button('Reset', { icon: 'reset', title: 'All sliders to their start (0)', onclick: () => this.act('reset') }),
+      element('label', { class: 'pick' }, this.heat), views,
+      button('Picture', { icon: 'camera', title: 'Save a PNG', onclick: () => this.picture() }),
+      ...(can.exports.length ? [menu] : []));
+  }
+
+  toggleModel(index) {
+    if (this.about.models.length < 2) return;
+    const { shown } = this.state;
+    const models = shown.includes(index) ? shown.filter((k) => k !== index) : [...shown, index].sort((a, b) => a - b);
+    if (models.length) this.act('set_shown', { models });
+  }
+
+  async export(kind) {
+    try {
+      toast('Preparing the file …');
+      const { blob, name } = await this.backend.export(kind);
+      save(blob, name);
+      toast(`Saved ${name}`);
+    } catch (error) {
+      toast(error.message, 'error');
+    }
+  }
+
+  picture() {
+    const style = getComputedStyle(document.body);
+    const canvas = this.stage.picture(['--glow', '--stage-edge'].map((name) => style.getPropertyValue(name).trim()));
+    canvas.toBlob((blob) => save(blob, `${this.somebody().name.replaceAll(' ', '_')}.png`), 'image/png');
+  }
+
+  // ---- sliders
+
+  buildControls() {
+    const { axes, axes_reason: reason, groups, deviations } = this.about;
+    this.sliders = new Map();
+    const list = find('#expressions');
+    this.intensity = slider({ name: 'intensity', label: 'Intensity', min: 0, max: 2, start: 1,
+      format: (x) => `${Math.round(100 * x)} %`, oninput: (value) => this.act('set_intensity', { value }, 'intensity') });
+    list.append(this.intensity.row);
+    const total = this.labels.size;
+    if (total > 24) {
+      list.append(element('input', { type: 'search', class: 'filter', placeholder: `Find among ${total} expressions`,
+        'aria-label': 'Find an expression', oninput: (event) => this.filter(event.target.value) }));
+    }
+    for (const { title, sliders } of groups) {
+      const group = element('section', { class: 'group' }, element('h3', {}, title));
+      for (const { name, label } of sliders) {
+        const made = slider({ name, label, min: 0, max: 1.5, oninput: (value) => this.act('set_weight', { name, value }, `weight-${name}`) });
+        this.sliders.set(name, made);
+        group.append(made.row);
+      }
+      list.append(group);
+    }
+    this.identity = axes.map(({ name, millimeters }, axis) => slider({
+      name: `identity-${axis}`, label: name, note: `${millimeters.toFixed(1)} mm`, min: -deviations, max: deviations, step: 0.05,
+      format: (x) => `${x > 0 ? '+' : ''}${x.toFixed(1)} σ`,
+      oninput: (value) => this.act('set_identity', { axis, value }, `identity-${axis}`) }));
+    find('#identity').append(...this.identity.map(({ row }) => row));
+    if (!axes.length) find('#identity').append(element('p', { class: 'hint' }, `No sliders: ${reason}.`));
+    find('#reset-expressions').addEventListener('click', () => this.act('set_pose', { pose: {} }));
+    find('#reset-identity').addEventListener('click', () => this.act('reset_identity'));
+    find('#reset-identity').hidden = !axes.length;
+  }
+
+  filter(text) {
+    for (const [name, { row }] of this.sliders) row.hidden = !this.labels.get(name).toLowerCase().includes(text.toLowerCase());
+    for (const group of document.querySelectorAll('.group')) group.hidden = !group.querySelector('.slider:not([hidden])');
+  }
+
+  // ---- people
+
+  buildPeople() {
+    const { can, limit } = this.about;
+    this.cards = new Map();
+    const chooser = element('input', { type: 'file', multiple: true, hidden: true, id: 'chooser', accept: '.obj,.ply,.stl,.glb,.wrl,.vrml',
+      onchange: () => { this.loadAll([...chooser.files]); chooser.value = ''; } });
+    find('#load').hidden = !can.load;
+    find('#load').append(chooser, icon('upload'), element('b', {}, 'Drop a mesh here'),
+      element('span', {}, 'or click to choose · OBJ, PLY, STL, GLB, WRL'));
+    find('#load').addEventListener('click', (event) => { if (event.target !== chooser) chooser.click(); });
+    find('#load').addEventListener('keydown', (event) => { if (event.key === 'Enter') chooser.click(); });
+    find('#random').hidden = !can.random;
+    find('#random').append(icon('dice'), 'New person');
+    find('#random').addEventListener('click', () => this.act('add_random'));
+    this.limit = limit;
+    this.performer = find('#performer');
+    this.performer.addEventListener('change', () => this.act('set_performer', { key: this.performer.value || null }));
+    find('#own').addEventListener('change', (event) => this.act('set_own', { value: event.target.checked }));
+    find('#detail').addEventListener('change', (event) => this.act('set_detail', { value: event.target.checked }));
+    find('#rest').addEventListener('change', (event) => this.act('set_rest', { key: this.restOf, rest: event.target.value || null }));
+    if (!can.load) return;
+    let depth = 0;
+    const light = (by) => { depth = Math.max(0, depth + by); document.body.classList.toggle('dropping', depth > 0); };
+    window.addEventListener('dragenter', (event) => { event.preventDefault(); light(1); });
+    window.addEventListener('dragleave', () => light(-1));
+    window.addEventListener('dragover', (event) => event.preventDefault());
+    window.addEventListener('drop', (event) => { event.preventDefault(); light(-depth); this.loadAll([...event.dataTransfer.files]); });
+  }
+
+  async loadAll(files) {
+    for (const file of files) {
+      if (file.size > this.limit) {
+        toast(`“${file.name}” is too large: ${(file.size / 1e6).toFixed(0)} MB; the studio takes up to ${this.limit / 1e6} MB.`, 'error');
+        continue;
+      }
+      this.clip = null;
+      this.pause();
+      await this.answered(async () => {
+        const answer = await this.backend.load(file);
+        const note = answer.state.people.find((person) => person.key === answer.state.person)?.note;
+        toast(note || `Loaded ${file.name}`);
+        return answer;
+      });
+    }
+  }
+
+  somebody() {
+    return this.state.people.find((person) => person.key === this.state.person);
+  }
+
+  people() {
+    const { people, person } = this.state;
+    const grid = find('#people');
+    const known = new Set(people.map(({ key }) => key));
+    for (const [key, card] of this.cards) if (!known.has(key)) { card.remove(); this.cards.delete(key); }
+    for (const { key, name, kind } of people) {
+      if (!this.cards.has(key)) this.cards.set(key, this.card(key, name, kind));
+      const card = this.cards.get(key);
+      card.classList.toggle('on', key === person);
+      card.setAttribute('aria-pressed', key === person);
+    }
+    const mine = people.filter(({ kind }) => kind === 'loaded'); // one's own heads come first
+    const order = [...mine, ...people.filter(({ kind }) => kind !== 'loaded')].map(({ key }) => this.cards.get(key));
+    if (order.some((card, k) => grid.children[k] !== card)) grid.replaceChildren(...order);
+  }
+
+  card(key, name, kind) {
+    const face = element('img', { alt: '', width: 72, height: 72 });
+    const card = element('button', { type: 'button', class: `card ${kind}`, title: name, 'data-key': key, onclick: () => this.act('pick', { key }) },
+      face, element('span', {}, name));
+    if (kind === 'loaded' || kind === 'random') {
+      card.append(element('i', { class: 'remove', title: `Remove ${name}`, onclick: (event) => {
+        event.stopPropagation();
+        this.act('remove_person', { key });
+      } }, icon('close')));
+    }
+    this.sitting = (this.sitting ?? Promise.resolve()).then(async () => {
+      try {
+        if (!this.portraits.has(key)) this.portraits.set(key, this.stage.portrait(await this.backend.portrait(key)));
+        face.src = this.portraits.get(key);
+      } catch (error) {
+        card.title = error.message;
+      }
+    });
+    return card;
+  }
+
+  options(select, people, value, none) {
+    const wanted = JSON.stringify([people.map(({ key, name }) => [key, name]), none]);
+    if (select.dataset.made !== wanted) {
+      select.replaceChildren(element('option', { value: '' }, none),
+        ...people.map(({ key, name }) => element('option', { value: key }, name)));
+      select.dataset.made = wanted;
+    }
+    select.value = value ?? '';
+  }
+
+  // ---- from the state to the page
+
+  reflect() {
+    const { state } = this;
+    this.undo.disabled = !state.undo;
+    this.redo.disabled = !state.redo;
+    for (const [name, { show }] of this.sliders) show(state.pose[name] ?? 0);
+    this.identity.forEach(({ show }, axis) => show(state.identity[axis] ?? 0));
+    this.intensity.show(state.intensity);
+    this.heat.value = state.heat;
+    const person = this.somebody();
+    for (const option of this.heat.options) option.disabled = option.value === 'scan' && person.kind !== 'loaded';
+    this.chips.forEach((chip, index) => chip.classList.toggle('on', state.shown.includes(index)));
+    this.people();
+    const loaded = state.people.filter(({ kind }) => kind === 'loaded');
+    find('#head').hidden = person.kind !== 'loaded';
+    find('#head-note').textContent = person.note;
+    find('#own').checked = state.own;
+    find('#detail').checked = state.detail;
+    find('#borrow').hidden = !this.about.can.load;
+    this.performer.disabled = !loaded.length;
+    this.options(this.performer, loaded.filter(({ key }) => key !== person.key), state.performer,
+      loaded.length ? 'Nobody: the sliders alone' : 'Load an expressive head first');
+    const anchored = this.about.models.some((model, index) => model.anchored && state.shown.includes(index));
+    this.restOf = state.performer ?? (person.kind === 'loaded' ? person.key : null);
+    find('#rest-row').hidden = !anchored || !this.restOf;
+    const subject = state.people.find(({ key }) => key === this.restOf);
+    this.options(find('#rest'), loaded.filter(({ key }) => key !== this.restOf), subject?.rest, 'not loaded');
+    this.timeline.update(state);
+  }
+
+  overlays() {
+    const { about, panes, state } = this;
+    find('#labels').replaceChildren(...panes.map((pane) => element('div', { class: pane.problem ? 'pane problem' : 'pane' },
+      ...(about.models.length > 1 || pane.problem ? [element('b', {}, about.models[pane.model].label)] : []),
+      ...(pane.mean !== undefined ? [element('span', {}, `mean ${pane.mean.toFixed(2)} mm`)] : []),
+      ...(pane.problem ? [element('p', {}, pane.problem)] : []))));
+    const heated = panes.some((pane) => pane.heat);
+    find('#bar').hidden = !heated;
+    if (!heated) return;
+    const colors = about.heat_colors.filter((_, k) => k % 15 === 0).map((color) => `rgb(${color})`);
+    find('#bar i').style.background = `linear-gradient(to right, ${colors})`;
+    find('#bar b').textContent = HEATS[state.heat];
+    find('#bar-top').textContent = `${this.heatTop}+ mm`;
+  }
+
+  status() {
+    find('#status').textContent = `${this.somebody().name} · ${this.latency.toFixed(0)} ms`;
+  }
+
+  // ---- the clip
+
+  async fetchClip() {
+    if (this.clip) return this.clip;
+    document.body.classList.add('working');
+    try {
+      this.clip = await this.backend.clip();
+    } catch (error) {
+      toast(error.message, 'error');
+    } finally {
+      document.body.classList.remove('working');
+    }
+    return this.clip;
+  }
+
+  showTime(time) {
+    const { clip } = this;
+    if (!clip) return;
+    this.timeline.setTime(time);
+    const at = Math.min(time * clip.fps, clip.frames - 1);
+    const low = Math.min(Math.floor(at), clip.frames - 2);
+    const share = at - low;
+    clip.panes.forEach((pane, k) => {
+      if (!pane.vertices) return;
+      const size = pane.vertices.length / clip.frames;
+      this.between ??= new Float32Array(size);
+      const a = low * size;
+      for (let i = 0; i < size; i++) {
+        this.between[i] = pane.vertices[a + i] + share * (pane.vertices[a + size + i] - pane.vertices[a + i]);
+      }
+      this.stage.show(k, this.between, null);
+    });
+  }
+
+  async seek(time) {
+    this.pause();
+    this.timeline.setTime(time);
+    if (!this.state.moves.length) return;
+    await this.fetchClip();
+    this.showTime(this.timeline.time);
+  }
+
+  async play() {
+    if (!this.state.moves.length || !(await this.fetchClip())) return;
+    this.playing = true;
+    this.timeline.setPlaying(true);
+    if (this.timeline.time >= this.state.duration - 0.02) this.timeline.time = 0;
+    let last = null;
+    const tick = (now) => {
+      if (!this.playing || !this.clip) return;
+      const time = this.timeline.time + (last === null ? 0 : (now - last) / 1000);
+      last = now;
+      if (time > this.state.duration && !this.timeline.looping) {
+        this.showTime(this.state.duration);
+        this.pause();
+        return;
+      }
+      this.showTime(time % this.state.duration);
+      requestAnimationFrame(tick);
+    };
+    requestAnimationFrame(tick);
+  }
+
+  pause() {
+    if (!this.playing) return;
+    this.playing = false;
+    this.timeline.setPlaying(false);
+  }
+
+  keys() {
+    // A click leaves no focus behind: the space bar goes on playing and pausing.
+    document.addEventListener('click', (event) => { if (event.detail) event.target.closest?.('button')?.blur(); });
+    window.addEventListener('keydown', (event) => {
+      const typing = event.target.matches?.('input[type=number], input[type=search], select, textarea');
+      if ((event.ctrlKey || event.metaKey) && !typing) {
+        const name = { z: event.shiftKey ? 'redo' : 'undo', y: 'redo' }[event.key.toLowerCase()];
+        if (name) { event.preventDefault(); this.act(name); }
+      } else if (!typing && event.key === ' ' && !event.target.matches?.('button, summary')) {
+        event.preventDefault();
+        if (this.playing) this.pause(); else this.play();
+      } else if (!typing && event.key === '0') this.act('reset');
+    });
+  }
+}
+
+async function start(backend) {
+  try {
+    const studio = new Studio(backend, await backend.describe());
+    window.studio = studio;
+    await studio.act('look');
+    document.body.dataset.state = studio.state ? 'ready' : 'failed';
+  } catch (error) {
+    document.body.dataset.state = 'failed';
+    toast(`The studio could not start: ${error.message ?? error}`, 'error');
+    throw error;
+  }
+}
+
+window.MienStudio = { start };
+})();

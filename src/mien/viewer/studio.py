@@ -1,0 +1,205 @@
+"""The studio without its browser: every request as a method, one at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.apply.abilities import refusal
+from mien.data.dataset import FaceDataset
+from mien.errors import BadSetting, MienError, WrongTopology
+from mien.figures.heat import color_table, nice_maximum
+from mien.viewer import actions
+from mien.viewer.engine import Engine
+from mien.viewer.export import MENU, Download, export
+from mien.viewer.looks import looks, slits
+from mien.viewer.people import first_people
+from mien.viewer.session import History, Person, State
+from mien.viewer.uploads import MEGABYTE, read_upload
+from mien.viewer.wire import grouped, pack, state_json
+
+MOST_LOADED = 40
+SHOWN_DEVIATIONS = 3.0  # what the identity sliders reach
+LARGEST_CLIP = 512 * MEGABYTE  # bytes of vertices sent for one clip
+
+
+class Studio:
+    """One session: models side by side, people, sliders, a time line.
+
+    Requests come from several connections; a lock lets one at a time touch the models.
+
+    Args:
+        engines: The models; the first one decides on people and sliders.
+        data: A data set whose training people can be picked, or None.
+        limit: The largest file that may be loaded, bytes.
+    """
+
+    def __init__(
+        self, engines: Sequence[Engine], data: FaceDataset | None = None, *, limit: int = 64 * MEGABYTE
+    ) -> None:
+        self.engines = list(engines)
+        self.limit = limit
+        self.topology = engines[0].model.topology
+        for engine in engines[1:]:
+            if engine.model.topology.fingerprint != self.topology.fingerprint:
+                raise WrongTopology(
+                    "models side by side need one topology",
+                    received=f"{engine.model.topology.name!r} against {self.topology.name!r}",
+                    remedy="open them in two studios",
+                )
+        first = engines[0]
+        shown = tuple(range(min(len(engines), 3)))
+        people = first_people(first.model, data)
+        self.history = History(
+            State(first.model.expressions, len(first.axes), people, people[0].key, shown=shown)
+        )
+        self._lock = threading.RLock()
+        self._rims = np.concatenate([*slits(self.topology)[0], np.zeros(0, np.int64)]).astype(np.int64)
+        self._loaded = 0
+
+    # ---- what the page asks for
+
+    def describe(self) -> bytes:
+        """Models, sliders, limits, triangles and looks: what does not change."""
+        axes = self.engines[0].axes
+        arrays, layout = looks(self.topology)
+        head = {
+            "models": [
+                {
+                    "label": engine.label, "method": engine.model.name,
+                    "parameters": engine.model.parameter_count, "anchored": engine.model.anchored,
+                }
+                for engine in self.engines
+            ],
+            "topology": self.topology.name, "vertices": self.topology.vertex_count,
+            "groups": grouped(self.engines[0].model.expressions),
+            "axes": [
+                {"name": name, "millimeters": round(float(size), 2)}
+                for name, size in zip(axes.names, axes.millimeters)
+            ],
+            "axes_reason": axes.reason, "limit": self.limit, "heat_colors": color_table(256).tolist(),
+            "deviations": SHOWN_DEVIATIONS, "layout": layout,
+            "can": {
+                "load": True, "random": not refusal(type(self.engines[0].model), "generate"),
+                "heats": list(actions.HEATS), "exports": [list(item) for item in MENU],
+            },
+        }  # fmt: skip
+        return pack(head, arrays)
+
+    def act(self, name: str, arguments: Mapping[str, Any], merge: str = "") -> bytes:
+        """Does a named action, ``undo`` or ``redo`` and shows what comes of it."""
+        with self._lock:
+            if name in ("undo", "redo"):
+                getattr(self.history, name)()
+            elif name != "look":
+                self.history.do(lambda state: self._checked(actions.act(state, name, arguments)), merge)
+            return self._frame()
+
+    def load(self, name: str, data: bytes) -> bytes:
+        """Adds a head from the bytes of a mesh file and shows it."""
+        with self._lock:
+            self.add_head(
+                Path(name).stem.replace("_", " "), *read_upload(name, data, self.topology, limit=self.limit)
+            )
+            return self._frame()
+
+    def add_head(self, name: str, vertices: NDArray[np.float32], note: str) -> Person:
+        """Adds a head of the studio's topology, (V, 3) millimeters, and shows it."""
+        loaded = sum(person.kind == "loaded" for person in self.history.state.people)
+        if loaded >= MOST_LOADED:
+            raise BadSetting(f"the studio holds {MOST_LOADED} loaded heads", received=loaded + 1)
+        self._loaded += 1
+        person = Person(f"loaded-{self._loaded}", name, "loaded", vertices=vertices, note=note)
+        self.history.do(lambda state: actions.add_person(state, person))
+        return person
+
+    def portrait(self, key: str) -> bytes:
+        """The vertices of somebody at rest, or of a head as it came, for a small picture."""
+        with self._lock:
+            state = self.history.state
+            person = state.find(key)
+            if person.vertices is not None:
+                return pack({"key": key}, [person.vertices])
+            shown = State(state.expressions, state.axes, state.people, key)
+            return pack({"key": key}, [self.engines[0].rest(shown)])
+
+    def clip(self) -> bytes:
+        """The frames of the time line, model after model: (M, T, V, 3)."""
+        with self._lock:
+            state = self.history.state
+            frames = len(state.curves())
+            size = frames * self.topology.vertex_count * 12 * len(state.shown)
+            if size > LARGEST_CLIP:
+                raise BadSetting(
+                    "the clip is too large to be played here", received=f"{size / MEGABYTE:.0f} MB",
+                    remedy="make it shorter or show fewer models",
+                )  # fmt: skip
+            clips, panes = [], []
+            for number in state.shown:
+                made, problem = _try(self.engines[number].clip, state)
+                panes.append({"model": number, "problem": problem})
+                clips += [] if made is None else [made]
+            size = frames * self.topology.vertex_count * 3
+            head = {"frames": frames, "fps": state.fps, "panes": panes, "size": size}
+            return pack(head, clips)
+
+    def export(self, kind: str) -> Download:
+        """The first shown model's face as a file."""
+        with self._lock:
+            state = self.history.state
+            return export(kind, self.engines[state.shown[0]], state)
+
+    # ---- what it shows
+
+    def _checked(self, state: State) -> State:
+        if max(state.shown) >= len(self.engines) or min(state.shown) < 0:
+            raise BadSetting(f"models are numbered 0 to {len(self.engines) - 1}", received=state.shown)
+        return state
+
+    def _frame(self) -> bytes:
+        state = self.history.state
+        panes: list[dict[str, Any]] = []
+        arrays: list[NDArray] = []
+        first: NDArray | None = None
+        for number in state.shown:
+            engine = self.engines[number]
+            face, problem = _try(engine.face, state)
+            pane: dict[str, Any] = {"model": number, "problem": problem, "arrays": []}
+            if face is not None:
+                first = face if first is None else first
+                sent = {"vertices": face, "rims": engine.neutral(state)[self._rims]}
+                if (heat := self._heat(state, engine, face, first)) is not None:
+                    pane |= {"maximum": max(1.0, nice_maximum(heat)), "mean": float(heat.mean())}
+                    sent["heat"] = heat
+                pane["arrays"] = [[name, int(array.size)] for name, array in sent.items()]
+                arrays += sent.values()
+            panes.append(pane)
+        return pack({"state": state_json(self.history), "panes": panes}, arrays)
+
+    def _heat(
+        self, state: State, engine: Engine, face: NDArray[np.float32], first: NDArray[np.float32]
+    ) -> NDArray[np.float32] | None:
+        """(V,) millimeters that are shown as colors, or None."""
+        if state.heat == "none":
+            return None
+        if state.heat == "scan":
+            scan = state.somebody.vertices
+            # With its detail added back a head equals its scan, and there would be nothing to see.
+            plain = engine.face(state, detail=False)
+            return np.linalg.norm(plain - np.asarray(scan), axis=1)
+        if state.heat == "rest":
+            return np.linalg.norm(face - engine.neutral(state), axis=1)
+        return np.linalg.norm(face - first, axis=1)
+
+
+def _try(make: Callable[[State], NDArray], state: State) -> tuple[NDArray | None, str]:
+    """The result, or the sentence why a model has none: it is shown in its place."""
+    try:
+        return make(state), ""
+    except MienError as error:
+        return None, str(error)

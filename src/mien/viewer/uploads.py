@@ -1,0 +1,60 @@
+"""Files that come through the browser: checked, read in a folder of their own, and gone again."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import BadFile
+from mien.io.face import read_face
+from mien.io.mesh import READERS
+from mien.topology import Topology
+
+MEGABYTE = 1_000_000
+
+
+def read_upload(
+    name: str, data: bytes, topology: Topology, *, limit: int = 64 * MEGABYTE
+) -> tuple[NDArray[np.float32], str]:
+    """A mesh file's bytes to a face.
+
+    Args:
+        name: What the file was called; only its last part is used, and only for messages and its kind.
+        data: The file.
+        topology: What the face must have.
+        limit: The largest file, bytes.
+
+    Returns:
+        (V, 3) float32 in millimeters, +Y up, +Z out of the face; and what was decided about unit and axes.
+    """
+    safe = plain_name(name)
+    kind = Path(safe).suffix.lower()
+    if kind not in READERS:
+        raise BadFile(
+            f"{safe!r} is not of a known mesh kind", received=f"the extension {kind!r}",
+            remedy=f"known: {', '.join(READERS)}",
+        )  # fmt: skip
+    if not data:
+        raise BadFile(f"{safe!r} is empty", remedy="copy or export it again")
+    if len(data) > limit:
+        raise BadFile(
+            f"{safe!r} is too large", received=f"{len(data) / MEGABYTE:.0f} MB",
+            remedy=f"the studio takes up to {limit / MEGABYTE:.0f} MB (--limit)",
+        )  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="mien-") as folder:
+        path = Path(folder) / safe
+        path.write_bytes(data)
+        vertices, decision = read_face(path, topology)
+    return vertices, decision.sentence
+
+
+def plain_name(name: str) -> str:
+    """A file name without folders or odd characters, at most 80 long; its extension stays."""
+    last = re.split(r"[/\\]", name)[-1]
+    stem, suffix = Path(last).stem, Path(last).suffix
+    clean = re.sub(r"[^\w .()+-]", "_", stem).strip(" .")[:72]
+    return (clean or "mesh") + re.sub(r"[^\w.]", "", suffix)[:8]

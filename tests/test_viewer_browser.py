@@ -1,0 +1,215 @@
+"""The studio in a real browser: what a person does with the mouse, the keyboard and files."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fixtures import EXPRESSIONS
+from viewers import obj_bytes, small_studio, world
+
+from mien import apply
+from mien.io.gltf import read_glb_targets
+from mien.viewer import StudioServer
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = os.environ.get("MIEN_CHROMIUM") or next((path for n in NAMES if (path := shutil.which(n))), None)
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--use-gl=angle",
+    "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
+)  # fmt: skip
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt install chromium)"),
+    pytest.mark.skipif(importlib.util.find_spec("playwright") is None, reason="playwright is not installed"),
+]
+HEAD = world().neutrals[3].astype(np.float32)
+LAUGH = (world().neutrals[5] + world().expression_axes[0]).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS), timeout=90_000)
+        yield browser
+        browser.close()
+
+
+class Page:
+    """A page with the small words that the tests are written in."""
+
+    def __init__(self, browser: Any, url: str) -> None:
+        self.problems: list[str] = []
+        self.page = browser.new_page(viewport={"width": 1200, "height": 800}, accept_downloads=True)
+        self.page.set_default_timeout(60_000)
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("console", self._heard)
+        self.page.goto(url)
+        self.settled()
+
+    def _heard(self, message: Any) -> None:
+        if message.type == "error" and "422" not in message.text:  # refused files are answers, not defects
+            self.problems.append(message.text)
+
+    def settled(self) -> None:
+        """Waits until every request is answered."""
+        self.page.wait_for_selector("body[data-state=ready]")
+        self.until("studio.state && !studio.busy && !studio.queue.length")
+
+    def until(self, condition: str) -> None:
+        """Waits for a condition; the page's own policy forbids the waiting that playwright offers."""
+        for _ in range(600):
+            if self.page.evaluate(f"Boolean({condition})"):
+                return
+            self.page.wait_for_timeout(50)
+        raise AssertionError(f"never came true: {condition}")
+
+    def state(self, what: str) -> Any:
+        return self.page.evaluate(f"studio.state.{what}")
+
+    def vertices(self) -> np.ndarray:
+        return np.array(self.page.evaluate("[...studio.panes[0].vertices]")).reshape(-1, 3)
+
+    def slide(self, name: str, value: float) -> None:
+        self.page.locator(f"input[data-name={name}]").fill(str(value))
+        self.settled()
+
+    def colors(self) -> tuple[int, int]:
+        """How many colors the stage shows, and a sum that changes with the picture."""
+        return tuple(self.page.evaluate("""() => {
+          studio.stage.render();
+          const canvas = document.createElement('canvas'); canvas.width = canvas.height = 96;
+          const context = canvas.getContext('2d');
+          context.drawImage(studio.stage.renderer.domElement, 0, 0, 96, 96);
+          const data = new Uint32Array(context.getImageData(0, 0, 96, 96).data.buffer);
+          return [new Set(data).size, data.reduce((sum, x) => (sum + x) % 1e9, 0)];
+        }"""))  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[StudioServer]:
+    server = StudioServer(small_studio())
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def page(browser: Any, server: StudioServer) -> Page:
+    return Page(browser, server.url)
+
+
+def test_sliders_move_the_face(page: Page, tmp_path: Path) -> None:
+    before, picture = page.vertices(), page.colors()
+    assert picture[0] > 40, "the stage is blank"
+    page.slide("smile", 1.0)
+    assert np.allclose(page.vertices() - before, world().expression_axes[0], atol=0.02)
+    assert page.colors() != picture, "a slider moved and the picture did not change"
+    page.slide("identity-0", 2.0)
+    assert page.state("identity[0]") == 2.0
+    page.page.keyboard.press("Control+z")
+    page.page.keyboard.press("Control+z")
+    page.settled()
+    assert np.allclose(page.vertices(), before, atol=1e-4) and page.state("pose") == {}
+    assert page.page.locator("input[data-name=smile]").input_value() == "0"
+    page.page.keyboard.press("Control+Shift+z")
+    page.settled()
+    assert page.state("pose") == {"smile": 1}
+    page.page.screenshot(path=tmp_path / "sliders.png")
+
+
+def test_heads_are_loaded_and_wear_expressions(page: Page, tmp_path: Path) -> None:
+    page.page.get_by_role("button", name="Reset").click()
+    head = tmp_path / "my_head.obj"
+    head.write_bytes(obj_bytes(HEAD / 1000, tmp_path))  # in meters
+    page.page.set_input_files("#chooser", head)
+    page.until("studio.state.people.some((person) => person.name === 'my head')")
+    page.settled()
+    assert np.allclose(page.vertices(), HEAD, atol=0.01)
+    assert "meters" in page.page.locator("#head-note").inner_text()
+    drop(page, "laugh.obj", obj_bytes(LAUGH, tmp_path))
+    page.until("studio.state.people.some((person) => person.name === 'laugh')")
+    page.settled()
+    page.page.locator("#people .card", has_text="my head").click()
+    page.settled()
+    page.page.select_option("#performer", label="laugh")
+    page.settled()
+    expected = apply.transfer(small_studio().engines[0].model, LAUGH, HEAD, keep_detail=True)
+    assert np.allclose(page.vertices(), expected, atol=0.02)
+    page.page.get_by_label("Surface").select_option("rest")
+    page.settled()
+    assert page.page.locator("#bar").is_visible() and page.colors()[0] > 40
+    page.page.screenshot(path=tmp_path / "transfer.png")
+
+
+def drop(page: Page, name: str, data: bytes) -> None:
+    """Drops a file from the desktop onto the page."""
+    page.page.evaluate(
+        """([name, data]) => {
+          const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
+          const dataTransfer = new DataTransfer();
+          dataTransfer.items.add(new File([bytes], name));
+          window.dispatchEvent(new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true }));
+        }""",
+        [name, base64.b64encode(data).decode()],
+    )
+
+
+def test_bad_files_are_told_and_change_nothing(page: Page) -> None:
+    people = page.state("people.length")
+    drop(page, "broken.obj", b"v 0 0 nan\nf 1 1 1\n")
+    alert = page.page.get_by_role("alert")
+    alert.wait_for()
+    assert "broken.obj" in alert.inner_text()
+    page.page.evaluate("studio.limit = 10")
+    drop(page, "huge.obj", b"v" * 100)
+    page.until("document.querySelectorAll('.toast.error').length >= 2")
+    assert "too large" in page.page.get_by_role("alert").last.inner_text()
+    page.settled()
+    assert page.state("people.length") == people
+
+
+def test_the_time_line_plays_and_exports_what_it_shows(page: Page, tmp_path: Path) -> None:
+    page.page.get_by_role("button", name="Reset").click()
+    page.slide("smile", 1.0)
+    page.page.get_by_role("button", name="Add pose").click()
+    page.settled()
+    apex = page.page.locator(".move circle[data-part=apex]").bounding_box()
+    page.page.mouse.move(apex["x"] + 5, apex["y"] + 5)
+    page.page.mouse.down()
+    page.page.mouse.move(apex["x"] + 45, apex["y"] + 5, steps=3)
+    page.page.mouse.up()
+    page.settled()
+    moved = page.state("moves[0]")
+    assert moved["onset"] == 0 and moved["apex"] > 0.45
+    page.page.evaluate("studio.seek(studio.state.moves[0].apex)")
+    page.until("studio.clip && studio.clip.frames === 91")
+    assert page.page.locator(".clock").inner_text().startswith("0.")
+    page.page.locator("body").press(" ")
+    page.until("studio.playing && studio.timeline.time > 0")
+    page.page.locator("body").press(" ")
+    assert page.page.evaluate("studio.playing") is False
+    page.page.locator("summary").click()
+    with page.page.expect_download() as download:
+        page.page.locator("[data-export=clip]").click()
+    download.value.save_as(tmp_path / "clip.glb")
+    morphs = read_glb_targets(tmp_path / "clip.glb")
+    assert morphs.names == EXPRESSIONS and morphs.animation is not None
+    assert morphs.animation[0][:, 0].max() == pytest.approx(1, abs=0.02)
+    with page.page.expect_download() as download:
+        page.page.get_by_role("button", name="Picture").click()
+    download.value.save_as(tmp_path / "face.png")
+    assert (tmp_path / "face.png").read_bytes()[:4] == b"\x89PNG"
+    page.page.screenshot(path=tmp_path / "timeline.png")
+    assert page.problems == []
