@@ -33,8 +33,12 @@ def minimize_rows(loss: Callable[[Tensor], Tensor], start: Tensor, *, steps: int
         direction = -_inverse_times(slope, moves, changes, length)
         uphill = (direction * slope).sum(1, keepdim=True) >= 0
         direction = torch.where(uphill, -slope * length, direction)
-        new = _search(loss, x, value, slope, direction)
+        new = x + direction
         new_value, new_slope = _evaluate(loss, new)
+        promised = SUFFICIENT * (direction * slope).sum(1)
+        if not (new_value <= value + promised).all():
+            new = _shorter(loss, x, value, direction, promised, new_value)
+            new_value, new_slope = _evaluate(loss, new)
         move, change = new - x, new_slope - slope
         # Rows whose curvature is unknown forget this step: zeros in a history do nothing.
         curved = (move * change).sum(1, keepdim=True) > 1e-10 * move.norm(dim=1, keepdim=True) * change.norm(
@@ -54,21 +58,21 @@ def _evaluate(loss: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tens
     return value.detach(), slope
 
 
-def _search(
-    loss: Callable[[Tensor], Tensor], x: Tensor, value: Tensor, slope: Tensor, direction: Tensor
-) -> Tensor:
-    """(B, N) rows after a step that lowers each enough; rows where none does stay."""
-    promised = SUFFICIENT * (direction * slope).sum(1)
+@torch.no_grad()
+def _shorter(
+    loss: Callable[[Tensor], Tensor], x: Tensor, value: Tensor, direction: Tensor, promised: Tensor,
+    reached: Tensor,
+) -> Tensor:  # fmt: skip
+    """(B, N) rows after a step that is halved until it lowers each enough; rows that none lowers stay."""
     share = torch.ones_like(value)
-    with torch.no_grad():
-        for _ in range(TRIALS):
-            missed = ~(loss(x + share[:, None] * direction) <= value + share * promised)
-            if not missed.any():
-                break
-            share = torch.where(missed, share / 2, share)
-        else:
-            share = torch.where(missed, 0.0, share)
-    return x + share[:, None] * direction
+    for _ in range(TRIALS):
+        missed = ~(reached <= value + share * promised)
+        if not missed.any():
+            break
+        share = torch.where(missed, share / 2, share)
+        reached = loss(x + share[:, None] * direction)
+    missed = ~(reached <= value + share * promised)
+    return x + torch.where(missed, 0.0, share)[:, None] * direction
 
 
 def _inverse_times(slope: Tensor, moves: list[Tensor], changes: list[Tensor], length: Tensor) -> Tensor:
