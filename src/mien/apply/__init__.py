@@ -7,14 +7,15 @@ NumPy float32 millimeters of the same form. It works for every model, or refuses
 from __future__ import annotations
 
 from mien.apply.abilities import ABILITIES, ability, refusal
+from mien.apply.crowds import generate, generate_batches
 from mien.apply.door import codes_of
 from mien.apply.moving import Stream, animate, between_poses, few_targets
-from mien.apply.people import blend, generate, interpolate, neutralize, reconstruct, transfer
+from mien.apply.people import blend, interpolate, neutralize, reconstruct, transfer
 from mien.apply.rigs import Rig, rig
 from mien.data.motion import Act, curves, named_weights, score, timing_curve
 
 __all__ = [
-    "ABILITIES", "Act", "Rig", "Stream", "ability", "animate", "between_poses", "blend", "codes_of", "curves",
-    "few_targets", "generate", "interpolate", "named_weights", "neutralize", "reconstruct", "refusal", "rig",
-    "score", "timing_curve", "transfer",
+    "ABILITIES", "Act", "Rig", "Stream", "ability", "animate", "between_poses", "blend", "codes_of",
+    "curves", "few_targets", "generate", "generate_batches", "interpolate", "named_weights",
+    "neutralize", "reconstruct", "refusal", "rig", "score", "timing_curve", "transfer",
 ]  # fmt: skip

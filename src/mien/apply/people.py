@@ -1,4 +1,4 @@
-"""New people, and given people changed in who they are or what they do."""
+"""Given people, changed in who they are or what they do."""
 
 from __future__ import annotations
 
@@ -6,35 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from mien.apply.abilities import allow
-from mien.apply.door import Faces, Weights, codes_of, decoded, faces_on, in_style, like, verb, weights_of
+from mien.apply.door import Faces, codes_of, decoded, faces_on, like, verb
 from mien.codes import Codes
 from mien.errors import BadSetting, UnknownName
 from mien.models.base import FaceModel
-
-
-@verb
-def generate(
-    model: FaceModel, count: int, *, seed: int, weights: Weights | None = None, style: Any = None
-) -> Faces:
-    """New people: (count, V, 3) float32, millimeters.
-
-    Args:
-        model: A model that can sample.
-        count: How many people.
-        seed: The same seed gives the same people.
-        weights: Named weights, (E,) or (count, E), all make; otherwise expressions are random too.
-        style: Whose way of performing they take: name of a training person, or a face (V, 3).
-    """
-    allow(model, "generate")
-    codes = model.sample(count, generator=torch.Generator().manual_seed(seed))
-    if weights is not None:
-        shown = weights_of(model.expressions, weights)
-        expression = model.express(torch.atleast_2d(shown).to(model.device))
-        codes = codes.replace(expression=expression.expand(count, *expression.shape[1:]))
-    return decoded(model, in_style(model, codes, style))
 
 
 @verb
@@ -65,7 +42,7 @@ def neutralize(model: FaceModel, vertices: Any) -> Faces:
 @verb
 def transfer(
     model: FaceModel, expression: Any, onto: Any, *, expression_neutral: Any = None, onto_neutral: Any = None,
-    average: bool = False, intensity: float = 1.0, keep_detail: bool = False,
+    average: bool = False, intensity: float = 1.0, keep_detail: bool = False, add: bool = False,
 ) -> Faces:  # fmt: skip
     """People ``onto`` with the expression of other people.
 
@@ -80,6 +57,7 @@ def transfer(
         intensity: 0 leaves the receivers as they are, 1 transfers fully, more exaggerates.
         keep_detail: Adds what the receivers' codes cannot hold: the result is ``onto`` plus the difference
             that the transfer makes to the reconstruction.
+        add: Receivers keep their own expression and get the other one on top.
     """
     allow(model, "transfer")
     if model.anchored and onto_neutral is None:
@@ -94,7 +72,8 @@ def transfer(
             "numbers of faces do not match", received=f"{len(source)} expressions onto {len(target)}"
         )
     source, target = (c if len(c) == count else c.repeat(count) for c in (source, target))
-    moved = target.replace(expression=source.expression)
+    expression = model.add_expressions(target.expression, source.expression) if add else source.expression
+    moved = target.replace(expression=expression)
     result = decoded(model, moved if intensity == 1 else model.mix(target, moved, intensity))
     if keep_detail:
         lost = faces_on(model, onto).cpu().numpy() - decoded(model, target)

@@ -6,7 +6,7 @@ import csv
 import io
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,8 +103,10 @@ def read(path: Path, model: FaceModel) -> Face:
     return Face(vertices, read_mesh(path), model.topology, decision)
 
 
-def write_people(folder: Path, faces: NDArray, topology: Topology, about: Mapping[str, Any]) -> None:
-    """Writes (N, V, 3) faces as ``person_0000.obj`` and so on, and one table that lists them."""
+def write_people(
+    folder: Path, faces: Iterable[NDArray], topology: Topology, about: Mapping[str, Any]
+) -> None:
+    """Writes faces (V, 3) one by one as ``person_0000.obj`` and so on, and a table that lists them."""
     from mien.io.atomic import write_bytes
 
     text = io.StringIO()

@@ -28,19 +28,32 @@ def generate(
     seed: int = typer.Option(0, "--seed", help="The same seed gives the same people."),
     expression: list[str] = typer.Option([], "-e", help="Named weight, e.g. smile=0.8; repeat for more."),
     varied: bool = typer.Option(False, "--varied", help="Everybody with a random expression of the model."),
+    hold: list[str] = typer.Option(
+        [], "--hold", help="Factor that all share: identity or expression; implies --varied without -e."
+    ),
     style: str | None = STYLE,
-    out: Path = OUT,
+    out: Path = typer.Option(..., "-o", "--out", help="Folder of OBJ files, or one array FILE.npy."),
 ) -> None:
-    """Makes new people: at rest, with named expressions, or each with a random one."""
+    """Makes new people: at rest, with named expressions, or each with a random one.
+
+    Thousands go into [bold].npy[/bold]: (N, V, 3) float32 millimeters, written as they are made.
+    """
     from mien import apply
     from mien.cli.faces import open_model, style_person, write_people
+    from mien.io.arrays import write_faces
 
     model = open_model(model_dir)
     weights = parse_weights(expression, model.expressions)
     if varied and weights:
         raise BadSetting("--varied and -e exclude each other", received=", ".join(expression))
-    person = style_person(style, model)
-    faces = apply.generate(model, count, seed=seed, weights=None if varied else weights, style=person)
+    free = varied or bool(hold and not weights)
+    options = {"weights": None if free else weights, "style": style_person(style, model), "hold": hold}
+    batches = apply.generate_batches(model, count, seed=seed, **options)
+    if out.suffix.lower() == ".npy":
+        write_faces(out, batches, (count, model.topology.vertex_count, 3))
+        show(f"{out}: {count} people as one array; triangles are in {model_dir / 'topology.npz'}.")
+        return
+    faces = (face for batch in batches for face in batch)
     write_people(out, faces, model.topology, {"seed": seed, "model": str(model_dir), **weights})
     show(f"{out}: {count} people as OBJ, listed in {out / 'people.csv'}.")
 
@@ -93,6 +106,7 @@ def transfer(
     keep_detail: bool = typer.Option(
         False, "--keep-detail", help="Keep what the model's codes cannot hold of the receiver."
     ),
+    add: bool = typer.Option(False, "--add", help="On top of the receiver's own expression."),
     style: str | None = typer.Option(
         None, "--style", metavar="NAME", help="Not this very face, but how this person performs NAME."
     ),
@@ -120,7 +134,7 @@ def transfer(
     result = apply.transfer(
         model, performers, target.vertices[None], expression_neutral=rests,
         onto_neutral=read(onto_neutral, model).vertices[None] if onto_neutral else None,
-        average=True, intensity=intensity, keep_detail=keep_detail,
+        average=True, intensity=intensity, keep_detail=keep_detail, add=add,
     )[0]  # fmt: skip
     target.write(out, result)
     names = " and ".join(path.name for path in expression)
@@ -223,6 +237,8 @@ def add_to(app: typer.Typer) -> None:
         generate: (
             "mien generate runs/first -n 8 -e smile=0.8 -o people",
             "mien generate runs/first -n 100 --varied --seed 3 -o crowd",
+            "mien generate runs/gan -n 12 --hold identity -o one_person",
+            "mien generate runs/gan -n 10000 --varied -o crowd.npy",
             "mien generate runs/facecam -n 8 -e smile=1.2 --style-of ict_0003 -o styled",
         ),
         reconstruct: ("mien reconstruct runs/first scan.obj -o again.obj",),

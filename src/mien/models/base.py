@@ -214,6 +214,10 @@ class FaceModel(nn.Module):
         """People of the training set, by name, at rest."""
         raise self.refusal("name training people", "it keeps no code of them")
 
+    def add_expressions(self, first: Tensor, second: Tensor) -> Tensor:
+        """Codes of two expressions (B, *X) at once: what both differ from rest, added up."""
+        return first + second - self.calibration.rest
+
     def origin(self, count: int) -> Codes:
         """The mean person at rest, ``count`` times: where inversion starts."""
         calibration = self.calibration

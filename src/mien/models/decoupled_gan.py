@@ -144,7 +144,6 @@ class DecoupledGAN(FaceModel):
         classes: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         super().__init__(topology, expressions)
-        #: Factor -> code size, in the order of z.
         self.sizes = {"identity": identity_size, "expression": expression_size}
         self.sizes |= dict.fromkeys(further, further_size)
         self.factors = tuple(self.sizes)
@@ -200,13 +199,17 @@ class DecoupledGAN(FaceModel):
 
     def sample(self, count: int, *, generator: Generator | None = None) -> Codes:
         """z ~ N(0, I)."""
-        device = generator.device if generator else self.device
-        drawn = torch.randn(count, sum(self.sizes.values()), generator=generator, device=device)
-        return self.split(drawn.to(self.device))
+        size = count, sum(self.sizes.values())
+        where = generator.device if generator else self.device
+        return self.split(torch.randn(size, generator=generator, device=where).to(self.device))
 
     def origin(self, count: int) -> Codes:
         """The likeliest code, zero: eq. 13 weighs the squared code itself."""
         return self.split(torch.zeros(count, sum(self.sizes.values()), device=self.device))
+
+    def add_expressions(self, first: Tensor, second: Tensor) -> Tensor:
+        """The sum of both codes, as in the supplement; the mean code, not rest, is zero."""
+        return first + second
 
     # ---- codes
 
@@ -227,9 +230,9 @@ class DecoupledGAN(FaceModel):
 
     def label_codes(self, factor: str) -> Tensor:
         """T_k (labels, d_k): of ``expression`` in the order of the names, neutral last."""
-        if factor not in self.factors:
-            raise UnknownName("factor", factor, self.factors)
-        return getattr(self, f"label_codes_{factor}")
+        if factor in self.factors:
+            return getattr(self, f"label_codes_{factor}")
+        raise UnknownName("factor", factor, self.factors)
 
     def class_names(self, factor: str) -> tuple[str, ...]:
         """Names of a factor's classes in the order of T_k; people have none."""
@@ -290,13 +293,10 @@ class Game:
         mean = model.mean_face.numpy(force=True)
         self.laplacian = MeshLaplacian(model.topology, cotangent_of=mean).to(device)
         classified = discriminator.classes.keys()
-        #: Rows of T_k of the classes that have labels.
-        self.places = {
-            name: torch.from_numpy(labels[name].places(model.class_names(name))).to(device)
-            for name in classified
-        }
+        places = {name: labels[name].places(model.class_names(name)) for name in classified}
+        self.places = {name: torch.from_numpy(place).to(device) for name, place in places.items()}
         self.balance = {name: torch.from_numpy(labels[name].balance()).to(device) for name in classified}
-        #: (labeled a, shared b): the updates of G go through all of them.
+        #: (labeled a, shared b)
         self.modes = list(itertools.permutations(self.columns, 2))
         self.offset = model.mean_face / model.scale if settings.positions else 0.0
 
@@ -334,8 +334,7 @@ class Game:
 
     def deceive(self, count: int, mode: tuple[str, str], noise: float) -> Losses:
         """L_G for one mode; the discriminator's weights get no gradient."""
-        settings, net = self.settings, self.discriminator
-        labeled, shared = mode
+        settings, net, (labeled, shared) = self.settings, self.discriminator, mode
         z, labels = self.draw(count, mode)
         u = self.generator.displacements(z)
         net.requires_grad_(False)
@@ -360,9 +359,8 @@ class Game:
 
         A pair shares the code of the second factor and differs in the label of the first and in all else.
         """
-        labeled, shared = mode
+        (labeled, shared), pairs = mode, -(-count // 2)
         device, sizes = self.model.device, self.model.sizes
-        pairs = -(-count // 2)
         codes = {name: torch.randn(2 * pairs, size, device=device) for name, size in sizes.items()}
         codes[shared] = codes[shared][:pairs].repeat_interleave(2, dim=0)
         labels = None
@@ -388,7 +386,8 @@ class Game:
 
     def _noise(self, index: int) -> float:
         first, last = self.settings.instance_noise, self.settings.instance_noise_end
-        return first if last is None else first + (last - first) * index / max(1, self.settings.steps - 1)
+        share = index / max(1, self.settings.steps - 1)
+        return first if last is None else first + (last - first) * share
 
     def _classification(
         self, name: str, common: Tensor, labels: Tensor, balance: Tensor | None = None

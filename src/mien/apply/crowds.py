@@ -1,0 +1,69 @@
+"""New people, as many as fit on the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from mien.apply.abilities import allow
+from mien.apply.door import Faces, Weights, decoded, in_style, verb, weights_of
+from mien.codes import Codes
+from mien.errors import UnknownName
+from mien.models.base import FaceModel
+from mien.progress import track
+
+
+def generate(
+    model: FaceModel, count: int, *, seed: int, weights: Weights | None = None, style: Any = None,
+    hold: Sequence[str] = (),
+) -> Faces:  # fmt: skip
+    """New people: (count, V, 3) float32, millimeters.
+
+    Args:
+        model: A model that can sample.
+        count: How many people.
+        seed: The same seed gives the same people.
+        weights: Named weights, (E,) or (count, E), all make; otherwise expressions are random too.
+        style: Whose way of performing they take: name of a training person, or a face (V, 3).
+        hold: Factors that all share: ``identity`` gives one person in many expressions, ``expression`` many
+            people doing the same; also further factors of the model.
+    """
+    options: dict[str, Any] = {"seed": seed, "weights": weights, "style": style, "hold": hold}
+    return np.concatenate(list(generate_batches(model, count, **options)))
+
+
+def generate_batches(
+    model: FaceModel, count: int, *, seed: int, weights: Weights | None = None, style: Any = None,
+    hold: Sequence[str] = (),
+) -> Iterator[Faces]:  # fmt: skip
+    """The same people a batch at a time (n, V, 3), so that memory does not grow with their number."""
+    codes = _codes(model, count, seed, weights, style, hold)
+    size = max(1, model.vertices_at_once // model.topology.vertex_count)
+    for start in track(range(0, count, size), "generating"):
+        yield _faces(model, codes[start : start + size])
+
+
+@verb
+def _codes(
+    model: FaceModel, count: int, seed: int, weights: Weights | None, style: Any, hold: Sequence[str]
+) -> Codes:
+    """Random codes with what is asked for put into them."""
+    allow(model, "generate")
+    codes = model.sample(count, generator=torch.Generator().manual_seed(seed))
+    if weights is not None:
+        shown = weights_of(model.expressions, weights)
+        expression = model.express(torch.atleast_2d(shown).to(model.device))
+        codes = codes.replace(expression=expression.expand(count, *expression.shape[1:]))
+    for name in hold:
+        if name not in ("identity", "expression", *codes.others):
+            raise UnknownName("factor", name, ("identity", "expression", *codes.others))
+        codes = codes.replace(**{name: codes.factor(name)[:1].expand_as(codes.factor(name))})
+    return in_style(model, codes, style)
+
+
+@verb
+def _faces(model: FaceModel, codes: Codes) -> Faces:
+    return decoded(model, codes)
