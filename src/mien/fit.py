@@ -108,6 +108,34 @@ def fit_landmarks(
     return vertices.astype(np.float32), codes, float(residual)
 
 
+def fit_landmark_sets(
+    model: FaceModel, positions: NDArray, *, prior_weight: float, steps: int = 200,
+    generator: torch.Generator | None = None,
+) -> Codes:  # fmt: skip
+    """Codes of many faces from all landmarks of the topology, as :func:`fit_landmarks` finds them one by one.
+
+    Args:
+        model: A model with a decoder and codes that are not meshes.
+        positions: (B, L, 3) float, millimeters, in the model's frame, in the order of the topology.
+        prior_weight: Square millimeters per unit of a squared standardized code.
+        steps: Updates of the quasi-Newton descent.
+        generator: Begin at random codes as Abrevaya et al. do; None begins at the mean person at rest.
+    """
+    if reason := refusal(type(model)):
+        raise model.refusal("fit", reason)
+    marks = model.topology.landmarks
+    parts = [positions[k : k + FACES_AT_ONCE] for k in range(0, len(positions), FACES_AT_ONCE)]
+    ticks = iter(track(range((_rounds(steps) + 1) * len(parts)), "fitting landmarks"))
+    found = [
+        _descend(
+            model, len(part), _Landmarks(model, part, marks.corners.astype(np.int64), marks.weights, False),
+            steps, prior_weight, ticks, generator,
+        )
+        for part in parts
+    ]  # fmt: skip
+    return Codes.cat(found)
+
+
 def rigid_motion(points: NDArray, onto: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The rotation R (3, 3) and shift t (3,) of least squares: points @ R.T + t is near ``onto``.
 
@@ -169,7 +197,7 @@ class _Faces:
 
 
 class _Landmarks:
-    """(1,) sum of squared distances of landmarks from their goals, the face moved rigidly if it ``moves``."""
+    """(B,) sums of squared distances of landmarks from their goals, the face moved rigidly if it ``moves``."""
 
     def __init__(
         self, model: FaceModel, goal: NDArray, corners: NDArray, weights: NDArray, moves: bool
@@ -208,9 +236,9 @@ def _rounds(steps: int) -> int:
 
 def _descend(
     model: FaceModel, count: int, target: _Faces | _Landmarks, steps: int, prior_weight: float,
-    ticks: Iterator[int],
+    ticks: Iterator[int], generator: torch.Generator | None = None,
 ) -> Codes:  # fmt: skip
-    """Quasi-Newton descent in standardized codes from the model's origin, each face on its own.
+    """Quasi-Newton descent in standardized codes from the model's origin (or random ones), face by face.
 
     Raw codes stall: their scales differ by orders of magnitude between factors and between models.
     """
@@ -224,15 +252,18 @@ def _descend(
         moved = {name: part.view_as(start.factor(name)) * spreads.get(name, 1.0) for name, part in parts}
         return start.replace(**{name: start.factor(name) + move for name, move in moved.items()})
 
-    # One scale a face keeps the first line search from overshooting: each loss starts near 1.
-    with torch.no_grad():
-        scale = 1 / target(model.decode(start), None).clamp_min(1.0)
-
     def loss(x: Tensor) -> Tensor:
         rows, motion = x[:, : sum(sizes)], x[:, sum(sizes) :]
         return (target(model.decode(codes(rows)), motion) + prior_weight * rows.square().sum(1)) * scale
 
     found = torch.zeros(count, sum(sizes) + target.motions, device=model.device)
+    if generator is not None:
+        drawn = torch.randn(count, sum(sizes), generator=generator)
+        found[:, : sum(sizes)] = drawn.to(found)
+    # One scale a face keeps the first line search from overshooting: each loss starts near 1.
+    with torch.no_grad():
+        begin = target(model.decode(codes(found[:, : sum(sizes)])), None)
+    scale = 1 / begin.clamp_min(1.0)
     with _frozen(model):
         for step, x in enumerate(minimize_rows(loss, found, steps=STEPS_AT_ONCE * _rounds(steps))):
             found = x

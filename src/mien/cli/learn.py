@@ -92,10 +92,17 @@ def evaluate(
     as_json: bool = typer.Option(False, "--json", help="Print JSON only."),
     out: Path | None = typer.Option(None, "--out", help="Write report.md, .csv, .tex and .json there."),
     pictures: bool = typer.Option(False, "--pictures", help="Draw the papers' figures into --out, too."),
+    generation: bool = typer.Option(False, "--generation", help="Judge what the models make up instead."),
+    profile: str = typer.Option("standard", help="With --generation: smoke, standard or full."),
+    pairs: int | None = typer.Option(None, help="With --generation: pairs of faces for diversity."),
+    setting: list[str] = typer.Option([], "--set", help="With --generation: key=value; repeat for more."),
 ) -> None:
     """Judges models on people they have not seen: every metric, with its controls beside.
 
     A data set of clips is judged as motion: errors over time, by expression and phase, and recognition.
+
+    [bold]--generation[/bold] judges random faces instead: decoupling, diversity, specificity, faces from
+    landmarks, and the control of expressions. Its judges are trained once and kept beside the data.
     """
     from mien.cli.faces import open_model
     from mien.data.dataset import FaceDataset
@@ -109,6 +116,16 @@ def evaluate(
     faces = FaceDataset.load(existing(data, "data folder"))
     for model in models.values():
         model.check_data(faces)
+    if generation:
+        from mien.cli.generation import judge as judge_generation
+
+        overrides = parse_settings(setting) | ({} if pairs is None else {"pairs": pairs})
+        found = judge_generation(
+            models, faces, out, profile=profile, overrides=overrides, part=part, **division
+        )
+        return show_json(json.loads(found.to_json())) if as_json else _print_tables(found)
+    if setting or pairs is not None:
+        raise BadSetting("--set and --pairs are for generated faces", remedy="add --generation")
     if (faces.row_clip >= 0).any():
         report = evaluate_sequences(models, faces, part=part, controls=controls, **division)
     else:

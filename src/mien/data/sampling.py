@@ -181,7 +181,7 @@ def virtual_people(sampler: Sampler, data: FaceDataset, share: float, *, neutral
     def batch(generator: torch.Generator) -> Batch:
         result = sampler(generator)
         count = len(result.vertices)
-        mixture = (_mixing_weights(count, len(people), generator) @ known.flatten(1)).view_as(result.vertices)
+        mixture = (mixing_weights(count, len(people), generator) @ known.flatten(1)).view_as(result.vertices)
         own = index[result.subject]
         moved = (torch.rand(count, generator=generator) < share) & (own >= 0)
         shift = (mixture - known[own]) * moved[:, None, None]
@@ -206,7 +206,7 @@ def _people(data: FaceDataset, neutral: bool) -> dict[int, Tensor]:
     return {person: torch.from_numpy(data[own].mean(axis=0)) for person, own in rows.items()}
 
 
-def _mixing_weights(count: int, mixed: int, generator: torch.Generator) -> Tensor:
+def mixing_weights(count: int, mixed: int, generator: torch.Generator) -> Tensor:
     """(count, mixed) random weights with sum 1 and sum of squares 1."""
     weights = torch.randn(count, mixed, generator=generator)
     weights -= weights.mean(1, keepdim=True)

@@ -1,11 +1,17 @@
-"""Diversity and specificity of random faces, and the shape of paths between two faces."""
+"""Diversity of faces, generated or real, and the shape of paths between two faces."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.evaluate.metrics import Meshes, Statistics, avd, avd_table
+from mien.evaluate.generation_draws import SHORT
+from mien.evaluate.metrics import Meshes, Statistics, avd
+from mien.progress import track
+
+AT_ONCE = 64
 
 
 def diversity(first: Meshes, second: Meshes) -> Statistics:
@@ -17,35 +23,69 @@ def diversity(first: Meshes, second: Meshes) -> Statistics:
     return Statistics.of(avd(first, second))
 
 
+def diversity_of(relatives: Iterable[Mapping[str, Meshes]]) -> dict[str, NDArray[np.float64]]:
+    """Distances of all pairs that share a code, a part at a time: memory holds one part.
+
+    Args:
+        relatives: Parts of random faces with their relatives, see :meth:`Drawn.relatives`. Random pairs are
+            neighbors within a part (the last with the first), so each random face stands in two of them.
+
+    Returns:
+        ``div_all``, ``div_id``, ``div_exp`` and one for each further factor: (n,) avd, millimeters.
+    """
+    found: dict[str, list[NDArray]] = {}
+    for part in relatives:
+        faces = part["random"]
+        if len(faces) > 1:
+            found.setdefault("div_all", []).append(avd(faces, np.roll(faces, 1, axis=0)))
+        for factor, others in part.items():
+            if factor != "random":
+                found.setdefault(f"div_{SHORT.get(factor, factor)}", []).append(avd(faces, others))
+    return {name: np.concatenate(parts) for name, parts in found.items()}
+
+
 def diversity_by_labels(
-    meshes: Meshes, person: NDArray, label: NDArray, *, pairs: int = 1000, seed: int = 0
-) -> dict[str, Statistics]:
-    """``div_all``, ``div_id``, ``div_exp`` of real faces: the values a generator should come near to."""
+    meshes: Meshes, person: NDArray, label: NDArray, *, pairs: int = 10_000, seed: int = 0
+) -> dict[str, NDArray[np.float64]]:
+    """``div_all``, ``div_id``, ``div_exp`` of real faces: the values a generator should come near to.
+
+    Args:
+        meshes: N meshes (V, 3), millimeters, in memory or on disk.
+        person: (N,) int; -2 where unknown.
+        label: (N,) int; -2 where unknown. Neutral is an expression.
+        pairs: How many pairs of each kind.
+        seed: Of the pairs.
+
+    Returns:
+        (pairs,) avd, millimeters; empty where no two faces share a label.
+    """
     generator = np.random.default_rng([seed, 580])
-    group = {"div_all": np.zeros(len(meshes), int), "div_id": person, "div_exp": label}
+    group = {"div_all": np.zeros(len(person), int), "div_id": person, "div_exp": label}
+    drawn = {name: _pairs_within(np.asarray(key), pairs, generator) for name, key in group.items()}
     result = {}
-    for name, key in group.items():
-        first, second = _pairs_within(np.asarray(key), pairs, generator)
-        parts = [avd(meshes[first[k : k + 64]], meshes[second[k : k + 64]]) for k in range(0, len(first), 64)]
-        result[name] = Statistics.of(np.concatenate([np.zeros(0), *parts]))
+    for name, (first, second) in drawn.items():
+        parts = [
+            avd(meshes[first[k : k + AT_ONCE]], meshes[second[k : k + AT_ONCE]])
+            for k in track(range(0, len(first), AT_ONCE), f"pairs of real faces, {name}")
+        ]
+        result[name] = np.concatenate([np.zeros(0), *parts])
     return result
 
 
 def _pairs_within(key: NDArray, pairs: int, generator: np.random.Generator) -> tuple[NDArray, NDArray]:
-    """Random pairs of different rows with equal keys."""
-    first = generator.integers(len(key), size=pairs)
-    second = np.full(pairs, -1)
-    for index, row in enumerate(first):
-        others = np.flatnonzero(key == key[row])
-        others = others[others != row]
-        if len(others):
-            second[index] = generator.choice(others)
-    return first[second >= 0], second[second >= 0]
-
-
-def specificity(samples: Meshes, training: Meshes) -> Statistics:
-    """Over samples: avd to the nearest training mesh. Control: the same for held-out real meshes."""
-    return Statistics.of(avd_table(samples, training).min(axis=1))
+    """Random pairs of different rows with equal keys: a random row, and another one of its group."""
+    kinds, group, counts = np.unique(key, return_inverse=True, return_counts=True)
+    usable = np.flatnonzero((kinds[group] != -2) & (counts[group] > 1))
+    if not len(usable):
+        return usable, usable
+    first = usable[generator.integers(len(usable), size=pairs)]
+    order = np.argsort(group, kind="stable")
+    place = np.empty(len(key), int)
+    starts = np.cumsum(counts) - counts
+    place[order] = np.arange(len(key)) - starts[group[order]]
+    size = counts[group[first]]
+    step = 1 + generator.integers(size - 1)
+    return first, order[starts[group[first]] + (place[first] + step) % size]
 
 
 def path_length_ratio(path: Meshes) -> float:

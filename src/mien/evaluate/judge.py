@@ -79,7 +79,7 @@ def judge(maker: Maker, runner: Runner, *, draws: Draws | str, speed: bool) -> J
         metric: {name: float(value) for name, value in zip(names, values) if np.isfinite(value)}
         for metric, values in sweep.consistency.items()
     }
-    return Judgment(maker.system, rows, scans, people, _facts(runner.model))
+    return Judgment(maker.system, rows, scans, people, model_facts(runner.model))
 
 
 def _plain(values: NDArray) -> list[float | None]:
@@ -186,7 +186,7 @@ def code_size(model: FaceModel) -> int:
     return sum(sizes) if max(sizes) < 3 * model.topology.vertex_count else 0
 
 
-def _facts(model: FaceModel) -> dict[str, Any]:
+def model_facts(model: FaceModel) -> dict[str, Any]:
     mesh = 3 * model.topology.vertex_count
     sizes = [model.calibration.identity_mean.numel(), model.calibration.expression_mean.numel()]
     identity, expression = (str(size) if size < mesh else "mesh" for size in sizes)

@@ -48,7 +48,7 @@ def evaluate(
     Returns:
         A report; a metric whose preconditions fail is a dash with the reason.
     """
-    named = models if isinstance(models, Mapping) else _named(models)
+    named = models if isinstance(models, Mapping) else labeled(models)
     judged = Judged.of(data, part=part, protocol=protocol, seed=seed, limit=limit)
     draws = _draws(judged, styles, limit)
     runners = {label: Runner(model, judged, batch) for label, model in named.items()}
@@ -74,7 +74,8 @@ def evaluate(
     )
 
 
-def _named(models: Sequence[FaceModel]) -> dict[str, FaceModel]:
+def labeled(models: Sequence[FaceModel]) -> dict[str, FaceModel]:
+    """Method names as labels, numbered where a method comes twice."""
     names = [model.name for model in models]
     return {
         name if names.count(name) == 1 else f"{name} {names[: k + 1].count(name)}": model
@@ -105,7 +106,16 @@ def _scans(judged: Judged) -> tuple[dict[str, Any], ...]:
 
 
 def _conditions(judged: Judged, fingerprint: str, draws: Draws | str, styles: int) -> dict[str, Any]:
-    """What every row states."""
+    """What every row of this protocol states."""
+    return conditions(judged, fingerprint) | {
+        "transfer_draws": len(draws.target) if isinstance(draws, Draws) else 0,
+        "styles_per_scan": styles,
+        "interval": "95 %, bootstrap over persons, 2000 resamples",
+    }
+
+
+def conditions(judged: Judged, fingerprint: str) -> dict[str, Any]:
+    """What every row of any protocol states."""
     data = judged.data
     return {
         "data": data.source,
@@ -121,7 +131,4 @@ def _conditions(judged: Judged, fingerprint: str, draws: Draws | str, styles: in
         "training_meshes": len(judged.train),
         "alignment": "none",
         "seed": judged.seed,
-        "transfer_draws": len(draws.target) if isinstance(draws, Draws) else 0,
-        "styles_per_scan": styles,
-        "interval": "95 %, bootstrap over persons, 2000 resamples",
     }

@@ -124,22 +124,22 @@ class Report:
             return sequence_conditions(facts)
         seen = facts["people_seen_in_training"]
         people = "none of them seen in training" if not seen else f"{seen} of them seen in training"
+        drawn = facts.get("drawn") or f"Transfer: {facts['transfer_draws']:,} draws."
         return (
             f"Data {facts['data']} ({facts['topology']}, {facts['vertices']:,} vertices, fingerprint "
             f"{str(facts['fingerprint'])[:12]}), {facts['part']} part of protocol {facts['protocol']!r}, "
             f"seed {facts['seed']}: {facts['meshes']:,} meshes of {facts['people']} people, {people}; "
             f"trained on {facts['training_meshes']:,} meshes of {facts['training_people']} people. "
-            f"Alignment: {facts['alignment']}. Transfer: {facts['transfer_draws']:,} draws. Intervals: "
-            f"{facts['interval']}. In italics: controls."
+            f"Alignment: {facts['alignment']}. {drawn} Intervals: {facts['interval']}. In italics: controls."
         )
 
-    def save(self, folder: Path | str) -> list[Path]:
+    def save(self, folder: Path | str, name: str = "report") -> list[Path]:
         """Writes ``report.json``, ``.csv``, ``.md`` and ``.tex`` and returns their paths."""
         folder = Path(folder)
         texts = dict(zip(FORMATS, (self.to_json(), self.to_csv(), self.to_markdown(), self.to_latex())))
         paths = []
         for ending, text in texts.items():
-            path = folder / f"report.{ending}"
+            path = folder / f"{name}.{ending}"
             write_bytes(path, text.encode())
             paths.append(path)
         return paths

@@ -37,6 +37,39 @@ def closest_triangles(
     return faces[pair_face[best]].astype(np.int32), weights[best].astype(np.float32)
 
 
+def surface_distances(points: NDArray, vertices: NDArray, faces: NDArray) -> NDArray[np.float64]:
+    """(n,) distance of each point to the nearest point **on the surface**, exactly.
+
+    The nearest vertex bounds the distance from above; a triangle whose center is farther away than that bound
+    plus its own radius cannot hold the nearest point.
+
+    Args:
+        points: (n, 3) float, any unit.
+        vertices: (m, 3) float, the same unit.
+        faces: (f, 3) int.
+    """
+    from scipy.spatial import cKDTree
+
+    points, corners = np.asarray(points, np.float64), np.asarray(vertices, np.float64)[faces]
+    centers = corners.mean(axis=1)
+    radius = np.linalg.norm(corners - centers[:, None], axis=2).max(axis=1)
+    bound = cKDTree(vertices[np.unique(faces)]).query(points)[0]
+    result = np.full(len(points), np.inf)
+    tree = cKDTree(centers)
+    for start in range(0, len(points), 4096):
+        part = slice(start, start + 4096)
+        near = tree.query_ball_point(points[part], bound[part] + radius.max())
+        counts = np.array([len(found) for found in near])
+        pair_point = np.repeat(np.arange(len(counts)), counts) + start
+        pair_face = np.concatenate(near).astype(np.int64)
+        reach = bound[pair_point] + radius[pair_face]
+        close = np.linalg.norm(points[pair_point] - centers[pair_face], axis=1) <= reach * (1 + 1e-9)
+        pair_point, pair_face = pair_point[close], pair_face[close]
+        squared = closest_on_triangles(points[pair_point], corners[pair_face])[1]
+        np.minimum.at(result, pair_point, np.sqrt(squared))
+    return result
+
+
 def closest_on_triangles(points: NDArray, triangles: NDArray) -> tuple[NDArray, NDArray]:
     """Barycentric weights of the closest point on each triangle, and the squared distance to it.
 

@@ -25,6 +25,9 @@ class LinearSplit(nn.Module):
         expression = (U^T R^-1 U)^-1 U^T R^-1 (z - center)
         identity = K^T (z - center - U expression),  K an orthonormal basis of the v with U^T R^-1 v = 0
 
+    Within each part the axes are turned so that its numbers are uncorrelated over the training faces: drawing
+    them one by one (:meth:`mien.models.base.Calibration.sample`) then draws from their joint normal.
+
     On ``ict`` faces with 85 numbers this halves the neutralization error of the orthogonal projection.
 
     Args:
@@ -73,9 +76,14 @@ class LinearSplit(nn.Module):
         weighted = torch.linalg.solve(noise, axes)
         complement = torch.linalg.qr(weighted, mode="complete").Q[:, axes.shape[1] :]
         estimator = weighted @ torch.linalg.inv(axes.T @ weighted)
-        for name, value in (("center", center), ("expression_axes", axes), ("estimator", estimator)):
+        shown = (values - center) @ estimator
+        turn = _uncorrelated(shown)
+        complement = complement @ _uncorrelated((values - center - shown @ axes.T) @ complement)
+        axes, estimator = axes @ turn, estimator @ turn
+        signs = axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()
+        found = {"center": center, "expression_axes": axes * signs, "estimator": estimator * signs}
+        for name, value in (found | {"identity_axes": _signed(complement)}).items():
             setattr(self, name, value.to(codes.dtype))
-        self.identity_axes = _signed(complement).to(codes.dtype)
 
     def _span(self, within: Tensor) -> tuple[Tensor, Tensor]:
         """(D, X) leading axes of a covariance, no more than it spans, and the covariance that they leave."""
@@ -94,6 +102,11 @@ class LinearSplit(nn.Module):
     def join(self, identity: Tensor, expression: Tensor) -> Tensor:
         """(B, D) codes of both parts."""
         return self.center + identity @ self.identity_axes.T + expression @ self.expression_axes.T
+
+
+def _uncorrelated(codes: Tensor) -> Tensor:
+    """(K, K) rotation after which (N, K) codes are uncorrelated, largest variance first."""
+    return torch.linalg.eigh(torch.cov(codes.T).reshape(2 * codes.shape[1:])).eigenvectors.flip(1)
 
 
 def _signed(axes: Tensor) -> Tensor:

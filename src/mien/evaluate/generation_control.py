@@ -1,0 +1,152 @@
+"""Control: expressions asked by name, their intensity and style, and how codes and faces group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mien.codes import Codes
+from mien.errors import MienError, Unsupported
+from mien.evaluate.classifier import Classifier
+from mien.evaluate.embedding_judge import Judge
+from mien.evaluate.generation_draws import Drawn, cast_of, performed
+from mien.evaluate.intensity import measure_intensity
+from mien.evaluate.metrics import Meshes, avd
+from mien.evaluate.rows import Maker, Row
+from mien.evaluate.spaces import silhouette
+from mien.models.base import FaceModel
+from mien.progress import track
+
+if TYPE_CHECKING:
+    from mien.evaluate.generation_judge import Bench
+
+WEAK = 0.3
+
+
+def control_rows(maker: Maker, model: FaceModel, bench: Bench, people: dict[str, Any]) -> Iterator[Row]:
+    """Classification of named expressions, identity kept, intensity, style."""
+    cast = cast_of(model, bench.judged, bench.settings.people, seed=bench.settings.seed + 2)
+    note = "" if cast.source == "sampled people" else f"on {len(cast.codes)} {cast.source}: it cannot sample"
+    count = len(model.expressions)
+    weights = np.concatenate([np.zeros((1, count)), np.eye(count), WEAK * np.eye(count)])
+    grid = np.stack(list(track(performed(model, cast.codes, weights), "naming", total=len(cast.codes))))
+    yield from _named(maker, bench, grid[:, 1 : 1 + count], note)
+    yield _held(maker, model, bench)
+    yield from _grouped(maker, bench, grid)
+    classifier = bench.classifier if isinstance(bench.classifier, Classifier) else None
+    found = measure_intensity(model, cast.codes, classifier)
+    for metric, values in (("rho_disp", found.rho_disp), ("rho_prob", found.rho_prob)):
+        name = f"intensity_{metric}"
+        if values is None:
+            yield maker.absent(name, str(bench.classifier), unit="")
+            continue
+        by_expression = values.mean(axis=0)
+        worst = int(by_expression.argmin())
+        people[name] = {f"person-{k:03}": float(value) for k, value in enumerate(values.mean(axis=1))}
+        yield maker.over_people(name, values.mean(axis=1), unit="", reason=note)
+        yield maker.number(f"{name}_worst", by_expression[worst], unit="", reason=model.expressions[worst])
+        for expression, value in zip(model.expressions, by_expression):
+            yield maker.number(f"{name}/{expression}", float(value), unit="")
+    yield maker.over_people("disp_ratio_1_5", _mean(found.ratio), unit="", reason="nothing moves")
+    yield from _style(maker, model, bench)
+
+
+def _mean(values: NDArray) -> NDArray:
+    """(P,) means over expressions; nan where a person moves in none."""
+    known = np.isfinite(values)
+    return np.where(known, values, 0).sum(axis=1) / np.where(known.any(axis=1), known.sum(axis=1), np.nan)
+
+
+def _named(maker: Maker, bench: Bench, grid: Meshes, note: str) -> Iterator[Row]:
+    """One person through all expressions (P, E, V, 3)."""
+    if isinstance(bench.classifier, str):
+        yield maker.absent("cls_id_held", bench.classifier, unit="%")
+        return
+    asked = np.arange(grid.shape[1])
+    right = np.array([bench.classifier.named(faces) == asked for faces in grid])
+    yield maker.over_people("cls_id_held", 100.0 * right.mean(axis=1), unit="%", reason=note)
+
+
+def _held(maker: Maker, model: FaceModel, bench: Bench) -> Row:
+    """New people for each expression."""
+    if isinstance(bench.classifier, str):
+        return maker.absent("cls_exp_held", bench.classifier, unit="%")
+    drawn = Drawn(model, seed=bench.settings.seed + 3)
+    right = []
+    try:
+        for number in range(len(model.expressions)):
+            crowd = drawn.codes(bench.settings.people)
+            weights = torch.zeros(len(crowd), len(model.expressions), device=model.device)
+            weights[:, number] = 1
+            with torch.no_grad():
+                faces = drawn.faces(crowd.replace(expression=model.express(weights)))
+            right.append(100.0 * float((bench.classifier.named(faces) == number).mean()))
+    except MienError as error:
+        return maker.absent("cls_exp_held", error.cause, unit="%")
+    return maker.over_people("cls_exp_held", np.array(right), unit="%")
+
+
+def _grouped(maker: Maker, bench: Bench, grid: Meshes) -> Iterator[Row]:
+    """Identity kept, and silhouettes of generated faces, (P, 1 + 2 E, V, 3): rest, full, weak."""
+    identity, expression = bench.judges.get(("identity", "lite")), bench.judges.get(("expression", "lite"))
+    count = (grid.shape[1] - 1) // 2
+    if isinstance(identity, Judge):
+        kept = [100.0 * float(identity.same(faces[: 1 + count]).mean()) for faces in grid]
+        yield maker.over_people("id_kept", np.array(kept), unit="%")
+        faces = grid[:, 1 : 1 + count].reshape(-1, *grid.shape[2:])
+        person = np.repeat(np.arange(len(grid)), count)
+        yield maker.number("generated_silhouette_person", silhouette(identity.embed(faces), person), unit="")
+    if isinstance(expression, Judge):
+        label = np.tile(np.arange(count), len(grid))
+        for name, start in (("", 1), ("_weak", 1 + count)):
+            faces = grid[:, start : start + count].reshape(-1, *grid.shape[2:])
+            value = silhouette(expression.embed(faces), label)
+            yield maker.number(f"generated_silhouette_expression{name}", value, unit="")
+
+
+def _style(maker: Maker, model: FaceModel, bench: Bench) -> Iterator[Row]:
+    """Outputs that differ only in the identity code of the expression generator; and in noise alone."""
+    restyle = getattr(model, "restyle", None)
+    if restyle is None:
+        yield maker.absent("style_spread", "its expressions have no style of their own")
+        return
+    drawn, count = Drawn(model, seed=bench.settings.seed + 4), len(model.expressions)
+    try:
+        values: dict[str, list[NDArray]] = {"style_spread": [], "style_spread_noise": []}
+        for number in range(count):
+            crowd, others = drawn.codes(bench.settings.people), drawn.codes(bench.settings.people)
+            weights = torch.zeros(len(crowd), count, device=model.device)
+            weights[:, number] = 1
+            with torch.no_grad():
+                crowd = crowd.replace(expression=model.express(weights))
+                own = drawn.faces(crowd)
+                values["style_spread"].append(avd(own, drawn.faces(restyle(crowd, others))))
+                noisy = crowd.replace(noise=others.others["noise"]) if "noise" in crowd.others else crowd
+                values["style_spread_noise"].append(avd(own, drawn.faces(noisy)))
+        for name, parts in values.items():
+            yield maker.over_people(name, np.mean(parts, axis=0))
+    except Unsupported as error:
+        yield maker.absent("style_spread", error.cause)
+
+
+def silhouette_rows(maker: Maker, model: FaceModel, bench: Bench, people: dict[str, Any]) -> Iterator[Row]:
+    """Codes of held-out real faces by both labels."""
+    judged = bench.judged
+    if model.anchored:
+        raise Unsupported("its identity code is the neutral mesh itself")
+    parts = []
+    with torch.no_grad():
+        for start in track(range(0, len(judged.data), 64), "codes of test scans"):
+            meshes = judged.data[start : start + 64]
+            parts.append(model.encode(torch.from_numpy(meshes).to(model.device)).to("cpu"))
+    codes = Codes.cat(parts)
+    for factor in ("identity", "expression"):
+        values = codes.factor(factor).flatten(1).numpy()
+        for name, label in (("person", judged.person), ("expression", judged.label)):
+            known = label != -2
+            value = silhouette(values[known], label[known])
+            yield maker.number(f"silhouette_{name}_in_{factor}", value, unit="", reason="one group only")

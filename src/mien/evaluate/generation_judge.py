@@ -1,0 +1,142 @@
+"""One model on the generation metrics: what it draws turned into rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.data.dataset import FaceDataset
+from mien.errors import MienError
+from mien.evaluate import sparse
+from mien.evaluate.classifier import Classifier
+from mien.evaluate.embedding_judge import Judge, distance
+from mien.evaluate.generation import diversity_of
+from mien.evaluate.generation_control import control_rows, silhouette_rows
+from mien.evaluate.generation_draws import SHORT, Drawn
+from mien.evaluate.judge import Judgment, model_facts
+from mien.evaluate.metrics import Meshes
+from mien.evaluate.people import Judged
+from mien.evaluate.rows import Maker, Row
+from mien.evaluate.specificity import Nearest, PatchSums
+from mien.models.base import FaceModel
+from mien.progress import track
+
+if TYPE_CHECKING:
+    from mien.evaluate.generation_protocol import GenerationSettings
+
+UNITS = 100
+"""Draws are averaged to this many numbers, which claims resample."""
+
+
+@dataclass
+class Bench:
+    """What all models are judged with.
+
+    Args:
+        data: The whole data set.
+        judged: Test scans, and the training part.
+        settings: Numbers of draws.
+        judges: (factor, kind) -> judge, or the sentence why there is none.
+        classifier: Of expressions, or the sentence why there is none.
+        index: Nearest training faces.
+        samples: System -> its first samples with their distances to the training faces, for pictures.
+    """
+
+    data: FaceDataset
+    judged: Judged
+    settings: GenerationSettings
+    judges: dict[tuple[str, str], Judge | str]
+    classifier: Classifier | str
+    index: PatchSums
+    samples: dict[str, tuple[Meshes, Nearest]] = field(default_factory=dict)
+
+
+def judge_generation(maker: Maker, model: FaceModel, bench: Bench) -> Judgment:
+    """All rows of one model. What one test refuses does not stop the next."""
+    rows, people = list[Row](), dict[str, dict[str, float]]()
+    spent: dict[str, float] = {}
+    tests: tuple[tuple[str, str, Callable[..., Iterator[Row]]], ...] = (
+        ("diversity", "div_all", _diversity), ("decoupling", "dec_id", _decoupling),
+        ("control", "cls_id_held", control_rows), ("landmarks", "sparse_rmse_0", _landmarks),
+        ("silhouettes", "silhouette_person_in_identity", silhouette_rows),
+    )  # fmt: skip
+    for name, metric, test in tests:
+        began = time.process_time()
+        try:
+            rows += test(maker, model, bench, people)
+        except MienError as error:
+            rows.append(maker.absent(metric, error.cause))
+        spent[f"{name}_seconds"] = round(time.process_time() - began, 1)
+    return Judgment(maker.system, rows, people=people, facts=model_facts(model) | {"cost": spent})
+
+
+def units(values: NDArray) -> dict[str, float]:
+    """Means of up to ``UNITS`` consecutive parts: what claims treat as persons."""
+    parts = np.array_split(np.asarray(values, np.float64), min(UNITS, len(values)))
+    return {f"draw-{number:03}": float(part.mean()) for number, part in enumerate(parts)}
+
+
+def _diversity(maker: Maker, model: FaceModel, bench: Bench, people: dict[str, Any]) -> Iterator[Row]:
+    """Diversity and specificity from one stream of faces."""
+    settings, kept = bench.settings, list[Meshes]()
+    drawn = Drawn(model, seed=settings.seed, batch=settings.batch)
+    count = max(settings.pairs, settings.samples)
+
+    def stream() -> Iterator[dict[str, Meshes]]:
+        parts = track(drawn.relatives(count), "drawing faces", total=-(-count // settings.batch))
+        for part in parts:
+            if sum(map(len, kept)) < settings.samples:
+                kept.append(part["random"])
+            yield part
+
+    for name, values in diversity_of(stream()).items():
+        people[name] = units(values)
+        yield maker.over_people(name, values[: settings.pairs])
+    samples = np.concatenate(kept)[: settings.samples]
+    nearest = bench.index.nearest(samples)
+    bench.samples[maker.system] = (samples, nearest)
+    people["specificity"] = units(nearest.distance)
+    yield maker.over_people("specificity", nearest.distance)
+
+
+def _decoupling(maker: Maker, model: FaceModel, bench: Bench, people: dict[str, Any]) -> Iterator[Row]:
+    """Percent of the faces sharing a code that the judges take for the same, and of those sharing nothing."""
+    s = bench.settings
+    for factor in SHORT:
+        judges = {kind: bench.judges[factor, kind] for kind in s.judges}
+        usable = {kind: judge for kind, judge in judges.items() if isinstance(judge, Judge)}
+        found: dict[str, list[NDArray]] = {kind: [] for kind in usable}
+        drawn = Drawn(model, seed=s.seed + 1, batch=s.batch)
+        families = drawn.families(factor, s.faces, s.resamples) if usable else iter(())
+        for family in track(families, f"faces with the same {factor}", total=s.faces):
+            for kind, judge in usable.items():
+                found[kind].append(judge.embed(family))
+        for kind, judge in judges.items():
+            metric = f"dec_{SHORT[factor]}" + ("_lite" if kind == "lite" else "")
+            if isinstance(judge, str):
+                yield maker.absent(metric, judge, unit="%")
+                continue
+            codes, tau = np.stack(found[kind]), judge.calibration.threshold
+            same = 100.0 * (distance(codes[:, :1], codes[:, 1:]) < tau).mean(axis=1)
+            people[metric] = units(same)
+            yield maker.over_people(metric, same, unit="%")
+            first, second = np.triu_indices(len(codes), 1)
+            chance = (distance(codes[first, 0], codes[second, 0]) < tau).mean() if len(first) else np.nan
+            yield maker.number(f"{metric}_random", 100.0 * float(chance), unit="%", count=len(first))
+
+
+def _landmarks(maker: Maker, model: FaceModel, bench: Bench, people: dict[str, Any]) -> Iterator[Row]:
+    """Table 2 of the paper."""
+    s, judged = bench.settings, bench.judged
+    rows = sparse.targets(judged, s.sparse_scans)
+    for weight in sparse.WEIGHTS:
+        fit = sparse.sparse_fit(model, judged, rows, weight, steps=s.sparse_steps, seed=s.seed)
+        metric = f"sparse_rmse_{weight:g}"
+        people[metric] = {f"scan-{row:05}": float(value) for row, value in zip(rows, fit.rmse)}
+        yield maker.over_meshes(metric, fit.rmse, judged.person[rows])
+        yield maker.over_meshes(f"sparse_residual_{weight:g}", fit.residual, judged.person[rows])

@@ -1,0 +1,115 @@
+"""What real faces score on the generation metrics: the values a generator is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from mien.data.dataset import FaceDataset
+from mien.errors import MienError
+from mien.evaluate import sparse
+from mien.evaluate.classifier import Classifier
+from mien.evaluate.embedding_judge import Judge, judge_of, labels_of
+from mien.evaluate.generation import diversity_by_labels
+from mien.evaluate.generation_draws import SHORT
+from mien.evaluate.generation_judge import Bench
+from mien.evaluate.people import Judged
+from mien.evaluate.rows import Maker, Row
+from mien.evaluate.specificity import PatchSums
+
+if TYPE_CHECKING:
+    from mien.evaluate.generation_protocol import GenerationSettings
+
+
+def bench_of(data: FaceDataset, judged: Judged, settings: GenerationSettings) -> Bench:
+    """Judges (from the cache, or trained), the classifier, and the index of training faces."""
+    train = judged.train
+    assert data.rows is not None and train.rows is not None
+    held = data.take(np.flatnonzero(~np.isin(data.rows, train.rows)))
+    device = settings.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    division = f"{data.fingerprint}-{judged.protocol}-{judged.seed}-{judged.part == 'all'}"
+    judges: dict[tuple[str, str], Judge | str] = {}
+    for kind in settings.judges:
+        for factor in SHORT:
+            try:
+                training = settings.training(kind)
+                judges[factor, kind] = judge_of(
+                    train, held, factor, training, division=division, device=device
+                )
+            except MienError as error:
+                judges[factor, kind] = error.cause
+    try:
+        classifier: Classifier | str = Classifier.fit(train, labels_of(train, "expression"))
+    except MienError as error:
+        classifier = error.cause
+    return Bench(data, judged, settings, judges, classifier, PatchSums(train, data.topology.template))
+
+
+def real_rows(bench: Bench) -> Iterator[Row]:
+    """Training data, held-out people, the mean face, and the judges themselves."""
+    settings, judged = bench.settings, bench.judged
+    maker = Maker("training data", "control", settings.seed)
+    labels = {factor: labels_of(judged.train, factor) for factor in SHORT}
+    found = diversity_by_labels(
+        judged.train, labels["identity"], labels["expression"], pairs=settings.pairs, seed=settings.seed
+    )
+    for name, values in found.items():
+        yield maker.over_people(name, values, reason="no two training faces share a label")
+    yield from _held_out(bench)
+    yield from _mean_face(bench)
+    yield from _judges(bench)
+
+
+def _held_out(bench: Bench) -> Iterator[Row]:
+    """Real faces of unseen people in place of samples; a perfect model is as near to the training faces."""
+    judged = bench.judged
+    rows = np.linspace(0, len(judged.data) - 1, min(bench.settings.samples, len(judged.data), 400))
+    nearest = bench.index.nearest(judged.data[np.unique(rows.round().astype(int))])
+    maker = Maker("held-out people", "control", bench.settings.seed)
+    yield maker.over_people("specificity", nearest.distance)
+    if isinstance(bench.classifier, Classifier):
+        asked = np.flatnonzero(judged.performed)
+        parts = [bench.classifier.named(judged.data[asked[k : k + 64]]) for k in range(0, len(asked), 64)]
+        right = np.concatenate([np.zeros(0, int), *parts]) == judged.label[asked]
+        row = maker.over_meshes("cls_exp_held", 100.0 * right, judged.person[asked], unit="%")
+        yield row
+
+
+def _mean_face(bench: Bench) -> Iterator[Row]:
+    """The mean training face in place of every fitted one."""
+    try:
+        rows = sparse.targets(bench.judged, bench.settings.sparse_scans)
+    except MienError:
+        return
+    train, total = bench.judged.train, 0.0
+    for start in range(0, len(train), 256):
+        part = train[start : start + 256]
+        total = total + part.sum(axis=0, dtype=np.float64)
+    truth = bench.judged.data[rows]
+    mean = np.broadcast_to((total / len(train)).astype(np.float32), truth.shape)
+    fit = sparse.against(mean, truth, bench.judged)
+    maker = Maker("mean face", "control", bench.settings.seed)
+    for weight in sparse.WEIGHTS:
+        yield maker.over_meshes(f"sparse_rmse_{weight:g}", fit.rmse, bench.judged.person[rows])
+    yield maker.over_meshes("sparse_residual_0", fit.residual, bench.judged.person[rows])
+
+
+def _judges(bench: Bench) -> Iterator[Row]:
+    """Ceiling and floor in the table of the models, and what each threshold does."""
+    for (factor, kind), judge in bench.judges.items():
+        if isinstance(judge, str):
+            continue
+        metric = f"dec_{SHORT[factor]}" + ("_lite" if kind == "lite" else "")
+        found, network = judge.calibration, f"ResNet-18, {judge.training.size} px"
+        maker = Maker(f"{factor}, {network if kind == 'pictures' else 'lite'}", "control")
+        yield Maker("real pairs, same label", "control").number(metric, 100 * found.ceiling, unit="%")
+        yield Maker("real pairs, random", "control").number(metric, 100 * found.floor, unit="%")
+        yield maker.number("judge_tau", found.threshold, unit="")
+        for name in ("accuracy", "far", "ceiling", "floor"):
+            yield maker.number(f"judge_{name}", 100 * getattr(found, name), unit="%")
+        yield maker.number("judge_pairs", found.pairs, unit="", count=found.faces)

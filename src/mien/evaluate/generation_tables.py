@@ -1,0 +1,132 @@
+"""Tables of the generation metrics, in the form of the paper's tables 1 and 2, and its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mien.evaluate.table_cells import Column, count, fixed, interval, plain
+
+DIVERSITY: tuple[Column, ...] = (
+    ("div_all", "Div", fixed), ("div_id", "Div-Id", fixed), ("div_exp", "Div-Exp", fixed),
+    ("specificity", "Sp.", fixed), ("specificity", "Sp. 95 %", interval),
+)  # fmt: skip
+
+GENERATION: Sequence[tuple[str, str, Sequence[Column]]] = (
+    (
+        "Decoupling, diversity, specificity",
+        "Dec-: % of faces with the same identity (expression) code that an embedding network takes for the "
+        "same person (expression). Div-: mean vertex distance in mm of random pairs, of pairs with the same "
+        "identity code, of pairs with the same expression code. Sp.: distance in mm to the nearest training "
+        "face. Higher is better except for Sp.; never read decoupling without diversity: faces that hardly "
+        "differ are easily the same. Random: % of random pairs that the networks take for the same.",
+        (
+            ("dec_id", "Dec-Id", plain),
+            ("dec_exp", "Dec-Exp", plain),
+            *DIVERSITY,
+            ("dec_id_random", "Dec-Id random", plain),
+            ("dec_exp_random", "Dec-Exp random", plain),
+        ),
+    ),
+    (
+        "Decoupling by the lite judges",
+        "The same percentages by small networks on principal components: not comparable with those above.",
+        (
+            ("dec_id_lite", "Dec-Id lite", plain),
+            ("dec_id_lite", "95 %", interval),
+            ("dec_exp_lite", "Dec-Exp lite", plain),
+            ("dec_exp_lite", "95 %", interval),
+            ("dec_id_lite_random", "Dec-Id random", plain),
+            ("dec_exp_lite_random", "Dec-Exp random", plain),
+        ),
+    ),
+    (
+        "Judges of decoupling",
+        "Faces nearer than tau count as the same. Accuracy and false accepts (at most 10 %) on equally many "
+        "held-out real pairs of both kinds; ceiling: further real pairs with the same label; floor: random "
+        "real pairs. A model cannot be told from perfect above the ceiling, nor from chance at the floor.",
+        (
+            ("judge_tau", "tau", fixed),
+            ("judge_accuracy", "accuracy (%)", plain),
+            ("judge_far", "FAR (%)", plain),
+            ("judge_ceiling", "ceiling (%)", plain),
+            ("judge_floor", "floor (%)", plain),
+            ("judge_pairs", "pairs of each kind", count),
+        ),
+    ),
+    (
+        "Faces from landmarks",
+        "RMSE in mm of fitted faces to the true surface, mean over scans, for three weights of the prior; "
+        "lower is better. Residual: what the landmarks themselves are off at weight 0.",
+        (
+            ("sparse_rmse_0", "lambda = 0", fixed),
+            ("sparse_rmse_0.01", "lambda = 0.01", fixed),
+            ("sparse_rmse_10", "lambda = 10", fixed),
+            ("sparse_rmse_0", "95 % at 0", interval),
+            ("sparse_residual_0", "residual", fixed),
+        ),
+    ),
+    (
+        "Control of expressions",
+        "Every expression by name, on people that the model makes up (on test people, where it cannot). "
+        "Named: % that a classifier of real faces names as asked, new people for each expression or one "
+        "person through all. Kept: % of one person's expressions that the lite judge takes for the person at "
+        "rest. rho: rank correlation of asked intensity (15 values from 0 to 1.5) with displacement and with "
+        "the classifier's probability, and its worst expression. 1.5 : 1: their displacements' ratio.",
+        (
+            ("cls_exp_held", "named, expression held", plain),
+            ("cls_id_held", "named, identity held", plain),
+            ("id_kept", "kept", plain),
+            ("intensity_rho_disp", "rho displacement", fixed),
+            ("intensity_rho_disp_worst", "worst", fixed),
+            ("intensity_rho_prob", "rho probability", fixed),
+            ("intensity_rho_prob_worst", "worst", fixed),
+            ("disp_ratio_1_5", "1.5 : 1", fixed),
+            ("style_spread", "style spread (mm)", fixed),
+            ("style_spread_noise", "noise alone (mm)", fixed),
+        ),
+    ),
+    (
+        "Silhouettes",
+        "Of held-out real faces in the model's codes, and of generated faces in the lite judges' embeddings: "
+        "1 is tight and apart, 0 mixed, below 0 crossed. Wanted: identity high by person and near 0 by "
+        "expression, and the reverse.",
+        (
+            ("silhouette_person_in_identity", "identity code by person", fixed),
+            ("silhouette_expression_in_identity", "by expression", fixed),
+            ("silhouette_expression_in_expression", "expression code by expression", fixed),
+            ("silhouette_person_in_expression", "by person", fixed),
+            ("generated_silhouette_person", "generated by person", fixed),
+            ("generated_silhouette_expression", "by expression", fixed),
+            ("generated_silhouette_expression_weak", "at intensity 0.3", fixed),
+        ),
+    ),
+)
+
+_TABLE_1 = {
+    "training data": (None, None, 4.89, 3.30, 5.04, None),
+    "w/o mesh reg.": (99.6, 99.1, 1.41, 0.65, 1.25, 3.61),
+    "w/o exp. class.": (100.0, 42.8, 4.81, 0.11, 4.87, 2.01),
+    "w/o id. class.": (7.8, 98.9, 5.28, 4.87, 2.05, 2.22),
+    "w/o feat. loss": (96.0, 80.3, 4.47, 1.75, 4.01, 2.00), "3DMM": (99.6, 65.6, 3.53, 1.95, 2.89, 2.30),
+    "MAE": (99.5, 53.3, 3.89, 0.92, 3.76, 2.00), "CoMA": (97.5, 65.5, 3.38, 1.71, 2.90, 2.47),
+    "decoupled GAN": (98.6, 89.7, 4.74, 1.94, 4.22, 2.01),
+}  # fmt: skip
+_TABLE_2 = {"3DMM": (6.62, 4.64, 2.46), "MAE": (4.46, 4.06, 2.78), "CoMA": (3.05, 3.02, 2.83),
+            "decoupled GAN": (2.62, 2.55, 2.42)}  # fmt: skip
+_COLUMNS = ("Dec-Id", "Dec-Exp", "Div", "Div-Id", "Div-Exp", "Sp.")
+
+
+def published() -> Mapping[str, Mapping[str, str]]:
+    """Tables 1 and 2 of Abrevaya et al. (ICCV 2019): system -> column -> value."""
+    result: dict[str, dict[str, str]] = {}
+    for system, values in _TABLE_1.items():
+        found = {
+            name: f"{value:.1f}" if name.startswith("Dec") else f"{value:.2f}"
+            for name, value in zip(_COLUMNS, values) if value is not None
+        }  # fmt: skip
+        sparse = {
+            f"lambda = {weight:g}": f"{value:.2f}"
+            for weight, value in zip((0, 0.01, 10), _TABLE_2.get(system, ()))
+        }
+        result[f"{system} (paper)"] = found | sparse
+    return result
