@@ -29,6 +29,7 @@ from mien.geometry.orthographic import Screen, normal_images
 from mien.models.base import FaceModel, Reference
 from mien.models.morphable import Morphable
 from mien.models.pca import PCA
+from mien.nn.descent import minimize_rows
 from mien.nn.linear_split import LinearSplit
 from mien.nn.resnet import ResNet18
 
@@ -384,3 +385,8 @@ def test_intensity_counts_collapse_as_zero(world) -> None:
 
 def test_distance_of_embeddings() -> None:
     assert distance(np.array([[1.0, 0]]), np.array([[0.0, 1]]))[0] == pytest.approx(np.sqrt(2))
+
+
+def test_rows_that_arrive_stay_finite() -> None:
+    *_, last = minimize_rows(lambda x: 10 * x.square().sum(1), torch.randn(3, 4), steps=60)
+    assert torch.isfinite(last).all() and last.abs().max() < 1e-6

@@ -197,7 +197,7 @@ class _Faces:
 
 
 class _Landmarks:
-    """(B,) sums of squared distances of landmarks from their goals, the face moved rigidly if it ``moves``."""
+    """(B,) sums of squared distances of landmarks from their goals, faces moved rigidly if they ``move``."""
 
     def __init__(
         self, model: FaceModel, goal: NDArray, corners: NDArray, weights: NDArray, moves: bool

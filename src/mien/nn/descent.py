@@ -81,7 +81,7 @@ def _inverse_times(slope: Tensor, moves: list[Tensor], changes: list[Tensor], le
     scale = length
     for move, change in zip(moves, changes, strict=True):
         product = (move * change).sum(1, keepdim=True)
-        known = product > 0
+        known = product > 1e-30  # below, the inverse overflows: a row that has arrived
         rho = torch.where(known, 1 / torch.where(known, product, 1.0), 0.0)
         pairs.append((move, change, rho))
         scale = torch.where(known, product / change.square().sum(1, keepdim=True).clamp_min(1e-30), scale)
