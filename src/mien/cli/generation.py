@@ -18,7 +18,7 @@ NAME = "generation"
 
 
 def judge(
-    models: Mapping[str, FaceModel], data: FaceDataset, out: Path | None, *, profile: str,
+    models: Mapping[str, FaceModel], data: FaceDataset, out: Path | None, profile: str,
     overrides: Mapping[str, Any], **division: Any,
 ) -> Report:  # fmt: skip
     """The report on generated faces, written to ``out`` with its pictures if there is one.

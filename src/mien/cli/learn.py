@@ -111,6 +111,9 @@ def evaluate(
 
     if pictures and not out:
         raise BadSetting("--pictures needs a folder to draw into", remedy="add --out FOLDER")
+    overrides = parse_settings(setting) | ({} if pairs is None else {"pairs": pairs})
+    if overrides and not generation:
+        raise BadSetting("--set and --pairs are for generated faces", remedy="add --generation")
     division = _division(model_dirs, protocol, seed)
     models = {_label(folder, model_dirs): open_model(folder) for folder in model_dirs}
     faces = FaceDataset.load(existing(data, "data folder"))
@@ -119,13 +122,8 @@ def evaluate(
     if generation:
         from mien.cli.generation import judge as judge_generation
 
-        overrides = parse_settings(setting) | ({} if pairs is None else {"pairs": pairs})
-        found = judge_generation(
-            models, faces, out, profile=profile, overrides=overrides, part=part, **division
-        )
+        found = judge_generation(models, faces, out, profile, overrides, part=part, **division)
         return show_json(json.loads(found.to_json())) if as_json else _print_tables(found)
-    if setting or pairs is not None:
-        raise BadSetting("--set and --pairs are for generated faces", remedy="add --generation")
     if (faces.row_clip >= 0).any():
         report = evaluate_sequences(models, faces, part=part, controls=controls, **division)
     else:
