@@ -105,6 +105,7 @@ def evaluate(
     landmarks, and the control of expressions. Its judges are trained once and kept beside the data.
     """
     from mien.cli.faces import open_model
+    from mien.cli.generation import judge as judge_generation
     from mien.data.dataset import FaceDataset
     from mien.evaluate import CONTROLS, evaluate_sequences
     from mien.evaluate import evaluate as judge
@@ -113,15 +114,13 @@ def evaluate(
         raise BadSetting("--pictures needs a folder to draw into", remedy="add --out FOLDER")
     overrides = parse_settings(setting) | ({} if pairs is None else {"pairs": pairs})
     if overrides and not generation:
-        raise BadSetting("--set and --pairs are for generated faces", remedy="add --generation")
+        raise BadSetting("--set and --pairs need --generation", received=overrides)
     division = _division(model_dirs, protocol, seed)
     models = {_label(folder, model_dirs): open_model(folder) for folder in model_dirs}
     faces = FaceDataset.load(existing(data, "data folder"))
     for model in models.values():
         model.check_data(faces)
     if generation:
-        from mien.cli.generation import judge as judge_generation
-
         found = judge_generation(models, faces, out, profile, overrides, part=part, **division)
         return show_json(json.loads(found.to_json())) if as_json else _print_tables(found)
     if (faces.row_clip >= 0).any():
