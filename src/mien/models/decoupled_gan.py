@@ -113,7 +113,7 @@ class DecoupledGAN(FaceModel):
     name = "decoupled_gan"
     needs_neutrals = False
     native: ClassVar[frozenset[str]] = frozenset({"generate", "transfer", "interpolate", "fit"})
-    vertices_at_once = 4_000_000
+    vertices_at_once = 2_000_000
     reference = Reference(
         "abrevaya2019decoupled",
         "Fernandez Abrevaya, Victoria and Boukhayma, Adnane and Wuhrer, Stefanie and Boyer, Edmond",
