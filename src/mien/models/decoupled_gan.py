@@ -45,20 +45,20 @@ class Settings:
     image_size: int = 64
     image_samples: int = 1  #: points along each side of a pixel
     image_covers: bool = False  #: every vertex is seen by some pixel
-    positions: bool = False  #: D sees positions instead of displacements
+    positions: bool = False  #: D sees positions, not displacements
     start: str = "random"  #: or "additive": G begins as a linear model of people and expressions
     discriminator_updates: int = 3  #: for each update of G
+    discriminator_first: int = 0  #: steps in which D learns alone
     average: float = 0.0  #: decay of the moving average that becomes the model; 0 keeps the last weights
     batch_size: int = 64
     steps: int = 31_832  #: updates of G: a third of 200 epochs of 30,559 faces
     rate: float = 2e-4
-    beta_1: float = 0.9
-    beta_2: float = 0.999
+    betas: Sequence[float] = (0.9, 0.999)
 
 
 QUICK = {
     "start": "additive", "image_size": 32, "image_covers": True, "gradient_penalty_every": 4,
-    "laplacian": 10.0, "average": 0.999,
+    "laplacian": 10.0, "average": 0.999, "discriminator_first": 100,
 }  # fmt: skip
 
 
@@ -122,7 +122,7 @@ class DecoupledGAN(FaceModel):
     )  # fmt: skip
     Settings = Settings
     profiles: ClassVar = {
-        "smoke": QUICK | {"steps": 40, "batch_size": 16, "average": 0.9},
+        "smoke": QUICK | {"steps": 40, "batch_size": 16, "average": 0.9, "discriminator_first": 10},
         "standard": QUICK | {"steps": 8000},
         "full": {},
     }
@@ -257,7 +257,7 @@ class DecoupledGAN(FaceModel):
         counts = {name: len(labels[name].names) for name in classified}
         discriminator = Discriminator(counts, settings.image_size).to(self.device)
         optimizers: dict[str, torch.optim.Optimizer] = {
-            name: torch.optim.Adam(module.parameters(), settings.rate, (settings.beta_1, settings.beta_2))
+            name: torch.optim.Adam(module.parameters(), settings.rate, tuple(settings.betas))
             for name, module in (("discriminator", discriminator), ("generator", generator))
         }
         size = settings.batch_size * settings.discriminator_updates
@@ -303,15 +303,16 @@ class Game:
     def step(self, batch: Batch, index: int) -> Iterator[tuple[str, Losses]]:
         """Several updates of D, each on faces of its own, then one of G."""
         assert batch.labels is not None
-        settings, updates = self.settings, self.settings.discriminator_updates
-        noise = self._noise(index)
+        settings, noise = self.settings, self._noise(index)
+        updates = settings.discriminator_updates
         rows = zip(batch.vertices.chunk(updates), batch.labels.chunk(updates), strict=True)
         for number, (vertices, labels) in enumerate(rows):
             due = (index * updates + number) % settings.gradient_penalty_every == 0
             yield "discriminator", self.judge(vertices, labels, noise, due)
-        mode = self.modes[index % len(self.modes)]
-        yield "generator", self.deceive(len(batch.vertices) // updates, mode, noise)
-        self.follow()
+        if index >= settings.discriminator_first:
+            mode = self.modes[index % len(self.modes)]
+            yield "generator", self.deceive(len(batch.vertices) // updates, mode, noise)
+            self.follow()
 
     def judge(self, vertices: Tensor, labels: Tensor, noise: float, penalized: bool) -> Losses:
         """L_D: the critic on real faces and on generated ones of all modes, the classifiers on real ones."""
@@ -386,8 +387,8 @@ class Game:
 
     def _noise(self, index: int) -> float:
         first, last = self.settings.instance_noise, self.settings.instance_noise_end
-        share = index / max(1, self.settings.steps - 1)
-        return first if last is None else first + (last - first) * share
+        share = 0.0 if last is None else index / max(1, self.settings.steps - 1)
+        return first + ((last or 0.0) - first) * share
 
     def _classification(
         self, name: str, common: Tensor, labels: Tensor, balance: Tensor | None = None
