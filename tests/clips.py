@@ -22,7 +22,7 @@ def moving_data(people: int = 6, seed: int = 0) -> FaceDataset:
         seed: Draws moments and extremeness.
     """
     rng = np.random.default_rng(seed)
-    made = planted(subjects=8)
+    made = planted(subjects=max(8, people))
     rows: list[tuple[np.ndarray, np.ndarray, int, int, int]] = []
     for person in range(people):
         rest = made.neutrals[person]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from clips import moving_data
 from fixtures import planted
 
 from mien import claims
+from mien.data.dataset import FaceDataset
 from mien.errors import BadSetting, UnknownName
 from mien.evaluate import Report
 
@@ -60,6 +62,11 @@ def test_published_ratios_are_those_of_the_printed_values() -> None:
     assert published["G3", "rec_avd_mesh"]["BU3DFE"] == pytest.approx(1.421 / 1.469, abs=1e-3)
     assert published["G4", "id_std_pooled"]["FaceScape"] == pytest.approx(0.569 / 0.582, abs=1e-3)
     assert published["G5", "neu_avd"]["BU3DFE"] == pytest.approx(2.429 / 1.894, abs=1e-3)
+    assert published["E1", "seq_avd_total"]["4DFAB"] == pytest.approx(0.39 / 0.44, abs=1e-3)
+    printed = {"happy": (37, 49), "angry": (35, 37), "sad": (36, 37), "surprise": (43, 48), "fear": (42, 43),
+               "disgust": (42, 45)}  # fmt: skip
+    for name, (ours, theirs) in printed.items():
+        assert published["E2", f"seq_avd_{name}"]["4DFAB"] == pytest.approx(ours / theirs, abs=1e-3)
 
 
 def test_unknown_claims_and_too_few_people_are_sentences() -> None:
@@ -81,3 +88,23 @@ def test_a_retest_trains_judges_and_goes_on_where_it_was(tmp_path) -> None:
     table = claims.table_of(verdicts)
     assert "FaceScape 0.43" in table.rows[0][6]
     assert verdicts[0].as_dict()["id"] == "G2"
+
+
+def test_claims_about_motion_are_tested_on_clips(tmp_path) -> None:
+    data = moving_data(people=20)
+    names = ("happy", "angry", "sad", "surprise", "fear")
+    renamed = FaceDataset(
+        data.topology, names, data.vertices, data.weights, data.subject, data.subjects, clip=data.clip,
+        frame=data.frame, fps=data.fps,
+    )  # fmt: skip
+    assert {claim.id[0] for claim in claims.testable(renamed)} == {"E"}
+    assert {claim.id[0] for claim in claims.testable(planted().data)} == {"G"}
+    settings = {"steps": 6, "factors": (3, 2), "pairs": 1, "size": 8}
+    verdicts = claims.retest(
+        renamed, tmp_path, ids=["E1", "E3", "E5"], profile="smoke", seeds=(0,), settings=settings
+    )
+    assert [v.claim.metric for v in verdicts] == [
+        "seq_avd_total", "seq_accuracy", "seq_accuracy", "phase_ratio_apex",
+    ]  # fmt: skip
+    assert verdicts[1].against_mean == 1.0, "recorded clips of this data are all recognized"
+    assert all(0.2 < v.ratio < 5 or v.claim.id == "E3" for v in verdicts)

@@ -71,3 +71,13 @@ def test_kinds_and_versions_are_checked(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.delattr(torch.optim, "Muon")
     with pytest.raises(Unsupported, match="optimizer=adam"):
         optimizer_of(network(), 1e-3, kind="muon")
+
+
+def test_muon_trains_models_of_matrices_alone() -> None:
+    torch.manual_seed(0)
+    module = nn.Linear(4, 3, bias=False)
+    before, optimizer = module.weight.detach().clone(), optimizer_of(module, 0.1, kind="muon")
+    module(torch.ones(2, 4)).square().sum().backward()
+    optimizer.step()
+    assert not torch.equal(module.weight, before)
+    optimizer.load_state_dict(optimizer.state_dict())

@@ -146,7 +146,9 @@ def evaluate(
 
 
 def claims(
-    ids: list[str] | None = typer.Argument(None, metavar="[ID...]", help="Which claims; default: all."),
+    ids: list[str] | None = typer.Argument(
+        None, metavar="[ID...]", help="Which claims; default: all that the data can test."
+    ),
     data: Path = typer.Option(..., "--data", help="A data set with neutrals."),
     out: Path = typer.Option(Path("runs/claims"), "--out", help="Folder of the runs; they are kept."),
     profile: str = typer.Option("standard", help="smoke, standard or full."),

@@ -122,13 +122,13 @@ def evaluate_sequences(
             rows.append(maker.absent("seq_avd_total", make))
             continue
         motion = _made(judged, make, classifier)
+        codes = np.stack(motion.coefficients)
+        people[label] = _recognized(judged, classifier.predict(codes))
         if label != REAL:
             rows += _error_rows(maker, judged, motion)
             curves[label] = _curves(judged, motion)
-            people[label] = _by_person(judged, motion)
-        rows += classifier.rows(
-            maker, np.stack(motion.coefficients), _labels(judged), judged.data.expressions
-        )
+            people[label] |= _by_person(judged, motion)
+        rows += classifier.rows(maker, codes, _labels(judged), judged.data.expressions)
     facts = {label: {"model": model.name, "latent": _latent(model)} for label, model in models.items()}
     return Report(tuple(rows), judged.conditions, facts, dict(published or {}), people=people, curves=curves)
 
@@ -226,8 +226,21 @@ def _by_person(judged: JudgedClips, motion: Motion) -> dict[str, dict[str, float
         parts |= {f"phase_avd_{kind}": avd[phases == k] for k, kind in enumerate(PHASES)}
         for metric, values in parts.items():
             found.setdefault(metric, {}).setdefault(name, []).append(values)
+    onset, apex = found["phase_avd_onset"], found["phase_avd_apex"]
+    shares = {n: float(np.concatenate(apex[n]).mean() / np.concatenate(onset[n]).mean()) for n in apex}
     joined = {m: {name: np.concatenate(v) for name, v in values.items()} for m, values in found.items()}
-    return {m: {n: float(v.mean()) for n, v in values.items() if len(v)} for m, values in joined.items()}
+    means = {m: {n: float(v.mean()) for n, v in values.items() if len(v)} for m, values in joined.items()}
+    return means | {"phase_ratio_apex": shares}
+
+
+def _recognized(judged: JudgedClips, found: NDArray) -> dict[str, dict[str, float]]:
+    """Share of each person's clips that the classifier names, of all and of each expression."""
+    hits: dict[str, dict[str, list[float]]] = {}
+    for clip, taken in zip(judged.clips, found.tolist(), strict=True):
+        name, expression = judged.data.subjects[clip.subject], judged.data.expressions[clip.expression]
+        for metric in ("seq_accuracy", f"seq_recall/{expression}"):
+            hits.setdefault(metric, {}).setdefault(name, []).append(float(taken == clip.expression))
+    return {metric: {n: float(np.mean(v)) for n, v in values.items()} for metric, values in hits.items()}
 
 
 def example_clips(

@@ -84,9 +84,12 @@ class MotionModel(FaceModel):
         }  # fmt: skip
         for name, shape in shapes.items():
             self.register_buffer(name, torch.ones(shape))
+        #: D(0) of a finished model that is not being trained: frames need not decode it again and again.
+        self.register_buffer("still", torch.zeros(0), persistent=False)
         #: Frames in which a settled pose rises and is held.
         self.register_buffer("pace", torch.tensor([8, 4]))
 
+    still: Tensor
     unit: Tensor
     vertex_unit: Tensor
     deformation_mean: Tensor
@@ -116,12 +119,23 @@ class MotionModel(FaceModel):
         """
         who = self.who(neutral)
         if who is None:
+            if len(self.still) and not self.training:
+                return (self.expand(z) - self.still) * self.vertex_unit
             moved = self.expand(torch.cat([z, z.new_zeros(1, z.shape[1])]))
             return (moved[:-1] - moved[-1:]) * self.vertex_unit
         resting = self.expand(torch.cat([z.new_zeros(len(who), z.shape[1]), who], dim=1))
         repeats = len(z) // len(who)
         both = torch.cat([z, who.repeat_interleave(repeats, dim=0)], dim=1)
         return (self.expand(both) - resting.repeat_interleave(repeats, dim=0)) * self.vertex_unit
+
+    def train(self, mode: bool = True) -> MotionModel:
+        """Also forgets or keeps D(0), which training changes."""
+        super().train(mode)
+        self.still = self.still[:0]
+        if not mode and not self.identity_size and self.calibration.rest.numel():
+            with torch.no_grad():
+                self.still = self.expand(torch.zeros(1, self.size, device=self.device))
+        return self
 
     def who(self, neutral: Tensor) -> Tensor | None:
         """(N, identity_size) standardized principal coefficients of neutrals, or None."""
@@ -223,6 +237,7 @@ class MotionModel(FaceModel):
         super().calibrate(data)
         self.calibration.rest = torch.zeros(self.size, device=device)
         self.calibration.offsets = z
+        self.train(self.training)
 
     def _template(self, device: torch.device) -> Tensor:
         return torch.from_numpy(self.topology.template)[None].to(device)

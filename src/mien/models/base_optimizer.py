@@ -53,10 +53,11 @@ class MuonWithAdam(Optimizer):
         matrices = [p for p in module.parameters() if p.ndim == 2]
         others = [p for p in module.parameters() if p.ndim != 2]
         self.parts: list[Optimizer] = [
-            torch.optim.Muon(matrices, rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"),
-            torch.optim.Adam(others, rate, weight_decay=weight_decay),
+            torch.optim.Muon(matrices, rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
         ]
-        super().__init__([{"params": matrices}, {"params": others}], {"lr": rate})
+        if others:
+            self.parts.append(torch.optim.Adam(others, rate, weight_decay=weight_decay))
+        super().__init__([{"params": part} for part in (matrices, others) if part], {"lr": rate})
         self.param_groups = [group for part in self.parts for group in part.param_groups]
         self._share()
 

@@ -7,17 +7,14 @@ other; *open* otherwise. Published ratios are shown beside; they are no threshol
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mien.data.dataset import FaceDataset
 from mien.errors import BadSetting, UnknownName
-from mien.evaluate import Report, Table, evaluate
-from mien.train import fit_model, plan_training
+from mien.evaluate import Report, Table
 
 SIMILAR = 0.15
 """Two arms are similar when their ratio and its inverse stay below 1 + this."""
@@ -31,7 +28,7 @@ class Claim:
         id: As in the specification, e.g. ``G1``.
         source: The paper.
         text: What it claims.
-        method: The method whose arms are compared.
+        method: The method whose publication claims it.
         metric: What is measured.
         arm: Name of the arm above the fraction line.
         against: Name of the arm below it.
@@ -86,38 +83,17 @@ class Verdict:
         }  # fmt: skip
 
 
-PLAIN, FREE = "without neutrals, without discriminator", "without neutrals, with discriminator"
-PAIRED, FULL = "with neutrals, without discriminator", "with neutrals, with discriminator"
-ARMS: dict[str, dict[str, dict[str, Any]]] = {
-    "adversarial_vae": {
-        PLAIN: {"neutrals": False, "identity_discriminator": False},
-        FREE: {"neutrals": False, "identity_discriminator": True},
-        PAIRED: {"neutrals": True, "identity_discriminator": False},
-        FULL: {"neutrals": True, "identity_discriminator": True},
-    }
-}
-"""Method -> arm -> training settings."""
+@dataclass(frozen=True)
+class Arm:
+    """What is trained and judged on one side of a claim.
 
+    Args:
+        model: Name of the method; empty for what needs no training and is judged beside the others.
+        settings: Constructor arguments and training settings over those of the profile.
+    """
 
-def _gu(id: str, text: str, metric: str, arm: str, against: str, side: str, **published: float) -> Claim:
-    return Claim(id, "Gu et al., FG 2023", text, "adversarial_vae", metric, arm, against, side, published)
-
-
-CLAIMS: tuple[Claim, ...] = (
-    _gu("G1", "without neutrals the identity discriminator cuts the neutralization error", "neu_avd",
-        FREE, PLAIN, "lower", FaceScape=0.259, BU3DFE=0.591, CoMA=0.551),
-    _gu("G2", "and the spread of the identity", "id_std_pooled",
-        FREE, PLAIN, "lower", FaceScape=0.427, BU3DFE=0.366, CoMA=0.122),
-    _gu("G2", "and the spread of the identity", "id_mad", FREE, PLAIN, "lower"),
-    _gu("G3", "at little cost in reconstruction", "rec_avd_mesh",
-        FREE, PLAIN, "similar", FaceScape=0.975, BU3DFE=0.967, CoMA=1.141),
-    _gu("G4", "with neutrals the discriminator changes little", "neu_avd",
-        FULL, PAIRED, "similar", FaceScape=1.000, BU3DFE=1.005, CoMA=0.915),
-    _gu("G4", "with neutrals the discriminator changes little", "id_std_pooled",
-        FULL, PAIRED, "similar", FaceScape=0.978, BU3DFE=1.009, CoMA=0.875),
-    _gu("G5", "having no neutrals has a price", "neu_avd",
-        FREE, FULL, "higher", FaceScape=1.615, BU3DFE=1.283, CoMA=23.5),
-)  # fmt: skip
+    model: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -137,20 +113,6 @@ class Results:
         runs = [report.by_person(arm, metric) for report in self.reports[arm]]
         shared = set.intersection(*(set(run) for run in runs))
         return {person: float(np.mean([run[person] for run in runs])) for person in sorted(shared)}
-
-
-def chosen(ids: Iterable[str] = ()) -> list[Claim]:
-    """The claims of these ids; all without any.
-
-    Raises:
-        UnknownName: An id that no claim has.
-    """
-    known = list(dict.fromkeys(claim.id for claim in CLAIMS))
-    wanted = list(ids) or known
-    for id in wanted:
-        if id not in known:
-            raise UnknownName("claim", id, known)
-    return [claim for claim in CLAIMS if claim.id in wanted]
 
 
 def judge(results: Results, claims: Sequence[Claim], *, resamples: int = 4000) -> list[Verdict]:
@@ -206,35 +168,3 @@ def table_of(verdicts: Sequence[Verdict]) -> Table:
         note += f" {verdicts[0].people} people, {verdicts[0].seeds} seed(s)."
     header = ("claim", "says", "metric", "means (mm)", "ratio", "claimed", "published", "verdict")
     return Table("Claims", note, header, rows)
-
-
-def retest(
-    data: FaceDataset, out: Path | str, *, ids: Sequence[str] = (), profile: str = "standard",
-    seeds: Sequence[int] = (0, 1, 2), protocol: str = "subject", settings: Mapping[str, Any] | None = None,
-    precision: str = "32-true",
-) -> list[Verdict]:  # fmt: skip
-    """Trains every arm that the claims need, judges it on unseen people, and tests the claims.
-
-    Runs are kept in ``out`` and resumed, so a stopped test goes on where it was.
-
-    Args:
-        data: The whole data set.
-        out: Folder of the runs.
-        ids: Which claims; none for all.
-        profile: Training profile.
-        seeds: Of the runs; the paper averages three.
-        protocol: How the data is divided.
-        settings: Further training settings, the same for all arms.
-        precision: Of the training.
-    """
-    claims, results = chosen(ids), Results()
-    arms = dict.fromkeys((claim.method, arm) for claim in claims for arm in (claim.arm, claim.against))
-    for method, arm in arms:
-        for seed in seeds:
-            overrides = {**(settings or {}), **ARMS[method][arm]}
-            plan = plan_training(method, overrides, profile=profile, seed=seed, protocol=protocol)
-            folder = Path(out) / f"{method}-{arm.replace(', ', '-').replace(' ', '-')}-seed-{seed}"
-            model = fit_model(plan, data, folder, resume=(folder / "run.json").exists(), precision=precision)
-            report = evaluate({arm: model}, data, protocol=protocol, controls=(), speed=False)
-            results.add(arm, report)
-    return judge(results, claims)

@@ -1,0 +1,91 @@
+"""All claims, and how they are tested: both arms trained, judged on unseen people, compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mien.claims import adversarial_vae, expression_lstm
+from mien.claims.claim import Arm, Claim, Results, Verdict, judge
+from mien.data.dataset import FaceDataset
+from mien.errors import UnknownName
+from mien.evaluate import evaluate, evaluate_sequences
+from mien.evaluate.sequences import REAL
+from mien.train import fit_model, plan_training
+
+CLAIMS: tuple[Claim, ...] = (*adversarial_vae.CLAIMS, *expression_lstm.CLAIMS)
+ARMS: dict[str, dict[str, Arm]] = {
+    "adversarial_vae": adversarial_vae.ARMS,
+    "expression_lstm": expression_lstm.ARMS,
+}
+"""Method -> arm -> what is trained."""
+
+ON_CLIPS = ("expression_lstm",)
+"""Methods whose claims are about motion."""
+
+
+def chosen(ids: Iterable[str] = ()) -> list[Claim]:
+    """The claims of these ids; all without any.
+
+    Raises:
+        UnknownName: An id that no claim has.
+    """
+    known = list(dict.fromkeys(claim.id for claim in CLAIMS))
+    wanted = list(ids) or known
+    for id in wanted:
+        if id not in known:
+            raise UnknownName("claim", id, known)
+    return [claim for claim in CLAIMS if claim.id in wanted]
+
+
+def testable(data: FaceDataset, ids: Sequence[str] = ()) -> list[Claim]:
+    """The claims of these ids; without any, those that this kind of data can test."""
+    if ids:
+        return chosen(ids)
+    moving = bool((data.row_clip >= 0).any())
+    return [claim for claim in CLAIMS if (claim.method in ON_CLIPS) == moving]
+
+
+def retest(
+    data: FaceDataset, out: Path | str, *, ids: Sequence[str] = (), profile: str = "standard",
+    seeds: Sequence[int] = (0, 1, 2), protocol: str = "subject", settings: Mapping[str, Any] | None = None,
+    precision: str = "32-true",
+) -> list[Verdict]:  # fmt: skip
+    """Trains every arm that the claims need, judges it on unseen people, and tests the claims.
+
+    Runs are kept in ``out`` and resumed, so a stopped test goes on where it was.
+
+    Args:
+        data: The whole data set.
+        out: Folder of the runs.
+        ids: Which claims; none for all that the data can test.
+        profile: Training profile.
+        seeds: Of the runs; the paper averages three.
+        protocol: How the data is divided.
+        settings: Further settings, the same for all arms that have them.
+        precision: Of the training.
+    """
+    claims, results = testable(data, ids), Results()
+    arms = dict.fromkeys((claim.method, arm) for claim in claims for arm in (claim.arm, claim.against))
+    for method, arm in arms:
+        trained = ARMS[method][arm]
+        for seed in seeds if trained.model else ():
+            overrides = {**_known(trained.model, settings or {}), **trained.settings}
+            plan = plan_training(trained.model, overrides, profile=profile, seed=seed, protocol=protocol)
+            folder = Path(out) / f"{method}-{arm.replace(', ', '-').replace(' ', '-')}-seed-{seed}"
+            model = fit_model(plan, data, folder, resume=(folder / "run.json").exists(), precision=precision)
+            if method not in ON_CLIPS:
+                report = evaluate({arm: model}, data, protocol=protocol, controls=(), speed=False)
+            else:
+                report = evaluate_sequences({arm: model}, data, protocol=protocol, controls=False)
+                results.add(REAL, report)
+            results.add(arm, report)
+    return judge(results, claims)
+
+
+def _known(model: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that a method has; one that neither side has is refused when a plan is made."""
+    plan = plan_training(model)
+    others = {name: value for name, value in settings.items() if name in {**plan.arguments, **plan.settings}}
+    return others or dict(settings)
