@@ -17,7 +17,7 @@ from mien.errors import UnknownName
 
 
 def test_sizes_and_names() -> None:
-    assert expression_sets() == ("facescape20", "arkit", "emotion6")
+    assert expression_sets() == ("facescape20", "arkit", "emotion6", "facescape20_units", "emotion6_units")
     assert len(SHAPES) == 53 and len(expression_set("facescape20")) == 19
     assert expression_set("facescape20").names[:3] == ("smile", "mouth_stretch", "anger")
     assert set(expression_set("emotion6").names) == {"angry", "disgust", "fear", "happy", "sad", "surprise"}

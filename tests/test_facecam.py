@@ -170,9 +170,13 @@ def test_the_discriminator_learns_people_from_people_and_expressions_from_expres
     labels = LabelMap(DATA, False)
     judge = Recorder(8, 6)
     game = LatentGame(net, net.generators, judge, labels, Settings())
+    game.measure(DATA)
+    every = torch.cat(game.standardized(torch.from_numpy(DATA[:])), dim=1)
+    torch.testing.assert_close(every.mean(0), torch.zeros(12), atol=1e-3, rtol=0)
+    torch.testing.assert_close(every.std(0), torch.ones(12), atol=1e-2, rtol=0)
     _, losses = next(game.step(shown, 0))
     with torch.no_grad():
-        w_id, _ = net.embed(shown.vertices)
+        w_id, _ = game.standardized(shown.vertices)
         person = functional.cross_entropy(judge.person.expand(24, -1), shown.subject)
         label = torch.from_numpy(DATA.label[:24]) + 1
         expression = functional.cross_entropy(judge.expression.expand(24, -1), label)

@@ -9,7 +9,7 @@ import typer
 
 from mien.cli import prepare
 from mien.cli.prepare import finished
-from mien.cli.shell import choice, examples, existing, parse_settings, show_json, show_table
+from mien.cli.shell import choice, examples, existing, parse_settings, say, show, show_json, show_table
 from mien.errors import BadSetting
 
 app = typer.Typer(
@@ -27,13 +27,16 @@ BUILT = ("procedural", "ict")
         "mien data build procedural --subjects 20 --expressions emotion6 --sequences --out clips",
         "mien data build procedural --subjects 40 --textures 256 --out colored",
         "mien data build procedural --subjects 40 --visemes --labels expression=0.2 --out speaking",
+        "mien data build procedural --subjects 40 --expressions emotion6_units --out units",
     )
 )
 def build(
     source: str = typer.Argument(..., metavar="SOURCE", help="procedural or ict."),
     out: Path = typer.Option(..., "--out", help="Folder of the new data set; must not exist."),
     subjects: int = typer.Option(..., "--subjects", min=3, help="Number of people."),
-    expressions: str = typer.Option("facescape20", help="Expression set: facescape20, arkit or emotion6."),
+    expressions: str = typer.Option(
+        "facescape20", help="facescape20, arkit, emotion6; *_units label with action units instead of names."
+    ),
     origin: Path | None = typer.Option(None, "--from", help="ICT-FaceKit archive or unpacked folder."),
     region: str = typer.Option("narrow", help="Part of the ICT head: narrow, face or head."),
     vertices: int | None = typer.Option(None, "--vertices", min=200, help="Decimate to about this many."),
@@ -73,6 +76,28 @@ def build(
             )
         data = build_ict(existing(origin, "ICT-FaceKit release"), out, region=region, **options)
     finished(out, data)
+
+
+@app.command(
+    epilog=examples("mien data name units --out named", "mien data name units --table my.csv --out named")
+)
+def name(
+    folder: Path = typer.Argument(..., help="A data set labeled with action units."),
+    out: Path = typer.Option(..., "--out", help="Folder of the new data set; must not exist."),
+    table: Path | None = typer.Option(
+        None, "--table", help="CSV with expression, unit, weight; default: happiness, as FaceCAM prints it."
+    ),
+) -> None:
+    """Names expressions by their prototypical action units: of each person the face that shows them most."""
+    from mien.data.action_units import name_expressions, read_prototypes
+    from mien.data.dataset import FaceDataset
+
+    data = FaceDataset.load(existing(folder, "data folder"))
+    named, absent = name_expressions(data, read_prototypes(table))
+    if absent:
+        say(f"Left out, as the data has no such unit: {', '.join(absent)}.")
+    saved = named.save(out)
+    show(f"{out}: {len(saved)} faces of {len(saved.subjects)} people, with {', '.join(saved.expressions)}.")
 
 
 @app.command(epilog=examples("mien data info faces", "mien data info faces --json"))

@@ -9,12 +9,13 @@ those of ``emotion6`` follow the FACS units that the ICT release lists for each 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.data.action_units import UNITS, unit_intensities
 from mien.errors import UnknownName
 
 Recipe = Mapping[str, float]
@@ -105,16 +106,32 @@ class ExpressionSet:
         companions: Expression -> further expressions of this set that it cannot be performed without, with
             their weight for a weight of one. Lips close over a dropped jaw (``mouthClose``) only when the jaw
             is open; a mesh of it is labeled with both.
+        units: Faces are labeled with the intensities of action units in place of these names.
     """
 
     name: str
     recipes: Mapping[str, Recipe]
     companions: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    units: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
         """The E expression names in order."""
         return tuple(self.recipes)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What faces are labeled with: the names, or action units."""
+        return UNITS if self.units else self.names
+
+    def coded(self, weights: Mapping[str, float], active: Mapping[str, float]) -> Mapping[str, float]:
+        """The label of a performed face: its named weights, or what a coder of action units would see.
+
+        Args:
+            weights: Named weights that were performed.
+            active: Shape -> activation.
+        """
+        return unit_intensities(active) if self.units else weights
 
     def __len__(self) -> int:
         return len(self.recipes)
@@ -149,10 +166,13 @@ _SETS = {
     "arkit": ExpressionSet("arkit", ARKIT, {"mouthClose": {"jawOpen": 0.98}}),
     "emotion6": ExpressionSet("emotion6", MappingProxyType(_EMOTION6)),
 }
+# The same performances, labeled with intensities of action units.
+for _name in ("facescape20", "emotion6"):
+    _SETS[f"{_name}_units"] = replace(_SETS[_name], name=f"{_name}_units", units=True)
 
 
 def expression_set(name: str) -> ExpressionSet:
-    """The named set: ``facescape20``, ``arkit`` or ``emotion6``."""
+    """The named set: ``facescape20``, ``arkit``, ``emotion6``; ``*_units`` are labeled with action units."""
     if name not in _SETS:
         raise UnknownName("expression set", name, _SETS)
     return _SETS[name]

@@ -28,7 +28,7 @@ def cumulative_error(
         maximum: Right end of the axis; None for the largest 99th percentile.
         label: What the horizontal axis measures.
     """
-    figure, axes = _axes(title)
+    figure, axes = axes_of(title)
     flat = {name: np.sort(np.ravel(values)) for name, values in errors.items()}
     maximum = maximum or max(float(np.percentile(values, 99)) for values in flat.values())
     at = np.linspace(0, maximum, 300)
@@ -37,7 +37,7 @@ def cumulative_error(
         axes.plot(at, share, color=COLORS[number % len(COLORS)], linewidth=2, label=name)
     axes.set(xlabel=label, ylabel="share below (%)", xlim=(0, maximum), ylim=(0, 100))
     axes.legend(frameon=False, loc="lower right")
-    return _image(figure)
+    return picture_of(figure)
 
 
 def bars(
@@ -54,7 +54,7 @@ def bars(
         intervals: Model -> (low, high) a group, drawn as whiskers.
     """
     width = max(6.4, 0.32 * len(groups) * max(len(values), 1) + 1.8)
-    figure, axes = _axes(title, width=min(width, 16), height=3.8 if width < 9 else 4.6)
+    figure, axes = axes_of(title, width=min(width, 16), height=3.8 if width < 9 else 4.6)
     at, thickness = np.arange(len(groups)), 0.8 / max(len(values), 1)
     for number, (name, row) in enumerate(values.items()):
         x = at - 0.4 + (number + 0.5) * thickness
@@ -73,7 +73,7 @@ def bars(
         loc="lower center",
         bbox_to_anchor=(0.5, 1.0),
     )
-    return _image(figure)
+    return picture_of(figure)
 
 
 def lines(
@@ -81,34 +81,37 @@ def lines(
     x_label: str = "", y_label: str = "", logarithmic: bool = False,
 ) -> Image.Image:  # fmt: skip
     """Plain curves, e.g. losses over steps: name -> (x, y)."""
-    figure, axes = _axes(title)
+    figure, axes = axes_of(title)
     for number, (name, (x, y)) in enumerate(curves.items()):
         axes.plot(x, y, color=COLORS[number % len(COLORS)], linewidth=1.8, label=name)
     axes.set(xlabel=x_label, ylabel=y_label)
     if logarithmic:
         axes.set_yscale("log")
     axes.legend(frameon=False)
-    return _image(figure)
+    return picture_of(figure)
 
 
-def _axes(title: str, width: float = 6.4, height: float = 3.8) -> tuple[Any, Any]:
-    """A figure that belongs to no window system."""
+def axes_of(title: str, width: float = 6.4, height: float = 3.8, columns: int = 1) -> tuple[Any, Any]:
+    """A figure that belongs to no window system, with one panel, or several side by side."""
     require("matplotlib", "analysis")
     from matplotlib.figure import Figure
 
     background = "#{:02x}{:02x}{:02x}".format(*BACKGROUND)
     figure = Figure(figsize=(width, height), dpi=144, facecolor=background)
     figure.set_layout_engine("constrained", w_pad=0.14, h_pad=0.12)
-    axes = figure.add_subplot(facecolor=background)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="#dcd8d2", linewidth=0.8)
-    axes.set_axisbelow(True)
+    panels = figure.subplots(1, columns, squeeze=False)[0]
+    for panel in panels:
+        panel.set_facecolor(background)
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.grid(axis="y", color="#dcd8d2", linewidth=0.8)
+        panel.set_axisbelow(True)
     if title:
         figure.suptitle(title, x=0.02, ha="left", fontsize=12)
-    return figure, axes
+    return figure, panels[0] if columns == 1 else panels
 
 
-def _image(figure: Any) -> Image.Image:
+def picture_of(figure: Any) -> Image.Image:
+    """A figure as a picture."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     buffer = io.BytesIO()

@@ -70,6 +70,17 @@ def strip(images: Sequence[Any], labels: Sequence[str] = (), title: str = "") ->
     return grid([images], column_labels=labels, title=title)
 
 
+def stacked(images: Sequence[Image.Image], title: str = "") -> Image.Image:
+    """Sheets under one another, aligned at the left, under one heading."""
+    width, height = max(image.width for image in images), sum(image.height for image in images)
+    joined = Image.new("RGB", (width, height), BACKGROUND)
+    top = 0
+    for image in images:
+        joined.paste(image, (0, top))
+        top += image.height
+    return grid([[joined]], title=title) if title else joined
+
+
 def font(size: int) -> ImageFont.FreeTypeFont:
     """Pillow's built-in TrueType font: the same on every machine."""
     return ImageFont.load_default(size)  # type: ignore[return-value]

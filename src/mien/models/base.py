@@ -201,6 +201,10 @@ class FaceModel(nn.Module):
             {name: torch.lerp(a.others[name], b.others[name], amount) for name in a.others},
         )
 
+    def embeddings(self, codes: Codes) -> tuple[Tensor, Tensor]:
+        """(B, D) and (B, D') what tells people and expressions apart: the codes, or what is made of them."""
+        return codes.identity.flatten(1), codes.expression.flatten(1)
+
     def restyle(self, codes: Codes, style: Codes) -> Codes:
         """The same people, who perform named expressions in the style of one other person.
 

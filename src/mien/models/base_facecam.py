@@ -182,5 +182,5 @@ def descend_to(network: nn.Sequential, target: Tensor, rest: Tensor, start: Tens
     return z
 
 
-GAUSS_NEWTON_STEPS = 8
-DAMPING = 0.7
+GAUSS_NEWTON_STEPS = 6
+DAMPING = 0.8

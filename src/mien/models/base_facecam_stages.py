@@ -20,6 +20,8 @@ from mien.models.base import Losses, Stage
 from mien.models.base_facecam import UNKNOWN, Discriminator, Heads, LabelMap, class_loss
 from mien.models.base_texture_stages import TextureSettings
 
+MEASURED = 2000  #: training scans whose codes give stage II its scale
+
 
 @dataclass(frozen=True)
 class Settings(TextureSettings):
@@ -122,8 +124,7 @@ class LatentGame:
     def step(self, batch: Batch, index: int) -> Iterator[tuple[str, Losses]]:
         """L_D, then L_G; both use one forward pass of the generators."""
         settings = self.settings
-        with torch.no_grad():
-            real = self.model.embed(batch.vertices)
+        real = self.standardized(batch.vertices)
         who, what = self.labels.person(batch.subject), self.labels.expression(batch.weights)
         made, made_who, made_what = self.draw(len(batch.vertices), what)
         logits, id_logits, exp_logits = self.discriminator(*real)
@@ -147,6 +148,24 @@ class LatentGame:
             losses["matching"] = settings.matching * self.distance_to_own(real, who, what)
         yield "generators", losses
         self.average(index)
+
+    @torch.no_grad()
+    def measure(self, data: FaceDataset) -> None:
+        """Mean and deviation of the codes of training scans."""
+        rows = np.random.default_rng(0).permutation(len(data))[:MEASURED]
+        parts = [
+            torch.from_numpy(data[rows[k : k + 64]]).to(self.model.device) for k in range(0, len(rows), 64)
+        ]
+        codes = torch.cat([torch.cat(self.model.embed(part), dim=1) for part in parts])
+        self.model.code_mean.copy_(codes.mean(0))
+        self.model.code_std.copy_(codes.std(0).clamp_min(1e-6))
+
+    @torch.no_grad()
+    def standardized(self, vertices: Tensor) -> tuple[Tensor, Tensor]:
+        """E_id(X), E_exp(X) without mean and scale."""
+        codes = (torch.cat(self.model.embed(vertices), dim=1) - self.model.code_mean) / self.model.code_std
+        w_id, w_exp = codes.split(self.model.sizes[:2], dim=1)
+        return w_id, w_exp
 
     def draw(self, count: int, seen: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
         """Generated codes of random people with random expressions, and the labels that they should bear."""
@@ -176,13 +195,10 @@ class LatentGame:
         return self.model.generate(z_id, z_exp, noise, z_id, self.generators)
 
     def distance_to_own(self, real: tuple[Tensor, Tensor], who: Tensor, what: Tensor) -> Tensor:
-        """Mean distance of a person's generated codes from those of the person's scan, in deviations."""
+        """Mean distance of a person's generated codes from those of the person's scan."""
         known = who != UNKNOWN
         made = self.made(self.model.z_people[who[known]], self.one_hot(what[known]))
-        distances = [
-            ((mine - own[known]) / own.std(0).clamp_min(1e-6)).abs().mean()
-            for mine, own in zip(made, real, strict=True)
-        ]
+        distances = [(mine - own[known]).abs().mean() for mine, own in zip(made, real, strict=True)]
         return torch.stack(distances).sum() if known.any() else torch.zeros((), device=who.device)
 
     @torch.no_grad()
@@ -226,14 +242,15 @@ def latent_stage(
     # With an average, a copy is trained and the model's own generators follow it.
     generators = copy.deepcopy(model.generators) if settings.average else model.generators
     players: dict[str, nn.Module] = {"discriminator": discriminator, "generators": generators}
+    game = LatentGame(model, generators, discriminator, labels, settings)
     optimizers: dict[str, torch.optim.Optimizer] = {
         name: torch.optim.Adam(module.parameters(), settings.latent_rate) for name, module in players.items()
     }
     return Stage(
         "latent GAN", settings.latent_steps,
         scans(data, settings.latent_batch_size, False, settings.new_people),
-        LatentGame(model, generators, discriminator, labels, settings).step,
-        {"model": model, **players}, optimizers,
+        game.step,
+        {"model": model, **players}, optimizers, begin=partial(game.measure, data),
     )  # fmt: skip
 
 

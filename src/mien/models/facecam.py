@@ -20,12 +20,13 @@ from mien.models.base_facecam_stages import Settings, latent_stage, supervised_s
 from mien.models.base_texture import texture_model
 from mien.models.base_texture_stages import texture_stages
 from mien.nn.principal import principal_axes
+from mien.nn.spiral_blocks import kaiming
 from mien.topology import Topology
 
 QUICK = {
-    "batch_size": 64, "rate": 1e-3, "decay_from": 0.3, "swap": 1.0, "virtual_people": 0.5, "patience": None,
-    "seen_vertices": 300, "latent_batch_size": 64, "latent_rate": 5e-4, "matching": 3.0, "new_people": 0.3,
-    "zero_is_neutral": 0.5, "average": 0.995,
+    "batch_size": 64, "rate": 1e-3, "decay_from": 0.3, "seen_vertices": 300, "swap": 1.0,
+    "virtual_people": 0.5, "patience": None, "latent_batch_size": 64, "latent_rate": 5e-4, "matching": 10.0,
+    "adversarial": 0.2, "new_people": 0.3, "zero_is_neutral": 0.5, "average": 0.995,
 }  # fmt: skip
 
 
@@ -66,6 +67,7 @@ class FaceCAM(FaceModel):
           head could read the person off the expression, as G_exp sees z_id. Dropout is the code's.
         - Identity logits are compared with identity labels and labels are mapped once (the authors' code
           compares with expression labels and shifts twice).
+        - Stage II sees codes standardized by their training mean and deviation, whatever their scale.
         - Steps instead of epochs, and the stage-I weights of the best validation.
         - Only scans with an expression label are trained on.
         - smoke and standard see ``pca_dim`` principal coefficients, mix people
@@ -115,7 +117,7 @@ class FaceCAM(FaceModel):
     Settings = Settings
     profiles: ClassVar = {
         "smoke": QUICK | {"pca_dim": 64, "steps": 400, "latent_steps": 300, "validate_every": 100},
-        "standard": QUICK | {"pca_dim": 256, "steps": 8000, "latent_steps": 6000, "validate_every": 500},
+        "standard": QUICK | {"pca_dim": 256, "steps": 10_000, "latent_steps": 8000, "validate_every": 1000},
         "full": {},
     }
 
@@ -123,6 +125,8 @@ class FaceCAM(FaceModel):
     deviation: Tensor
     axes: Tensor
     spread: Tensor
+    code_mean: Tensor
+    code_std: Tensor
     z_people: Tensor
     inverse: Tensor
     prior: Tensor
@@ -159,9 +163,9 @@ class FaceCAM(FaceModel):
         self.decoder = Decoder(identity_size, expression_size, hidden, size, decoder)
         who = person_size + noise_size
         what = self.class_count + noise_size + (person_size if g_exp_identity else 0)
-        self.generators = pair(
-            [who, *generator_hidden, identity_size], [what, *generator_hidden, expression_size]
-        )
+        sizes = [who, *generator_hidden, identity_size], [what, *generator_hidden, expression_size]
+        # Their first codes are then as large as standardized ones.
+        self.generators = pair(*sizes).apply(kaiming)
         self.painter = texture_model(
             texture_size, person_size, self.class_count, noise=texture_noise, widest=texture_channels,
             centered=texture_centered, crop=texture_crop,
@@ -175,6 +179,8 @@ class FaceCAM(FaceModel):
         self.register_buffer("deviation", torch.ones(()))
         self.register_buffer("axes", torch.zeros(axes, numbers))
         self.register_buffer("spread", torch.ones(axes))
+        self.register_buffer("code_mean", torch.zeros(sum(self.sizes[:2])))
+        self.register_buffer("code_std", torch.ones(sum(self.sizes[:2])))
         self.register_buffer("z_people", torch.zeros(len(self.people), self.sizes[2]))
         self.register_buffer("inverse", torch.zeros(self.sizes[2], self.sizes[0] + 1))
         self.register_buffer("prior", torch.ones(()))
@@ -208,7 +214,7 @@ class FaceCAM(FaceModel):
     def calibrate(self, data: FaceDataset) -> None:
         """Neutral is the generator's zero vector, an expression its one-hot; encoded codes give spreads."""
         self.learn_inverse()
-        super().calibrate(data)
+        self.calibration.measure(self, data, limit=600)  # for spreads only: the rest is known
         size, count = self.sizes[1], len(self.expressions)
         expression = torch.zeros(1 + count, size + self.class_count + 1, device=self.device)
         expression[1:, size + self.class_count - count : -1] = torch.eye(count, device=self.device)
@@ -301,13 +307,16 @@ class FaceCAM(FaceModel):
         w_id, z_id, g_id = codes.identity.split([self.sizes[0], self.sizes[2], 1], dim=1)
         w_exp, z_exp, g_exp = codes.expression.split([self.sizes[1], self.class_count, 1], dim=1)
         made_id, made_exp = self.generate(z_id, z_exp, noise, style)
+        mean, std = (value.split(self.sizes[:2]) for value in (self.code_mean, self.code_std))
+        made_id, made_exp = mean[0] + std[0] * made_id, mean[1] + std[1] * made_exp
         return w_id + g_id * made_id, w_exp + g_exp * made_exp
 
     def person_of(self, w_id: Tensor) -> Tensor:
         """(B, 20) the z_id whose generated identity is nearest to encoded ones (B, 100)."""
-        start = w_id @ self.inverse[:, :-1].T + self.inverse[:, -1]
+        target = (w_id - self.code_mean[: self.sizes[0]]) / self.code_std[: self.sizes[0]]
+        start = target @ self.inverse[:, :-1].T + self.inverse[:, -1]
         noise = w_id.new_zeros(len(w_id), self.sizes[3])
-        return descend_to(self.generators["identity"], w_id, noise, start, self.prior)
+        return descend_to(self.generators["identity"], target, noise, start, self.prior)
 
     @torch.no_grad()
     def learn_inverse(self, count: int = 4000) -> None:
@@ -345,7 +354,7 @@ class FaceCAM(FaceModel):
         style: Tensor,
         generators: nn.ModuleDict | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """G_id(z_id, z_noise) and G_exp(z_style, z_exp, z_noise); of other generators in training."""
+        """Standardized G_id(z_id, z_noise) and G_exp(z_style, z_exp, z_noise); in training by others."""
         generators = generators or self.generators
         who = [style] if self.g_exp_identity else []
         return (

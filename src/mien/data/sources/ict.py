@@ -102,7 +102,7 @@ def build_ict(
     if painter is not None:
         facts["textures"] = {"pixels": textures, "crop": TEXTURE_CROP, "painted": True}
     with DatasetWriter(
-        out, topology, names.names, fps=FRAMES_PER_SECOND if sequences else 0.0, source="ict",
+        out, topology, names.columns, fps=FRAMES_PER_SECOND if sequences else 0.0, source="ict",
         license=LICENSE, citation=CITATION, facts=facts, factors=factors,
     ) as writer:  # fmt: skip
         for person in track(range(subjects), "performing ICT faces"):
@@ -116,7 +116,8 @@ def build_ict(
             )  # fmt: skip
             for face, labeled in zip(faces, label_marks(shares, (*FACTORS, *factors), seed, person)):
                 writer.append(
-                    face.vertices, face.weights, subject=f"ict_{person:04d}", clip=face.clip,
+                    face.vertices, names.coded(face.weights, face.active),
+                    subject=f"ict_{person:04d}", clip=face.clip,
                     frame=face.frame, labeled=labeled, classes={"viseme": face.viseme},
                     texture=None if skin is None else skin.wearing(face.active),
                 )  # fmt: skip

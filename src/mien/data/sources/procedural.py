@@ -166,7 +166,7 @@ def build_procedural(
     if painter is not None:
         facts["textures"] = {"pixels": textures, "crop": TEXTURE_CROP}
     with DatasetWriter(
-        out, topology, names.names, fps=FRAMES_PER_SECOND if sequences else 0.0, source="procedural",
+        out, topology, names.columns, fps=FRAMES_PER_SECOND if sequences else 0.0, source="procedural",
         license=LICENSE, citation=CITATION, facts=facts, factors=factors,
     ) as writer:  # fmt: skip
         for number in track(range(subjects), "performing procedural faces"):
@@ -178,7 +178,8 @@ def build_procedural(
             )  # fmt: skip
             for face, labeled in zip(faces, label_marks(shares, (*FACTORS, *factors), seed, number)):
                 writer.append(
-                    face.vertices[kept], face.weights, subject=f"person_{number:04d}", clip=face.clip,
+                    face.vertices[kept], names.coded(face.weights, face.active),
+                    subject=f"person_{number:04d}", clip=face.clip,
                     frame=face.frame, labeled=labeled, classes={"viseme": face.viseme},
                     texture=None if skin is None else skin.wearing(face.active),
                 )  # fmt: skip

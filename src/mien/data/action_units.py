@@ -1,0 +1,161 @@
+"""Action units of the face (FACS): intensities read from activated shapes, and expressions told from units.
+
+An action unit is what a trained coder sees one group of muscles do. Sources that know which shapes they
+activated can label faces with units in place of names; and a table of prototypical units
+(:func:`read_prototypes`) turns units into names again, as FaceCAM's appendix does for BP4D.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.data.dataset import FaceDataset
+from mien.errors import BadFile, BadSetting, DataMissing
+
+ACTION_UNITS: Mapping[str, tuple[str, ...]] = {
+    "AU1": ("browInnerUp_L", "browInnerUp_R"),
+    "AU2": ("browOuterUp_L", "browOuterUp_R"),
+    "AU4": ("browDown_L", "browDown_R"),
+    "AU5": ("eyeWide_L", "eyeWide_R"),
+    "AU6": ("cheekSquint_L", "cheekSquint_R"),
+    "AU7": ("eyeSquint_L", "eyeSquint_R"),
+    "AU9": ("noseSneer_L", "noseSneer_R"),
+    "AU10": ("mouthUpperUp_L", "mouthUpperUp_R"),
+    "AU12": ("mouthSmile_L", "mouthSmile_R"),
+    "AU14": ("mouthDimple_L", "mouthDimple_R"),
+    "AU15": ("mouthFrown_L", "mouthFrown_R"),
+    "AU16": ("mouthLowerDown_L", "mouthLowerDown_R"),
+    "AU17": ("mouthShrugLower",),
+    "AU18": ("mouthPucker",),
+    "AU20": ("mouthStretch_L", "mouthStretch_R"),
+    "AU22": ("mouthFunnel",),
+    "AU24": ("mouthPress_L", "mouthPress_R"),
+    "AU26": ("jawOpen",),
+    "AU28": ("mouthRollLower", "mouthRollUpper"),
+    "AU29": ("jawForward",),
+    "AU30L": ("jawLeft",),
+    "AU30R": ("jawRight",),
+    "AU34": ("cheekPuff_L", "cheekPuff_R"),
+    "AU43": ("eyeBlink_L", "eyeBlink_R"),
+}
+"""Unit -> the shapes that show it, as the ICT release lists them; its intensity is their mean activation."""
+
+PARTED = "AU25"
+"""Lips part whenever one of these moves them apart; the jaw under closed lips does not."""
+_PARTING = ("mouthLowerDown_L", "mouthLowerDown_R", "mouthUpperUp_L", "mouthUpperUp_R")
+
+UNITS: tuple[str, ...] = tuple(sorted([*ACTION_UNITS, PARTED], key=lambda u: (int(u[2:].strip("LR")), u)))
+TRACE = 0.05
+"""Weaker activity is not coded: coders see no trace of it, and faces at rest stay neutral."""
+
+
+def unit_intensities(active: Mapping[str, float]) -> dict[str, float]:
+    """Unit -> intensity 0 to 1 of one face.
+
+    Args:
+        active: Shape -> activation; shapes that are not named are at rest.
+    """
+    found = {u: float(np.mean([active.get(s, 0.0) for s in of])) for u, of in ACTION_UNITS.items()}
+    open_jaw = active.get("jawOpen", 0.0) - active.get("mouthClose", 0.0)
+    found[PARTED] = max(open_jaw, *(active.get(shape, 0.0) for shape in _PARTING))
+    return {unit: min(found[unit], 1.0) for unit in UNITS if found[unit] >= TRACE}
+
+
+def read_prototypes(path: Path | str | None = None) -> dict[str, dict[str, float]]:
+    """Expression -> unit -> weight, from a CSV with the columns expression, unit, weight.
+
+    Args:
+        path: The table; None for the example that FaceCAM's appendix prints.
+    """
+    if path is None:
+        text = resources.files("mien.data").joinpath("prototypes.csv").read_text(encoding="utf-8")
+    elif not Path(path).is_file():
+        raise DataMissing("the table of prototypes does not exist", received=str(path))
+    else:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
+    prototypes: dict[str, dict[str, float]] = {}
+    try:
+        for row in rows:
+            prototypes.setdefault(row["expression"], {})[row["unit"]] = float(row["weight"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadFile(
+            "the table of prototypes needs the columns expression, unit, weight",
+            received=str(path), remedy="the first line must be: expression,unit,weight",
+        ) from error  # fmt: skip
+    if not prototypes:
+        raise BadFile("the table of prototypes is empty", received=str(path))
+    return prototypes
+
+
+def scores(
+    prototypes: Mapping[str, Mapping[str, float]], units: Sequence[str], intensities: NDArray
+) -> tuple[NDArray[np.float64], list[str]]:
+    """How much each face shows each expression: sums of weight times intensity over prototypical units.
+
+    Args:
+        prototypes: Expression -> unit -> weight.
+        units: Names of the E columns.
+        intensities: (n, E) float.
+
+    Returns:
+        (n, P) scores, and the prototypical units that the columns do not have; they are left out.
+    """
+    column = {name: index for index, name in enumerate(units)}
+    weights, absent = np.zeros((len(units), len(prototypes))), []
+    for place, prototype in enumerate(prototypes.values()):
+        for unit, weight in prototype.items():
+            if unit in column:
+                weights[column[unit], place] = weight
+            else:
+                absent.append(unit)
+    if not weights.any(axis=0).all():
+        raise BadSetting(
+            "an expression has no prototypical unit in the data", received=", ".join(units),
+            remedy="label the data with action units, e.g. mien data build ict --expressions emotion6_units",
+        )  # fmt: skip
+    return np.asarray(intensities, float) @ weights, sorted(set(absent))
+
+
+def name_expressions(
+    data: FaceDataset, prototypes: Mapping[str, Mapping[str, float]]
+) -> tuple[FaceDataset, list[str]]:
+    """A data set with expression names, from one labeled with action units.
+
+    Of each person and expression the face with the highest score is kept, and the calmest face as neutral.
+
+    Args:
+        data: Weights are intensities of action units.
+        prototypes: Expression -> unit -> weight.
+
+    Returns:
+        The data set, and the prototypical units that the data does not have.
+    """
+    found, absent = scores(prototypes, data.expressions, data.row_weights)
+    rows, labels = [], []
+    for person in np.unique(data.row_subject):
+        own = np.flatnonzero((data.row_subject == person) & data.row_labeled("expression"))
+        if not len(own):
+            continue
+        calm = own[np.abs(data.row_weights[own]).sum(axis=1).argmin()]
+        best = own[found[own].argmax(axis=0)]
+        shown = found[best, range(len(best))] > 0
+        rows += [calm, *best[shown]]
+        labels += [-1, *np.flatnonzero(shown)]
+    names = tuple(prototypes)
+    weights = np.zeros((len(rows), len(names)), np.float32)
+    labeled = np.array(labels) >= 0
+    weights[labeled, np.array(labels)[labeled]] = 1.0
+    facts = dict(data.facts) | {"prototypes": {name: dict(of) for name, of in prototypes.items()}}
+    named = FaceDataset(
+        data.topology, names, data[np.array(rows)], weights, data.row_subject[rows], data.subjects,
+        publishable=data.publishable, source=data.source, license=data.license, citation=data.citation,
+        facts=facts,
+    )  # fmt: skip
+    return named, absent
