@@ -206,12 +206,7 @@ class FaceModel(nn.Module):
         return codes.identity.flatten(1), codes.expression.flatten(1)
 
     def restyle(self, codes: Codes, style: Codes) -> Codes:
-        """The same people, who perform named expressions in the style of one other person.
-
-        Args:
-            codes: (B) people with named expressions.
-            style: (1) the person whose style they take.
-        """
+        """B people with named expressions, performed in the style of one other person (1)."""
         raise self.refusal("change styles", "a named expression has no personal style apart from its code")
 
     def training_people(self, names: Sequence[str]) -> Codes:

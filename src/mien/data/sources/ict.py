@@ -116,9 +116,8 @@ def build_ict(
             )  # fmt: skip
             for face, labeled in zip(faces, label_marks(shares, (*FACTORS, *factors), seed, person)):
                 writer.append(
-                    face.vertices, names.coded(face.weights, face.active),
-                    subject=f"ict_{person:04d}", clip=face.clip,
-                    frame=face.frame, labeled=labeled, classes={"viseme": face.viseme},
+                    face.vertices, names.coded(face.weights, face.active), subject=f"ict_{person:04d}",
+                    clip=face.clip, frame=face.frame, labeled=labeled, classes={"viseme": face.viseme},
                     texture=None if skin is None else skin.wearing(face.active),
                 )  # fmt: skip
     dataset = writer.finish()
