@@ -50,7 +50,7 @@ class Settings:
     average: float = 0.999  #: decay of the moving average that becomes the model; 0 keeps the last weights
     batch_size: int = 8
     steps: int = 130_000
-    optimizer: str = "adam"  #: of the generator; or "muon" (:mod:`mien.models.base_optimizer`)
+    optimizer: str = "adam"  #: or "muon" (:mod:`mien.models.base_optimizer`)
     rate: float = 1e-4
     discriminator_rate: float | None = None  #: None: as ``rate``
     weight_decay: float = 5e-5
@@ -73,7 +73,7 @@ CHOICES = {
     "gradient_penalty_reduction": ("sample", "batch_mean"),
 }  # fmt: skip
 QUICK = {
-    "optimizer": "muon", "rate": 3e-3, "discriminator_rate": 1e-3, "weight_decay": 0.0, "batch_size": 16,
+    "optimizer": "muon", "rate": 3e-3, "discriminator_rate": 5e-3, "weight_decay": 0.0, "batch_size": 16,
     "gradient_penalty_every": 8, "virtual_people": 0.5, "warm_up": 100, "average": 0.99,
 }  # fmt: skip
 
@@ -107,8 +107,8 @@ class FaceTuneGAN(FaceModel):
         - D_f is averaged over vertices, as in FUNIT: matched vertex by vertex, x_t would take over who s is.
         - The model is a moving average of the trained weights (``average``); 0 reproduces the text.
         - Batches are drawn at random instead of by epochs, so that any step can be resumed exactly.
-        - The smoke and standard profiles take fewer and larger steps, those of the generator by Muon and the
-          first of them for L_rec alone, apply R1 every eighth step, eight times as heavy, and mix people
+        - The smoke and standard profiles take fewer and larger steps by Muon, the first of them for L_rec
+          alone, apply R1 every eighth step, eight times as heavy, and mix people
           (:func:`mien.data.sampling.virtual_people`).
 
     Args:
@@ -144,8 +144,7 @@ class FaceTuneGAN(FaceModel):
     Settings = Settings
     profiles: ClassVar = {
         "smoke": QUICK | {"steps": 100, "decay": 0.5, "decay_every": 30, "average": 0.9},
-        "standard": QUICK
-        | {"reconstruction_first": 3000, "steps": 10_000, "decay": 0.7, "decay_every": 1000},
+        "standard": QUICK | {"reconstruction_first": 1500, "steps": 8000, "decay": 0.8, "decay_every": 1000},
         "full": {},
     }
 
@@ -229,12 +228,12 @@ class FaceTuneGAN(FaceModel):
         generator = copy.deepcopy(self) if settings.average else self
         discriminator = Discriminator(self, settings.feature_of).to(self.device)
         modules = {"model": self, "generator": generator, "discriminator": discriminator}
-        judge_rate = settings.discriminator_rate or settings.rate
         optimizers = {
-            "discriminator": optimizer_of(discriminator, judge_rate, weight_decay=settings.weight_decay),
-            "generator": optimizer_of(
-                generator, settings.rate, weight_decay=settings.weight_decay, kind=settings.optimizer
-            ),
+            name: optimizer_of(module, rate, weight_decay=settings.weight_decay, kind=settings.optimizer)
+            for name, module, rate in (
+                ("discriminator", discriminator, settings.discriminator_rate or settings.rate),
+                ("generator", generator, settings.rate),
+            )
         }
 
         def rate(index: int) -> float:
