@@ -14,11 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 from fixtures import EXPRESSIONS
-from viewers import obj_bytes, small_studio, world
+from viewers import obj_bytes, small_model, small_studio, world
 
 from mien import apply
 from mien.io.gltf import read_glb_targets
-from mien.viewer import StudioServer
+from mien.io.mesh import read_mesh
+from mien.viewer import Engine, StudioServer
+from mien.viewer.axes import identity_axes
+from mien.viewer.session import Person
+from mien.viewer.share import share
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = os.environ.get("MIEN_CHROMIUM") or next((path for n in NAMES if (path := shutil.which(n))), None)
@@ -213,3 +217,41 @@ def test_the_time_line_plays_and_exports_what_it_shows(page: Page, tmp_path: Pat
     assert (tmp_path / "face.png").read_bytes()[:4] == b"\x89PNG"
     page.page.screenshot(path=tmp_path / "timeline.png")
     assert page.problems == []
+
+
+def test_a_shared_page_works_without_anybody(browser: Any, tmp_path: Path) -> None:
+    head = Person("loaded-1", "Mine", "loaded", vertices=HEAD)
+    made = share(
+        tmp_path / "page.html", Engine("small", small_model()), heads=[head], data=world().data, people=4
+    )
+    assert made.people == 4 and made.megabytes < 2 and made.linearity_mm < 1e-3
+    page = Page(browser, made.path.as_uri())
+    asked: list[str] = []
+    page.page.on("request", lambda request: asked.append(request.url))
+    assert np.allclose(page.vertices(), HEAD, atol=1e-3)
+    before = page.colors()
+    page.slide("smile", 0.5)
+    assert np.allclose(page.vertices() - HEAD, 0.5 * world().expression_axes[0], atol=0.02)
+    assert page.colors() != before
+    page.slide("identity-0", 1.0)
+    moved = page.vertices() - HEAD - 0.5 * world().expression_axes[0]
+    assert np.linalg.norm(moved, axis=1).mean() == pytest.approx(
+        identity_axes(small_model()).millimeters[0], rel=0.05
+    )
+    page.page.keyboard.press("Control+z")
+    page.page.get_by_role("button", name="Add pose").click()
+    page.settled()
+    page.page.evaluate("studio.seek(0.4)")
+    page.until("studio.clip && studio.timeline.time === 0.4")
+    with page.page.expect_download() as download:
+        page.page.locator("summary").click()
+        page.page.locator("[data-export=obj]").click()
+    download.value.save_as(tmp_path / "shared.obj")
+    assert np.allclose(read_mesh(tmp_path / "shared.obj").vertices, page.vertices(), atol=1e-3)
+    page.page.locator("#people .card", has_text="Average").click()
+    page.settled()
+    assert np.allclose(
+        page.vertices() - 0.5 * world().expression_axes[0], world().neutrals.mean(axis=0), atol=0.05
+    )
+    page.page.screenshot(path=tmp_path / "shared.png")
+    assert asked == [] and page.problems == []

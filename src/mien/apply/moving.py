@@ -35,10 +35,10 @@ def animate(
     curve = weights_of(model.expressions, weights)
     if curve.ndim != 2:
         raise BadSetting("a clip needs weights (T, E)", received=f"an array of shape {tuple(curve.shape)}")
-    return moved(model, neutral, _motion_codes(model, curve, fps), style)
+    return moved(model, neutral, motion_codes(model, curve, fps), style)
 
 
-def _motion_codes(model: FaceModel, curve: Tensor, fps: float | None) -> Tensor:
+def motion_codes(model: FaceModel, curve: Tensor, fps: float | None) -> Tensor:
     """(T, *X) codes of weights (T, E) at any frame rate."""
     own = model.frame_rate
     if fps is None or own is None or fps == own:

@@ -49,6 +49,32 @@ def view(
         server.server_close()
 
 
+def share(
+    model_dir: Path = MODEL,
+    meshes: list[Path] = typer.Argument(None, metavar="[MESH]...", help="Heads that come first on the page."),
+    data: Path | None = DATA,
+    people: int = typer.Option(8, "--people", min=1, max=64, help="The most people on the page."),
+    title: str = typer.Option("", "--title", help="Of the page; the model's name by default."),
+    out: Path = typer.Option(..., "-o", "--out", help="The .html file."),
+) -> None:
+    """Writes one page that works offline: people, sliders, a time line; to send by mail."""
+    from mien.cli.faces import open_model
+    from mien.errors import BadSetting
+    from mien.viewer import Engine, Studio
+    from mien.viewer.share import share as write_page
+
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise BadSetting("a page is an HTML file", received=str(out), remedy="name the output *.html")
+    engine = Engine(title or model_dir.resolve().name, open_model(model_dir))
+    studio = Studio([engine])
+    for path in meshes or []:
+        studio.load(path.name, existing(path, "mesh").read_bytes())
+    heads = [person for person in studio.history.state.people if person.kind == "loaded"]
+    made = write_page(out, engine, heads=heads, data=_data(data), people=people, title=title)
+    show(f"{out}: {made.people} people, {made.megabytes:.1f} MB; it opens in any browser, without a network.")
+    say(f"Sums of its targets are {made.linearity_mm:.2f} mm off the model.")
+
+
 def _studio(folders: list[Path], data: Path | None, device: str, limit: int) -> Studio:
     from mien.cli.faces import open_model
     from mien.viewer import Engine, Studio
@@ -89,3 +115,10 @@ def add_to(app: typer.Typer) -> None:
             "mien view runs/first --compare runs/second --compare runs/pca",
         ),
     )(view)
+    app.command(
+        rich_help_panel=PANEL,
+        epilog=examples(
+            "mien share runs/first -o page.html",
+            "mien share runs/first head.obj --data faces --people 12 -o page.html",
+        ),
+    )(share)

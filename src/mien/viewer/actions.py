@@ -57,7 +57,7 @@ def reset_identity(state: State) -> State:
 
 def reset(state: State) -> State:
     """All sliders to zero and no borrowed expression: the person as picked."""
-    return replace(state, pose={}, identity=(), intensity=1.0, performer=None, variation=0)
+    return replace(state, pose={}, identity=(), intensity=1.0, performer=None, style=None, variation=0)
 
 
 def set_intensity(state: State, value: Any) -> State:
@@ -109,8 +109,9 @@ def remove_person(state: State, key: str) -> State:
     )
     shown = people[0].key if state.person == key else state.person
     performer = None if state.performer == key else state.performer
+    style = None if state.style == key else state.style
     heat = "none" if state.heat == "scan" else state.heat
-    return replace(state, people=people, person=shown, performer=performer, heat=heat)
+    return replace(state, people=people, person=shown, performer=performer, style=style, heat=heat)
 
 
 def set_performer(state: State, key: str | None) -> State:
@@ -118,6 +119,13 @@ def set_performer(state: State, key: str | None) -> State:
     if key is not None and state.find(key).vertices is None:
         raise BadSetting("expressions are borrowed from loaded heads", received=state.find(key).name)
     return replace(state, performer=key)
+
+
+def set_style(state: State, key: str | None) -> State:
+    """Whose way of performing the sliders take; None is the person's own."""
+    if key is not None:
+        state.find(key)
+    return replace(state, style=key)
 
 
 def set_rest(state: State, key: str, rest: str | None) -> State:
@@ -214,8 +222,8 @@ ACTIONS: Mapping[str, Callable[..., State]] = {
     action.__name__: action
     for action in (
         set_weight, set_pose, set_identity, reset_identity, reset, set_intensity, set_variation, pick,
-        add_random, remove_person, set_performer, set_rest, set_own, set_detail, set_heat, set_shown,
-        add_move, set_move, remove_move, clear_moves, set_duration,
+        add_random, remove_person, set_performer, set_style, set_rest, set_own, set_detail, set_heat,
+        set_shown, add_move, set_move, remove_move, clear_moves, set_duration,
     )
 }  # fmt: skip
 

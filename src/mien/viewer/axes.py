@@ -25,23 +25,35 @@ class IdentityAxes:
 
     Args:
         directions: (K, D) float. What one standard deviation adds to the flattened identity code.
-        millimeters: (K,) mean vertex distance that one standard deviation makes.
+        fields: (K, V, 3) float32, millimeters. What it adds to the average person's face at rest.
+        live: Whether the directions move every code. Where an encoded person and a drawn one are told apart
+            within the code (FaceCAM), they do not, and the fields are added to faces instead.
         names: K names: what changes most, and a number.
         reason: Why there are none, if there are none.
     """
 
     directions: Tensor
-    millimeters: NDArray[np.float64]
+    fields: NDArray[np.float32]
     names: tuple[str, ...]
+    live: bool = True
     reason: str = ""
+
+    @property
+    def millimeters(self) -> NDArray[np.float64]:
+        """(K,) mean vertex distance that one standard deviation makes."""
+        return np.linalg.norm(self.fields, axis=2).mean(axis=1).astype(np.float64)
 
     def __len__(self) -> int:
         return len(self.directions)
 
-    def offset(self, deviations: NDArray, like: Tensor) -> Tensor:
+    def code_offset(self, deviations: NDArray, like: Tensor) -> Tensor:
         """(1, *I) what slider positions (K,) add to an identity code of the form of ``like``."""
         values = torch.as_tensor(deviations, dtype=self.directions.dtype, device=self.directions.device)
         return (values @ self.directions).view(1, *like.shape[1:])
+
+    def face_offset(self, deviations: NDArray) -> NDArray[np.float32]:
+        """(V, 3) millimeters that slider positions (K,) add to a face."""
+        return np.tensordot(np.asarray(deviations, np.float32), self.fields, axes=1)
 
 
 def identity_axes(model: FaceModel, count: int = MOST_AXES) -> IdentityAxes:
@@ -58,7 +70,8 @@ def identity_axes(model: FaceModel, count: int = MOST_AXES) -> IdentityAxes:
     reason = refusal(type(model), "generate")
     if reason or model.anchored:
         reason = reason or "its identity code is the neutral mesh itself"
-        return IdentityAxes(torch.zeros(0, 0), np.zeros(0), (), reason)
+        none = np.zeros((0, model.topology.vertex_count, 3), np.float32)
+        return IdentityAxes(torch.zeros(0, 0), none, (), reason=reason)
     with torch.no_grad():
         codes = model.sample(PEOPLE, generator=torch.Generator().manual_seed(0))
         faces = decoded(model, codes, model.neutral_face).reshape(PEOPLE, -1)
@@ -74,7 +87,19 @@ def identity_axes(model: FaceModel, count: int = MOST_AXES) -> IdentityAxes:
     flat = codes.identity.flatten(1)
     standard = torch.from_numpy(scores[:, kept]).to(flat)
     directions = standard.T @ (flat - flat.mean(dim=0)) / PEOPLE
-    return IdentityAxes(directions, size[kept], _names(fields[kept], model.topology))
+    names = _names(fields[kept], model.topology)
+    return IdentityAxes(directions, fields[kept].astype(np.float32), names, _moves(model, directions, size))
+
+
+@torch.no_grad()
+def _moves(model: FaceModel, directions: Tensor, millimeters: NDArray) -> bool:
+    """Whether the first direction moves the model's mean person about as far as it moves drawn people."""
+    if not len(directions):
+        return False
+    mean = model.origin(1)
+    other = mean.replace(identity=mean.identity + directions[0].view(1, *mean.identity.shape[1:]))
+    moved = model.neutral_face(other) - model.neutral_face(mean)
+    return bool(moved.norm(dim=2).mean() > 0.3 * millimeters[0])
 
 
 def _sign(field: NDArray, topology: Topology) -> float:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mien import apply
-from mien.apply.door import Faces, decoded, verb
+from mien.apply.door import Faces, decoded
+from mien.apply.moving import motion_codes
 from mien.codes import Codes
 from mien.errors import MissingNeutral
 from mien.models.base import FaceModel
@@ -25,11 +26,14 @@ class Engine:
     Args:
         label: What the page calls the model.
         model: In evaluation mode, on the device that it should use.
+        lender: The first engine of the studio, for the models beside it: they show its people, encoded by
+            themselves, and its identity sliders, so that what differs is the model.
     """
 
-    def __init__(self, label: str, model: FaceModel) -> None:
+    def __init__(self, label: str, model: FaceModel, lender: Engine | None = None) -> None:
         self.label = label
         self.model = model.eval()
+        self.lender = lender
         self._codes: dict[tuple[str, str | None], Codes] = {}
         self._lost: dict[tuple[str, str | None], NDArray[np.float32]] = {}
         self._neutral: tuple[object, Faces] | None = None
@@ -37,7 +41,7 @@ class Engine:
     @cached_property
     def axes(self) -> IdentityAxes:
         """The identity sliders."""
-        return identity_axes(self.model)
+        return identity_axes(self.model) if self.lender is None else self.lender.axes
 
     @cached_property
     def still(self) -> Tensor:
@@ -45,6 +49,21 @@ class Engine:
         with torch.no_grad():
             return self.model.express(torch.zeros(1, len(self.model.expressions), device=self.model.device))
 
+    @property
+    def has_styles(self) -> bool:
+        """Whether people can perform in the style of others."""
+        return type(self.model).restyle is not FaceModel.restyle
+
+    @cached_property
+    def varies(self) -> bool:
+        """Whether the model draws more than people and expressions: noise, so that takes differ."""
+        if apply.refusal(type(self.model), "generate"):
+            return False
+        return bool(self.model.sample(1, generator=torch.Generator().manual_seed(0)).others)
+
+    # ---- faces
+
+    @torch.no_grad()
     def face(self, state: State, *, detail: bool | None = None) -> Faces:
         """(V, 3) float32, millimeters: what a state shows.
 
@@ -52,8 +71,15 @@ class Engine:
             state: Of the session.
             detail: Overrides the state's wish to keep what codes cannot hold.
         """
-        weights = self._weights(state)[None]
-        return self._faces(state, weights, state.detail if detail is None else detail)[0]
+        weights = self._known(state, state.weights()[None])
+        expression = self.model.express(weights) if weights.any() else None
+        return self._faces(state, expression, 1, state.detail if detail is None else detail)[0]
+
+    @torch.no_grad()
+    def clip(self, state: State) -> Faces:
+        """(T, V, 3) float32, millimeters: the time line."""
+        expression = motion_codes(self.model, self._known(state, state.curves()), state.fps)
+        return self._faces(state, expression, len(expression), state.detail)
 
     def rest(self, state: State) -> Faces:
         """(V, 3) float32, millimeters: the person as picked, without any expression put on."""
@@ -68,11 +94,7 @@ class Engine:
             self._neutral = who, self.face(plain)
         return self._neutral[1]
 
-    def clip(self, state: State) -> Faces:
-        """(T, V, 3) float32, millimeters: the time line."""
-        curves = state.curves()
-        known = self._columns(state)
-        return self._faces(state, curves[:, known], state.detail, motion=True)
+    # ---- codes
 
     def codes(self, state: State, person: Person) -> Codes:
         """(1, ...) codes of somebody, without the sliders."""
@@ -85,29 +107,56 @@ class Engine:
         if person.vertices is not None:
             rest = person if person.rest is None else state.find(person.rest)
             return apply.codes_of(self.model, person.vertices, rest.vertices)
-        with torch.no_grad():
-            if person.kind == "random":
-                drawn = self.model.sample(1, generator=torch.Generator().manual_seed(person.seed))
-                return drawn.replace(expression=self.still)
-            return self.model.origin(1).replace(expression=self.still)
+        if self.lender is not None:
+            face = self.lender.neutral(replace(state, person=person.key, identity=(), variation=0))
+            return apply.codes_of(self.model, face, face)
+        if person.kind == "random":
+            drawn = self.model.sample(1, generator=torch.Generator().manual_seed(person.seed))
+            return drawn.replace(expression=self.still)
+        return self.model.origin(1).replace(expression=self.still)
 
-    def _columns(self, state: State) -> list[int]:
-        """Columns of the state's weights that this model knows, in the order of its own expressions."""
-        return [state.expressions.index(name) for name in self.model.expressions if name in state.expressions]
+    def _known(self, state: State, weights: NDArray[np.float32]) -> Tensor:
+        """(N, E) the state's weights in the order of the model's own expressions; others stay zero."""
+        columns = [
+            state.expressions.index(n) if n in state.expressions else -1 for n in self.model.expressions
+        ]
+        padded = np.pad(weights, ((0, 0), (0, 1)))  # the last column is what the state does not know
+        return torch.from_numpy(np.ascontiguousarray(padded[:, columns])).to(self.model.device)
 
-    def _weights(self, state: State) -> NDArray[np.float32]:
-        return state.weights()[self._columns(state)]
-
-    def _faces(self, state: State, weights: NDArray, detail: bool, motion: bool = False) -> Faces:
-        """(N, V, 3) faces of (N, E) weights: poses, or the frames of one motion."""
+    def _faces(self, state: State, expression: Tensor | None, count: int, detail: bool) -> Faces:
+        """(N, V, 3) faces that add an expression (N, *X) to what the person shows without."""
         person = state.somebody
         own = self.codes(state, person)
         base = self._base(state, person, own)
-        codes = self._posed(state, own, base, weights, motion)
-        faces = _decoded(self.model, codes)
+        codes = own.replace(expression=base)
+        if self.lender is None and self.axes.live and np.any(state.identity):
+            offset = self.axes.code_offset(state.deviations(), own.identity)
+            codes = codes.replace(identity=own.identity + offset)
+        if state.variation and own.others:
+            drawn = self.model.sample(1, generator=torch.Generator().manual_seed(state.variation))
+            codes = codes.replace(**drawn.others)
+        if state.style is not None and self.has_styles:
+            codes = self.model.restyle(codes, self.codes(state, state.find(state.style)))
+        codes = codes[torch.zeros(count, dtype=torch.long)]
+        if expression is not None:
+            codes = codes.replace(expression=base + (expression - self.still))
+        if state.intensity != 1:
+            rest = codes.replace(expression=self.still.expand(count, *self.still.shape[1:]))
+            codes = self.model.mix(rest, codes, state.intensity)
+        faces = decoded(self.model, codes)
+        return faces + self._beyond_codes(state, person, own, detail)
+
+    def _beyond_codes(self, state: State, person: Person, own: Codes, detail: bool) -> NDArray | float:
+        """(V, 3) millimeters that no code carries: a scan's detail, and identity sliders of other models."""
+        added: NDArray | float = 0.0
         if detail and person.vertices is not None:
-            faces = faces + self._detail(state, person, own)
-        return faces
+            key = (person.key, person.rest)
+            if key not in self._lost:
+                self._lost[key] = np.asarray(person.vertices) - decoded(self.model, own)[0]
+            added = self._lost[key]
+        if np.any(state.identity) and not (self.lender is None and self.axes.live):
+            added = added + self.axes.face_offset(state.deviations())
+        return added
 
     def _base(self, state: State, person: Person, own: Codes) -> Tensor:
         """(1, *X) the expression code below the sliders."""
@@ -122,43 +171,3 @@ class Engine:
             return self.codes(state, performer).expression
         # A loaded head that is taken to rest keeps its identity only.
         return self.still if person.kind == "loaded" and not state.own else own.expression
-
-    def _posed(self, state: State, own: Codes, base: Tensor, weights: NDArray, motion: bool) -> Codes:
-        count = len(weights)
-        codes = own.replace(identity=self._identity(state, own), expression=base)
-        if state.variation and own.others:
-            codes = codes.replace(**self._varied(state.variation))
-        codes = codes[torch.zeros(count, dtype=torch.long)]
-        if np.any(weights) or motion:
-            asked = torch.from_numpy(np.ascontiguousarray(weights, np.float32)).to(self.model.device)
-            with torch.no_grad():
-                expression = self.model.express(asked[None])[0] if motion else self.model.express(asked)
-            codes = codes.replace(expression=base + (expression - self.still))
-        if state.intensity == 1:
-            return codes
-        rest = codes.replace(expression=self.still.expand(count, *self.still.shape[1:]))
-        return self.model.mix(rest, codes, state.intensity)
-
-    def _identity(self, state: State, own: Codes) -> Tensor:
-        deviations = state.deviations()[: len(self.axes)] if np.any(state.identity) else np.zeros(0)
-        if not len(deviations) or not len(self.axes):
-            return own.identity
-        padded = np.zeros(len(self.axes), np.float32)
-        padded[: len(deviations)] = deviations
-        return own.identity + self.axes.offset(padded, own.identity)
-
-    def _varied(self, seed: int) -> dict[str, Tensor]:
-        with torch.no_grad():
-            return dict(self.model.sample(1, generator=torch.Generator().manual_seed(seed)).others)
-
-    def _detail(self, state: State, person: Person, own: Codes) -> NDArray[np.float32]:
-        """(V, 3) what the codes of a head cannot hold, millimeters."""
-        key = (person.key, person.rest)
-        if key not in self._lost:
-            self._lost[key] = np.asarray(person.vertices) - _decoded(self.model, own)[0]
-        return self._lost[key]
-
-
-@verb
-def _decoded(model: FaceModel, codes: Codes) -> Faces:
-    return decoded(model, codes)

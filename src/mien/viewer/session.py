@@ -73,6 +73,7 @@ class State:
         own: A loaded head shows its own expression below the sliders; otherwise it starts at rest.
         detail: A loaded head keeps what the model's codes cannot hold.
         performer: Key of the loaded head whose expression the person wears, or None.
+        style: Key of the person in whose style the sliders are performed, or None.
         variation: Seed of a model's further factors (noise); 0 takes its default.
         heat: ``none``, or what vertex distances are colored: ``scan``, ``rest`` or ``models``.
         shown: Numbers of the models side by side.
@@ -91,6 +92,7 @@ class State:
     own: bool = True
     detail: bool = True
     performer: str | None = None
+    style: str | None = None
     variation: int = 0
     heat: str = "none"
     shown: tuple[int, ...] = (0,)

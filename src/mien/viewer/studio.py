@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 from mien.apply.abilities import refusal
 from mien.data.dataset import FaceDataset
 from mien.errors import BadSetting, MienError, WrongTopology
-from mien.figures.heat import color_table, nice_maximum
+from mien.figures.heat import nice_maximum
 from mien.viewer import actions
+from mien.viewer.about import about
 from mien.viewer.engine import Engine
 from mien.viewer.export import MENU, Download, export
 from mien.viewer.looks import looks, slits
 from mien.viewer.people import first_people
 from mien.viewer.session import History, Person, State
 from mien.viewer.uploads import MEGABYTE, read_upload
-from mien.viewer.wire import grouped, pack, state_json
+from mien.viewer.wire import pack, state_json
 
 MOST_LOADED = 40
-SHOWN_DEVIATIONS = 3.0  # what the identity sliders reach
 LARGEST_CLIP = 512 * MEGABYTE  # bytes of vertices sent for one clip
 
 
@@ -52,6 +52,7 @@ class Studio:
                     received=f"{engine.model.topology.name!r} against {self.topology.name!r}",
                     remedy="open them in two studios",
                 )
+            engine.lender = engines[0]
         first = engines[0]
         shown = tuple(range(min(len(engines), 3)))
         people = first_people(first.model, data)
@@ -66,29 +67,14 @@ class Studio:
 
     def describe(self) -> bytes:
         """Models, sliders, limits, triangles and looks: what does not change."""
-        axes = self.engines[0].axes
         arrays, layout = looks(self.topology)
-        head = {
-            "models": [
-                {
-                    "label": engine.label, "method": engine.model.name,
-                    "parameters": engine.model.parameter_count, "anchored": engine.model.anchored,
-                }
-                for engine in self.engines
-            ],
-            "topology": self.topology.name, "vertices": self.topology.vertex_count,
-            "groups": grouped(self.engines[0].model.expressions),
-            "axes": [
-                {"name": name, "millimeters": round(float(size), 2)}
-                for name, size in zip(axes.names, axes.millimeters)
-            ],
-            "axes_reason": axes.reason, "limit": self.limit, "heat_colors": color_table(256).tolist(),
-            "deviations": SHOWN_DEVIATIONS, "layout": layout,
-            "can": {
-                "load": True, "random": not refusal(type(self.engines[0].model), "generate"),
-                "heats": list(actions.HEATS), "exports": [list(item) for item in MENU],
-            },
+        can = {
+            "load": True, "random": not refusal(type(self.engines[0].model), "generate"),
+            "styles": any(engine.has_styles for engine in self.engines),
+            "varied": any(engine.varies for engine in self.engines),
+            "heats": list(actions.HEATS), "exports": [list(item) for item in MENU],
         }  # fmt: skip
+        head = {**about(self.engines), "limit": self.limit, "layout": layout, "can": can}
         return pack(head, arrays)
 
     def act(self, name: str, arguments: Mapping[str, Any], merge: str = "") -> bytes:

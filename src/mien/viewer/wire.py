@@ -61,7 +61,7 @@ def state_json(history: History) -> dict[str, Any]:
         "people": [person_json(person) for person in state.people], "person": state.person,
         "pose": dict(state.pose), "identity": state.deviations().tolist(), "intensity": state.intensity,
         "own": state.own, "detail": state.detail, "performer": state.performer,
-        "variation": state.variation, "heat": state.heat, "shown": list(state.shown),
+        "style": state.style, "variation": state.variation, "heat": state.heat, "shown": list(state.shown),
         "moves": [
             {"pose": dict(m.pose), "onset": m.onset, "apex": m.apex, "offset": m.offset} for m in state.moves
         ],

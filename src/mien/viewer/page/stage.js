@@ -226,8 +226,9 @@ function lights(scene, center, span, full) {
 
 // Whether pictures are drawn by the processor: remote desktops, virtual machines, continuous integration.
 // `quality=full` or `quality=simple` in the address decides otherwise.
+const wish = new URLSearchParams(window.location.search).get('quality');
+
 function isSoftware() {
-  const wish = new URLSearchParams(window.location.search).get('quality');
   if (wish) return wish === 'simple';
   const context = document.createElement('canvas').getContext('webgl2');
   const known = context?.getExtension('WEBGL_debug_renderer_info');
@@ -332,7 +333,7 @@ class Stage {
       this.waiting = 0;
       const began = performance.now();
       this.render();
-      if (this.frames < 12 && !this.simple) this.adapt(began);
+      if (this.frames < 12 && !this.simple && !wish) this.adapt(began);
     });
   }
 

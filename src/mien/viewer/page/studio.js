@@ -196,6 +196,9 @@ class Studio {
     this.performer.addEventListener('change', () => this.act('set_performer', { key: this.performer.value || null }));
     find('#own').addEventListener('change', (event) => this.act('set_own', { value: event.target.checked }));
     find('#detail').addEventListener('change', (event) => this.act('set_detail', { value: event.target.checked }));
+    find('#style').addEventListener('change', (event) => this.act('set_style', { key: event.target.value || null }));
+    find('#vary').addEventListener('click', () => this.act('set_variation', { seed: this.state.variation + 1 }));
+    find('#vary').hidden = !can.varied;
     find('#rest').addEventListener('change', (event) => this.act('set_rest', { key: this.restOf, rest: event.target.value || null }));
     if (!can.load) return;
     let depth = 0;
@@ -297,6 +300,8 @@ class Studio {
     this.performer.disabled = !loaded.length;
     this.options(this.performer, loaded.filter(({ key }) => key !== person.key), state.performer,
       loaded.length ? 'Nobody: the sliders alone' : 'Load an expressive head first');
+    find('#styles').hidden = !this.about.can.styles;
+    this.options(find('#style'), state.people.filter(({ key }) => key !== person.key), state.style, `${person.name}: their own`);
     const anchored = this.about.models.some((model, index) => model.anchored && state.shown.includes(index));
     this.restOf = state.performer ?? (person.kind === 'loaded' ? person.key : null);
     find('#rest-row').hidden = !anchored || !this.restOf;
