@@ -206,7 +206,7 @@ class FaceModel(nn.Module):
         return codes.identity.flatten(1), codes.expression.flatten(1)
 
     def restyle(self, codes: Codes, style: Codes) -> Codes:
-        """B people with named expressions, performed in the style of one other person (1)."""
+        """B people with named expressions, in the style of another person (1) or of one each (B)."""
         raise self.refusal("change styles", "a named expression has no personal style apart from its code")
 
     def training_people(self, names: Sequence[str]) -> Codes:
