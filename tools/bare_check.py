@@ -9,7 +9,16 @@ import importlib.util
 import sys
 from pathlib import Path
 
-EXTRAS = ("lightning", "embreex", "matplotlib", "sklearn", "trimesh", "pytest", "robust_laplacian", "playwright")
+EXTRAS = (
+    "lightning",
+    "embreex",
+    "matplotlib",
+    "sklearn",
+    "trimesh",
+    "pytest",
+    "robust_laplacian",
+    "playwright",
+)
 
 
 def main(folder: Path) -> None:

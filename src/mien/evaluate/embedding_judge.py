@@ -170,8 +170,10 @@ def calibrate(embeddings: NDArray, labels: NDArray, *, pairs: int = 5000, seed: 
 
 
 def labels_of(data: FaceDataset, factor: str) -> NDArray[np.int64]:
-    """(n,) person, or expression with -1 for neutral; -2 without a label or at a clip's weak ends."""
+    """(n,) person, expression with -1 for neutral, or class of a further factor; -2 without a clear label."""
     known = data.row_labeled(factor)
+    if factor in data.classes:
+        return np.where(known, data.classes[factor][data.rows], -2).astype(np.int64)
     if factor == "identity":
         return np.where(known, data.row_subject, -2).astype(np.int64)
     strong = data.is_neutral | (data.row_weights.max(axis=1, initial=0) >= 0.5)
