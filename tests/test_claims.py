@@ -63,6 +63,10 @@ def test_published_ratios_are_those_of_the_printed_values() -> None:
     assert published["G4", "id_std_pooled"]["FaceScape"] == pytest.approx(0.569 / 0.582, abs=1e-3)
     assert published["G5", "neu_avd"]["BU3DFE"] == pytest.approx(2.429 / 1.894, abs=1e-3)
     assert published["E1", "seq_avd_total"]["4DFAB"] == pytest.approx(0.39 / 0.44, abs=1e-3)
+    assert published["F1", "transfer_avd"]["FaceScape"] == pytest.approx(0.562, abs=1e-3)
+    by_expression = [p["FaceScape"] for (i, m), p in published.items() if i == "F1" and "/" in m]
+    assert len(by_expression) == 19
+    assert min(by_expression) == pytest.approx(0.354, abs=1e-3) and max(by_expression) < 0.69
     printed = {"happy": (37, 49), "angry": (35, 37), "sad": (36, 37), "surprise": (43, 48), "fear": (42, 43),
                "disgust": (42, 45)}  # fmt: skip
     for name, (ours, theirs) in printed.items():
@@ -98,7 +102,10 @@ def test_claims_about_motion_are_tested_on_clips(tmp_path) -> None:
         frame=data.frame, fps=data.fps,
     )  # fmt: skip
     assert {claim.id[0] for claim in claims.testable(renamed)} == {"E"}
-    assert {claim.id[0] for claim in claims.testable(planted().data)} == {"G"}
+    still = claims.testable(planted().data)
+    assert {claim.id[0] for claim in still} == {"F", "G"}
+    named = {claim.metric for claim in still if "/" in claim.metric}
+    assert named == {f"transfer_avd/{name}" for name in ("smile", "mouth_left", "brow_raiser", "eye_closed")}
     settings = {"steps": 6, "factors": (3, 2), "pairs": 1, "size": 8}
     verdicts = claims.retest(
         renamed, tmp_path, ids=["E1", "E3", "E5"], profile="smoke", seeds=(0,), settings=settings

@@ -120,6 +120,19 @@ def test_kept_detail_makes_up_for_what_the_codes_lose(report: Report) -> None:
     assert report.value("shifted", "transfer_avd_detail") == pytest.approx(0, abs=2e-3)
 
 
+def test_ways_of_a_linear_model_are_straight_and_even(report: Report) -> None:
+    for factor in ("identity", "expression"):
+        assert report.value("perfect", f"path_length_{factor}") == pytest.approx(1, abs=1e-3)
+        assert report.value("perfect", f"path_step_cv_{factor}") == pytest.approx(0, abs=1e-2)
+
+
+def test_transfer_is_kept_person_by_person(report: Report) -> None:
+    each = report.by_person("shuffled", "transfer_avd")
+    assert len(each) > 1
+    assert np.mean(list(each.values())) == pytest.approx(report.value("shuffled", "transfer_avd"), rel=0.05)
+    assert set(report.by_person("shuffled", "transfer_avd/smile")) == set(each)
+
+
 def test_a_shuffled_model_does_not(report: Report) -> None:
     assert report.value("shuffled", "neu_avd") > 0.5
     assert report.value("shuffled", "id_mad") > 0.5

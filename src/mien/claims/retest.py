@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mien.claims import adversarial_vae, expression_lstm
+from mien.claims import adversarial_vae, expression_lstm, facetunegan
 from mien.claims.claim import Arm, Claim, Results, Verdict, judge
 from mien.data.dataset import FaceDataset
 from mien.errors import UnknownName
@@ -14,9 +14,10 @@ from mien.evaluate import evaluate, evaluate_sequences
 from mien.evaluate.sequences import REAL
 from mien.train import fit_model, plan_training
 
-CLAIMS: tuple[Claim, ...] = (*adversarial_vae.CLAIMS, *expression_lstm.CLAIMS)
+CLAIMS: tuple[Claim, ...] = (*adversarial_vae.CLAIMS, *facetunegan.CLAIMS, *expression_lstm.CLAIMS)
 ARMS: dict[str, dict[str, Arm]] = {
     "adversarial_vae": adversarial_vae.ARMS,
+    "facetunegan": facetunegan.ARMS,
     "expression_lstm": expression_lstm.ARMS,
 }
 """Method -> arm -> what is trained."""
@@ -44,7 +45,13 @@ def testable(data: FaceDataset, ids: Sequence[str] = ()) -> list[Claim]:
     if ids:
         return chosen(ids)
     moving = bool((data.row_clip >= 0).any())
-    return [claim for claim in CLAIMS if (claim.method in ON_CLIPS) == moving]
+    return [claim for claim in CLAIMS if (claim.method in ON_CLIPS) == moving and _shown(claim, data)]
+
+
+def _shown(claim: Claim, data: FaceDataset) -> bool:
+    """Whether the data has the expression that a metric names after its slash, if any."""
+    _, slash, expression = claim.metric.partition("/")
+    return not slash or expression in data.expressions
 
 
 def retest(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mien.errors import BadSetting, MienError
 from mien.evaluate.controls import consistency_rows, reconstruction_rows, transfer_rows
+from mien.evaluate.paths import paths
 from mien.evaluate.people import Draws, Judged
 from mien.evaluate.probes import folds_of, leakage
 from mien.evaluate.rows import Maker, Row
@@ -47,9 +48,11 @@ def judge_control(name: str, judged: Judged, batch: int, draws: Draws | str) -> 
 def judge(maker: Maker, runner: Runner, *, draws: Draws | str, speed: bool) -> Judgment:
     """All rows of one model and its errors scan by scan. What one test refuses does not stop the next."""
     sweep, rows = Sweep(), list[Row]()
+    ways: dict[str, NDArray] = {}
     tests: list[tuple[str, Callable[[], None]]] = [
         ("reconstruction", lambda: sweep_people(runner, sweep)),
         ("expression_consistency", lambda: sweep_expressions(runner, sweep)),
+        ("interpolation", lambda: ways.update(paths(runner))),
     ]
     if isinstance(draws, Draws):
         tests.append(("transfer", lambda: sweep_transfer(runner, sweep, draws)))
@@ -67,19 +70,47 @@ def judge(maker: Maker, runner: Runner, *, draws: Draws | str, speed: bool) -> J
     rows += _rows_of_identity(maker, judged, sweep)
     rows += _rows_of_transfer(maker, judged, sweep, draws)
     rows += _rows_of_codes(maker, judged, sweep)
+    rows += [maker.over_people(name, values, unit="") for name, values in ways.items()]
     rows += [maker.number("parameters", runner.model.parameter_count, unit="")]
     for name in ("encode_ms", "decode_ms"):
         if name in sweep.facts:
             rows.append(maker.number(name, sweep.facts[name], unit="ms"))
+    scans, people = _kept(judged, sweep, draws, ways)
+    return Judgment(maker.system, rows, scans, people, model_facts(runner.model))
+
+
+def _kept(
+    judged: Judged, sweep: Sweep, draws: Draws | str, ways: dict[str, NDArray]
+) -> tuple[dict[str, list[float | None]], dict[str, dict[str, float]]]:
+    """Metric -> values scan by scan, and metric -> person -> value: what claims are tested on."""
     rec = None if sweep.rec is None else sweep.rec.mean(axis=1, dtype=np.float64)
-    kept = {"rec_avd_mesh": rec, "neu_avd": sweep.neutral}
+    kept = {
+        "rec_avd_mesh": rec, "rec_detail": sweep.detail, "neu_avd": sweep.neutral,
+        "neu_avd_triplet": sweep.neutral_triplet,
+    }  # fmt: skip
     scans = {name: _plain(values) for name, values in kept.items() if values is not None}
     names = [judged.data.subjects[person] for person in judged.people]
+    each = sweep.consistency | {f"decomposition_{k}": v for k, v in sweep.decomposition.items()} | ways
+    if isinstance(draws, Draws) and sweep.transfer is not None:
+        each |= _transfer_by_person(judged, draws, sweep.transfer)
     people = {
         metric: {name: float(value) for name, value in zip(names, values) if np.isfinite(value)}
-        for metric, values in sweep.consistency.items()
+        for metric, values in each.items()
     }
-    return Judgment(maker.system, rows, scans, people, model_facts(runner.model))
+    return scans, people
+
+
+def _transfer_by_person(judged: Judged, draws: Draws, errors: NDArray) -> dict[str, NDArray]:
+    """(S,) mean over the draws onto each person, for all expressions and for each."""
+    person, label = judged.person[draws.target], judged.label[draws.target]
+    groups = {"transfer_avd": np.ones(len(label), bool)}
+    groups |= {f"transfer_avd/{judged.data.expressions[k]}": label == k for k in np.unique(label)}
+    found = {}
+    for name, chosen in groups.items():
+        count = np.bincount(person[chosen], minlength=len(judged.people))
+        total = np.bincount(person[chosen], errors[chosen], minlength=len(judged.people))
+        found[name] = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
+    return found
 
 
 def _plain(values: NDArray) -> list[float | None]:

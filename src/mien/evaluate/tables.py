@@ -141,6 +141,14 @@ LAYOUT: Sequence[tuple[str, str, Sequence[Column]]] = (
         ),
     ),
     (
+        "Interpolation",
+        "From a scan of each person to another expression of the next person in ten steps, one code moving: "
+        "length of the way over the distance of its ends (1 is straight), and deviation of the steps over "
+        "their mean (0 is even); mean / median over persons.",
+        tuple((f"{name}_{factor}", f"{factor}: {says}", center) for factor in ("identity", "expression")
+              for name, says in (("path_length", "length"), ("path_step_cv", "unevenness"))),
+    ),
+    (
         "Recognition",
         "Rank-1 rate in % with the 95 % interval: gallery of neutralized neutrals, probes all other scans.",
         (("rank1_mesh", "by mesh", percent), ("rank1_code", "by identity code", percent)),
