@@ -103,7 +103,7 @@ def test_claims_about_motion_are_tested_on_clips(tmp_path) -> None:
     )  # fmt: skip
     assert {claim.id[0] for claim in claims.testable(renamed)} == {"E"}
     still = claims.testable(planted().data)
-    assert {claim.id[0] for claim in still} == {"F", "G"}
+    assert {claim.id[0] for claim in still} == {"F", "G", "D", "C"}
     named = {claim.metric for claim in still if "/" in claim.metric}
     assert named == {f"transfer_avd/{name}" for name in ("smile", "mouth_left", "brow_raiser", "eye_closed")}
     settings = {"steps": 6, "factors": (3, 2), "pairs": 1, "size": 8}
@@ -115,3 +115,81 @@ def test_claims_about_motion_are_tested_on_clips(tmp_path) -> None:
     ]  # fmt: skip
     assert verdicts[1].against_mean == 1.0, "recorded clips of this data are all recognized"
     assert all(0.2 < v.ratio < 5 or v.claim.id == "E3" for v in verdicts)
+
+
+def drawn(values: dict[str, dict[str, float]], spread: float = 0.05) -> claims.Results:
+    """Arm -> metric -> mean of 100 draws."""
+    generator, made = np.random.default_rng(0), claims.Results()
+    for arm, metrics in values.items():
+        people = {
+            metric: {f"draw-{k:03}": mean + spread * abs(mean) * generator.normal() for k in range(100)}
+            for metric, mean in metrics.items()
+        }
+        made.add(arm, Report((), {}, people={arm: people}))
+    return made
+
+
+def test_the_published_tables_hold_their_own_claims() -> None:
+    """The values printed in ICCV 2019 go in; D1 to D12 come out as the paper states them."""
+    gan = {"dec_id": 98.6, "dec_exp": 89.7, "div_all": 4.74, "div_id": 1.94, "div_exp": 4.22,
+           "specificity": 2.01, "sparse_rmse_0": 2.62, "sparse_rmse_0.01": 2.55, "sparse_rmse_10": 2.42,
+           "sparse_gain": 2.62 / 2.42}  # fmt: skip
+    linear = {"dec_id": 99.6, "dec_exp": 65.6, "div_all": 3.53, "div_id": 1.95, "div_exp": 2.89,
+              "specificity": 2.30, "sparse_rmse_0": 6.62, "sparse_rmse_0.01": 4.64, "sparse_rmse_10": 2.46,
+              "sparse_gain": 6.62 / 2.46}  # fmt: skip
+    arms = {
+        "decoupled GAN": gan, "additive 3DMM": linear, claims.TRAINING_DATA: {"div_all": 4.89},
+        "CoMA with a linear split": {"dec_exp": 65.5, "sparse_rmse_0": 3.05},
+        "GAN without mesh regularization": {"specificity": 3.61, "div_all": 1.41},
+        "GAN without expression classifier": {"dec_exp": 42.8, "div_id": 0.11},
+        "GAN without identity classifier": {"dec_id": 7.8, "div_id": 4.87},
+        "GAN without feature loss": {"dec_exp": 80.3, "dec_id": 96.0, "div_all": 4.47},
+    }  # fmt: skip
+    chosen = [claim for claim in claims.CLAIMS if claim.id[0] == "D"]
+    verdicts = claims.judge(drawn(arms, spread=0.005), chosen)
+    states = {(v.claim.id, v.claim.metric): v.state for v in verdicts}
+    assert {key for key, state in states.items() if state != "held"} == {("D13", "dec_exp")}
+    assert states["D13", "dec_exp"] == "untested"  # nobody trained on fewer labels
+    for verdict in verdicts:
+        if verdict.people and verdict.claim.published:
+            assert verdict.ratio == pytest.approx(verdict.claim.published["ICCV 2019"], rel=0.01)
+    assert (
+        claims.judge(drawn({"decoupled GAN": {"dec_exp": 60.0}, "additive 3DMM": linear}), chosen[:1])[
+            0
+        ].state
+        == "reversed"
+    )
+
+
+def test_constants_differences_and_metrics_of_one_arm() -> None:
+    arm = {"style_spread": 2.0, "style_spread_noise": 1.0, "intensity_rho_disp_least": 0.99,
+           "intensity_rho_prob_least": 0.5, "disp_ratio_1_5": 1.4, "silhouette_person_in_identity": 0.3,
+           "silhouette_expression_in_identity": -0.1, "dec_id": 97.0, "dec_exp": 80.0}  # fmt: skip
+    plain = {"dec_id": 97.5, "dec_exp": 95.0}
+    results = drawn({"FaceCAM": arm, "FaceCAM without identity in the expression generator": plain}, 0.01)
+    verdicts = claims.judge(results, claims.chosen(["C1", "C2", "C3", "C4"]))
+    states = {v.claim.metric: v.state for v in verdicts}
+    assert states == {
+        "style_spread": "held", "dec_id": "held", "dec_exp": "reversed",
+        "silhouette_person_in_identity": "held", "silhouette_expression_in_expression": "untested",
+        "intensity_rho_disp_least": "held", "intensity_rho_prob_least": "reversed", "disp_ratio_1_5": "held",
+    }  # fmt: skip
+    table = claims.table_of(verdicts)
+    assert any("untested" in row[-1] for row in table.rows)
+    assert any(row[4].startswith("difference 0.40") for row in table.rows)
+
+
+def test_generated_faces_are_tested_against_the_training_data(tmp_path) -> None:
+    data = planted(subjects=20, noise=0.1).data
+    judging = {"judges": "lite", "pairs": 60, "faces": 4, "resamples": 4, "samples": 10, "people": 2,
+               "lite_steps": 20, "components": 8, "sparse_scans": 2, "sparse_steps": 10}  # fmt: skip
+    verdicts = claims.retest(
+        data, tmp_path, ids=["D3"], profile="smoke", seeds=(0,), settings={"steps": 2, "batch_size": 8},
+        judging=judging,
+    )  # fmt: skip
+    assert [(v.claim.arm, v.claim.against) for v in verdicts] == [
+        ("decoupled GAN", claims.TRAINING_DATA), ("decoupled GAN", "additive 3DMM"),
+    ]  # fmt: skip
+    assert all(v.people == 60 and v.arm_mean > 0 for v in verdicts)
+    with pytest.raises(UnknownName, match="setting"):
+        claims.retest(data, tmp_path, ids=["D5"], settings={"stepz": 2})

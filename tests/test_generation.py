@@ -21,7 +21,7 @@ from mien.evaluate.generation import diversity_by_labels
 from mien.evaluate.generation_protocol import evaluate_generation, settings_of
 from mien.evaluate.intensity import measure_intensity, spearman
 from mien.evaluate.metrics import avd_table
-from mien.evaluate.spaces import silhouette
+from mien.evaluate.spaces import silhouettes
 from mien.evaluate.specificity import PatchSums
 from mien.fit import fit_landmark_sets, fit_landmarks
 from mien.geometry.closest import closest_on_triangles, surface_distances
@@ -211,8 +211,8 @@ def test_silhouette_and_rank_correlation_by_definition() -> None:
         own = apart[(labels == labels[i]) & (np.arange(30) != i)]
         other = min(apart[labels == k].mean() for k in range(4) if k != labels[i])
         scores.append((other - own.mean()) / max(other, own.mean()) if len(own) else 0.0)
-    assert silhouette(codes, labels) == pytest.approx(np.mean(scores), abs=1e-9)
-    assert np.isnan(silhouette(codes, np.zeros(30)))
+    assert silhouettes(codes, labels) == pytest.approx(np.array(scores), abs=1e-9)
+    assert np.isnan(silhouettes(codes, np.zeros(30))).all()
     values = generator.integers(0, 5, size=20)
     assert spearman(values) == pytest.approx(spearmanr(values, np.arange(20)).statistic)
     assert spearman(np.ones(15)) == 0.0

@@ -1,8 +1,10 @@
-"""The papers' headline claims as ratios that any labeled data set can test again.
+"""What a claim is, and how measured values decide it.
 
-A claim compares one metric of two arms (settings of one method). It is *held* when the 95 % bootstrap
-interval of the ratio over persons, seeds pooled, lies on the stated side of 1; *reversed* when it lies on the
-other; *open* otherwise. Published ratios are shown beside; they are no thresholds.
+A claim compares a metric of two arms (settings of a method), of an arm with the training data, of an arm with
+another metric of its own, or of an arm with a constant. It is *held* when the 95 % bootstrap interval of the
+ratio (or difference) over persons, seeds pooled, lies on the stated side; *reversed* when it lies on the
+other; *open* otherwise. For metrics of generated faces the drawn faces take the place of persons. Published
+values are shown beside; they are no thresholds.
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ from mien.evaluate import Report, Table
 
 SIMILAR = 0.15
 """Two arms are similar when their ratio and its inverse stay below 1 + this."""
+TRAINING_DATA = "training data"
+"""The arm that is not trained: the same metric of the real faces."""
+SIDES = {"lower": "lower", "higher": "higher", "similar": "the same", "not lower": "not lower"}
 
 
 @dataclass(frozen=True)
@@ -31,9 +36,13 @@ class Claim:
         method: The method whose publication claims it.
         metric: What is measured.
         arm: Name of the arm above the fraction line.
-        against: Name of the arm below it.
-        side: ``lower``, ``higher`` or ``similar``: where the ratio should lie from 1.
-        published: Data set -> published ratio.
+        against: Name of the arm below it; None to compare with ``constant``.
+        side: ``lower``, ``higher``, ``similar`` or ``not lower``: where the arm should lie.
+        published: Data set -> published ratio or difference.
+        against_metric: Metric of ``against``; None for the same one.
+        constant: What the arm is compared with if there is no other arm.
+        difference: Compare by difference, for metrics that may be 0 or negative; else by ratio.
+        tolerance: How far the ratio may be from 1 to be similar.
     """
 
     id: str
@@ -42,9 +51,13 @@ class Claim:
     method: str
     metric: str
     arm: str
-    against: str
+    against: str | None
     side: str
-    published: Mapping[str, float]
+    published: Mapping[str, float] = field(default_factory=dict)
+    against_metric: str | None = None
+    constant: float = float("nan")
+    difference: bool = False
+    tolerance: float = SIMILAR
 
 
 @dataclass(frozen=True)
@@ -53,14 +66,15 @@ class Verdict:
 
     Args:
         claim: What was tested.
-        ratio: Mean of the arm over the mean of the other.
+        ratio: Mean of the arm over (or minus) the mean of the other.
         low: Lower end of the 95 % interval over persons.
         high: Upper end.
-        state: ``held``, ``reversed`` or ``open``.
+        state: ``held``, ``reversed``, ``open``, or ``untested`` where an arm has no such value.
         arm_mean: Mean of the arm, in the metric's unit.
         against_mean: Mean of the other.
-        people: How many persons were measured.
+        people: How many persons (or draws) were measured.
         seeds: How many runs an arm were pooled.
+        reason: Why it is untested.
     """
 
     claim: Claim
@@ -72,14 +86,19 @@ class Verdict:
     against_mean: float
     people: int
     seeds: int
+    reason: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
+        claim = self.claim
+        other = claim.against or f"{claim.constant:g}"
+        if claim.against_metric:
+            other = f"{other}: {claim.against_metric}"
         return {
-            "id": self.claim.id, "metric": self.claim.metric, "claim": self.claim.text, "state": self.state,
-            "ratio": self.ratio, "low": self.low, "high": self.high, "published": dict(self.claim.published),
-            "means": {self.claim.arm: self.arm_mean, self.claim.against: self.against_mean},
-            "people": self.people, "seeds": self.seeds,
+            "id": claim.id, "metric": claim.metric, "claim": claim.text, "state": self.state,
+            "difference" if claim.difference else "ratio": self.ratio, "low": self.low, "high": self.high,
+            "published": dict(claim.published), "means": {claim.arm: self.arm_mean, other: self.against_mean},
+            "people": self.people, "seeds": self.seeds, "reason": self.reason,
         }  # fmt: skip
 
 
@@ -107,7 +126,7 @@ class Results:
         self.reports.setdefault(arm, []).append(report)
 
     def per_person(self, arm: str, metric: str) -> dict[str, float]:
-        """Mean of a metric for each person, over seeds and scans."""
+        """Mean of a metric for each person (or draw), over seeds and scans."""
         if arm not in self.reports:
             raise UnknownName("arm", arm, self.reports)
         runs = [report.by_person(arm, metric) for report in self.reports[arm]]
@@ -121,7 +140,14 @@ def judge(results: Results, claims: Sequence[Claim], *, resamples: int = 4000) -
 
 
 def _judge(results: Results, claim: Claim, resamples: int) -> Verdict:
-    one, other = (results.per_person(arm, claim.metric) for arm in (claim.arm, claim.against))
+    nan = float("nan")
+    try:
+        one = results.per_person(claim.arm, claim.metric)
+        other = dict.fromkeys(one, claim.constant)
+        if claim.against is not None:
+            other = results.per_person(claim.against, claim.against_metric or claim.metric)
+    except UnknownName as error:
+        return Verdict(claim, nan, nan, nan, "untested", nan, nan, 0, 0, error.cause)
     people = sorted(set(one) & set(other))
     if len(people) < 2:
         raise BadSetting(
@@ -130,41 +156,53 @@ def _judge(results: Results, claim: Claim, resamples: int) -> Verdict:
         )  # fmt: skip
     above, below = np.array([one[p] for p in people]), np.array([other[p] for p in people])
     drawn = np.random.default_rng(581).integers(len(people), size=(resamples, len(people)))
-    low, high = np.quantile(above[drawn].mean(axis=1) / below[drawn].mean(axis=1), [0.025, 0.975])
-    ratio = float(above.mean() / below.mean())
-    seeds = min(len(results.reports[arm]) for arm in (claim.arm, claim.against))
-    return Verdict(
-        claim, ratio, float(low), float(high), state_of(claim.side, float(low), float(high)),
-        float(above.mean()), float(below.mean()), len(people), seeds,
-    )  # fmt: skip
+    drawn_above, drawn_below = above[drawn].mean(axis=1), below[drawn].mean(axis=1)
+    means = float(above.mean()), float(below.mean())
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = drawn_above - drawn_below if claim.difference else drawn_above / drawn_below
+        value = means[0] - means[1] if claim.difference else float(np.divide(*means))
+    low, high = (float(bound) for bound in np.nanquantile(found, [0.025, 0.975]))
+    seeds = min(len(results.reports[arm]) for arm in (claim.arm, claim.against or claim.arm))
+    state = state_of(claim.side, low, high, tolerance=claim.tolerance, difference=claim.difference)
+    return Verdict(claim, value, low, high, state, *means, len(people), seeds)
 
 
-def state_of(side: str, low: float, high: float) -> str:
-    """``held``, ``reversed`` or ``open`` for an interval of the ratio."""
+def state_of(
+    side: str, low: float, high: float, *, tolerance: float = SIMILAR, difference: bool = False
+) -> str:
+    """``held``, ``reversed`` or ``open`` for an interval of the ratio, or of the difference."""
+    if difference:
+        low, high = (float(np.exp(np.clip(bound, -700, 700))) for bound in (low, high))  # 0 becomes 1
     if side == "similar":
-        inside = 1 / (1 + SIMILAR) <= low and high <= 1 + SIMILAR
-        outside = high < 1 / (1 + SIMILAR) or low > 1 + SIMILAR
+        inside = 1 / (1 + tolerance) <= low and high <= 1 + tolerance
+        outside = high < 1 / (1 + tolerance) or low > 1 + tolerance
         return "held" if inside else "reversed" if outside else "open"
+    if side == "not lower":
+        edge = 1 / (1 + tolerance)
+        return "held" if low >= edge else "reversed" if high < edge else "open"
     if side == "higher":
-        low, high = 1 / high, 1 / low
+        return "held" if low > 1 else "reversed" if high < 1 else "open"
     return "held" if high < 1 else "reversed" if low > 1 else "open"
 
 
 def table_of(verdicts: Sequence[Verdict]) -> Table:
     """The verdicts as a table, the published ratios beside."""
-    sides = {"lower": "< 1", "higher": "> 1", "similar": "about 1"}
     rows = tuple(
         (
             verdict.claim.id, verdict.claim.text, verdict.claim.metric,
             f"{verdict.arm_mean:.3f} / {verdict.against_mean:.3f}",
-            f"{verdict.ratio:.2f} ({verdict.low:.2f} to {verdict.high:.2f})", sides[verdict.claim.side],
+            ("difference " if verdict.claim.difference else "")
+            + f"{verdict.ratio:.2f} ({verdict.low:.2f} to {verdict.high:.2f})", SIDES[verdict.claim.side],
             ", ".join(f"{name} {value:.2f}" for name, value in verdict.claim.published.items()) or "–",
-            verdict.state,
+            verdict.state + (f": {verdict.reason}" if verdict.reason else ""),
         )
         for verdict in verdicts
     )  # fmt: skip
-    note = "Ratio of two settings of one method with its 95 % interval over persons, seeds pooled."
-    if verdicts:
-        note += f" {verdicts[0].people} people, {verdicts[0].seeds} seed(s)."
-    header = ("claim", "says", "metric", "means (mm)", "ratio", "claimed", "published", "verdict")
+    note = (
+        "Ratio (or difference) of two settings, of a setting and the training data, or of a value and a "
+        "constant, with its 95 % interval over persons (over draws for generated faces), seeds pooled."
+    )
+    if tested := [verdict for verdict in verdicts if verdict.people]:
+        note += f" {tested[0].people} people, {tested[0].seeds} seed(s)."
+    header = ("claim", "says", "metric", "means", "ratio", "claimed", "published", "verdict")
     return Table("Claims", note, header, rows)

@@ -6,24 +6,32 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mien.claims import adversarial_vae, expression_lstm, facetunegan
-from mien.claims.claim import Arm, Claim, Results, Verdict, judge
+from mien.claims import adversarial_vae, decoupled_gan, expression_lstm, facecam, facetunegan
+from mien.claims.claim import TRAINING_DATA, Arm, Claim, Results, Verdict, judge
 from mien.data.dataset import FaceDataset
 from mien.errors import UnknownName
 from mien.evaluate import evaluate, evaluate_sequences
+from mien.evaluate.generation_protocol import evaluate_generation, settings_of
 from mien.evaluate.sequences import REAL
 from mien.train import fit_model, plan_training
 
-CLAIMS: tuple[Claim, ...] = (*adversarial_vae.CLAIMS, *facetunegan.CLAIMS, *expression_lstm.CLAIMS)
+CLAIMS: tuple[Claim, ...] = (
+    *adversarial_vae.CLAIMS, *facetunegan.CLAIMS, *expression_lstm.CLAIMS, *decoupled_gan.CLAIMS,
+    *facecam.CLAIMS,
+)  # fmt: skip
 ARMS: dict[str, dict[str, Arm]] = {
     "adversarial_vae": adversarial_vae.ARMS,
     "facetunegan": facetunegan.ARMS,
     "expression_lstm": expression_lstm.ARMS,
+    "decoupled_gan": decoupled_gan.ARMS,
+    "facecam": facecam.ARMS,
 }
 """Method -> arm -> what is trained."""
 
 ON_CLIPS = ("expression_lstm",)
 """Methods whose claims are about motion."""
+ON_SAMPLES = ("decoupled_gan", "facecam")
+"""Methods whose claims are about what they generate."""
 
 
 def chosen(ids: Iterable[str] = ()) -> list[Claim]:
@@ -57,7 +65,7 @@ def _shown(claim: Claim, data: FaceDataset) -> bool:
 def retest(
     data: FaceDataset, out: Path | str, *, ids: Sequence[str] = (), profile: str = "standard",
     seeds: Sequence[int] = (0, 1, 2), protocol: str = "subject", settings: Mapping[str, Any] | None = None,
-    precision: str = "32-true",
+    precision: str = "32-true", judging: Mapping[str, Any] | None = None,
 ) -> list[Verdict]:  # fmt: skip
     """Trains every arm that the claims need, judges it on unseen people, and tests the claims.
 
@@ -67,14 +75,18 @@ def retest(
         data: The whole data set.
         out: Folder of the runs.
         ids: Which claims; none for all that the data can test.
-        profile: Training profile.
+        profile: Training profile; generated faces are judged with the profile of the same name.
         seeds: Of the runs; the paper averages three.
         protocol: How the data is divided.
         settings: Further settings, the same for all arms that have them.
         precision: Of the training.
+        judging: Further settings of the generation metrics.
     """
     claims, results = testable(data, ids), Results()
-    arms = dict.fromkeys((claim.method, arm) for claim in claims for arm in (claim.arm, claim.against))
+    arms = dict.fromkeys(
+        (claim.method, arm) for claim in claims for arm in (claim.arm, claim.against) if arm is not None
+    )
+    _check(sorted({ARMS[method][arm].model for method, arm in arms} - {""}), settings or {})
     for method, arm in arms:
         trained = ARMS[method][arm]
         for seed in seeds if trained.model else ():
@@ -82,7 +94,11 @@ def retest(
             plan = plan_training(trained.model, overrides, profile=profile, seed=seed, protocol=protocol)
             folder = Path(out) / f"{method}-{arm.replace(', ', '-').replace(' ', '-')}-seed-{seed}"
             model = fit_model(plan, data, folder, resume=(folder / "run.json").exists(), precision=precision)
-            if method not in ON_CLIPS:
+            if method in ON_SAMPLES:
+                wanted = settings_of(profile, judging)
+                report, _ = evaluate_generation({arm: model}, data, settings=wanted, protocol=protocol)
+                results.add(TRAINING_DATA, report)
+            elif method not in ON_CLIPS:
                 report = evaluate({arm: model}, data, protocol=protocol, controls=(), speed=False)
             else:
                 report = evaluate_sequences({arm: model}, data, protocol=protocol, controls=False)
@@ -92,7 +108,15 @@ def retest(
 
 
 def _known(model: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that a method has; one that neither side has is refused when a plan is made."""
+    """The settings that a method has."""
     plan = plan_training(model)
-    others = {name: value for name, value in settings.items() if name in {**plan.arguments, **plan.settings}}
-    return others or dict(settings)
+    return {name: value for name, value in settings.items() if name in {**plan.arguments, **plan.settings}}
+
+
+def _check(models: Iterable[str], settings: Mapping[str, Any]) -> None:
+    """Raises if a setting is one that no method has."""
+    known = {name for model in models for name in _known(model, settings)}
+    for name, value in settings.items():
+        if name not in known:
+            for model in models:
+                plan_training(model, {name: value})

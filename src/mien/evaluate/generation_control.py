@@ -17,7 +17,7 @@ from mien.evaluate.generation_draws import Drawn, cast_of, performed
 from mien.evaluate.intensity import measure_intensity
 from mien.evaluate.metrics import Meshes, avd
 from mien.evaluate.rows import Maker, Row
-from mien.evaluate.spaces import silhouette
+from mien.evaluate.spaces import silhouettes, some_rows
 from mien.models.base import FaceModel
 from mien.progress import track
 
@@ -36,7 +36,7 @@ def control_rows(maker: Maker, model: FaceModel, bench: Bench, people: dict[str,
     grid = np.stack(list(track(performed(model, cast.codes, weights), "naming", total=len(cast.codes))))
     yield from _named(maker, bench, grid[:, 1 : 1 + count], note)
     yield _held(maker, model, bench)
-    yield from _grouped(maker, bench, grid)
+    yield from _grouped(maker, bench, grid, people)
     classifier = bench.classifier if isinstance(bench.classifier, Classifier) else None
     found = measure_intensity(model, cast.codes, classifier)
     for metric, values in (("rho_disp", found.rho_disp), ("rho_prob", found.rho_prob)):
@@ -46,13 +46,20 @@ def control_rows(maker: Maker, model: FaceModel, bench: Bench, people: dict[str,
             continue
         by_expression = values.mean(axis=0)
         worst = int(by_expression.argmin())
-        people[name] = {f"person-{k:03}": float(value) for k, value in enumerate(values.mean(axis=1))}
+        people[name], people[f"{name}_least"] = numbered(values.mean(axis=1)), numbered(values.min(axis=1))
         yield maker.over_people(name, values.mean(axis=1), unit="", reason=note)
         yield maker.number(f"{name}_worst", by_expression[worst], unit="", reason=model.expressions[worst])
         for expression, value in zip(model.expressions, by_expression):
             yield maker.number(f"{name}/{expression}", float(value), unit="")
-    yield maker.over_people("disp_ratio_1_5", _mean(found.ratio), unit="", reason="nothing moves")
-    yield from _style(maker, model, bench)
+    ratio = _mean(found.ratio)
+    people["disp_ratio_1_5"] = numbered(ratio[np.isfinite(ratio)])
+    yield maker.over_people("disp_ratio_1_5", ratio, unit="", reason="nothing moves")
+    yield from _style(maker, model, bench, people)
+
+
+def numbered(values: NDArray) -> dict[str, float]:
+    """One number a generated person: what claims treat as persons."""
+    return {f"person-{number:03}": float(value) for number, value in enumerate(values)}
 
 
 def _mean(values: NDArray) -> NDArray:
@@ -90,7 +97,7 @@ def _held(maker: Maker, model: FaceModel, bench: Bench) -> Row:
     return maker.over_people("cls_exp_held", np.array(right), unit="%")
 
 
-def _grouped(maker: Maker, bench: Bench, grid: Meshes) -> Iterator[Row]:
+def _grouped(maker: Maker, bench: Bench, grid: Meshes, people: dict[str, Any]) -> Iterator[Row]:
     """Identity kept, and silhouettes of generated faces, (P, 1 + 2 E, V, 3): rest, full, weak."""
     identity, expression = bench.judges.get(("identity", "lite")), bench.judges.get(("expression", "lite"))
     count = (grid.shape[1] - 1) // 2
@@ -99,16 +106,18 @@ def _grouped(maker: Maker, bench: Bench, grid: Meshes) -> Iterator[Row]:
         yield maker.over_people("id_kept", np.array(kept), unit="%")
         faces = grid[:, 1 : 1 + count].reshape(-1, *grid.shape[2:])
         person = np.repeat(np.arange(len(grid)), count)
-        yield maker.number("generated_silhouette_person", silhouette(identity.embed(faces), person), unit="")
+        scores = silhouettes(identity.embed(faces), person).reshape(len(grid), -1).mean(axis=1)
+        yield maker.over_people("generated_silhouette_person", scores, unit="", reason="one person only")
     if isinstance(expression, Judge):
         label = np.tile(np.arange(count), len(grid))
         for name, start in (("", 1), ("_weak", 1 + count)):
             faces = grid[:, start : start + count].reshape(-1, *grid.shape[2:])
-            value = silhouette(expression.embed(faces), label)
-            yield maker.number(f"generated_silhouette_expression{name}", value, unit="")
+            scores = silhouettes(expression.embed(faces), label).reshape(len(grid), -1).mean(axis=1)
+            people[f"generated_silhouette_expression{name}"] = numbered(scores)
+            yield maker.over_people(f"generated_silhouette_expression{name}", scores, unit="")
 
 
-def _style(maker: Maker, model: FaceModel, bench: Bench) -> Iterator[Row]:
+def _style(maker: Maker, model: FaceModel, bench: Bench, people: dict[str, Any]) -> Iterator[Row]:
     """Outputs that differ only in the identity code of the expression generator; and in noise alone."""
     restyle = getattr(model, "restyle", None)
     if restyle is None:
@@ -128,6 +137,7 @@ def _style(maker: Maker, model: FaceModel, bench: Bench) -> Iterator[Row]:
                 noisy = crowd.replace(noise=others.others["noise"]) if "noise" in crowd.others else crowd
                 values["style_spread_noise"].append(avd(own, drawn.faces(noisy)))
         for name, parts in values.items():
+            people[name] = numbered(np.mean(parts, axis=0))
             yield maker.over_people(name, np.mean(parts, axis=0))
     except Unsupported as error:
         yield maker.absent("style_spread", error.cause)
@@ -147,6 +157,12 @@ def silhouette_rows(maker: Maker, model: FaceModel, bench: Bench, people: dict[s
     for factor in ("identity", "expression"):
         values = codes.factor(factor).flatten(1).numpy()
         for name, label in (("person", judged.person), ("expression", judged.label)):
-            known = label != -2
-            value = silhouette(values[known], label[known])
-            yield maker.number(f"silhouette_{name}_in_{factor}", value, unit="", reason="one group only")
+            known = np.flatnonzero(label != -2)
+            known = known[some_rows(len(known), seed=bench.settings.seed)]
+            scores, metric = silhouettes(values[known], label[known]), f"silhouette_{name}_in_{factor}"
+            owner = judged.person[known]
+            people[metric] = {
+                judged.data.subjects[judged.people[k]]: float(scores[owner == k].mean())
+                for k in np.unique(owner)
+            }
+            yield maker.over_meshes(metric, scores, owner, unit="", reason="one group only")

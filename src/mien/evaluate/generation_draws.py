@@ -18,6 +18,9 @@ from mien.models.base import FaceModel
 SHORT = {"identity": "id", "expression": "exp"}
 """Factor -> how metrics name it; further factors keep their names."""
 
+NEVER_HELD = ("noise", "style", "texture")
+"""Further codes that are no factor of their own."""
+
 
 class Drawn:
     """Draws codes with a generator of its own and decodes them.
@@ -49,8 +52,9 @@ class Drawn:
         return self.codes(len(codes)).replace(**{factor: codes.factor(factor)})
 
     def factors(self) -> tuple[str, ...]:
-        """Which factors can be held: identity, expression and further named ones except noise."""
-        return "identity", "expression", *(name for name in self.codes(1).others if name != "noise")
+        """Which factors can be held: identity, expression and further named ones."""
+        further = (name for name in self.codes(1).others if name not in NEVER_HELD)
+        return "identity", "expression", *further
 
     def relatives(self, count: int) -> Iterator[dict[str, NDArray[np.float32]]]:
         """``count`` random faces a part at a time, each with one relative that shares a factor's code.

@@ -125,9 +125,10 @@ def _decoupling(maker: Maker, model: FaceModel, bench: Bench, people: dict[str, 
             same = 100.0 * (distance(codes[:, :1], codes[:, 1:]) < tau).mean(axis=1)
             people[metric] = units(same)
             yield maker.over_people(metric, same, unit="%")
-            first, second = np.triu_indices(len(codes), 1)
-            chance = (distance(codes[first, 0], codes[second, 0]) < tau).mean() if len(first) else np.nan
-            yield maker.number(f"{metric}_random", 100.0 * float(chance), unit="%", count=len(first))
+            others = distance(codes[:, None, 0], codes[None, :, 0]) < tau
+            chance = 100.0 * (others.sum(axis=1) - 1) / max(len(codes) - 1, 1)
+            people[f"{metric}_random"] = units(chance)
+            yield maker.over_people(f"{metric}_random", chance, unit="%")
 
 
 def _landmarks(maker: Maker, model: FaceModel, bench: Bench, people: dict[str, Any]) -> Iterator[Row]:
@@ -140,3 +141,7 @@ def _landmarks(maker: Maker, model: FaceModel, bench: Bench, people: dict[str, A
         people[metric] = {f"scan-{row:05}": float(value) for row, value in zip(rows, fit.rmse)}
         yield maker.over_meshes(metric, fit.rmse, judged.person[rows])
         yield maker.over_meshes(f"sparse_residual_{weight:g}", fit.residual, judged.person[rows])
+    first, *_, last = (people[f"sparse_rmse_{weight:g}"] for weight in sparse.WEIGHTS)
+    people["sparse_gain"] = {scan: first[scan] / last[scan] for scan in first}
+    gain = np.array(list(people["sparse_gain"].values()))
+    yield maker.over_meshes("sparse_gain", gain, judged.person[rows], unit="")

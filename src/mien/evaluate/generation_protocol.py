@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from typing import Any
@@ -138,16 +138,14 @@ def evaluate_generation(
     ]
     found = [task() for task in track(tasks, "judging models")]
     rows = [row for judgment in found for row in judgment.rows]
+    people: dict[str, Any] = {"training data": {}}
+    real = list(real_rows(bench, people["training data"]))
     report = Report(
-        (*_real(bench), *rows), conditions(judged, data.fingerprint) | _drawn(bench),
+        (*real, *rows), conditions(judged, data.fingerprint) | _drawn(bench),
         {judgment.system: judgment.facts for judgment in found}, published(),
-        people={judgment.system: judgment.people for judgment in found},
+        people=people | {judgment.system: judgment.people for judgment in found},
     )  # fmt: skip
     return report, bench
-
-
-def _real(bench: Bench) -> Iterator[Any]:
-    return real_rows(bench)
 
 
 def _drawn(bench: Bench) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from mien.evaluate.classifier import Classifier
 from mien.evaluate.embedding_judge import Judge, judge_of, labels_of
 from mien.evaluate.generation import diversity_by_labels
 from mien.evaluate.generation_draws import SHORT
-from mien.evaluate.generation_judge import Bench
+from mien.evaluate.generation_judge import Bench, units
 from mien.evaluate.people import Judged
 from mien.evaluate.rows import Maker, Row
 from mien.evaluate.specificity import PatchSums
@@ -50,8 +50,13 @@ def bench_of(data: FaceDataset, judged: Judged, settings: GenerationSettings) ->
     return Bench(data, judged, settings, judges, classifier, PatchSums(train, data.topology.template))
 
 
-def real_rows(bench: Bench) -> Iterator[Row]:
-    """Training data, held-out people, the mean face, and the judges themselves."""
+def real_rows(bench: Bench, people: dict[str, Any]) -> Iterator[Row]:
+    """Training data, held-out people, the mean face, and the judges themselves.
+
+    Args:
+        bench: What models are judged with.
+        people: Filled with the numbers of the training data that claims resample.
+    """
     settings, judged = bench.settings, bench.judged
     maker = Maker("training data", "control", settings.seed)
     labels = {factor: labels_of(judged.train, factor) for factor in SHORT}
@@ -59,6 +64,7 @@ def real_rows(bench: Bench) -> Iterator[Row]:
         judged.train, labels["identity"], labels["expression"], pairs=settings.pairs, seed=settings.seed
     )
     for name, values in found.items():
+        people[name] = units(values) if len(values) else {}
         yield maker.over_people(name, values, reason="no two training faces share a label")
     yield from _held_out(bench)
     yield from _mean_face(bench)
@@ -76,8 +82,7 @@ def _held_out(bench: Bench) -> Iterator[Row]:
         asked = np.flatnonzero(judged.performed)
         parts = [bench.classifier.named(judged.data[asked[k : k + 64]]) for k in range(0, len(asked), 64)]
         right = np.concatenate([np.zeros(0, int), *parts]) == judged.label[asked]
-        row = maker.over_meshes("cls_exp_held", 100.0 * right, judged.person[asked], unit="%")
-        yield row
+        yield maker.over_meshes("cls_exp_held", 100.0 * right, judged.person[asked], unit="%")
 
 
 def _mean_face(bench: Bench) -> Iterator[Row]:

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 MOST = 2000
 
 
-def silhouette(codes: NDArray, labels: NDArray, *, seed: int = 0) -> float:
-    """Mean silhouette: 1 where groups are tight and far apart, 0 where they mix, negative where they cross.
+def silhouettes(codes: NDArray, labels: NDArray) -> NDArray[np.float64]:
+    """(n,) silhouettes: 1 where groups are tight and far apart, 0 where they mix, negative where they cross.
 
     Equations (Rousseeuw, 1987), with a the mean distance of a row to its own group and b to the nearest other
     one::
@@ -19,18 +19,14 @@ def silhouette(codes: NDArray, labels: NDArray, *, seed: int = 0) -> float:
     Args:
         codes: (n, D) float, in the space that is judged; Euclidean distances.
         labels: (n,) int. Groups; rows alone in theirs count 0.
-        seed: Of the rows kept where there are more than 2,000.
 
     Returns:
-        nan with fewer than two groups.
+        nan with fewer than two groups, or nobody in a group.
     """
     codes = np.asarray(codes, np.float64).reshape(len(codes), -1)
-    if len(codes) > MOST:
-        kept = np.sort(np.random.default_rng([seed, 584]).permutation(len(codes))[:MOST])
-        codes, labels = codes[kept], labels[kept]
     kinds, group, counts = np.unique(labels, return_inverse=True, return_counts=True)
     if len(kinds) < 2 or len(kinds) == len(codes):
-        return float("nan")
+        return np.full(len(codes), np.nan)
     codes = codes - codes.mean(axis=0)
     length = (codes**2).sum(axis=1)
     apart = np.sqrt(np.maximum(length[:, None] + length - 2 * codes @ codes.T, 0))
@@ -42,4 +38,11 @@ def silhouette(codes: NDArray, labels: NDArray, *, seed: int = 0) -> float:
     means[rows, group] = np.inf
     nearest = means.min(axis=1)
     scores = (nearest - own) / np.maximum(np.maximum(nearest, own), 1e-300)
-    return float(np.where(counts[group] > 1, scores, 0).mean())
+    return np.where(counts[group] > 1, scores, 0)
+
+
+def some_rows(count: int, *, seed: int = 0) -> NDArray[np.int64]:
+    """All rows, or ``MOST`` random ones: distances of all pairs must fit in memory."""
+    if count <= MOST:
+        return np.arange(count)
+    return np.sort(np.random.default_rng([seed, 584]).permutation(count)[:MOST])
