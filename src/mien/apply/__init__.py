@@ -12,10 +12,12 @@ from mien.apply.door import codes_of
 from mien.apply.moving import Stream, animate, between_poses, few_targets
 from mien.apply.people import blend, interpolate, neutralize, reconstruct, transfer
 from mien.apply.rigs import Rig, rig
+from mien.apply.textures import colored, generate_textured, texture
 from mien.data.motion import Act, curves, named_weights, score, timing_curve
 
 __all__ = [
     "ABILITIES", "Act", "Rig", "Stream", "ability", "animate", "between_poses", "blend", "codes_of",
-    "curves", "few_targets", "generate", "generate_batches", "interpolate", "named_weights",
-    "neutralize", "reconstruct", "refusal", "rig", "score", "timing_curve", "transfer",
+    "colored", "curves", "few_targets", "generate", "generate_batches", "generate_textured", "interpolate",
+    "named_weights", "neutralize", "reconstruct", "refusal", "rig", "score", "texture", "timing_curve",
+    "transfer",
 ]  # fmt: skip

@@ -40,14 +40,14 @@ def generate_batches(
     hold: Sequence[str] = (),
 ) -> Iterator[Faces]:  # fmt: skip
     """The same people a batch at a time (n, V, 3), so that memory does not grow with their number."""
-    codes = _codes(model, count, seed, weights, style, hold)
+    codes = new_people(model, count, seed, weights, style, hold)
     size = max(1, model.vertices_at_once // model.topology.vertex_count)
     for start in track(range(0, count, size), "generating"):
         yield _faces(model, codes[start : start + size])
 
 
 @verb
-def _codes(
+def new_people(
     model: FaceModel, count: int, seed: int, weights: Weights | None, style: Any, hold: Sequence[str]
 ) -> Codes:
     """Random codes with what is asked for put into them."""

@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from mien.cli.shell import existing, say
 from mien.errors import BadSetting
 from mien.geometry.alignment import FrameDecision
 from mien.io.face import read_face
-from mien.io.gltf import write_glb
+from mien.io.gltf import png_bytes, write_glb
 from mien.io.mesh import Mesh, read_mesh, write_mesh, write_obj_sequence
 from mien.topology import Topology
 
@@ -69,6 +69,10 @@ class Face:
             path, rig.base, self.drawn, rig.targets, names or rig.names, name=self.layout.name, **options
         )
 
+    def in_model_uv(self) -> Face:
+        """The same face, drawn with the texture coordinates of the model's topology."""
+        return replace(self, layout=replace(self.layout, uv=None, uv_faces=None))
+
     @property
     def drawn(self) -> Mesh | Topology:
         """What gives a GLB its triangles and texture coordinates."""
@@ -107,15 +111,31 @@ def write_people(
     folder: Path, faces: Iterable[NDArray], topology: Topology, about: Mapping[str, Any]
 ) -> None:
     """Writes faces (V, 3) one by one as ``person_0000.obj`` and so on, and a table that lists them."""
+    with whole_folder(folder) as partial:
+        _list_people(partial, write_obj_sequence(partial, faces, topology, stem="person"), about)
+
+
+def write_textured(
+    folder: Path, people: Iterable[tuple[NDArray, NDArray]], topology: Topology, about: Mapping[str, Any]
+) -> None:
+    """Writes batches of faces and texture maps as ``person_0000.glb`` and so on, and a table of them."""
+    with whole_folder(folder) as partial:
+        paths: list[Path] = []
+        for faces, maps in people:
+            for face, image in zip(faces, maps, strict=True):
+                paths.append(partial / f"person_{len(paths):04d}.glb")
+                write_glb(paths[-1], face, topology, texture=png_bytes(image), name=paths[-1].stem)
+        _list_people(partial, paths, about)
+
+
+def _list_people(folder: Path, paths: Iterable[Path], about: Mapping[str, Any]) -> None:
     from mien.io.atomic import write_bytes
 
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["file", "number", *about])
-    with whole_folder(folder) as partial:
-        paths = write_obj_sequence(partial, faces, topology, stem="person")
-        table.writerows([path.name, number, *about.values()] for number, path in enumerate(paths))
-        write_bytes(partial / "people.csv", text.getvalue().encode())
+    table.writerows([path.name, number, *about.values()] for number, path in enumerate(paths))
+    write_bytes(folder / "people.csv", text.getvalue().encode())
 
 
 @contextmanager

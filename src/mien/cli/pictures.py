@@ -43,6 +43,9 @@ def draw_pictures(
         drawn["transfer"] = _transfers(able["transfer"], data, cast)
     for name, model in able["interpolate"].items():
         drawn[f"walk-{name}"] = _walk(name, model, data, cast)
+    for name, model in models.items():
+        if model.makes_textures:
+            drawn |= {f"{kind}-{name}": image for kind, image in _textured(name, model, seed).items()}
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for name, image in drawn.items():
@@ -132,6 +135,37 @@ def _transfers(models: Mapping[str, FaceModel], data: FaceDataset, cast: _Cast) 
     }
     labels = [cast.label(row) for row in receiver]
     return transfer_sheet(data[performer], onto, data[receiver], made, data.topology, labels)
+
+
+def _textured(name: str, model: FaceModel, seed: int) -> dict[str, Image]:
+    """One new person with the same texture noise under eight expressions, and walks beyond two people."""
+    import torch
+
+    from mien import apply
+    from mien.codes import Codes
+    from mien.figures.textures import textured_people, textured_sheet
+
+    names = model.expressions[:7]
+    weights = torch.eye(len(model.expressions))[: len(names)]
+    weights = torch.cat([torch.zeros_like(weights[:1]), weights]).to(model.device)
+    with torch.no_grad():
+        people = model.sample(3, generator=torch.Generator().manual_seed(seed))
+        poses = model.express(weights)
+        one = people[torch.zeros(len(poses), dtype=torch.long)].replace(expression=poses)
+        labels = [spoken.replace("_", " ") for spoken in ("neutral", *names)]
+        sheet = textured_sheet(
+            *apply.colored(model, one), model.topology, labels, title=f"One generated person, {name}",
+        )  # fmt: skip
+        rows = []
+        for pose in range(min(3, len(poses))):
+            first, second = (people[k : k + 1].replace(expression=poses[pose : pose + 1]) for k in (1, 2))
+            rows.append(Codes.cat([model.mix(first, second, share) for share in SHARES]))
+        walks = textured_people(
+            *(np.stack(parts) for parts in zip(*(apply.colored(model, row) for row in rows), strict=True)),
+            model.topology, labels[: len(rows)], [f"{share:g}" for share in SHARES],
+            f"From one person to another and beyond, {name}",
+        )  # fmt: skip
+    return {"textures": sheet, "texture-walk": walks}
 
 
 def _walk(name: str, model: FaceModel, data: FaceDataset, cast: _Cast) -> Image:

@@ -32,6 +32,9 @@ def generate(
         [], "--hold", help="Factor that all share: identity or expression; implies --varied without -e."
     ),
     style: str | None = STYLE,
+    textured: bool = typer.Option(
+        False, "--textured", help="GLB files with the texture that the model makes for each person."
+    ),
     out: Path = typer.Option(..., "-o", "--out", help="Folder of OBJ files, or one array FILE.npy."),
 ) -> None:
     """Makes new people: at rest, with named expressions, or each with a random one.
@@ -39,7 +42,7 @@ def generate(
     Thousands go into [bold].npy[/bold]: (N, V, 3) float32 millimeters, written as they are made.
     """
     from mien import apply
-    from mien.cli.faces import open_model, style_person, write_people
+    from mien.cli.faces import open_model, style_person, write_people, write_textured
     from mien.io.arrays import write_faces
 
     model = open_model(model_dir)
@@ -48,13 +51,20 @@ def generate(
         raise BadSetting("--varied and -e exclude each other", received=", ".join(expression))
     free = varied or bool(hold and not weights)
     options = {"weights": None if free else weights, "style": style_person(style, model), "hold": hold}
+    about = {"seed": seed, "model": str(model_dir), **weights}
+    if textured:
+        write_textured(
+            out, apply.generate_textured(model, count, seed=seed, **options), model.topology, about
+        )
+        show(f"{out}: {count} textured people as GLB, listed in {out / 'people.csv'}.")
+        return
     batches = apply.generate_batches(model, count, seed=seed, **options)
     if out.suffix.lower() == ".npy":
         write_faces(out, batches, (count, model.topology.vertex_count, 3))
         show(f"{out}: {count} people as one array; triangles are in {model_dir / 'topology.npz'}.")
         return
     faces = (face for batch in batches for face in batch)
-    write_people(out, faces, model.topology, {"seed": seed, "model": str(model_dir), **weights})
+    write_people(out, faces, model.topology, about)
     show(f"{out}: {count} people as OBJ, listed in {out / 'people.csv'}.")
 
 
@@ -211,7 +221,9 @@ def rig(
     model_dir: Path = MODEL,
     neutral: Path = typer.Argument(..., metavar="NEUTRAL", help="The person at rest."),
     names: str = typer.Option("model", "--names", help="model, arkit, or a CSV with columns name, target."),
-    texture: Path | None = typer.Option(None, "--texture", help="Albedo PNG or JPEG in the mesh's uv."),
+    texture: str | None = typer.Option(
+        None, "--texture", help="Albedo PNG or JPEG in the mesh's uv, or 'model': made for this person."
+    ),
     style: str | None = STYLE,
     out: Path = OUT,
 ) -> None:
@@ -219,12 +231,16 @@ def rig(
     from mien import apply
     from mien.cli.faces import open_model, read, style_person
     from mien.cli.targets import chosen_targets
+    from mien.io.gltf import png_bytes
 
     model = open_model(model_dir)
     chosen = chosen_targets(names, model.expressions)
     face = read(neutral, model)
     made = apply.rig(model, face.vertices, list(chosen), style=style_person(style, model))
-    face.write_rig(out, made, names=list(chosen.values()), texture=texture)
+    image: bytes | Path | None = Path(texture) if texture else None
+    if texture == "model":
+        face, image = face.in_model_uv(), png_bytes(apply.texture(model, face.vertices)[0])
+    face.write_rig(out, made, names=list(chosen.values()), texture=image)
     show(
         f"{out}: {len(made.names)} morph targets; sums of them are {made.linearity_mm:.2f} mm off the model."
     )
@@ -239,6 +255,7 @@ def add_to(app: typer.Typer) -> None:
             "mien generate runs/first -n 100 --varied --seed 3 -o crowd",
             "mien generate runs/gan -n 12 --hold identity -o one_person",
             "mien generate runs/gan -n 10000 --varied -o crowd.npy",
+            "mien generate runs/textured -n 8 -e smile --textured -o smiling",
             "mien generate runs/facecam -n 8 -e smile=1.2 --style-of ict_0003 -o styled",
         ),
         reconstruct: ("mien reconstruct runs/first scan.obj -o again.obj",),
@@ -255,6 +272,7 @@ def add_to(app: typer.Typer) -> None:
         rig: (
             "mien rig runs/first neutral.obj -o rig.glb",
             "mien rig runs/facecam neutral.obj --style-of other.obj -o styled.glb",
+            "mien rig runs/textured neutral.obj --texture model -o colored.glb",
         ),
     }
     for function, lines in table.items():

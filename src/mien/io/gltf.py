@@ -6,6 +6,7 @@ that holds them. glTF is in meters, +Y up, +Z out of the face; Mien's millimeter
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ from mien.io.glb import Morphs, read_glb, read_glb_targets
 from mien.io.record import Mesh
 from mien.topology import Topology
 
-__all__ = ["Morphs", "read_glb", "read_glb_targets", "write_glb"]
+__all__ = ["Morphs", "png_bytes", "read_glb", "read_glb_targets", "write_glb"]
 
 METERS = 0.001
 _FLOAT, _UINT16, _UINT32 = 5126, 5123, 5125
@@ -101,6 +102,15 @@ def write_glb(
         }
     write_bytes(path, buffer.container(document))
     return vertex_map
+
+
+def png_bytes(image: NDArray) -> bytes:
+    """(H, W, 3) uint8 sRGB, row 0 at v = 1, as the bytes of a PNG file: a texture for :func:`write_glb`."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(image, np.uint8)).save(file, "PNG")
+    return file.getvalue()
 
 
 def _connectivity(

@@ -189,6 +189,11 @@ class FaceModel(nn.Module):
         rest = self.express(torch.zeros(1, len(self.expressions), device=codes.identity.device))
         return self.decode(codes.replace(expression=rest.expand(len(codes), *rest.shape[1:])))
 
+    @property
+    def makes_textures(self) -> bool:
+        """Whether this model was trained to give its people textures."""
+        return False
+
     def texture(self, codes: Codes) -> Tensor:
         """(B, H, W, 3) uint8 sRGB texture maps of codes in the topology's uv, row 0 at v = 1."""
         raise self.refusal("make textures", "it was trained without, or its publication has none")

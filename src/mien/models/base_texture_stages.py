@@ -42,6 +42,8 @@ class TextureSettings:
     texture_identity_class: float = 1.0
     texture_expression_class: float = 1.0
     texture_matching: float = 0.0  #: distance of a training person's generated image from the person's own
+    texture_matching_first: int | Sequence[int] = 0  #: first steps of a level (of each) with this term alone
+    texture_matching_rate: float = 1e-2  #: learning rate of these; it falls to ``texture_rate``
     texture_new_people: float = 0.0  #: share of generated rows whose person is nobody of training
     texture_zero_is_neutral: float = 0.0  #: share of neutral rows that enter as the zero vector
     texture_average: float = 0.999
@@ -59,15 +61,16 @@ class TextureGame:
         settings: Weights of the terms.
         level: From 1.
         steps: Steps of this level.
+        first: How many of them, at its beginning, only match training people's own images.
     """
 
     def __init__(
         self, model: TextureModel, generator: ProgressiveGenerator, critic: ProgressiveDiscriminator,
-        people: Tensor, labels: LabelMap, settings: TextureSettings, level: int, steps: int,
+        people: Tensor, labels: LabelMap, settings: TextureSettings, level: int, steps: int, first: int = 0,
     ) -> None:  # fmt: skip
         self.model, self.generator, self.critic = model, generator, critic
         self.people, self.labels, self.settings = people, labels, settings
-        self.level, self.steps = level, steps
+        self.level, self.steps, self.first = level, steps, first
 
     def fade(self, index: int) -> float:
         """Share of the newest level: rises over the first half of the steps; the first level is whole."""
@@ -75,12 +78,23 @@ class TextureGame:
             return 1.0
         return min(1.0, (index + 1) / max(1.0, self.settings.texture_fade * self.steps))
 
+    def rate(self, index: int) -> float:
+        """Factor of the generator's learning rate."""
+        if index >= self.first:
+            return 1.0
+        share = index / self.first
+        return 1 + (1 - share) * (self.settings.texture_matching_rate / self.settings.texture_rate - 1)
+
     def step(self, batch: Batch, index: int) -> Iterator[tuple[str, Losses]]:
         """L_D, then L_G; both use one forward pass of the generator."""
         assert batch.texture is not None
         settings, fade = self.settings, self.fade(index)
         real = self.model.normalize(batch.texture)
         who, what = self.labels.person(batch.subject), self.labels.expression(batch.weights)
+        if index < self.first:
+            yield "generator", {"matching": self.distance_to_own(real, who, what, fade)}
+            self.average(index)
+            return
         made, made_who, made_what = self.draw(what, fade)
         yield "critic", self.judge(real, made.detach(), who, what, index)
         self.critic.requires_grad_(False)  # its own weights are not updated here
@@ -194,13 +208,19 @@ def texture_stages(
         name: torch.optim.Adam(module.parameters(), settings.texture_rate, betas=(0.0, 0.99))
         for name, module in players.items()
     }
-    for level, steps in enumerate(steps_of(settings.texture_steps, model.levels), start=1):
+    ladder = steps_of(settings.texture_steps, model.levels)
+    first = settings.texture_matching_first
+    matched = [first] * model.levels if isinstance(first, int) else steps_of(first, model.levels)
+    for level, steps in enumerate(ladder, start=1):
         pixels = SMALLEST * 2**level
         sizes = settings.texture_batch_size
-        game = TextureGame(model, generator, critic, people, labels, settings, level, steps)
+        game = TextureGame(
+            model, generator, critic, people, labels, settings, level, steps, matched[level - 1]
+        )
         batch = textured(data, sizes[min(level, len(sizes)) - 1], pixels, crop=model.box)
         yield Stage(
-            f"texture {pixels} px", steps, batch, game.step, {"model": owner, **players}, optimizers
+            f"texture {pixels} px", steps, batch, game.step, {"model": owner, **players}, optimizers,
+            rates={"generator": game.rate},
         )  # fmt: skip
 
 

@@ -251,6 +251,10 @@ class FaceCAM(FaceModel):
         drawn = torch.randn(count, self.painter.noise_size, generator=generator, device=device)
         return codes.replace(texture=drawn.to(self.device))
 
+    @property
+    def makes_textures(self) -> bool:
+        return self.painter is not None
+
     def texture(self, codes: Codes) -> Tensor:
         """(B, H, W, 3) uint8 sRGB: z_id and z_exp of the shape, with noise of its own (zero without).
 
