@@ -1,0 +1,136 @@
+"""Textured people as files: one GLB with shape and texture, rigs, renders, figures."""
+
+from __future__ import annotations
+
+import csv
+import json
+import struct
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from meshes import quad_topology
+from PIL import Image
+from test_gltf import validate
+
+from mien import apply
+from mien.cli import command
+from mien.data.dataset import FaceDataset
+from mien.data.writer import DatasetWriter
+from mien.figures import draw, textured_people, textured_sheet
+from mien.io.gltf import png_bytes
+from mien.io.mesh import write_obj
+from mien.models.facecam import FaceCAM
+from mien.models.files import save_model
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> FaceDataset:
+    """Four people on a sheet with a texture seam, each of one color."""
+    topology, rng = quad_topology(), np.random.default_rng(0)
+    with DatasetWriter(tmp_path_factory.mktemp("sheets") / "set", topology, ("smile", "anger")) as writer:
+        for person in range(4):
+            base = topology.template + rng.normal(size=3) + 2 * rng.normal(size=(1, 1, 3))[0]
+            for k, weights in enumerate(([0, 0], [1, 0], [0, 1])):
+                image = np.full((32, 32, 3), 60 + 40 * person, np.uint8)
+                image[8 * k : 8 * k + 8, :, 0] += 30
+                writer.append(base + [0, 0, 4 * k], np.array(weights), subject=f"p{person}", texture=image)
+    return writer.finish()
+
+
+@pytest.fixture(scope="module")
+def model(data: FaceDataset) -> FaceCAM:
+    torch.manual_seed(0)
+    options = {"hidden": (16, 8), "generator_hidden": (8, 8), "texture_size": 16, "texture_channels": 8}
+    model = FaceCAM(data.topology, data.expressions, texture_noise=4, texture_centered=True, **options)
+    model.prepare(data)
+    model.eval()
+    model.calibrate(data)
+    return model
+
+
+@pytest.fixture(scope="module")
+def folder(model: FaceCAM, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("textured") / "model"
+    save_model(model, path)
+    return path
+
+
+def image_in(path: Path) -> np.ndarray:
+    """The texture that a GLB file holds."""
+    content = path.read_bytes()
+    size = struct.unpack_from("<I", content, 12)[0]
+    document = json.loads(content[20 : 20 + size])
+    view = document["bufferViews"][document["images"][0]["bufferView"]]
+    start = 28 + size + view.get("byteOffset", 0)
+    return np.asarray(Image.open(BytesIO(content[start : start + view["byteLength"]])))
+
+
+def test_shape_and_texture_of_one_person_in_one_valid_glb(
+    model: FaceCAM, folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "people"
+    arguments = ["generate", str(folder), "-n", "3", "--seed", "5", "-e", "smile=0.7", "--textured", "-o"]
+    assert command([*arguments, str(out)]) == 0
+    with (out / "people.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["file"] for row in rows] == [f"person_000{k}.glb" for k in range(3)]
+    weights = {"smile": 0.7}
+    faces, maps = next(iter(apply.generate_textured(model, 3, seed=5, weights=weights)))
+    np.testing.assert_array_equal(faces, apply.generate(model, 3, seed=5, weights=weights))
+    for row, image in zip(rows, maps, strict=True):
+        np.testing.assert_array_equal(image_in(out / row["file"]), image)
+    assert len({image.tobytes() for image in maps}) == 3
+    validate(out / "person_0000.glb")
+
+
+def test_a_rig_with_the_texture_that_the_model_makes(
+    model: FaceCAM, data: FaceDataset, folder: Path, tmp_path: Path
+) -> None:
+    write_obj(tmp_path / "anna.obj", data[0], data.topology)
+    out = tmp_path / "rig.glb"
+    assert (
+        command(["rig", str(folder), str(tmp_path / "anna.obj"), "--texture", "model", "-o", str(out)]) == 0
+    )
+    np.testing.assert_array_equal(image_in(out), apply.texture(model, data[0])[0])
+    validate(out)
+    folds = apply.texture(model, data[0], {"anger": 1.0})
+    assert folds.shape == (1, 256, 256, 3) and (folds != apply.texture(model, data[0])).any()
+
+
+def test_models_without_textures_refuse_in_one_sentence(
+    data: FaceDataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = FaceCAM(data.topology, data.expressions, hidden=(16, 8), generator_hidden=(8, 8))
+    plain.prepare(data)
+    plain.calibrate(data)
+    save_model(plain, tmp_path / "plain")
+    assert not plain.makes_textures
+    out = tmp_path / "people"
+    assert command(["generate", str(tmp_path / "plain"), "-n", "2", "--textured", "-o", str(out)]) == 2
+    assert "facecam cannot make textures" in capsys.readouterr().err and not out.exists()
+
+
+def test_a_render_shows_the_texture_where_the_uv_says(data: FaceDataset) -> None:
+    """A sheet seen from the front shows its map: left, right, top and bottom in place."""
+    topology = data.topology
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[:32, :32], image[:32, 32:] = (255, 0, 0), (0, 255, 0)
+    image[32:, :32], image[32:, 32:] = (0, 0, 255), (255, 255, 0)
+    shown = draw(topology.template, topology, size=120, texture=image).astype(int)
+    quarters = [shown[45, 30], shown[45, 90], shown[80, 30], shown[80, 90]]
+    red, green, blue, yellow = quarters
+    assert red[0] > 2 * red[1:].max() and green[1] > 2 * green[[0, 2]].max() and blue[2] > 2 * blue[:2].max()
+    assert min(yellow[:2]) > 2 * yellow[2]
+
+
+def test_sheets_of_textured_faces(model: FaceCAM) -> None:
+    faces, maps = next(iter(apply.generate_textured(model, 3, seed=0)))
+    sheet = textured_sheet(faces, maps, model.topology, ("a", "b", "c"), size=60)
+    smaller = textured_sheet(faces, maps, model.topology, ("a", "b", "c"), size=60, with_maps=False)
+    assert sheet.height == smaller.height + 60
+    rows = textured_people(faces[None], maps[None], model.topology, ("one",), ("a", "b", "c"), size=60)
+    assert rows.width >= 180
+    assert Image.open(BytesIO(png_bytes(maps[0]))).size == (256, 256)
