@@ -132,3 +132,44 @@ def test_texels_of_a_map_and_lookup_are_inverse() -> None:
     assert filled[..., 2].min() == 1
     inside = np.array([[0.4, 0.5], [0.7, 0.8], [0.5, 0.3]])
     np.testing.assert_allclose(lookup(filled, inside)[:, :2], inside, atol=1e-6)
+
+
+def test_a_folders_texture_column(tmp_path: Path) -> None:
+    """Images named in the table come along, as they are or at a size; a missing one is named."""
+    from mien.data.sources.folder import prepare_folder
+    from mien.io.mesh import write_obj
+
+    data = tiny_data()
+    rows = ["file,subject,expression,texture"]
+    (tmp_path / "raw").mkdir()
+    for row in range(12):
+        write_obj(tmp_path / "raw" / f"{row}.obj", data[row], data.topology)
+        if row:
+            Image.fromarray(picture(row)).save(tmp_path / "raw" / f"{row}.png")
+        rows.append(f"{row}.obj,{data.subjects[data.subject[row]]},{'smile' if row % 6 else ''},"
+                    + (f"{row}.png" if row else ""))  # fmt: skip
+    (tmp_path / "raw" / "labels.csv").write_text("\n".join(rows))
+    kept = prepare_folder(tmp_path / "raw", tmp_path / "kept")
+    assert kept.has_textures.tolist() == [False] + [True] * 11
+    np.testing.assert_array_equal(Textures(kept.take([5]), 16)[[0]][0], picture(5).transpose(2, 0, 1))
+    small = prepare_folder(tmp_path / "raw", tmp_path / "small", textures=8)
+    assert read_texture(tmp_path / "small" / str(small.textures[3])).shape == (8, 8, 3)
+    (tmp_path / "raw" / "4.png").unlink()
+    with pytest.raises(DataMissing, match="names a texture"):
+        prepare_folder(tmp_path / "raw", tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
+def test_references_outside_the_folder_stay_references(tmp_path: Path) -> None:
+    """A set may name its owner's images; copies of the set name the same files."""
+    data = tiny_data()
+    (tmp_path / "owner").mkdir()
+    Image.fromarray(picture(3, 64)).save(tmp_path / "owner" / "a.jpg", quality=100)
+    with DatasetWriter(tmp_path / "set", data.topology, data.expressions) as writer:
+        writer.append(data[0], data.weights[0], subject="a", texture="../owner/a.jpg")
+    copy = writer.finish().save(tmp_path / "deeper" / "copy")
+    assert (
+        copy.textures == ("../../owner/a.jpg",) and not (tmp_path / "deeper" / "copy" / "textures").exists()
+    )
+    image = Textures(copy, 8)[[0]][0].astype(int)
+    assert np.abs(image - picture(3, 8).transpose(2, 0, 1)).max() < 12

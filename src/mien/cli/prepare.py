@@ -44,6 +44,12 @@ def prepare(
     picks: Path | None = typer.Option(None, "--picks", help="A table of apexes or key frames chosen by eye."),
     flame: Path | None = typer.Option(None, "--flame", help="Your FLAME model as .npz, for its template."),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave out damaged meshes, and list them."),
+    textures: int | None = typer.Option(
+        None,
+        "--textures",
+        metavar="PIXELS",
+        help="Copy texture images at this size; else they stay where they are.",
+    ),
     fps: float = typer.Option(30.0, "--fps", min=1.0, help="folder: frames per second of the clips, if any."),
     terms: str = typer.Option("", "--license", help="folder: terms of the meshes, for model cards."),
     citation: str = typer.Option("", "--citation", help="folder: what to cite, for model cards."),
@@ -65,8 +71,9 @@ def prepare(
         }  # fmt: skip
         _refuse(given, "belongs to the data sets of the field; a folder is chosen by its table")
         data = prepare_folder(
-            source, out, table, units=units, fps=fps, align=align, license=terms, citation=citation
-        )
+            source, out, table, units=units, fps=fps, align=align, license=terms, citation=citation,
+            textures=textures,
+        )  # fmt: skip
     else:
         from mien.data.sources.field import field_set
         from mien.data.sources.registered import PrepareOptions, prepare_field
@@ -76,7 +83,9 @@ def prepare(
             {"--table": table, "--license": terms, "--citation": citation}, "belongs to the kind 'folder'"
         )
         options = TreeOptions(selection=select, publishable=publishable, picks=picks)
-        given_options = PrepareOptions(units, vertices, align, every, subjects, exclude, skip_bad, flame)
+        given_options = PrepareOptions(
+            units, vertices, align, every, subjects, exclude, skip_bad, flame, textures
+        )
         data = prepare_field(field_set(kind), source, out, options, given_options)
     _say_what_was_decided(data)
     finished(out, data)

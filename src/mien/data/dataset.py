@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -229,13 +230,18 @@ class FaceDataset:
                     clip=int(self.row_clip[row]), frame=int(self.row_frame[row]),
                     labeled={name: bool(mask[base]) for name, mask in self.labeled.items()},
                     classes={name: self.factors[name][of[base]] for name, of in self.classes.items()},
-                    texture=self.folder / self.textures[base] if self._textured(base) else None,
+                    texture=self._moved_texture(int(base), Path(folder)),
                     publishable=bool(people[self.subject[base]]),
                 )  # fmt: skip
         return FaceDataset.load(folder)
 
-    def _textured(self, row: int) -> bool:
-        return self.folder is not None and self.textures is not None and bool(self.textures[row])
+    def _moved_texture(self, row: int, folder: Path) -> Path | str | None:
+        """A row's texture for a copy of the set: own files are copied, others referred to where they are."""
+        if self.folder is None or self.textures is None or not self.textures[row]:
+            return None
+        path = self.folder / self.textures[row]
+        inside = self.folder.resolve() in path.resolve().parents
+        return path if inside else os.path.relpath(path.resolve(), folder.resolve())
 
     @staticmethod
     def load(folder: Path | str) -> FaceDataset:

@@ -37,6 +37,9 @@ def read_texture(path: Path | str, *, size: int | None = None, crop: Crop = WHOL
         raise DataMissing("a texture is missing", received=str(path), remedy="restore the file")
     try:
         with Image.open(path) as file:
+            if size is not None:  # a JPEG much too large is decoded at half, a quarter or an eighth
+                least = round(size / min(crop[2] - crop[0], crop[3] - crop[1]))
+                file.draft("RGB", (2 * least, 2 * least))
             picture = file.convert("RGB")
     except (OSError, SyntaxError, ValueError) as error:
         raise BadFile("a texture is no readable image", received=str(path), remedy=str(error)) from error

@@ -73,7 +73,7 @@ class DatasetWriter:
         frame: int = 0,
         labeled: Mapping[str, bool] | None = None,
         classes: Mapping[str, str] | None = None,
-        texture: NDArray | Path | None = None,
+        texture: NDArray | Path | str | None = None,
         publishable: bool = True,
     ) -> None:
         """Adds one face.
@@ -86,7 +86,8 @@ class DatasetWriter:
             frame: Frame number in the clip.
             labeled: Which factors are labeled; default all.
             classes: Class of each further factor of the data set; needed even where the label is hidden.
-            texture: (H, W, 3) uint8 sRGB in the topology's uv, or an image file to copy; row 0 is v = 1.
+            texture: In the topology's uv, row 0 at v = 1: (H, W, 3) uint8 sRGB; an image file, to be copied;
+                or a path relative to the finished folder, kept as it is written.
             publishable: Whether this person may be shown in pictures.
         """
         self.topology.check(vertices, what=f"face {self.count} ({subject})")
@@ -103,7 +104,9 @@ class DatasetWriter:
             if (given := (classes or {}).get(factor, "")) not in known:
                 raise UnknownName(f"class of {factor}", given, known)
             further += [given, int(flags[factor])]
-        name = "" if texture is None else self._keep_texture(texture, subject)
+        name = texture if isinstance(texture, str) else ""
+        if isinstance(texture, (Path, np.ndarray)):
+            name = self._keep_texture(texture, subject)
         self._table.writerow([subject, clip, frame, *marks, name, *cells, *further])
         self.count += 1
 

@@ -108,6 +108,8 @@ class FaceModel(nn.Module):
     #: A dataclass of training settings.
     Settings: ClassVar[type]
 
+    #: This model was trained to give its people textures.
+    makes_textures: bool = False
     topology: Topology
     expressions: tuple[str, ...]
     config: dict[str, Any]
@@ -188,11 +190,6 @@ class FaceModel(nn.Module):
         """(B, V, 3) float, millimeters: the people of these codes at rest."""
         rest = self.express(torch.zeros(1, len(self.expressions), device=codes.identity.device))
         return self.decode(codes.replace(expression=rest.expand(len(codes), *rest.shape[1:])))
-
-    @property
-    def makes_textures(self) -> bool:
-        """Whether this model was trained to give its people textures."""
-        return False
 
     def texture(self, codes: Codes) -> Tensor:
         """(B, H, W, 3) uint8 sRGB texture maps of codes in the topology's uv, row 0 at v = 1."""

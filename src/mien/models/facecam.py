@@ -170,6 +170,7 @@ class FaceCAM(FaceModel):
             texture_size, person_size, self.class_count, noise=texture_noise, widest=texture_channels,
             centered=texture_centered, crop=texture_crop,
         )  # fmt: skip
+        self.makes_textures = bool(texture_size)
 
     def _hold_statistics(self, pca_dim: int | None) -> int:
         """What :meth:`prepare` and :meth:`calibrate` fill in; how many numbers the networks see of a face."""
@@ -250,10 +251,6 @@ class FaceCAM(FaceModel):
             return codes
         drawn = torch.randn(count, self.painter.noise_size, generator=generator, device=device)
         return codes.replace(texture=drawn.to(self.device))
-
-    @property
-    def makes_textures(self) -> bool:
-        return self.painter is not None
 
     def texture(self, codes: Codes) -> Tensor:
         """(B, H, W, 3) uint8 sRGB: z_id and z_exp of the shape, with noise of its own (zero without).

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mien.data.dataset import FaceDataset
 from mien.data.examples import write_examples
 from mien.data.sources.labels import UNLABELED, LabelTable, find_table, read_table
+from mien.data.textures import read_texture
 from mien.data.writer import DatasetWriter
 from mien.errors import BadFile, BadMesh, DataMissing, MienError, UnknownName, WrongTopology
 from mien.geometry.alignment import UNITS, FrameDecision, detect_frame, procrustes
@@ -33,6 +34,7 @@ def prepare_folder(
     align: bool = False,
     license: str = "",
     citation: str = "",
+    textures: int | None = None,
 ) -> FaceDataset:
     """Builds a data set of meshes in correspondence; see ``docs/data/folder.md``.
 
@@ -49,6 +51,7 @@ def prepare_folder(
         align: Whether to also align every mesh rigidly with the mean, by what expressions move least.
         license: Terms of the meshes, for model cards.
         citation: What to cite, for model cards.
+        textures: Copy the texture images of the table at so many pixels; None copies them as they are.
     """
     folder = Path(source)
     if not folder.is_dir():
@@ -68,13 +71,13 @@ def prepare_folder(
     if not any(entry.clip for entry in labels.files):
         about["fps"] = 0.0
     with DatasetWriter(out, topology, labels.expressions, **about) as writer:
-        _write(writer, labels, faces)
+        _write(writer, labels, faces, folder, textures)
     dataset = writer.finish()
     write_examples(dataset, Path(out) / "examples")
     return dataset
 
 
-def _write(writer: DatasetWriter, labels: LabelTable, faces: Faces) -> None:
+def _write(writer: DatasetWriter, labels: LabelTable, faces: Faces, folder: Path, pixels: int | None) -> None:
     """Appends every mesh with its labels; clips are numbered in order of appearance."""
     clips: dict[tuple[str, str], int] = {}
     for entry, vertices in zip(labels.files, faces, strict=True):
@@ -83,25 +86,33 @@ def _write(writer: DatasetWriter, labels: LabelTable, faces: Faces) -> None:
         subject = entry.subject if known["identity"] else f"unnamed line {entry.line}"
         # Clips of two people may carry one name.
         clip = clips.setdefault((entry.subject, entry.clip), len(clips)) if entry.clip else -1
-        writer.append(vertices, entry.weights, subject=subject, clip=clip, frame=entry.frame, labeled=known)
+        texture: Path | NDArray | None = folder / entry.texture if entry.texture else None
+        if texture is not None and pixels is not None:
+            texture = read_texture(texture, size=pixels)
+        writer.append(
+            vertices, entry.weights, subject=subject, clip=clip, frame=entry.frame, labeled=known,
+            texture=texture,
+        )  # fmt: skip
 
 
 def _check_files(folder: Path, labels: LabelTable) -> None:
     """Every file of the table is there, inside the folder, before any is read."""
     root = folder.resolve()
     for entry in labels.files:
-        path = (folder / entry.file).resolve()
-        where = f"{entry.file!r} in line {entry.line} of {labels.path.name}"
-        if root not in path.parents:
-            raise BadFile(
-                "a file of the label table lies outside the folder", received=where, remedy="move it in"
-            )
-        if not path.is_file():
-            raise DataMissing(
-                "the label table names a mesh that is not there",
-                received=where,
-                remedy="restore the file or delete the row",
-            )
+        for name in filter(None, (entry.file, entry.texture)):
+            path = (folder / name).resolve()
+            where = f"{name!r} in line {entry.line} of {labels.path.name}"
+            if root not in path.parents:
+                raise BadFile(
+                    "a file of the label table lies outside the folder", received=where, remedy="move it in"
+                )
+            if not path.is_file():
+                kind = "a mesh" if name == entry.file else "a texture"
+                raise DataMissing(
+                    f"the label table names {kind} that is not there",
+                    received=where,
+                    remedy="restore the file or delete the row",
+                )
 
 
 def _read_all(folder: Path, labels: LabelTable) -> tuple[Faces, Mesh]:

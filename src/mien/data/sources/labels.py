@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mien.errors import BadFile, DataMissing
 
-COLUMNS = ("file", "subject", "expression", "weight", "clip", "frame")
+COLUMNS = ("file", "subject", "expression", "weight", "clip", "frame", "texture")
 NEUTRAL_NAMES = ("", "neutral")
 UNLABELED = "?"
 
@@ -27,6 +27,7 @@ class LabeledFile:
         labeled: Whether the expression is known.
         clip: Name of the clip, empty for a single scan.
         frame: Frame number in the clip.
+        texture: Path of its texture image relative to the folder, empty for none.
     """
 
     file: str
@@ -36,6 +37,7 @@ class LabeledFile:
     labeled: bool = True
     clip: str = ""
     frame: int = 0
+    texture: str = ""
 
 
 @dataclass
@@ -74,9 +76,9 @@ def find_table(folder: Path) -> Path:
 def read_table(path: Path) -> LabelTable:
     """Reads a label table in UTF-8, separated by commas, semicolons or tabs.
 
-    Columns: ``file`` and ``subject`` are needed; ``expression``, ``weight``, ``clip`` and ``frame`` may be
-    left out. An expression is a name with its weight in the next column, or ``smile=0.7;jaw_open=0.2``;
-    several rows of one file add up. Empty or ``neutral`` is the neutral, ``?`` means that nobody labeled it.
+    Columns: ``file`` and ``subject`` are needed; ``expression``, ``weight``, ``clip``, ``frame`` and
+    ``texture`` may be left out. An expression is a name with its weight in the next column, or
+    ``smile=0.7;jaw_open=0.2``; several rows of one file add up. Empty or ``neutral`` is the neutral, ``?`` means that nobody labeled it.
     """
     if not path.is_file():
         raise DataMissing("there is no such label table", received=str(path), remedy="check the path")
@@ -145,11 +147,15 @@ def _add_row(files: dict[str, LabeledFile], row: dict[str, str], line: int, wher
         raise BadFile(
             "a frame is not a whole number", received=f"{row['frame']!r} in {where}", remedy="count from 0"
         )
-    entry = LabeledFile(row["file"], line, row["subject"], clip=row.get("clip", ""), frame=int(frame))
+    entry = LabeledFile(
+        row["file"], line, row["subject"], clip=row.get("clip", ""), frame=int(frame),
+        texture=row.get("texture", ""),
+    )  # fmt: skip
     known = files.setdefault(row["file"], entry)
-    if (known.subject, known.clip, known.frame) != (entry.subject, entry.clip, entry.frame):
+    same = ("subject", "clip", "frame", "texture")
+    if any(getattr(known, name) != getattr(entry, name) for name in same):
         raise BadFile(
-            f"two rows disagree on the subject, clip or frame of {row['file']!r}",
+            f"two rows disagree on the subject, clip, frame or texture of {row['file']!r}",
             received=f"lines {known.line} and {line}",
             remedy="give a file one person and one place in one clip",
         )

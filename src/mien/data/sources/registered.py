@@ -17,6 +17,7 @@ from mien.data.sources.correspondence import CorrespondingMeshes, explained
 from mien.data.sources.flame import eyeballs, load_flame
 from mien.data.sources.folder import read_vertex_landmarks
 from mien.data.sources.tree import Faces, FieldSet, Scan, Tree, TreeOptions, leave_out, read_names
+from mien.data.textures import read_texture
 from mien.data.writer import DatasetWriter
 from mien.errors import BadMesh, BadSetting, DataMissing, MienError, UnknownName, WrongTopology
 from mien.geometry.alignment import UNITS, FrameDecision, detect_frame, procrustes
@@ -42,6 +43,7 @@ class PrepareOptions:
         exclude: A list of what to leave out: people, ``person/recording``, or files.
         skip_bad: Whether to leave out damaged meshes, listing them, in place of stopping at the first.
         flame: A FLAME model as ``.npz`` that gives the template (FLAME topology only).
+        textures: Copy every texture at so many pixels; None refers to the owner's files.
     """
 
     units: str | None = None
@@ -52,6 +54,7 @@ class PrepareOptions:
     exclude: Path | None = None
     skip_bad: bool = False
     flame: Path | None = None
+    textures: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,14 +149,19 @@ def prepare_field(
         for group in track(tree.groups(), f"reading {kind.title}"):
             for scan, vertices in _labeled(tree, group[:: prepare.every], meshes, frame, prepare, left_out):
                 clip = clips.setdefault((scan.subject, scan.clip), len(clips)) if scan.clip else -1
-                _append(writer, scan, vertices, clip, tree, out)
+                _append(writer, scan, vertices, clip, tree, out, prepare.textures)
     dataset = writer.finish()
     write_examples(dataset, out / "examples")
     return dataset
 
 
-def _append(writer: DatasetWriter, scan: Scan, vertices: Faces, clip: int, tree: Tree, out: Path) -> None:
-    texture = os.path.relpath(scan.texture, out.resolve()) if scan.texture else ""
+def _append(
+    writer: DatasetWriter, scan: Scan, vertices: Faces, clip: int, tree: Tree, out: Path, pixels: int | None
+) -> None:
+    texture: NDArray | str | None = None
+    if scan.texture is not None:  # a reference, or a small copy
+        texture = os.path.relpath(scan.texture, out.resolve()) if pixels is None else \
+            read_texture(scan.texture, size=pixels)  # fmt: skip
     writer.append(
         vertices, scan.weights, subject=scan.subject, clip=clip, frame=scan.frame,
         labeled={"expression": scan.labeled}, texture=texture,
