@@ -149,14 +149,14 @@ def test_a_folders_texture_column(tmp_path: Path) -> None:
         rows.append(f"{row}.obj,{data.subjects[data.subject[row]]},{'smile' if row % 6 else ''},"
                     + (f"{row}.png" if row else ""))  # fmt: skip
     (tmp_path / "raw" / "labels.csv").write_text("\n".join(rows))
-    kept = prepare_folder(tmp_path / "raw", tmp_path / "kept")
+    kept = prepare_folder(tmp_path / "raw", tmp_path / "kept", units="millimeters")
     assert kept.has_textures.tolist() == [False] + [True] * 11
     np.testing.assert_array_equal(Textures(kept.take([5]), 16)[[0]][0], picture(5).transpose(2, 0, 1))
-    small = prepare_folder(tmp_path / "raw", tmp_path / "small", textures=8)
+    small = prepare_folder(tmp_path / "raw", tmp_path / "small", units="millimeters", textures=8)
     assert read_texture(tmp_path / "small" / str(small.textures[3])).shape == (8, 8, 3)
     (tmp_path / "raw" / "4.png").unlink()
     with pytest.raises(DataMissing, match="names a texture"):
-        prepare_folder(tmp_path / "raw", tmp_path / "again")
+        prepare_folder(tmp_path / "raw", tmp_path / "again", units="millimeters")
     assert not (tmp_path / "again").exists()
 
 

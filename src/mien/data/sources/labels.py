@@ -78,7 +78,8 @@ def read_table(path: Path) -> LabelTable:
 
     Columns: ``file`` and ``subject`` are needed; ``expression``, ``weight``, ``clip``, ``frame`` and
     ``texture`` may be left out. An expression is a name with its weight in the next column, or
-    ``smile=0.7;jaw_open=0.2``; several rows of one file add up. Empty or ``neutral`` is the neutral, ``?`` means that nobody labeled it.
+    ``smile=0.7;jaw_open=0.2``; several rows of one file add up. Empty or ``neutral`` is the neutral, ``?``
+    means that nobody labeled it.
     """
     if not path.is_file():
         raise DataMissing("there is no such label table", received=str(path), remedy="check the path")
