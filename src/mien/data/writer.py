@@ -42,7 +42,7 @@ class DatasetWriter:
                 remedy="choose another one, or delete it first",
             )  # fmt: skip
         self.topology, self.expressions = topology, tuple(expressions)
-        self.about = {
+        self.about: dict[str, Any] = {
             "fps": 0.0,
             "source": "memory",
             "license": "",

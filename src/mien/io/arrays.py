@@ -32,7 +32,7 @@ def write_faces(path: str | Path, batches: Iterable[NDArray], shape: tuple[int, 
             plain = np.ascontiguousarray(batch, "<f4")
             if waiting is not None:
                 waiting.result()
-            waiting = writer.submit(file.write, memoryview(plain).cast("B"))
+            waiting = writer.submit(file.write, plain.data)
             count += len(plain)
         if waiting is not None:
             waiting.result()

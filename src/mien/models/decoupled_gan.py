@@ -191,8 +191,8 @@ class DecoupledGAN(FaceModel):
 
     def decode(self, codes: Codes) -> Tensor:
         """G(z) in millimeters; factors that the codes lack are at the mean of their distribution."""
-        first, activation, last = self.generator
-        hidden = activation(first(self.join(codes)))
+        last: Any = self.generator[2]
+        hidden = self.generator[:2](self.join(codes))
         # One product with mean face and unit folded in: the width of the last layer is all that costs time.
         shift = self.mean_face.flatten() + self.scale * last.bias
         return torch.addmm(shift, self.scale * hidden, last.weight.T).view(len(codes), -1, 3)
@@ -345,7 +345,7 @@ class Game:
             loss = self._classification(labeled, common, labels)
             losses[f"label_{labeled}"] = settings.classification * loss
         if shared in net.classes and settings.feature:
-            first, second = net.classes[shared].features(common).unflatten(0, (-1, 2)).unbind(1)
+            first, second = net.features(shared, common).unflatten(0, (-1, 2)).unbind(1)
             unlike = 1 - functional.cosine_similarity(first, second)
             losses[f"feature_{shared}"] = settings.feature * unlike.mean()
         net.requires_grad_(True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +40,11 @@ class Discriminator(nn.Module):
         self.common = nn.Sequential(convolution(3, 16), convolution(16, 32))
         self.real = Branch(1, image_size)
         self.classes = nn.ModuleDict({name: Branch(count, image_size) for name, count in counts.items()})
+
+    def features(self, factor: str, common: Tensor) -> Tensor:
+        """(B, 2048) what the classifier of a factor sees before its last layer."""
+        branch: Any = self.classes[factor]
+        return branch.features(common)
 
     def score(self, images: Tensor) -> Tensor:
         """(B,) the critic's value; larger is more real."""
