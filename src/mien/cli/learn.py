@@ -130,10 +130,14 @@ def evaluate(
     if out:
         report.save(out)
     if out and pictures:
+        from mien.cli.motion_pictures import draw_motion
         from mien.cli.pictures import draw_pictures
 
         shown = faces.split(part, **division)
-        drawn = draw_pictures(models, shown, out, seed=division["seed"])
+        if report.conditions.get("kind") == "sequences":
+            drawn = draw_motion(models, shown, report, out, seed=division["seed"])
+        else:
+            drawn = draw_pictures(models, shown, out, seed=division["seed"])
         say(f"Drawn: {', '.join(path.name for path in drawn)}")
     if part == "test":
         _remember(model_dirs, report)

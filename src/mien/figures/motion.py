@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from mien.figures.faces import draw, face_view
-from mien.figures.plots import COLORS
+from mien.figures.plots import COLORS, axes_of, picture_of
 from mien.figures.render import BACKGROUND, View
 from mien.figures.sheets import FAINT, INK, font, grid
 from mien.progress import track
@@ -172,3 +172,26 @@ def sheet_film(
             panel = signal_panel(weights[name][:, None], [""], fps=fps, width=size, height=height, now=now)
             page.paste(panel, (x, y + head + size))
         yield page
+
+
+def phase_curves(
+    curves: Mapping[str, NDArray], *, title: str = "", label: str = "mean vertex distance (mm)"
+) -> Image.Image:  # fmt: skip
+    """Errors over relative time, phase by phase (the publication's figure 5). Needs matplotlib.
+
+    Args:
+        curves: Name -> values evenly spread from onset (0) over apex (1 to 2) to the end of offset (3).
+        title: Printed above.
+        label: Vertical axis.
+    """
+    figure, axes = axes_of(title)
+    for number, (name, values) in enumerate(curves.items()):
+        at = np.linspace(0, 3, len(values))
+        axes.plot(at, values, color=COLORS[number % len(COLORS)], linewidth=2, label=name)
+    axes.axvspan(1, 2, color="#ece6dd", zorder=0)
+    axes.set(xlim=(0, 3), ylabel=label)
+    axes.set_ylim(bottom=0)
+    axes.set_xticks([0.5, 1.5, 2.5], ["onset", "apex", "offset"])
+    axes.tick_params(axis="x", length=0)
+    axes.legend(frameon=False, fontsize=9)
+    return picture_of(figure)

@@ -19,11 +19,11 @@ from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch
 from mien.errors import MissingNeutral
 from mien.models.base import FaceModel, Losses, Stage
-from mien.models.base_optimizer import optimizer_of
 from mien.nn.principal import principal_axes
 from mien.topology import Topology
 
 RIDGE = 1e-6
+SIGNAL_SPREAD = 0.5  # of the first weights of a signal: at PyTorch's 1 / 8 it hardly moves a gate
 SAMPLE = 4000  # displaced frames that statistics and axes are measured on
 VALIDATED_FRAMES = 12  # frames of a clip that a validation looks at, evenly spread
 
@@ -38,7 +38,6 @@ class Settings:
     pairs: int = 0  #: pairs of neighboring frames that the losses look at in each clip; 0: all
     steps: int = 5738  #: 100 epochs of 153 people x 6 clips in batches of 16
     rate: float = 1e-3  #: learning rate
-    optimizer: str = "adam"  #: or "muon" (:mod:`mien.models.base_optimizer`)
     weight_decay: float = 5e-5
     decay: float = 0.99  #: the rate is multiplied by this ...
     decay_every: int = 57  #: ... every so many steps (an epoch)
@@ -76,6 +75,10 @@ class MotionModel(FaceModel):
         self.size, self.signal_scale, self.per_vertex = size, signal_scale, per_vertex
         self.identity_size = identity_size
         self.encoder = nn.LSTM(len(expressions), size, batch_first=True, bias=False)
+        nn.init.normal_(self.encoder.weight_ih_l0, std=SIGNAL_SPREAD)
+        with torch.no_grad():
+            for gate in self.encoder.weight_hh_l0.chunk(4):
+                nn.init.orthogonal_(gate)
         count, flat = len(expressions), topology.vertex_count * 3
         shapes = {
             "unit": (), "vertex_unit": (topology.vertex_count, 1), "deformation_mean": (count,),
@@ -259,9 +262,7 @@ class MotionModel(FaceModel):
     ) -> Iterator[Stage]:
         clips = clips_of(data)
         batch = clip_batches(data, clips, self.signals(data, clips), settings.batch_size, settings.pairs)
-        optimizer = optimizer_of(
-            self, settings.rate, weight_decay=settings.weight_decay, kind=settings.optimizer
-        )
+        optimizer = torch.optim.Adam(self.parameters(), settings.rate, weight_decay=settings.weight_decay)
 
         def rate(index: int) -> float:
             rise = min(1.0, (index + 1) / max(1, settings.warm_up))
