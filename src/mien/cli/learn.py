@@ -130,14 +130,7 @@ def evaluate(
     if out:
         report.save(out)
     if out and pictures:
-        from mien.cli.motion_pictures import draw_motion
-        from mien.cli.pictures import draw_pictures
-
-        shown = faces.split(part, **division)
-        if report.conditions.get("kind") == "sequences":
-            drawn = draw_motion(models, shown, report, out, seed=division["seed"])
-        else:
-            drawn = draw_pictures(models, shown, out, seed=division["seed"])
+        drawn = _pictures(models, faces.split(part, **division), report, out, division["seed"])
         say(f"Drawn: {', '.join(path.name for path in drawn)}")
     if part == "test":
         _remember(model_dirs, report)
@@ -147,6 +140,16 @@ def evaluate(
     if out:
         say(f"Written: {out / 'report.md'}, .csv, .tex and .json")
     return None
+
+
+def _pictures(models: Any, shown: Any, report: Any, out: Path, seed: int) -> list[Path]:
+    """The figures of the kind of evaluation that was made."""
+    from mien.cli.motion_pictures import draw_motion
+    from mien.cli.pictures import draw_pictures
+
+    if report.conditions.get("kind") == "sequences":
+        return draw_motion(models, shown, report, out, seed=seed)
+    return draw_pictures(models, shown, out, seed=seed)
 
 
 def claims(
