@@ -19,11 +19,14 @@ COLUMNS = ("name", "x", "y", "z")
 SMALLEST_MM, LARGEST_MM = 20.0, 600.0
 
 
-def read_landmarks(path: Path | str) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+def read_landmarks(
+    path: Path | str, *, any_unit: bool = False
+) -> tuple[tuple[str, ...], NDArray[np.float32]]:
     """Reads a table with the columns name, x, y, z; other columns are ignored.
 
     Args:
         path: A CSV file in UTF-8, separated by commas, semicolons or tabs.
+        any_unit: The landmarks lie on a mesh and are in its unit, which need not be millimeters.
 
     Returns:
         L names, and positions (L, 3) float32, millimeters, in the table's order.
@@ -60,7 +63,8 @@ def read_landmarks(path: Path | str) -> tuple[tuple[str, ...], NDArray[np.float3
                 received=f"{name!r} in line {rows.line_num} of {path}", remedy="give every landmark one line",
             )  # fmt: skip
         found[name] = _position(cells, f"line {rows.line_num} of {path}")
-    return tuple(found), _checked(np.array(list(found.values()), np.float32).reshape(-1, 3), path)
+    positions = np.array(list(found.values()), np.float32).reshape(-1, 3)
+    return tuple(found), _checked(positions, path, any_unit)
 
 
 def write_landmarks(path: Path | str, names: tuple[str, ...], positions: NDArray) -> None:
@@ -96,14 +100,14 @@ def _position(cells: dict[str, str | None], where: str) -> tuple[float, float, f
     return x, y, z
 
 
-def _checked(positions: NDArray[np.float32], path: Path) -> NDArray[np.float32]:
+def _checked(positions: NDArray[np.float32], path: Path, any_unit: bool) -> NDArray[np.float32]:
     """Refuses tables that are empty or cannot be a face in millimeters."""
     if len(positions) < 3:
         raise BadFile(
             "a face needs at least 3 landmarks", received=f"{len(positions)} in {path}", remedy="add some"
         )
     extent = float(np.ptp(positions, axis=0).max())
-    if not SMALLEST_MM <= extent <= LARGEST_MM:
+    if not any_unit and not SMALLEST_MM <= extent <= LARGEST_MM:
         unit, factor = ("meters", 1000) if extent < 1 else ("centimeters", 10)
         guess = f"multiply by {factor} if they are {unit}" if extent < SMALLEST_MM else "check the unit"
         raise BadFile(

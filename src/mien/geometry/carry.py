@@ -1,0 +1,228 @@
+"""Carries what a registered template does to the mesh that it was registered to, every vertex of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix, diags
+from scipy.sparse.csgraph import dijkstra
+from scipy.sparse.linalg import splu
+
+from mien.geometry.differential import cotangent_laplacian, vertex_areas, vertex_normals
+from mien.geometry.openings import edge_lengths, opening_loops, openings, side_of
+from mien.geometry.parts import Part, find_parts
+from mien.geometry.surface import Places, Surface, connected, rim_vertices, welded
+from mien.topology import Topology
+
+_BELIEF_MM = 3.0  # farther from the template's surface than this, a vertex is told by its neighbors
+_PIECE_MM = 25.0  # a card of hair or a lash is not farther from the skin than this
+_FADE_MM = 70.0  # along the surface beyond the template: nothing moves from there on
+_SPREAD_MM = 30.0  # above this scale what lies beyond the template stretches rather than bends
+_SURE_MM = 4.0  # a place is on one side of a slit if the other is so much farther along the surface
+
+
+class Carrier:
+    """Displacements of a registered template, as displacements of a user's mesh.
+
+    A vertex of the skin takes the displacement of the closest place of the template that faces the same way
+    and lies on the same side of lips and lids. Which side it is on is told along the mesh itself: from
+    places that are clearly on one side the label spreads over the mesh, which is cut where lips part. The
+    displacements are then made smooth (they come from a coarser mesh), and go on beyond the template:
+
+        min_d  sum_i a_i c_i |d_i - d_i(template)|^2 + s [ |laplacian d|^2 + |gradient d|^2 / r^2 ]
+
+    with areas a, beliefs c (0 beyond the template, pinned to rest far from it). All of this is linear and
+    factorized once. Eyeballs, teeth and what else is in pieces of its own follow as :mod:`parts` says.
+
+    Args:
+        vertices: (N, 3) float, millimeters, in the template's frame.
+        faces: (F, 3) int.
+        registered: (V, 3) float, millimeters. The template, aligned to the mesh.
+        topology: The template's.
+        skin: (N,) bool. The pieces of the mesh that the template was aligned to.
+    """
+
+    def __init__(
+        self, vertices: NDArray, faces: NDArray, registered: NDArray, topology: Topology, skin: NDArray
+    ) -> None:
+        self.registered, self.topology = np.asarray(registered, np.float64), topology
+        self._place = welded(np.asarray(vertices, np.float32))
+        _, first = np.unique(self._place, return_index=True)
+        self._points = np.asarray(vertices, np.float64)[first]
+        self._faces = _proper(self._place[np.asarray(faces, np.int64)])
+        self._skin = np.asarray(skin, bool)[first]
+        self.parts: list[Part] = find_parts(self._points, self._faces, self._skin, self.registered, topology)
+        self._solve = _skin_map(
+            self._points, self._faces, self._skin, _bound(self.parts, len(first)), self.registered, topology
+        )
+
+    def carry(self, moved: NDArray) -> NDArray[np.float64]:
+        """(..., N, 3) displacements of the mesh when the template is at (..., V, 3), millimeters."""
+        moved = np.asarray(moved, np.float64)
+        lead = moved.shape[:-2]
+        change = (moved - self.registered).reshape(-1, *self.registered.shape)
+        columns = change.transpose(1, 0, 2).reshape(len(self.registered), -1)
+        carried = self._solve(columns).reshape(len(self._points), -1, 3).transpose(1, 0, 2)
+        for part in self.parts:
+            if part.follows is not None:
+                carried[:, part.members] = part.follows(self._points[part.members], self.registered, change)
+        return carried[:, self._place].reshape(*lead, len(self._place), 3)
+
+
+def _proper(faces: NDArray) -> NDArray[np.int64]:
+    """Triangles without those that welding has collapsed."""
+    distinct = (faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 2] != faces[:, 0])
+    return faces[distinct]
+
+
+def _bound(parts: list[Part], count: int) -> NDArray[np.bool_]:
+    """Vertices of pieces that move with the skin next to them."""
+    mask = np.zeros(count, bool)
+    for part in parts:
+        if part.follows is None:
+            mask[part.members] = True
+    return mask
+
+
+def _skin_map(
+    points: NDArray, faces: NDArray, skin: NDArray, bound: NDArray, registered: NDArray, topology: Topology
+) -> Callable[[NDArray], NDArray[np.float64]]:
+    """A function from (V, n) values on the template to (M, n) values on the mesh."""
+    matrix, belief, pinned = attachment(points, faces, skin, bound, registered, topology)
+    areas = np.maximum(vertex_areas(points, faces), 1e-12) if len(faces) else np.ones(len(points))
+    areas = np.maximum(areas, 0.02 * np.median(areas[areas > 1e-12]) if (areas > 1e-12).any() else 1.0)
+    rows = np.flatnonzero((skin | bound) & ~pinned)
+    energy = _stretch(points, faces, areas)
+    weight = areas * belief
+    # A vertex alone, or a piece that nothing is believed of, stays at rest.
+    system = (diags(weight) + energy + 1e-7 * diags(areas)).tocsc()[rows][:, rows]
+    factor = splu(system.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+    attached = diags(weight) @ matrix
+
+    def carried(values: NDArray) -> NDArray:
+        result = np.zeros((len(points), values.shape[1]))
+        result[rows] = factor.solve((attached @ values)[rows])
+        return result
+
+    return carried
+
+
+def _stretch(points: NDArray, faces: NDArray, areas: NDArray) -> csr_matrix:
+    """(M, M) the energy of bending, and of stretching over long ways, in units of squared displacement."""
+    edges = edge_lengths(faces, points)
+    if not edges.nnz:
+        return csr_matrix((len(points), len(points)))
+    laplacian = cotangent_laplacian(points, faces)
+    bending = laplacian.T @ diags(1 / areas) @ laplacian
+    return (bending + laplacian / _SPREAD_MM**2).tocsr()
+
+
+def attachment(
+    points: NDArray, faces: NDArray, skin: NDArray, bound: NDArray, registered: NDArray, topology: Topology
+) -> tuple[csr_matrix, NDArray[np.float64], NDArray[np.bool_]]:
+    """Where vertices of a mesh lie on a registered template.
+
+    Returns:
+        (M, V) sparse barycentric weights; (M,) how much each is believed, per fourth power of a length:
+        what bending costs; (M,) which are so far off that they rest.
+    """
+    normals = vertex_normals(points, faces) if len(faces) else Surface(points, faces).normals
+    normals = np.where(skin[:, None], normals, 0.0)  # cards of hair and lashes face anywhere
+    template = Surface(registered, topology.faces)
+    place = template.located(points, normals)
+    corners, weights = place.corners, place.weights
+    slits, outer = rims(topology)
+    beyond = place.among(slits | outer)
+    for triangles, chosen in _sides(points, faces, skin | bound, registered, topology, place):
+        part = Surface(registered, topology.faces[triangles]).located(points[chosen], normals[chosen])
+        corners[chosen], weights[chosen] = part.corners, part.weights
+        beyond[chosen] = part.among(slits | outer)
+    place = Places(corners, weights, template)
+    beyond = np.where(skin, beyond, place.among(outer))
+    distance = np.linalg.norm(place.points - points, axis=1)
+    distance[bound] -= _nearest_of_piece(faces, distance, len(points))[bound]
+    facing = np.where(skin, (place.normals * normals).sum(axis=1), 1.0)
+    certain = np.exp(-((distance / _BELIEF_MM) ** 2)) * np.clip((facing - 0.1) / 0.5, 0, 1)
+    certain[beyond | (certain < 1e-3) | ~(skin | bound)] = 0.0
+    belief = certain * (2 * np.pi / (1.6 * _spacing(registered, topology)[corners].mean(axis=1))) ** 4
+    rows = np.repeat(np.arange(len(points)), 3)
+    matrix = csr_matrix((weights.ravel(), (rows, corners.ravel())), (len(points), len(registered)))
+    return matrix, belief, _far(points, faces, certain, skin | bound)
+
+
+def _nearest_of_piece(faces: NDArray, distance: NDArray, count: int) -> NDArray[np.float64]:
+    """(M,) how near the piece of each vertex comes to the template, as far as it can be part of the face."""
+    piece = connected(faces, count)
+    nearest = np.full(piece.max() + 1, np.inf)
+    np.minimum.at(nearest, piece, distance)
+    return np.minimum(nearest, _PIECE_MM)[piece]
+
+
+def rims(topology: Topology) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(V,) rim of lips and lids, and (V,) every other rim of a template."""
+    slits = np.zeros(topology.vertex_count, bool)
+    for loop in opening_loops(topology):
+        slits[loop] = True
+    return slits, rim_vertices(topology.faces, topology.vertex_count) & ~slits
+
+
+def _spacing(vertices: NDArray, topology: Topology) -> NDArray[np.float64]:
+    """(V,) mean length of the edges around each vertex, millimeters."""
+    lengths = edge_lengths(topology.faces, vertices)
+    return np.asarray(lengths.sum(axis=1)).ravel() / np.maximum(np.diff(lengths.indptr), 1)
+
+
+def _sides(
+    points: NDArray, faces: NDArray, moving: NDArray, registered: NDArray, topology: Topology,
+    place: Places,
+) -> list[tuple[NDArray, NDArray]]:  # fmt: skip
+    """For each side of each slit: the template's triangles of that side, and the mesh's vertices there."""
+    found = []
+    for opening in openings(topology):
+        upper, lower = side_of(topology, opening, registered)
+        corners, weights = place.corners, place.weights
+        near = np.minimum(upper, lower) < 0.45 * opening.width
+        known = np.isfinite(upper) & np.isfinite(lower)
+        lead = np.where(known, np.where(known, lower, 0) - np.where(known, upper, 0), 0.0)
+        there = (weights * near[corners]).sum(axis=1) > 0.5
+        there &= moving
+        seed = np.where(there, (weights * lead[corners]).sum(axis=1), 0.0)
+        spread = _spread(points, faces, there, seed)
+        for sign in (1.0, -1.0):
+            triangles = (sign * lead[topology.faces] >= -1e-9).all(axis=1) & near[topology.faces].any(axis=1)
+            chosen = np.flatnonzero(there & (sign * spread > 0))
+            if triangles.any() and len(chosen):
+                found.append((np.flatnonzero(triangles), chosen))
+    return found
+
+
+def _spread(points: NDArray, faces: NDArray, there: NDArray, seed: NDArray) -> NDArray[np.float64]:
+    """(M,) labels spread from sure places over the mesh, so that a slit of the mesh keeps them apart."""
+    graph = edge_lengths(faces, points)
+    graph.data = 1 / graph.data
+    near = np.flatnonzero(there)
+    sure = np.abs(seed[near]) > _SURE_MM
+    if not sure.any():
+        return seed
+    weights = graph[near][:, near]
+    laplacian = diags(np.asarray(weights.sum(axis=1)).ravel()) - weights
+    system = (laplacian + diags(np.where(sure, 1e3, 1e-6))).tocsc()
+    right = np.where(sure, 1e3 * np.sign(seed[near]), 1e-6 * np.sign(seed[near]))
+    result = np.zeros(len(points))
+    result[near] = splu(system).solve(right)
+    return result
+
+
+def _far(points: NDArray, faces: NDArray, certain: NDArray, moving: NDArray) -> NDArray[np.bool_]:
+    """(M,) vertices farther from the believed ones, along the mesh, than anything reaches."""
+    known = np.flatnonzero(certain > 0.2)
+    if not len(known):
+        return ~moving
+    distance = dijkstra(edge_lengths(faces, points), False, known, min_only=True, limit=_FADE_MM)
+    alone = connected(faces, len(points))
+    reached = np.zeros(alone.max() + 1, bool)
+    reached[alone[known]] = True
+    return (distance > _FADE_MM) & reached[alone] | ~reached[alone]

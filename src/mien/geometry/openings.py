@@ -1,0 +1,130 @@
+"""Slits of a template: where lips and lids are cut apart, and which side of a slit a place is on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components, dijkstra
+
+from mien.geometry.differential import adjacency
+from mien.topology import Topology
+
+
+@dataclass(frozen=True, eq=False)
+class Opening:
+    """An opening of a face mask between two corners: the mouth, or an eye.
+
+    Args:
+        kind: ``mouth`` or ``eye``.
+        center: (3,) float, millimeters.
+        width: Distance between the corners, millimeters.
+        upper: (n,) vertices of the upper rim, without the corners.
+        lower: (m,) vertices of the lower rim, without the corners.
+        loop: (k,) vertices of the whole rim in order.
+    """
+
+    kind: str
+    center: NDArray[np.float64]
+    width: float
+    upper: NDArray[np.int64]
+    lower: NDArray[np.int64]
+    loop: NDArray[np.int64]
+
+
+def openings(topology: Topology) -> list[Opening]:
+    """The openings of a face, the mouth first; empty for a closed template.
+
+    Every loop of the rim but the longest is one. The mouth is the one nearest to the middle of the face
+    among the lowest; what lies above it and to the sides are eyes. Nostrils and other small holes between
+    them are left out.
+    """
+    vertices = topology.template.astype(np.float64)
+    skin = topology.components == np.bincount(topology.components).argmax()
+    loops = [loop for loop in rim_loops(topology.faces, len(vertices)) if len(loop) >= 6 and skin[loop].all()]
+    if len(loops) < 2:
+        return []
+    size = [float(np.linalg.norm(np.ptp(vertices[loop], axis=0))) for loop in loops]
+    outer = int(np.argmax(size))
+    inner = [
+        loop for number, loop in enumerate(loops) if number != outer and size[number] > 0.06 * size[outer]
+    ]
+    middle = float(np.median(vertices[:, 0]))
+    width = float(np.ptp(vertices[:, 0]))
+    central = [loop for loop in inner if abs(vertices[loop, 0].mean() - middle) < 0.08 * width]
+    found = []
+    if central:
+        mouth = max(central, key=lambda loop: np.ptp(vertices[loop, 0]))
+        found.append(_opening("mouth", mouth, vertices))
+        below = vertices[mouth, 1].mean()
+        inner = [loop for loop in inner if loop is not mouth and vertices[loop, 1].mean() > below]
+    sides = [loop for loop in inner if abs(vertices[loop, 0].mean() - middle) >= 0.08 * width]
+    return found + [_opening("eye", loop, vertices) for loop in sides]
+
+
+def opening_loops(topology: Topology) -> list[NDArray[np.int64]]:
+    """The rims of all openings, each as vertices in order."""
+    return [opening.loop for opening in openings(topology)]
+
+
+def _opening(kind: str, loop: NDArray, vertices: NDArray) -> Opening:
+    points = vertices[loop]
+    left, right = int(points[:, 0].argmin()), int(points[:, 0].argmax())
+    turned = np.roll(loop, -left)
+    first, second = turned[1 : (right - left) % len(loop)], turned[(right - left) % len(loop) + 1 :]
+    if vertices[first, 1].mean() < vertices[second, 1].mean():
+        first, second = second, first
+    width = float(np.linalg.norm(points[right] - points[left]))
+    return Opening(kind, points.mean(axis=0), width, first, second, loop)
+
+
+def rim_loops(faces: NDArray, count: int) -> list[NDArray[np.int64]]:
+    """Closed loops of open borders, each as vertices in order; borders that touch themselves are left out."""
+    ring = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64)
+    low, high = ring.min(axis=1), ring.max(axis=1)
+    _, first, uses = np.unique(low * count + high, return_index=True, return_counts=True)
+    edges = ring[first[uses == 1]]
+    following = np.full(count, -1, np.int64)
+    following[edges[:, 0]] = edges[:, 1]
+    branching = np.bincount(edges[:, 0], minlength=count) > 1
+    graph = csr_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), (count, count))
+    label = connected_components(graph, directed=False)[1]
+    loops = []
+    for item in np.unique(label[edges[:, 0]]):
+        members = np.flatnonzero(label == item)
+        if branching[members].any():
+            continue
+        walk = [int(members[0])]
+        while (ahead := int(following[walk[-1]])) not in (walk[0], -1) and len(walk) < len(members):
+            walk.append(ahead)
+        if following[walk[-1]] == walk[0]:
+            loops.append(np.array(walk))
+    return loops
+
+
+def side_of(topology: Topology, opening: Opening, vertices: NDArray) -> tuple[NDArray, NDArray]:
+    """How far vertices are from both sides of an opening, along the surface.
+
+    Args:
+        topology: The template's topology.
+        opening: One of its openings.
+        vertices: (V, 3) float, millimeters. The template, or a face in correspondence.
+
+    Returns:
+        (V,) distance to the upper and (V,) distance to the lower rim; infinite beyond one and a half widths.
+    """
+    graph = edge_lengths(topology.faces, np.asarray(vertices, np.float64))
+    reach = 1.5 * opening.width
+    upper, lower = (
+        dijkstra(graph, False, rim, min_only=True, limit=reach) for rim in (opening.upper, opening.lower)
+    )
+    return upper, lower
+
+
+def edge_lengths(faces: NDArray, vertices: NDArray) -> csr_matrix:
+    """(N, N) symmetric sparse matrix of the lengths of edges."""
+    graph = adjacency(faces, len(vertices)).tocoo()
+    length = np.linalg.norm(vertices[graph.row] - vertices[graph.col], axis=1)
+    return csr_matrix((np.maximum(length, 1e-9), (graph.row, graph.col)), graph.shape)

@@ -1,0 +1,173 @@
+"""Eyeballs, teeth, lashes and hair: the pieces of a head that are not its skin, and how they follow it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.geometry.openings import Opening, openings
+from mien.geometry.procrustes import procrustes
+from mien.geometry.surface import Surface, connected
+from mien.topology import Topology
+
+Follow = Callable[[NDArray, NDArray, NDArray], NDArray[np.float64]]
+"""(points of the piece, registered template, changes (B, V, 3)) -> changes of the piece (B, n, 3)."""
+
+_ROUND = 0.12  # deviation from a sphere, over its radius, up to which a piece is an eyeball
+_RADIUS = (0.25, 0.85)  # of an eyeball, over the width of the eye
+_STILL_MM, _MOVING_MM = 0.8, 2.0  # a chin that moves less than the first shows no jaw movement
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A piece of a mesh that is not skin.
+
+    Args:
+        kind: ``eye``, ``upper teeth``, ``lower teeth``, ``mouth`` (gums and tongue in one piece) or ``bound``.
+        members: (n,) vertices of the mesh.
+        follows: How it moves; None for a piece that moves with the skin next to it.
+        center: (3,) float, millimeters. Of an eye, the point that it turns about.
+    """
+
+    kind: str
+    members: NDArray[np.int64]
+    follows: Follow | None
+    center: NDArray[np.float64]
+
+
+def find_parts(
+    points: NDArray, faces: NDArray, skin: NDArray, registered: NDArray, topology: Topology
+) -> list[Part]:
+    """Tells what the pieces of a mesh are by their place and form.
+
+    A round piece behind an eye is an eyeball and stays where it is, with all that lies inside its sphere.
+    What lies inside the mouth is teeth, gums or tongue: above the line of the mouth it stays, below it turns
+    rigidly with the jaw. All other pieces (lashes, brows, hair) are bound to the skin.
+
+    Args:
+        points: (M, 3) float, millimeters, in the template's frame.
+        faces: (F, 3) int.
+        skin: (M,) bool. Vertices of the skin.
+        registered: (V, 3) float, millimeters. The aligned template.
+        topology: The template's.
+    """
+    label = connected(faces, len(points))
+    others = [np.flatnonzero(label == item) for item in np.unique(label[~skin])]
+    slits = [_moved(opening, registered) for opening in openings(topology)]
+    eyes = [part for members in others if (part := _eyeball(points, members, slits))]
+    spheres = [(part.center, _radius(points[part.members], part.center)) for part in eyes]
+    parts = list(eyes)
+    taken = {int(part.members[0]) for part in eyes}
+    template = Surface(registered, topology.faces)
+    for members in others:
+        if int(members[0]) not in taken:
+            parts.append(_other(points, members, slits, spheres, template, topology))
+    return parts
+
+
+def _moved(opening: Opening, vertices: NDArray) -> Opening:
+    """The opening where it lies on an aligned template."""
+    rim = vertices[opening.loop]
+    width = float(np.ptp(rim[:, 0]))
+    return Opening(opening.kind, rim.mean(axis=0), width, opening.upper, opening.lower, opening.loop)
+
+
+def _eyeball(points: NDArray, members: NDArray, slits: list[Opening]) -> Part | None:
+    """The piece as an eyeball, if it is round, of an eye's size and behind an eye."""
+    cloud = points[members]
+    if len(cloud) < 12:
+        return None
+    for eye in slits:
+        center = _sphere_center(cloud)
+        radius = _radius(cloud, center)
+        spread = float(np.abs(np.linalg.norm(cloud - center, axis=1) - radius).mean())
+        near = float(np.linalg.norm(center - eye.center)) < 0.9 * eye.width
+        sized = _RADIUS[0] * eye.width < radius < _RADIUS[1] * eye.width
+        if eye.kind == "eye" and near and sized and spread < _ROUND * radius and _wraps(cloud - center):
+            return Part("eye", members, _still, center)
+    return None
+
+
+def _sphere_center(cloud: NDArray) -> NDArray[np.float64]:
+    """(3,) the center of the sphere of least squares through points."""
+    middle = cloud.mean(axis=0)
+    offset = cloud - middle
+    matrix = np.hstack([2 * offset, np.ones((len(offset), 1))])
+    solution, *_ = np.linalg.lstsq(matrix, (offset**2).sum(axis=1), rcond=None)
+    return middle + solution[:3]
+
+
+def _radius(cloud: NDArray, center: NDArray) -> float:
+    return float(np.median(np.linalg.norm(cloud - center, axis=1)))
+
+
+def _wraps(offset: NDArray) -> bool:
+    """Whether points surround a center far enough to be a ball, not a shell like a lid or a film of tears."""
+    extent = np.ptp(offset, axis=0) / np.linalg.norm(offset, axis=1).mean()
+    return bool(extent.min() > 0.9)
+
+
+def _other(
+    points: NDArray, members: NDArray, slits: list[Opening], spheres: list[tuple[NDArray, float]],
+    template: Surface, topology: Topology,
+) -> Part:  # fmt: skip
+    """A piece that is no eyeball itself."""
+    cloud = points[members]
+    middle = cloud.mean(axis=0)
+    for center, radius in spheres:
+        if (np.linalg.norm(cloud - center, axis=1) < 1.02 * radius).all():
+            return Part("eye", members, _still, center)  # an iris or a pupil of its own
+    mouth = next((slit for slit in slits if slit.kind == "mouth"), None)
+    if mouth is not None and _inside_mouth(cloud, mouth, template):
+        jaw = jaw_region(template.vertices, mouth)
+        height = cloud[:, 1] - mouth.center[1]
+        span = 0.12 * mouth.width
+        share = np.clip(0.5 - height / (2 * span), 0, 1)
+        mixed = (height > span).mean() > 0.15 and (height < -span).mean() > 0.15
+        if not mixed:
+            share[:] = float(np.median(height) < 0)
+        kind = "mouth" if mixed else "lower teeth" if share[0] else "upper teeth"
+        return Part(kind, members, _with_jaw(jaw, share), middle)
+    return Part("bound", members, None, middle)
+
+
+def _inside_mouth(cloud: NDArray, mouth: Opening, template: Surface) -> bool:
+    """Whether a piece lies behind the lips, not farther back and up or down than a mouth reaches."""
+    offset = (cloud.mean(axis=0) - mouth.center) / mouth.width
+    if not (abs(offset[0]) < 0.8 and abs(offset[1]) < 0.9 and -2.0 < offset[2] < 0.15):
+        return False
+    found = template.located(cloud, np.zeros_like(cloud))
+    depth = ((cloud - found.points) * found.normals).sum(axis=1)
+    return bool((depth < 0).mean() > 0.6)
+
+
+def jaw_region(vertices: NDArray, mouth: Opening) -> NDArray[np.int64]:
+    """Vertices of the chin and the front of the lower jaw: what moves like the bone below it."""
+    offset = (vertices - mouth.center) / mouth.width
+    low = (offset[:, 1] < -0.45) & (offset[:, 1] > -1.3) & (np.abs(offset[:, 0]) < 0.9)
+    return np.flatnonzero(low & (offset[:, 2] > -1.2))
+
+
+def _still(points: NDArray, registered: NDArray, change: NDArray) -> NDArray[np.float64]:
+    """Eyeballs rest in the skull."""
+    return np.zeros((len(change), len(points), 3))
+
+
+def _with_jaw(jaw: NDArray, share: NDArray) -> Follow:
+    """A piece that turns with the jaw, each vertex by its share."""
+
+    def follow(points: NDArray, registered: NDArray, change: NDArray) -> NDArray[np.float64]:
+        if not share.any() or len(jaw) < 4:
+            return np.zeros((len(change), len(points), 3))
+        chin = registered[jaw]
+        motion = procrustes(chin, chin + change[:, jaw])
+        # A chin that only wrinkles has moved no bone.
+        size = np.linalg.norm(change[:, jaw].mean(axis=1), axis=1)
+        sure = np.clip((size - _STILL_MM) / (_MOVING_MM - _STILL_MM), 0, 1)
+        moved = motion.apply(np.broadcast_to(points, (len(change), *points.shape)))
+        return sure[:, None, None] * share[:, None] * (moved - points)
+
+    return follow

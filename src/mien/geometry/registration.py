@@ -1,0 +1,245 @@
+"""Registration: a template bent onto a mesh of any topology, judged, and ready to carry results back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from mien.errors import BadMesh
+from mien.geometry.carry import Carrier
+from mien.geometry.differential import face_normals, vertex_normals
+from mien.geometry.nonrigid import Pulls, Schedule, align
+from mien.geometry.placement import Placement, place_by_landmarks, place_by_shape
+from mien.geometry.procrustes import procrustes
+from mien.geometry.surface import Surface, connected, rim_vertices, welded
+from mien.topology import Topology
+
+_SHARE = 0.05  # of the template that only a further piece of the mesh covers: then the piece is skin
+_COVER_MM = 8.0
+_LARGEST_ERROR = 2.5  # millimeters from the surface on average: worse is no registration
+_SMALLEST_COVER = 0.55
+
+
+@dataclass(frozen=True, eq=False)
+class Quality:
+    """How well a template lies on a mesh.
+
+    Args:
+        mean_mm: Mean distance of covered vertices from the mesh's surface.
+        p95_mm: The distance that 95 % of them stay below.
+        covered: Share of the template that has a counterpart on the mesh.
+        flipped: Triangles turned inside out against the placed template.
+        triangles: All triangles.
+        landmark_mm: Mean distance from the given landmarks, or None without any.
+        distance: (V,) float, millimeters; NaN where the mesh has no counterpart.
+    """
+
+    mean_mm: float
+    p95_mm: float
+    covered: float
+    flipped: int
+    triangles: int
+    landmark_mm: float | None
+    distance: NDArray[np.float64]
+
+    def as_dict(self) -> dict[str, float | int | None]:
+        """The numbers, for reports."""
+        return {
+            "mean_mm": round(self.mean_mm, 4), "p95_mm": round(self.p95_mm, 4),
+            "covered": round(self.covered, 4), "flipped_triangles": self.flipped,
+            "triangles": self.triangles,
+            "landmark_mm": None if self.landmark_mm is None else round(self.landmark_mm, 4),
+        }  # fmt: skip
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in words."""
+        landmarks = "" if self.landmark_mm is None else f", {self.landmark_mm:.1f} mm from the landmarks"
+        return (
+            f"the template lies {self.mean_mm:.2f} mm from the surface (95 % below {self.p95_mm:.2f} mm)"
+            f"{landmarks}; {100 * self.covered:.0f} % of it is covered, {self.flipped} of {self.triangles} "
+            "triangles are flipped"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Registration:
+    """A mesh and the template that lies on it.
+
+    Args:
+        topology: The template's topology.
+        vertices: (V, 3) float32, millimeters, in the template's frame. The template, bent onto the mesh.
+        placement: How the mesh came into the template's frame.
+        mesh_vertices: (N, 3) float, the mesh's own unit and axes.
+        mesh_faces: (F, 3) int.
+        skin: (N,) bool. The pieces of the mesh that the template lies on.
+        quality: How well it lies there.
+    """
+
+    topology: Topology
+    vertices: NDArray[np.float32]
+    placement: Placement
+    mesh_vertices: NDArray
+    mesh_faces: NDArray
+    skin: NDArray[np.bool_]
+    quality: Quality
+
+    @cached_property
+    def carrier(self) -> Carrier:
+        """What carries displacements of the template to the mesh, in the template's frame."""
+        placed = self.placement.apply(self.mesh_vertices)
+        return Carrier(placed, self.mesh_faces, self.vertices, self.topology, self.skin)
+
+    def carry(self, moved: NDArray) -> NDArray[np.float32]:
+        """The mesh when the template is elsewhere.
+
+        Args:
+            moved: (..., V, 3) float, millimeters, in the template's frame.
+
+        Returns:
+            (..., N, 3) float32 in the mesh's own unit and axes. Where the template has not moved, the
+            vertices are those of the mesh, bit by bit.
+        """
+        change = self.placement.back_vectors(self.carrier.carry(moved))
+        return (self.mesh_vertices + change).astype(np.float32)
+
+    def follow(self, mesh_vertices: NDArray) -> NDArray[np.float32]:
+        """The template when the same mesh is in another pose: it is moved by where it lies on the mesh.
+
+        Args:
+            mesh_vertices: (..., N, 3) float, the mesh's own unit and axes, same vertex order.
+
+        Returns:
+            (..., V, 3) float32, millimeters, in the template's frame.
+        """
+        placed = self.placement.apply(self.mesh_vertices)
+        # A piece of skin only: teeth behind lips are close, too.
+        faces = (
+            self.mesh_faces[self.skin[self.mesh_faces].all(axis=1)]
+            if len(self.mesh_faces)
+            else self.mesh_faces
+        )
+        normals = vertex_normals(self.vertices.astype(np.float64), self.topology.faces)
+        found = Surface(placed, faces, toward=np.array([0.0, 0.0, 1.0])).located(self.vertices, normals)
+        change = (np.asarray(mesh_vertices, np.float64) - self.mesh_vertices) @ self.placement.rotation.T
+        moved = np.einsum("nk,...nkc->...nc", found.weights, change[..., found.corners, :])
+        return (self.vertices + self.placement.scale * moved).astype(np.float32)
+
+    def landmarks(self) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+        """Names and positions of the template's landmarks on the mesh, in its unit and axes."""
+        named = self.topology.landmarks
+        return named.names, self.placement.back(named.positions(self.vertices))
+
+
+def register(
+    vertices: NDArray, faces: NDArray, topology: Topology, *, landmarks: Mapping[str, NDArray] | None = None,
+    people: NDArray | None = None, schedule: Schedule | None = None, name: str = "mesh",
+) -> Registration:  # fmt: skip
+    """Brings the template of a topology into correspondence with a mesh of any other.
+
+    Unit, axes and place are found from the mesh's shape, or from landmarks; then the template is bent onto
+    those pieces of the mesh that are skin.
+
+    Args:
+        vertices: (N, 3) float, any unit and axes.
+        faces: (F, 3) int; (0, 3) for a point scan.
+        topology: What brings the template, and names for landmarks.
+        landmarks: Name -> (3,) position in the mesh's own unit and axes; names that the topology lacks are
+            left out.
+        people: (K, V, 3) float, millimeters, or None. Modes of known faces, see :func:`align`.
+        schedule: Steps and weights of the alignment.
+        name: What to call the mesh in messages.
+
+    Raises:
+        BadMesh: No face is found, or the result is no face.
+    """
+    vertices, faces = np.asarray(vertices), np.asarray(faces).reshape(-1, 3)
+    if len(vertices) < 50 or not np.isfinite(vertices).all():
+        raise BadMesh(f"{name!r} is no head: it needs 50 finite vertices or more", received=len(vertices))
+    given = {key: np.asarray(at) for key, at in (landmarks or {}).items() if key in topology.landmarks.names}
+    rows = [topology.landmarks.names.index(key) for key in given]
+    targets = np.array(list(given.values()), np.float64).reshape(-1, 3)
+    if landmarks:
+        known = topology.landmarks.positions(topology.template.astype(np.float64))[rows]
+        placement = place_by_landmarks(targets, known, name)
+    else:
+        placement = place_by_shape(vertices, faces, topology, name)
+    placed = placement.apply(vertices)
+    skin = _skin(placed, faces, topology)
+    surface = _part(placed, faces, skin)
+    pulls = Pulls(_landmark_matrix(topology, rows), placement.apply(targets)) if given else None
+    bent = align(topology.template, topology, surface, pulls=pulls, people=people, schedule=schedule)
+    quality = _judge(bent, topology, surface, pulls)
+    if quality.mean_mm > _LARGEST_ERROR or quality.covered < _SMALLEST_COVER:
+        raise BadMesh(
+            f"the template could not be laid onto {name!r}", received=quality.sentence,
+            remedy="give landmarks, or check that the mesh is one face, eyes and mouth included",
+        )  # fmt: skip
+    return Registration(topology, bent.astype(np.float32), placement, vertices, faces, skin, quality)
+
+
+def _landmark_matrix(topology: Topology, rows: list[int]) -> csr_matrix:
+    """(L, V) barycentric weights of some landmarks."""
+    corners, weights = topology.landmarks.corners[rows], topology.landmarks.weights[rows]
+    index = np.repeat(np.arange(len(rows)), 3)
+    return csr_matrix((weights.ravel(), (index, corners.ravel())), (len(rows), topology.vertex_count))
+
+
+def _skin(placed: NDArray, faces: NDArray, topology: Topology) -> NDArray[np.bool_]:
+    """(N,) the pieces of a placed mesh that the template lies on: one, and others where that one is missing."""
+    if not len(faces):
+        return np.ones(len(placed), bool)
+    place = welded(placed.astype(np.float32))
+    piece = connected(place[faces], int(place.max()) + 1)[place]
+    normals = vertex_normals(topology.template, topology.faces)
+    covers: list[tuple[int, NDArray[np.bool_]]] = []
+    for item in np.flatnonzero(np.bincount(piece) >= 30):
+        surface = _part(placed, faces, piece == item)
+        found = surface.located(topology.template, normals)
+        near = np.linalg.norm(found.points - topology.template, axis=1) < _COVER_MM
+        covers.append((int(item), near & ((found.normals * normals).sum(axis=1) > 0.5)))
+    covers.sort(key=lambda cover: -int(cover[1].sum()))
+    chosen, covered = [], np.zeros(topology.vertex_count, bool)
+    for item, near in covers:
+        if not chosen or (near & ~covered).mean() > _SHARE:
+            chosen.append(item)
+            covered |= near
+    return np.isin(piece, chosen)
+
+
+def _part(placed: NDArray, faces: NDArray, mask: NDArray) -> Surface:
+    """The triangles of some vertices, with seams welded; points of a scan as they are."""
+    if not len(faces):
+        return Surface(placed[mask], faces, toward=np.array([0.0, 0.0, 1.0]))
+    place = welded(placed.astype(np.float32))
+    _, first = np.unique(place, return_index=True)
+    kept = place[faces[mask[faces].all(axis=1)]]
+    used, index = np.unique(kept, return_inverse=True)
+    return Surface(placed[first[used]], index.reshape(-1, 3))
+
+
+def _judge(bent: NDArray, topology: Topology, surface: Surface, pulls: Pulls | None) -> Quality:
+    normals = vertex_normals(bent, topology.faces)
+    found = surface.located(bent, normals)
+    distance = np.linalg.norm(found.points - bent, axis=1)
+    rim = rim_vertices(topology.faces, len(bent))
+    missing = (found.among(surface.rim) & ~rim & (distance > 1.0)) | (
+        (found.normals * normals).sum(axis=1) < 0.3
+    )
+    missing |= distance > 10.0
+    kept = distance[~missing] if (~missing).any() else distance
+    # Against the template turned as it lies there: a triangle that looks the other way is folded over.
+    rest = procrustes(topology.template, bent, scale=True).apply(topology.template)
+    turned = (face_normals(bent, topology.faces) * face_normals(rest, topology.faces)).sum(axis=1) < 0
+    apart = None
+    if pulls is not None:
+        apart = float(np.linalg.norm(pulls.matrix @ bent - pulls.targets, axis=1).mean())
+    return Quality(
+        float(kept.mean()), float(np.quantile(kept, 0.95)), float((~missing).mean()), int(turned.sum()),
+        len(topology.faces), apart, np.where(missing, np.nan, distance),
+    )  # fmt: skip
