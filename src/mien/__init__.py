@@ -39,6 +39,7 @@ PUBLIC = {
     "animate": "mien.apply",
     "rig": "mien.apply",
     "Rig": "mien.apply",
+    "open_head": "mien.apply",
     "invert": "mien.fit",
     "fit_landmarks": "mien.fit",
     "read_mesh": "mien.io.mesh",

@@ -28,15 +28,21 @@ def reconstruct(model: FaceModel, vertices: Any, neutral: Any = None) -> Faces:
 
 
 @verb
-def neutralize(model: FaceModel, vertices: Any) -> Faces:
+def neutralize(model: FaceModel, vertices: Any, *, keep_detail: bool = False) -> Faces:
     """Faces with their expression taken off.
 
     Args:
         model: A model that finds identities.
         vertices: (B, V, 3) or (V, 3) float, millimeters.
+        keep_detail: Adds what the faces' codes cannot hold: the result is the input plus the difference
+            that neutralizing makes to the reconstruction.
     """
     allow(model, "neutralize")
-    return like(vertices, decoded(model, codes_of(model, vertices), model.neutral_face))
+    codes = codes_of(model, vertices)
+    result = decoded(model, codes, model.neutral_face)
+    if keep_detail:
+        result = result + (faces_on(model, vertices).cpu().numpy() - decoded(model, codes))
+    return like(vertices, result)
 
 
 @verb

@@ -11,7 +11,7 @@ from typing import NoReturn
 import typer
 
 from mien import __version__
-from mien.cli import about, data, gallery, learn, look, motion, use
+from mien.cli import about, data, gallery, heads, learn, look, motion, use
 from mien.cli.shell import leave, run, show
 
 app = typer.Typer(
@@ -45,6 +45,7 @@ use.add_to(app)
 motion.add_to(app)
 look.add_to(app)
 gallery.add_to(app)
+heads.add_to(app)
 about.add_to(app)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.cli.shell import existing, say
-from mien.errors import BadSetting
+from mien.errors import BadSetting, WrongTopology
 from mien.geometry.alignment import FrameDecision
 from mien.io.face import read_face
 from mien.io.gltf import png_bytes, write_glb
@@ -49,10 +49,23 @@ class Face:
         back = np.asarray(vertices, np.float64) / self.decision.scale_to_mm @ self.decision.rotation
         return back.astype(np.float32)
 
+    @property
+    def foreign(self) -> bool:
+        """Whether the file has another topology than the model, so that results are carried to it."""
+        return False
+
+    def posed(self, path: Path, model: FaceModel) -> Face:
+        """The same person in another pose."""
+        return read(path, model)
+
+    def shown(self, vertices: NDArray) -> NDArray[np.float32]:
+        """Millimeters, +Y up, +Z out of the face, of the vertices that files hold."""
+        return np.asarray(vertices, np.float32)
+
     def write(self, path: Path, vertices: NDArray) -> None:
         """Writes (V, 3) millimeters as the file came: unit, axes, polygons, texture coordinates, order."""
         if path.suffix.lower() == ".glb":
-            write_glb(path, vertices, self.drawn)
+            write_glb(path, self.shown(vertices), self.drawn, name=self.layout.name)
         else:
             write_mesh(path, self.restored(vertices), self.layout)
 
@@ -66,8 +79,9 @@ class Face:
         if path.suffix.lower() != ".glb":
             raise BadSetting("a rig is written as GLB", received=str(path), remedy="name the output *.glb")
         write_glb(
-            path, rig.base, self.drawn, rig.targets, names or rig.names, name=self.layout.name, **options
-        )
+            path, self.shown(rig.base), self.drawn, self.shown(rig.targets), names or rig.names,
+            name=self.layout.name, **options,
+        )  # fmt: skip
 
     def in_model_uv(self) -> Face:
         """The same face, drawn with the texture coordinates of the model's topology."""
@@ -99,12 +113,43 @@ def style_person(given: str | None, model: FaceModel) -> Any:
     return read(Path(given), model).vertices
 
 
-def read(path: Path, model: FaceModel) -> Face:
-    """Reads a face of the model's topology; says what was decided about unit and axes."""
-    vertices, decision = read_face(path, model.topology)
-    if decision.changed:
-        say(decision.sentence)
-    return Face(vertices, read_mesh(path), model.topology, decision)
+def read(path: Path, model: FaceModel, landmarks: Path | None = None) -> Face:
+    """Reads a face of any topology; says what was decided about unit and axes, and how well it fits.
+
+    Args:
+        path: A mesh file. With the vertices of the model it is taken as it is, otherwise it is registered.
+        model: The model.
+        landmarks: Where named landmarks lie on a mesh of another topology, in its own unit and axes.
+    """
+    mesh = read_mesh(path, points=True)
+    if landmarks is None and len(mesh.faces):
+        try:
+            vertices, decision = read_face(path, model.topology)
+        except WrongTopology:
+            pass  # a topology of its own: it is registered, and the sentence below says so
+        else:
+            if decision.changed:
+                say(decision.sentence)
+            return Face(vertices, mesh, model.topology, decision)
+    from mien.cli.foreign import HeadFace, register_head
+
+    face = HeadFace.of(register_head(mesh, model, landmarks))
+    say(face.decision.sentence)
+    return face
+
+
+def read_pairs(
+    faces: Sequence[Path], neutrals: Sequence[Path], model: FaceModel
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """(K, V, 3) faces and the same people at rest, or None without neutrals.
+
+    Where both are poses of one mesh of another topology, it is registered once, at rest.
+    """
+    if not neutrals:
+        return np.stack([read(path, model).vertices for path in faces]), None
+    rests = [read(path, model) for path in neutrals]
+    posed = [rest.posed(path, model).vertices for rest, path in zip(rests, faces, strict=True)]
+    return np.stack(posed), np.stack([rest.vertices for rest in rests])
 
 
 def write_people(

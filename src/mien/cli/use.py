@@ -13,6 +13,11 @@ from mien.errors import BadSetting
 PANEL = "Use a model"
 MODEL = typer.Argument(..., metavar="MODEL_DIR", help="A finished run.")
 OUT = typer.Option(..., "-o", "--out", help="Where the result goes.")
+LANDMARKS = typer.Option(
+    None,
+    "--landmarks",
+    help="CSV name, x, y, z in the mesh's own unit, for a mesh of another topology.",
+)
 NEUTRAL = typer.Option(None, "--neutral", help="The same person at rest; models that build on it need it.")
 STYLE = typer.Option(
     None,
@@ -88,16 +93,20 @@ def reconstruct(
 
 def neutralize(
     model_dir: Path = MODEL,
-    mesh: Path = typer.Argument(..., help="An expressive face of the model's topology."),
+    mesh: Path = typer.Argument(..., help="An expressive face, of any topology."),
+    landmarks: Path | None = LANDMARKS,
     out: Path = OUT,
 ) -> None:
-    """Takes the expression off a face and keeps the person."""
+    """Takes the expression off a face and keeps the person.
+
+    A mesh of another topology keeps its own vertices and all its detail.
+    """
     from mien import apply
     from mien.cli.faces import open_model, read
 
     model = open_model(model_dir)
-    face = read(mesh, model)
-    result = apply.neutralize(model, face.vertices[None])[0]
+    face = read(mesh, model, landmarks)
+    result = apply.neutralize(model, face.vertices[None], keep_detail=face.foreign)[0]
     face.write(out, result)
     show(f"{out}: the face at rest; it moved {face.distance(result):.2f} mm on average.")
 
@@ -120,13 +129,16 @@ def transfer(
     style: str | None = typer.Option(
         None, "--style", metavar="NAME", help="Not this very face, but how this person performs NAME."
     ),
+    landmarks: Path | None = LANDMARKS,
     out: Path = OUT,
 ) -> None:
-    """Puts the expression of one person onto another."""
-    import numpy as np
+    """Puts the expression of one person onto another.
 
+    Meshes may have any topology. The result is the receiver's own mesh: vertices, order, polygons, texture
+    coordinates, further pieces and all detail.
+    """
     from mien import apply
-    from mien.cli.faces import open_model, read
+    from mien.cli.faces import open_model, read, read_pairs
 
     model = open_model(model_dir)
     if expression_neutral and len(expression_neutral) != len(expression):
@@ -134,17 +146,15 @@ def transfer(
             "every example of the expression needs its own --expression-neutral",
             received=f"{len(expression)} examples and {len(expression_neutral)} neutrals",
         )
-    target = read(onto, model)
+    rest = read(onto_neutral, model, landmarks) if onto_neutral else None
+    target = rest.posed(onto, model) if rest else read(onto, model, landmarks)
     if style:
         return _transfer_style(model, style, expression, target, intensity, out)
-    performers, rests = (
-        np.stack([read(path, model).vertices for path in paths]) if paths else None
-        for paths in (expression, expression_neutral)
-    )
+    performers, rests = read_pairs(expression, expression_neutral, model)
     result = apply.transfer(
         model, performers, target.vertices[None], expression_neutral=rests,
-        onto_neutral=read(onto_neutral, model).vertices[None] if onto_neutral else None,
-        average=True, intensity=intensity, keep_detail=keep_detail, add=add,
+        onto_neutral=None if rest is None else rest.vertices[None],
+        average=True, intensity=intensity, keep_detail=keep_detail or target.foreign, add=add,
     )[0]  # fmt: skip
     target.write(out, result)
     names = " and ".join(path.name for path in expression)
@@ -225,9 +235,14 @@ def rig(
         None, "--texture", help="Albedo PNG or JPEG in the mesh's uv, or 'model': made for this person."
     ),
     style: str | None = STYLE,
+    landmarks: Path | None = LANDMARKS,
     out: Path = OUT,
 ) -> None:
-    """Makes a GLB with named morph targets for this face; the rest pose is the input, exactly."""
+    """Makes a GLB with named morph targets for this face; the rest pose is the input, exactly.
+
+    The head may have any topology: it keeps its vertices, order, materials and further pieces; eyes and
+    teeth follow.
+    """
     from mien import apply
     from mien.cli.faces import open_model, read, style_person
     from mien.cli.targets import chosen_targets
@@ -235,7 +250,7 @@ def rig(
 
     model = open_model(model_dir)
     chosen = chosen_targets(names, model.expressions)
-    face = read(neutral, model)
+    face = read(neutral, model, landmarks)
     made = apply.rig(model, face.vertices, list(chosen), style=style_person(style, model))
     image: bytes | Path | None = Path(texture) if texture else None
     if texture == "model":

@@ -238,7 +238,7 @@ class _Span:
     def normal_equations(
         self, normals: NDArray, weight: NDArray, tangential: float, toward: NDArray
     ) -> tuple[NDArray, NDArray]:
-        """Matrix and right side of sum_i w_i [(n_i . (d_i - g_i))^2 + t |d_i - g_i|^2], g (V, 3) ``toward``."""
+        """Matrix and right side of sum_i w_i [(n_i . (d_i - g_i))^2 + t |d_i - g_i|^2], g = ``toward``."""
         size, known = self.fields.shape[1], self.whole.shape[2]
         matrix = np.empty((3 * size + known, 3 * size + known))
         along = np.einsum("vc,vck->vk", normals, self.whole)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,18 +12,22 @@ from scipy.sparse.csgraph import connected_components, dijkstra
 from mien.geometry.differential import adjacency
 from mien.topology import Topology
 
+_MOUTH = {"corners": (60, 64), "upper": (61, 62, 63), "lower": (65, 66, 67)}
+"""The inner lips among the 68 iBUG landmarks."""
+
 
 @dataclass(frozen=True, eq=False)
 class Opening:
-    """An opening of a face mask between two corners: the mouth, or an eye.
+    """What lies between two corners: the mouth, or an eye.
 
     Args:
         kind: ``mouth`` or ``eye``.
         center: (3,) float, millimeters.
         width: Distance between the corners, millimeters.
-        upper: (n,) vertices of the upper rim, without the corners.
-        lower: (m,) vertices of the lower rim, without the corners.
-        loop: (k,) vertices of the whole rim in order.
+        upper: (n,) vertices of the upper lip or lid, without the corners.
+        lower: (m,) vertices of the lower one, without the corners.
+        outline: (k,) vertices all around.
+        is_open: Whether the outline is a rim of the mesh; otherwise the mesh goes on inward.
     """
 
     kind: str
@@ -31,45 +35,61 @@ class Opening:
     width: float
     upper: NDArray[np.int64]
     lower: NDArray[np.int64]
-    loop: NDArray[np.int64]
+    outline: NDArray[np.int64]
+    is_open: bool
+
+    def on(self, vertices: NDArray) -> Opening:
+        """The opening where it lies on another face of the topology, (V, 3) millimeters."""
+        around = np.asarray(vertices, np.float64)[self.outline]
+        return replace(self, center=around.mean(axis=0), width=float(np.ptp(around[:, 0])))
 
 
 def openings(topology: Topology) -> list[Opening]:
-    """The openings of a face, the mouth first; empty for a closed template.
+    """The mouth, if it can be told, and then the eyes.
 
-    Every loop of the rim but the longest is one. The mouth is the one nearest to the middle of the face
-    among the lowest; what lies above it and to the sides are eyes. Nostrils and other small holes between
-    them are left out.
+    Every loop of the skin's rim but the longest is an opening. The mouth is the widest that lies in the
+    middle; what lies above it and to the sides are eyes; nostrils and small holes are left out. A mouth that
+    goes on into a pocket has no rim and is found by its iBUG landmarks.
     """
     vertices = topology.template.astype(np.float64)
     skin = topology.components == np.bincount(topology.components).argmax()
     loops = [loop for loop in rim_loops(topology.faces, len(vertices)) if len(loop) >= 6 and skin[loop].all()]
-    if len(loops) < 2:
-        return []
     size = [float(np.linalg.norm(np.ptp(vertices[loop], axis=0))) for loop in loops]
-    outer = int(np.argmax(size))
-    inner = [
-        loop for number, loop in enumerate(loops) if number != outer and size[number] > 0.06 * size[outer]
-    ]
-    middle = float(np.median(vertices[:, 0]))
-    width = float(np.ptp(vertices[:, 0]))
-    central = [loop for loop in inner if abs(vertices[loop, 0].mean() - middle) < 0.08 * width]
-    found = []
+    outer = int(np.argmax(size)) if loops else -1
+    inner = [loop for k, loop in enumerate(loops) if k != outer and size[k] > 0.06 * size[outer]]
+    middle, width = float(np.median(vertices[:, 0])), float(np.ptp(vertices[:, 0]))
+    aside = {id(loop): abs(vertices[loop, 0].mean() - middle) >= 0.08 * width for loop in inner}
+    central = [loop for loop in inner if not aside[id(loop)]]
+    mouth = _of_landmarks(topology)
     if central:
-        mouth = max(central, key=lambda loop: np.ptp(vertices[loop, 0]))
-        found.append(_opening("mouth", mouth, vertices))
-        below = vertices[mouth, 1].mean()
-        inner = [loop for loop in inner if loop is not mouth and vertices[loop, 1].mean() > below]
-    sides = [loop for loop in inner if abs(vertices[loop, 0].mean() - middle) >= 0.08 * width]
-    return found + [_opening("eye", loop, vertices) for loop in sides]
+        mouth = _of_loop("mouth", max(central, key=lambda loop: np.ptp(vertices[loop, 0])), vertices)
+    above = -np.inf if mouth is None else mouth.center[1]
+    eyes = [loop for loop in inner if aside[id(loop)] and vertices[loop, 1].mean() > above]
+    return ([] if mouth is None else [mouth]) + [_of_loop("eye", loop, vertices) for loop in eyes]
 
 
 def opening_loops(topology: Topology) -> list[NDArray[np.int64]]:
     """The rims of all openings, each as vertices in order."""
-    return [opening.loop for opening in openings(topology)]
+    return [opening.outline for opening in openings(topology) if opening.is_open]
 
 
-def _opening(kind: str, loop: NDArray, vertices: NDArray) -> Opening:
+def _of_landmarks(topology: Topology) -> Opening | None:
+    """A mouth by the landmarks of its inner lips."""
+    names = list(topology.landmarks.names)
+    found = {
+        part: [names.index(f"ibug_{number}") for number in numbers if f"ibug_{number}" in names]
+        for part, numbers in _MOUTH.items()
+    }
+    if not all(found.values()):
+        return None
+    vertex = topology.landmarks.corners[np.arange(len(names)), topology.landmarks.weights.argmax(axis=1)]
+    corners, upper, lower = (vertex[found[part]].astype(np.int64) for part in ("corners", "upper", "lower"))
+    outline = np.concatenate([corners, upper, lower])
+    there = topology.template[outline].astype(np.float64)
+    return Opening("mouth", there.mean(axis=0), float(np.ptp(there[:, 0])), upper, lower, outline, False)
+
+
+def _of_loop(kind: str, loop: NDArray, vertices: NDArray) -> Opening:
     points = vertices[loop]
     left, right = int(points[:, 0].argmin()), int(points[:, 0].argmax())
     turned = np.roll(loop, -left)
@@ -77,7 +97,7 @@ def _opening(kind: str, loop: NDArray, vertices: NDArray) -> Opening:
     if vertices[first, 1].mean() < vertices[second, 1].mean():
         first, second = second, first
     width = float(np.linalg.norm(points[right] - points[left]))
-    return Opening(kind, points.mean(axis=0), width, first, second, loop)
+    return Opening(kind, points.mean(axis=0), width, first, second, loop, True)
 
 
 def rim_loops(faces: NDArray, count: int) -> list[NDArray[np.int64]]:

@@ -26,7 +26,7 @@ class Part:
     """A piece of a mesh that is not skin.
 
     Args:
-        kind: ``eye``, ``upper teeth``, ``lower teeth``, ``mouth`` (gums and tongue in one piece) or ``bound``.
+        kind: ``eye``, ``upper teeth``, ``lower teeth``, ``mouth`` (gums and tongue in one) or ``bound``.
         members: (n,) vertices of the mesh.
         follows: How it moves; None for a piece that moves with the skin next to it.
         center: (3,) float, millimeters. Of an eye, the point that it turns about.
@@ -56,7 +56,7 @@ def find_parts(
     """
     label = connected(faces, len(points))
     others = [np.flatnonzero(label == item) for item in np.unique(label[~skin])]
-    slits = [_moved(opening, registered) for opening in openings(topology)]
+    slits = [opening.on(registered) for opening in openings(topology)]
     eyes = [part for members in others if (part := _eyeball(points, members, slits))]
     spheres = [(part.center, _radius(points[part.members], part.center)) for part in eyes]
     parts = list(eyes)
@@ -66,13 +66,6 @@ def find_parts(
         if int(members[0]) not in taken:
             parts.append(_other(points, members, slits, spheres, template, topology))
     return parts
-
-
-def _moved(opening: Opening, vertices: NDArray) -> Opening:
-    """The opening where it lies on an aligned template."""
-    rim = vertices[opening.loop]
-    width = float(np.ptp(rim[:, 0]))
-    return Opening(opening.kind, rim.mean(axis=0), width, opening.upper, opening.lower, opening.loop)
 
 
 def _eyeball(points: NDArray, members: NDArray, slits: list[Opening]) -> Part | None:

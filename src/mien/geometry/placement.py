@@ -150,12 +150,12 @@ def _apart(starts: list[tuple[float, Alignment]]) -> list[Alignment]:
 
 
 def _start_scales(vertices: NDArray, face_mm: float) -> list[list[float]]:
-    """What the mesh's coordinates may have to be multiplied with: units that make it a head, then any size."""
+    """What to multiply coordinates with: units that make the mesh a head, then any size."""
     diagonal = float(np.linalg.norm(np.ptp(vertices, axis=0)))
     if not diagonal > 0:
         return [[1.0]]
     known = [factor for factor in UNITS.values() if 0.7 * face_mm <= diagonal * factor <= 5 * face_mm]
-    return [known, [share * face_mm / diagonal for share in (1.6, 2.4, 3.6)]]
+    return [known, [share * face_mm / diagonal for share in (1.25, 1.8, 2.6, 3.7)]]
 
 
 def _slide_all(surface: Surface, template: Topology) -> list[tuple[float, Alignment]]:

@@ -17,7 +17,7 @@ from mien.geometry.nonrigid import Pulls, Schedule, align
 from mien.geometry.placement import Placement, place_by_landmarks, place_by_shape
 from mien.geometry.procrustes import procrustes
 from mien.geometry.surface import Surface, connected, rim_vertices, welded
-from mien.topology import Topology
+from mien.topology import Landmarks, Topology
 
 _SHARE = 0.05  # of the template that only a further piece of the mesh covers: then the piece is skin
 _COVER_MM = 8.0
@@ -93,7 +93,8 @@ class Registration:
     def carrier(self) -> Carrier:
         """What carries displacements of the template to the mesh, in the template's frame."""
         placed = self.placement.apply(self.mesh_vertices)
-        return Carrier(placed, self.mesh_faces, self.vertices, self.topology, self.skin)
+        kept, topology = main_piece(self.topology)
+        return Carrier(placed, self.mesh_faces, self.vertices[kept], topology, self.skin)
 
     def carry(self, moved: NDArray) -> NDArray[np.float32]:
         """The mesh when the template is elsewhere.
@@ -105,7 +106,8 @@ class Registration:
             (..., N, 3) float32 in the mesh's own unit and axes. Where the template has not moved, the
             vertices are those of the mesh, bit by bit.
         """
-        change = self.placement.back_vectors(self.carrier.carry(moved))
+        kept, _ = main_piece(self.topology)
+        change = self.placement.back_vectors(self.carrier.carry(np.asarray(moved)[..., kept, :]))
         return (self.mesh_vertices + change).astype(np.float32)
 
     def follow(self, mesh_vertices: NDArray) -> NDArray[np.float32]:
@@ -124,11 +126,14 @@ class Registration:
             if len(self.mesh_faces)
             else self.mesh_faces
         )
-        normals = vertex_normals(self.vertices.astype(np.float64), self.topology.faces)
-        found = Surface(placed, faces, toward=np.array([0.0, 0.0, 1.0])).located(self.vertices, normals)
+        kept, topology = main_piece(self.topology)
+        rest = self.vertices[kept].astype(np.float64)
+        normals = vertex_normals(rest, topology.faces)
+        found = Surface(placed, faces, toward=np.array([0.0, 0.0, 1.0])).located(rest, normals)
         change = (np.asarray(mesh_vertices, np.float64) - self.mesh_vertices) @ self.placement.rotation.T
         moved = np.einsum("nk,...nkc->...nc", found.weights, change[..., found.corners, :])
-        return (self.vertices + self.placement.scale * moved).astype(np.float32)
+        skin = rest + self.placement.scale * moved
+        return with_pieces(self.vertices, self.topology, kept, skin)
 
     def landmarks(self) -> tuple[tuple[str, ...], NDArray[np.float64]]:
         """Names and positions of the template's landmarks on the mesh, in its unit and axes."""
@@ -170,17 +175,64 @@ def register(
     else:
         placement = place_by_shape(vertices, faces, topology, name)
     placed = placement.apply(vertices)
-    skin = _skin(placed, faces, topology)
+    kept, main = main_piece(topology)
+    skin = _skin(placed, faces, main)
     surface = _part(placed, faces, skin)
-    pulls = Pulls(_landmark_matrix(topology, rows), placement.apply(targets)) if given else None
-    bent = align(topology.template, topology, surface, pulls=pulls, people=people, schedule=schedule)
-    quality = _judge(bent, topology, surface, pulls)
+    pulls = Pulls(_landmark_matrix(topology, rows)[:, kept], placement.apply(targets)) if given else None
+    known_people = None if people is None else people[:, kept]
+    bent = align(main.template, main, surface, pulls=pulls, people=known_people, schedule=schedule)
+    quality = _judge(bent, main, surface, pulls)
     if quality.mean_mm > _LARGEST_ERROR or quality.covered < _SMALLEST_COVER:
         raise BadMesh(
             f"the template could not be laid onto {name!r}", received=quality.sentence,
             remedy="give landmarks, or check that the mesh is one face, eyes and mouth included",
         )  # fmt: skip
-    return Registration(topology, bent.astype(np.float32), placement, vertices, faces, skin, quality)
+    whole = with_pieces(topology.template, topology, kept, bent)
+    return Registration(topology, whole, placement, vertices, faces, skin, quality)
+
+
+def main_piece(topology: Topology) -> tuple[NDArray[np.int64], Topology]:
+    """The largest component of a topology, its skin: which vertices, and they alone as a topology."""
+    pieces = topology.components
+    kept = np.flatnonzero(pieces == np.bincount(pieces).argmax())
+    if len(kept) == topology.vertex_count:
+        return kept, topology
+    number = np.full(topology.vertex_count, -1)
+    number[kept] = np.arange(len(kept))
+    faces = number[topology.faces[(number[topology.faces] >= 0).all(axis=1)]]
+    named = topology.landmarks
+    on_skin = [row for row in range(len(named)) if (number[named.corners[row]] >= 0).all()]
+    landmarks = Landmarks(
+        tuple(named.names[row] for row in on_skin), number[named.corners[on_skin]].astype(np.int32),
+        named.weights[on_skin],
+    )  # fmt: skip
+    name = f"{topology.name}-skin"
+    return kept, Topology(name, faces.astype(np.int32), topology.template[kept], landmarks=landmarks)
+
+
+def with_pieces(rest: NDArray, topology: Topology, kept: NDArray, skin: NDArray) -> NDArray[np.float32]:
+    """(..., V, 3) the whole template when its skin is (..., n, 3): other pieces go with the skin near them.
+
+    Args:
+        rest: (V, 3) float, millimeters. The whole template where its skin is known, too.
+        topology: The template's.
+        kept: (n,) vertices of the skin.
+        skin: (..., n, 3) float, millimeters. Where it is now.
+    """
+    whole = np.broadcast_to(rest, (*skin.shape[:-2], *rest.shape)).astype(np.float64)
+    whole[..., kept, :] = skin
+    pieces = topology.components
+    for item in np.unique(pieces):
+        members = np.flatnonzero(pieces == item)
+        if members[0] in kept:
+            continue
+        gap = np.linalg.norm(rest[kept] - rest[members].mean(axis=0), axis=1)
+        near = np.argsort(gap)[: max(20, len(kept) // 25)]
+        move = procrustes(rest[kept[near]], skin[..., near, :], scale=True)
+        whole[..., members, :] = move.apply(
+            np.broadcast_to(rest[members], (*skin.shape[:-2], len(members), 3))
+        )
+    return whole.astype(np.float32)
 
 
 def _landmark_matrix(topology: Topology, rows: list[int]) -> csr_matrix:
@@ -191,7 +243,7 @@ def _landmark_matrix(topology: Topology, rows: list[int]) -> csr_matrix:
 
 
 def _skin(placed: NDArray, faces: NDArray, topology: Topology) -> NDArray[np.bool_]:
-    """(N,) the pieces of a placed mesh that the template lies on: one, and others where that one is missing."""
+    """(N,) the pieces that the template lies on: one, and others where that one is missing."""
     if not len(faces):
         return np.ones(len(placed), bool)
     place = welded(placed.astype(np.float32))

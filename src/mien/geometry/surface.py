@@ -1,4 +1,4 @@
-"""A surface of any topology, ready to be asked for its closest points: meshes with seams and holes, point scans."""
+"""A surface of any topology, ready to be asked for its closest places: meshes with holes, point scans."""
 
 from __future__ import annotations
 

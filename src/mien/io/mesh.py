@@ -38,11 +38,12 @@ READERS: dict[str, Callable[[Path], Mesh]] = {
 }
 
 
-def read_mesh(path: str | Path) -> Mesh:
+def read_mesh(path: str | Path, *, points: bool = False) -> Mesh:
     """Reads a mesh file as it is: same vertex order, same unit, same axes.
 
     Args:
         path: An OBJ, PLY, STL, GLB or WRL file.
+        points: Whether a PLY file may be a point scan, without faces.
 
     Raises:
         BadFile: The file is missing, empty, cut off, or of an unknown kind.
@@ -62,7 +63,7 @@ def read_mesh(path: str | Path) -> Mesh:
     if path.stat().st_size == 0:
         raise BadFile("the mesh file is empty", received=str(path), remedy="copy or export it again")
     try:
-        mesh = reader(path)
+        mesh = read_ply(path, points=True) if points and reader is read_ply else reader(path)
     except OSError as error:
         raise BadFile("the mesh file cannot be read", received=f"{path}: {error.strerror}") from error
     finite = np.isfinite(mesh.vertices).all(axis=1)

@@ -33,8 +33,8 @@ class _Element:
     properties: list[_Property] = field(default_factory=list)
 
 
-def read_ply(path: Path) -> Mesh:
-    """Reads a PLY file; see :func:`mien.io.mesh.read_mesh`."""
+def read_ply(path: Path, *, points: bool = False) -> Mesh:
+    """Reads a PLY file, with ``points`` also one without faces; see :func:`mien.io.mesh.read_mesh`."""
     data = path.read_bytes()
     form, elements, start = _header(data, path)
     try:
@@ -48,7 +48,7 @@ def read_ply(path: Path) -> Mesh:
             received=f"{len(data)} bytes",
             remedy="copy or export it again",
         ) from error
-    return _mesh(tables, path)
+    return _mesh(tables, path, points)
 
 
 def _header(data: bytes, path: Path) -> tuple[str, list[_Element], int]:
@@ -178,13 +178,16 @@ def _read_rows(data: bytes, at: int, element: _Element, order: str) -> tuple[Tab
     return table, at
 
 
-def _mesh(tables: dict[str, Table], path: Path) -> Mesh:
+def _mesh(tables: dict[str, Table], path: Path, scan: bool) -> Mesh:
     points = tables.get("vertex", {})
     if not {"x", "y", "z"} <= set(points) or not len(points["x"]):
         raise BadMesh("the PLY file has no vertices", received=str(path), remedy="export the mesh again")
     table = tables.get("face", {})
     lists = table.get("vertex_indices", table.get("vertex_index"))
     if not isinstance(lists, tuple) or not len(lists[0]):
+        if scan:
+            cloud = np.stack([np.asarray(points[axis]) for axis in "xyz"], axis=1).astype(np.float32)
+            return Mesh(cloud, np.zeros((0, 3), np.int32), colors=_colors(points), name=path.stem)
         raise BadMesh(
             "the PLY file has no faces", received=str(path), remedy="export the mesh with its faces"
         )

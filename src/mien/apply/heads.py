@@ -1,0 +1,95 @@
+"""Heads of any topology: opened for a model, and given back with their own vertices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.apply.abilities import refusal
+from mien.apply.crowds import generate
+from mien.apply.door import Faces
+from mien.geometry.alignment import UNITS, FrameDecision, quarter_turns
+from mien.geometry.procrustes import procrustes
+from mien.geometry.registration import Registration, register
+from mien.io.record import Mesh
+from mien.models.base import FaceModel
+
+_PEOPLE, _MODES = 160, 40
+_UNIT_FACTOR = 1.6  # heads differ less in size than this; farther from every unit a mesh has none
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """A mesh of any topology, in correspondence with a model.
+
+    Args:
+        mesh: As read from its file.
+        registration: The model's template, lying on the mesh.
+    """
+
+    mesh: Mesh
+    registration: Registration
+
+    @property
+    def vertices(self) -> Faces:
+        """(V, 3) float32, millimeters: this face for the model, on the model's topology."""
+        return self.registration.vertices
+
+    def carry(self, faces: NDArray) -> Faces:
+        """(..., N, 3) float32, the mesh's unit and axes: the mesh when the model's face is (..., V, 3)."""
+        return self.registration.carry(faces)
+
+    @cached_property
+    def decision(self) -> FrameDecision:
+        """The mesh's unit and axes: what brings it to millimeters, upright, without moving it otherwise."""
+        placement = self.registration.placement
+        turns = quarter_turns()
+        turn = turns[int(np.trace(turns @ placement.rotation.T, axis1=1, axis2=2).argmax())]
+        unit = min(UNITS, key=lambda item: abs(np.log(placement.scale / UNITS[item])))
+        scale, called = UNITS[unit], unit
+        if not 1 / _UNIT_FACTOR < placement.scale / scale < _UNIT_FACTOR:
+            scale, called = placement.scale, f"a unit of {placement.scale:.3g} mm"
+        upright = "upright" if np.array_equal(turn, np.eye(3)) else "turned to +Y up and +Z out of the face"
+        sentence = (
+            f"{self.mesh.name}: registered, as its topology ({len(self.mesh.vertices)} vertices) is not the "
+            f"model's; in {called}; {upright}; {self.registration.quality.sentence}."
+        )
+        return FrameDecision(unit, scale, turn, sentence)
+
+
+def open_head(model: FaceModel, mesh: Mesh, *, landmarks: Mapping[str, NDArray] | None = None) -> Head:
+    """Brings a mesh of any topology into correspondence with a model.
+
+    The people that the model can make guide the template, so that eyes lie on eyes where closest points
+    alone would let it slide; a model without a distribution of people leaves it to smoothness.
+
+    Args:
+        model: Any model.
+        mesh: As read from its file: any unit, axes, topology; holes and further pieces are fine.
+        landmarks: Name -> (3,) position in the mesh's unit and axes, or None to find the face by its shape.
+    """
+    found = register(
+        mesh.vertices, mesh.faces, model.topology, landmarks=landmarks, people=known_people(model),
+        name=mesh.name,
+    )  # fmt: skip
+    return Head(mesh, found)
+
+
+def known_people(model: FaceModel) -> NDArray[np.float32] | None:
+    """(K, V, 3) float32, millimeters: principal modes of people whom a model makes, or None if it cannot.
+
+    Each is scaled to one standard deviation. Position, turn and size of the whole head are taken out.
+    """
+    if refusal(type(model), "generate"):
+        return None
+    faces = generate(model, _PEOPLE, seed=0).astype(np.float64)
+    aligned = procrustes(faces, model.topology.template, scale=True).apply(faces)
+    flat = (aligned - aligned.mean(axis=0)).reshape(len(aligned), -1)
+    values, vectors = np.linalg.eigh(flat @ flat.T / len(flat))
+    kept = [index for index in np.argsort(-values)[:_MODES] if values[index] > 1e-6 * values[-1]]
+    modes = (flat.T @ vectors[:, kept] / np.sqrt(len(flat))).T
+    return modes.reshape(len(kept), -1, 3).astype(np.float32)

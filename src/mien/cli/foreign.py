@@ -1,0 +1,98 @@
+"""Meshes of another topology than the model's, for all commands that take a face."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.cli.faces import Face, read
+from mien.errors import Unsupported
+from mien.io.mesh import Mesh, read_mesh
+
+if TYPE_CHECKING:
+    from mien.apply import Head
+    from mien.models.base import FaceModel
+
+
+@dataclass(frozen=True, eq=False)
+class HeadFace(Face):
+    """A face of another topology than the model's: results are carried to the vertices of its own file.
+
+    Args:
+        head: The mesh and the model's template on it.
+    """
+
+    head: Head
+
+    @staticmethod
+    def of(head: Head) -> HeadFace:
+        """The face of an opened head."""
+        return HeadFace(head.vertices, head.mesh, head.registration.topology, head.decision, head)
+
+    @property
+    def foreign(self) -> bool:
+        """Results are carried."""
+        return True
+
+    def posed(self, path: Path, model: FaceModel) -> Face:
+        """The same person in another pose: by its vertices if it is the same mesh."""
+        mesh = read_mesh(path, points=True)
+        if len(mesh.vertices) != len(self.layout.vertices) or not np.array_equal(
+            mesh.faces, self.layout.faces
+        ):
+            return read(path, model)
+        return replace(self, vertices=self.head.registration.follow(mesh.vertices), layout=mesh)
+
+    def restored(self, vertices: NDArray) -> NDArray[np.float32]:
+        """(..., V, 3) millimeters of the model's topology as the file's own vertices, unit and axes."""
+        return self.head.carry(vertices)
+
+    def shown(self, vertices: NDArray) -> NDArray[np.float32]:
+        """Millimeters, +Y up, +Z out of the face, of the file's own vertices."""
+        return self.decision.apply(self.restored(vertices))
+
+    def in_model_uv(self) -> Face:
+        """Not possible: the mesh has no texture coordinates of the model."""
+        raise Unsupported(
+            "a texture that the model makes lies in the model's texture coordinates, and this mesh has its own",
+            received=self.layout.name, remedy="give a picture in the mesh's own coordinates: --texture FILE",
+        )  # fmt: skip
+
+    @property
+    def drawn(self) -> Mesh:
+        """The file's own triangles and texture coordinates."""
+        return self.layout
+
+
+def register_head(mesh: Mesh, model: FaceModel, landmarks: Path | None = None) -> Head:
+    """A mesh in correspondence with a model, by a file of landmarks or by its shape."""
+    from mien.apply import open_head
+    from mien.io.landmarks import read_landmarks
+
+    given = None
+    if landmarks is not None:
+        names, points = read_landmarks(landmarks, any_unit=True)
+        given = dict(zip(names, points, strict=True))
+    return open_head(model, mesh, landmarks=given)
+
+
+def registration_report(head: Head, mesh: str, model: str) -> dict[str, Any]:
+    """What was found, for JSON."""
+    found = head.registration
+    pieces: dict[str, int] = {}
+    for part in found.carrier.parts:
+        pieces[part.kind] = pieces.get(part.kind, 0) + 1
+    placement = found.placement
+    return {
+        "mesh": mesh, "model": model, "vertices": len(found.mesh_vertices),
+        "unit": head.decision.unit, "millimeters_per_unit": head.decision.scale_to_mm,
+        "size_against_template": head.decision.scale_to_mm / placement.scale,
+        "rotation": placement.rotation.tolist(), "scale": placement.scale,
+        "translation_mm": placement.translation.tolist(),
+        "placement_misfit_mm": placement.misfit, "placement_lead": placement.lead,
+        "skin_vertices": int(found.skin.sum()), "pieces": pieces, **found.quality.as_dict(),
+    }  # fmt: skip

@@ -1,0 +1,78 @@
+"""Heads that no model has seen: other topologies, units, axes, further pieces, holes; with known truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.topology import Topology
+
+Z_UP = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
+
+
+@dataclass(frozen=True)
+class Remesh:
+    """Another mesh of the same surface.
+
+    Args:
+        corners: (N, 3) int. Each new vertex lies in this triangle of the old mesh,
+        weights: (N, 3) float, here.
+        faces: (F, 3) int. Triangles of the new vertices.
+    """
+
+    corners: NDArray
+    weights: NDArray
+    faces: NDArray
+
+    def of(self, vertices: NDArray) -> NDArray[np.float64]:
+        """(..., N, 3) the new vertices of old (..., V, 3): the known truth."""
+        return np.einsum(
+            "nk,...nkc->...nc", self.weights, np.asarray(vertices, np.float64)[..., self.corners, :]
+        )
+
+
+def remeshed(topology: Topology, seed: int = 0) -> Remesh:
+    """Every triangle is split at a random inner point or at an edge, every vertex renumbered."""
+    rng = np.random.default_rng(seed)
+    faces, count = topology.faces.astype(np.int64), topology.vertex_count
+    split = rng.random(len(faces)) < 0.5
+    inner = rng.dirichlet((6, 6, 6), int(split.sum()))
+    added = count + np.arange(len(inner))
+    a, b, c = faces[split].T
+    fans = [np.stack(item, axis=1) for item in ((a, b, added), (b, c, added), (c, a, added))]
+    old = np.repeat(np.arange(count)[:, None], 3, axis=1)
+    corners = np.concatenate([old, faces[split]])
+    weights = np.concatenate([np.tile([1.0, 0, 0], (count, 1)), inner])
+    order = rng.permutation(len(corners))
+    rank = np.argsort(order)
+    return Remesh(corners[order], weights[order], rank[np.concatenate([faces[~split], *fans])])
+
+
+def ball(center: NDArray, radius: float) -> tuple[NDArray, NDArray]:
+    """A sphere."""
+    from meshes import icosphere
+
+    vertices, faces = icosphere(2, radius)
+    return vertices + center, faces
+
+
+def block(center: NDArray, size: tuple[float, float, float]) -> tuple[NDArray, NDArray]:
+    """A closed box of some vertices: a row of teeth."""
+    grid = np.stack(np.meshgrid(*[np.linspace(-0.5, 0.5, 4)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    shell = grid[(np.abs(grid).max(axis=1) > 0.49)]
+    from scipy.spatial import ConvexHull
+
+    faces = ConvexHull(shell + 1e-3 * np.random.default_rng(0).normal(size=shell.shape) * shell).simplices
+    used, index = np.unique(faces, return_inverse=True)
+    return shell[used] * size + center, index.reshape(-1, 3)
+
+
+def joined(*meshes: tuple[NDArray, NDArray]) -> tuple[NDArray, NDArray]:
+    """Several meshes as pieces of one."""
+    starts = np.cumsum([0] + [len(vertices) for vertices, _ in meshes])
+    return (
+        np.concatenate([vertices for vertices, _ in meshes]),
+        np.concatenate([faces + start for (_, faces), start in zip(meshes, starts, strict=False)]),
+    )

@@ -1,0 +1,213 @@
+"""Meshes of any topology: found, registered against known truth, and carried back vertex by vertex."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+import pytest
+from heads import Z_UP, Remesh, ball, block, joined, remeshed
+from meshes import icosphere, random_rotation
+from numpy.typing import NDArray
+
+from mien.data.sources.procedural import procedural_topology
+from mien.data.sources.procedural_person import Person
+from mien.errors import BadMesh
+from mien.geometry.hierarchy import decimate
+from mien.geometry.nonrigid import Schedule
+from mien.geometry.openings import openings
+from mien.geometry.procrustes import procrustes
+from mien.geometry.registration import Registration, main_piece, register
+from mien.topology import Topology
+
+
+@lru_cache
+def template() -> tuple[Topology, NDArray]:
+    """A small template (700 vertices of skin, eyeballs and teeth), and which of the full one's they are."""
+    found = decimate(procedural_topology(), 900)
+    return found.topology, found.kept
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """A person that no template knows, as a head of a topology that no model knows.
+
+    Args:
+        neutral: (5203, 3) the person on the full procedural topology.
+        remesh: Its skin, meshed in another way.
+        vertices: (N, 3) millimeters.
+    """
+
+    neutral: NDArray
+    remesh: Remesh
+    vertices: NDArray
+    person: Person
+
+    @property
+    def faces(self) -> NDArray:
+        return self.remesh.faces
+
+    def performed(self, **shapes: float) -> NDArray:
+        """(5203, 3) the truth on the full topology."""
+        return self.person.perform(shapes)
+
+
+@lru_cache
+def stranger() -> Stranger:
+    full = procedural_topology()
+    person = Person.draw(np.random.default_rng(5))
+    kept, skin = main_piece(full)
+    remesh = remeshed(skin, seed=1)
+    remesh = replace(remesh, corners=kept[remesh.corners])
+    return Stranger(person.neutral, remesh, remesh.of(person.neutral), person)
+
+
+@lru_cache
+def registered() -> Registration:
+    return register(stranger().vertices, stranger().faces, template()[0])
+
+
+def on_template(values: NDArray) -> NDArray:
+    """(V, 3) of the small template, of values (5203, 3) on the full topology."""
+    return values[template()[1]]
+
+
+def test_the_template_comes_close_to_the_known_truth() -> None:
+    topology, _ = template()
+    kept, main = main_piece(topology)
+    found, head = registered(), stranger()
+    truth = on_template(head.neutral)
+    at = found.placement.back(found.vertices)
+    error = np.linalg.norm(at - truth, axis=1)[kept]
+    aligned = procrustes(topology.template[kept], truth[kept], scale=True).apply(topology.template[kept])
+    before = np.linalg.norm(aligned - truth[kept], axis=1)
+    assert error.mean() < 1.6 and error.mean() < 0.6 * before.mean()
+    assert found.quality.mean_mm < 0.1 and found.quality.covered > 0.97
+    assert found.quality.flipped <= 5 and found.quality.triangles == len(main.faces)
+    names, points = found.landmarks()
+    truth_points = topology.landmarks.positions(truth)
+    mouth = [names.index(f"ibug_{k}") for k in (48, 51, 54, 57, 36, 39, 42, 45, 30)]
+    assert np.linalg.norm(points - truth_points, axis=1)[mouth].mean() < 2.0
+
+
+@pytest.mark.parametrize(("scale", "unit"), [(0.001, "m"), (0.1, "cm"), (1 / 25.4, "inch")])
+def test_unit_axes_and_place_do_not_matter(scale: float, unit: str) -> None:
+    head, reference = stranger(), registered()
+    moved = (head.vertices @ Z_UP.T + (300.0, -120.0, 1650.0)) * scale
+    found = register(moved, head.faces, template()[0], schedule=Schedule(mode_steps=2, vertex_steps=1))
+    back = found.placement.apply(moved)
+    np.testing.assert_allclose(back, reference.placement.apply(head.vertices), atol=3.5)
+    assert found.placement.scale * scale == pytest.approx(reference.placement.scale, rel=0.015), unit
+
+
+def test_landmarks_place_a_head_that_is_turned_any_way() -> None:
+    topology, _ = template()
+    head = stranger()
+    turn = random_rotation(np.random.default_rng(3))
+    names = topology.landmarks.names
+    points = topology.landmarks.positions(on_template(head.neutral))
+    spots = {name: points[names.index(name)] @ turn.T for name in ("ibug_8", "ibug_30", "ibug_36", "ibug_45")}
+    found = register(head.vertices @ turn.T, head.faces, topology, landmarks=spots | {"unknown": points[0]})
+    assert found.quality.landmark_mm is not None and found.quality.landmark_mm < 1.0
+    truth = on_template(head.neutral)
+    kept, _ = main_piece(topology)
+    error = np.linalg.norm(found.placement.back(found.vertices) @ turn - truth, axis=1)[kept]
+    assert error.mean() < 1.6
+    with pytest.raises(BadMesh, match="three or more"):
+        register(head.vertices, head.faces, topology, landmarks=dict(list(spots.items())[:2]))
+    swapped = dict(zip(spots, reversed(spots.values()), strict=True))
+    with pytest.raises(BadMesh, match="do not lie like those of a face"):
+        register(head.vertices, head.faces, topology, landmarks=swapped)
+
+
+def test_the_rest_pose_is_the_input_bit_by_bit_in_its_own_unit() -> None:
+    found, head = registered(), stranger()
+    own = (head.vertices @ Z_UP.T * 0.001).astype(np.float32)
+    placement = replace(
+        found.placement, rotation=found.placement.rotation @ Z_UP.T, scale=found.placement.scale * 1000
+    )
+    there = replace(found, mesh_vertices=own, placement=placement)
+    np.testing.assert_array_equal(there.carry(found.vertices[None])[0], own)
+
+
+def test_an_open_jaw_is_carried_and_lips_part() -> None:
+    """The truth's displacement on the template gives the truth's displacement on the head."""
+    found, head = registered(), stranger()
+    full_change = head.performed(jawOpen=1.0) - head.neutral
+    moved = found.vertices + found.placement.scale * on_template(full_change) @ found.placement.rotation.T
+    carried = found.carry(moved) - head.vertices.astype(np.float32)
+    truth = head.remesh.of(head.neutral + full_change) - head.vertices
+    error = np.linalg.norm(carried - truth, axis=1)
+    assert error.mean() < 0.08 * np.linalg.norm(truth, axis=1)[np.linalg.norm(truth, axis=1) > 1].mean()
+    assert np.quantile(error, 0.99) < 0.25 * np.linalg.norm(truth, axis=1).max()
+    mouth = openings(procedural_topology())[0]
+    inverse = {
+        int(corner[0]): row for row, corner in enumerate(head.remesh.corners) if corner[0] == corner[2]
+    }
+    upper, lower = ([inverse[int(v)] for v in side] for side in (mouth.upper, mouth.lower))
+    gap = truth[upper, 1].mean() - truth[lower, 1].mean()
+    assert gap > 15 and carried[upper, 1].mean() - carried[lower, 1].mean() == pytest.approx(gap, rel=0.15)
+
+
+def test_eyes_and_upper_teeth_stay_and_lower_teeth_turn_rigidly_with_the_jaw() -> None:
+    head, topology = stranger(), procedural_topology()
+    mouth = openings(topology)[0].on(head.neutral)
+    deep = mouth.center - (0, 0, 14.0)
+    pieces = [
+        (head.vertices, head.faces), ball(head.person.eyes[0], 11.5), ball(head.person.eyes[1], 11.5),
+        block(deep + (0, 7, 0), (38, 9, 8)), block(deep - (0, 9, 0), (36, 9, 8)),
+    ]  # fmt: skip
+    vertices, faces = joined(*pieces)
+    found = register(vertices, faces, template()[0])
+    assert found.skin.sum() == len(head.vertices)
+    kinds = sorted(part.kind for part in found.carrier.parts)
+    assert kinds == ["eye", "eye", "lower teeth", "upper teeth"]
+    ends = np.cumsum([len(item) for item, _ in pieces])
+    change = on_template(head.performed(jawOpen=1.0) - head.neutral)
+    moved = found.carry(found.vertices + found.placement.scale * change @ found.placement.rotation.T)
+    still = slice(ends[0], ends[3])
+    np.testing.assert_array_equal(moved[still], vertices[still].astype(np.float32))
+    before, after = vertices[ends[3] :], moved[ends[3] :].astype(np.float64)
+    assert np.linalg.norm(after - before, axis=1).min() > 4
+    fit = procrustes(before, after)
+    np.testing.assert_allclose(fit.apply(before), after, atol=1e-3)
+    assert np.degrees(np.arccos((np.trace(fit.rotation) - 1) / 2)) > 5
+
+
+def test_holes_and_point_scans() -> None:
+    head, (topology, _) = stranger(), template()
+    middle = head.vertices[head.faces].mean(axis=1)
+    spot = head.neutral[int(np.argmax(head.neutral[:, 2]))] + (32, -18, -20)
+    whole = np.linalg.norm(middle - spot, axis=1) > 13
+    assert 20 < (~whole).sum() < 0.1 * len(whole)
+    kept, _ = main_piece(topology)
+    truth = on_template(head.neutral)
+    for faces in (head.faces[whole], np.zeros((0, 3), int)):
+        noise = 0.0 if len(faces) else 0.1
+        cloud = head.vertices + noise * np.random.default_rng(0).normal(size=head.vertices.shape)
+        found = register(cloud, faces, topology)
+        error = np.linalg.norm(found.placement.back(found.vertices) - truth, axis=1)[kept]
+        assert error.mean() < 2.7
+        carried = found.carry(found.vertices + np.float32((0, 3, 0)))
+        lifted = np.linalg.norm(carried - cloud - found.placement.back_vectors(np.array([0, 3, 0])), axis=1)
+        assert np.median(lifted) < 0.05
+
+
+def test_the_template_follows_a_mesh_that_takes_a_pose() -> None:
+    found, head = registered(), stranger()
+    posed = head.performed(jawOpen=1.0)
+    template_then = found.follow(head.remesh.of(posed))
+    moved = found.placement.scale * on_template(posed - head.neutral) @ found.placement.rotation.T
+    kept, _ = main_piece(template()[0])
+    error = np.linalg.norm(template_then - found.vertices - moved, axis=1)[kept]
+    assert error.mean() < 0.1 * np.linalg.norm(moved, axis=1)[kept].max()
+
+
+def test_what_is_no_face_is_refused() -> None:
+    topology, _ = template()
+    vertices, faces = icosphere(4, 95.0)
+    with pytest.raises(BadMesh, match="no face can be found"):
+        register(vertices, faces, topology)
+    with pytest.raises(BadMesh, match="finite"):
+        register(vertices * np.nan, faces, topology)
