@@ -58,7 +58,7 @@ class HeadFace(Face):
     def in_model_uv(self) -> Face:
         """Not possible: the mesh has no texture coordinates of the model."""
         raise Unsupported(
-            "a texture that the model makes lies in the model's texture coordinates, and this mesh has its own",
+            "a texture made by the model lies in its own texture coordinates, and this mesh has others",
             received=self.layout.name, remedy="give a picture in the mesh's own coordinates: --texture FILE",
         )  # fmt: skip
 
