@@ -94,7 +94,7 @@ def add_random(state: State, seed: Any = None) -> State:
     key = f"random-{chosen}"
     if any(person.key == key for person in state.people):
         return pick(state, key)
-    return add_person(state, Person(key, f"Person {chosen}", "random", seed=chosen))
+    return add_person(state, Person(key, f"New {chosen}", "random", seed=chosen))
 
 
 def remove_person(state: State, key: str) -> State:

@@ -16,7 +16,7 @@ from mien.figures.render import CLAY, openness
 from mien.geometry.parameterize import boundary_loops
 from mien.topology import Topology
 
-LIPS = np.array([188.0, 118.0, 106.0])
+LIPS = np.array([178.0, 98.0, 90.0])
 LIP_REACH = 7.5  # millimeters from the slit of the mouth
 SLIT = 0.6  # of the outline's length: holes that are longer are no slits
 

@@ -22,7 +22,7 @@ def first_people(model: FaceModel, data: FaceDataset | None) -> tuple[Person, ..
     """
     people = [Person("average", "Average", "average")]
     if not refusal(type(model), "generate"):
-        people += [Person(f"random-{k}", f"Person {k}", "random", seed=k) for k in range(1, RANDOM + 1)]
+        people += [Person(f"random-{k}", f"New {k}", "random", seed=k) for k in range(1, RANDOM + 1)]
     if data is not None:
         model.check_data(data)
         people += people_of(data)

@@ -48,8 +48,9 @@ class Studio {
     const began = performance.now();
     const slow = setTimeout(() => document.body.classList.add('working'), 250);
     try {
-      this.show(await ask());
+      const answer = await ask();
       this.latency = performance.now() - began;
+      this.show(answer);
       this.status();
     } catch (error) {
       toast(error.message ?? String(error), 'error');

@@ -3,7 +3,7 @@
 const { button, element, icon } = MienWidgets;
 const SVG = 'http://www.w3.org/2000/svg';
 const ROW = 26; // pixels
-const GUTTER = 12; // pixels left and right of the time axis
+const GUTTER = 20; // pixels left and right of the time axis
 
 function shape(name, attributes, parent) {
   const made = document.createElementNS(SVG, name);
