@@ -79,8 +79,9 @@ def test_published_settings() -> None:
     assert settings.texture_steps == 600_000 and steps_of(600_000, 7) == [85_714] * 7
     assert (settings.texture_rate, settings.texture_average) == (1e-3, 0.999)
     assert (settings.texture_gradient_penalty, settings.texture_drift) == (10.0, 0.001)
+    assert steps_of([5, 6, 7], 2) == [5, 6]
     with pytest.raises(BadSetting, match="2 levels needs 2 numbers"):
-        steps_of([5, 5, 5], 2)
+        steps_of([5], 2)
 
 
 def test_a_level_fades_in_over_its_first_half_and_the_first_is_whole(data: FaceDataset) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +48,22 @@ class TextureSettings:
     texture_new_people: float = 0.0  #: share of generated rows whose person is nobody of training
     texture_zero_is_neutral: float = 0.0  #: share of neutral rows that enter as the zero vector
     texture_average: float = 0.999
+
+
+QUICK_TEXTURES: dict[str, Any] = {
+    "texture_noise": 16, "texture_channels": 32, "texture_centered": True, "texture_batch_size": [16],
+    "texture_gradient_penalty_every": 4, "texture_matching": 100.0, "texture_new_people": 0.3,
+    "texture_zero_is_neutral": 0.5, "texture_average": 0.99,
+}  # fmt: skip
+SMOKE_TEXTURES = QUICK_TEXTURES | {
+    "texture_channels": 24,
+    "texture_steps": [200, 160, 110, 60, 20, 10, 10],
+    "texture_matching_first": [190, 150, 100, 50, 15, 5, 5],
+}
+STANDARD_TEXTURES = QUICK_TEXTURES | {
+    "texture_steps": [700, 800, 900, 900, 900, 900, 900],
+    "texture_matching_first": [600, 600, 600, 500, 500, 500, 500],
+}
 
 
 class TextureGame:
@@ -92,7 +109,8 @@ class TextureGame:
         real = self.model.normalize(batch.texture)
         who, what = self.labels.person(batch.subject), self.labels.expression(batch.weights)
         if index < self.first:
-            yield "generator", {"matching": self.distance_to_own(real, who, what, fade)}
+            loss = self.distance_to_own(real, who, what, fade)
+            yield "generator", {"matching": settings.texture_matching * loss}
             self.average(index)
             return
         made, made_who, made_what = self.draw(what, fade)
@@ -225,12 +243,12 @@ def texture_stages(
 
 
 def steps_of(steps: int | Sequence[int], levels: int) -> list[int]:
-    """Steps of each level."""
+    """Steps of each level; a list may be longer than the ladder."""
     if isinstance(steps, int):
         return [max(1, steps // levels)] * levels
-    if len(steps) != levels:
+    if len(steps) < levels:
         raise BadSetting(
             f"a ladder of {levels} levels needs {levels} numbers of steps", received=list(steps),
             remedy="set texture_steps to one number, or to one for each level from 8 pixels up",
         )  # fmt: skip
-    return list(steps)
+    return list(steps[:levels])

@@ -18,7 +18,7 @@ from mien.models.base import FaceModel, Reference, Stage
 from mien.models.base_facecam import Decoder, Discriminator, Heads, LabelMap, descend_to, pair
 from mien.models.base_facecam_stages import Settings, latent_stage, supervised_stage
 from mien.models.base_texture import texture_model
-from mien.models.base_texture_stages import texture_stages
+from mien.models.base_texture_stages import SMOKE_TEXTURES, STANDARD_TEXTURES, texture_stages
 from mien.nn.principal import principal_axes
 from mien.nn.spiral_blocks import kaiming
 from mien.topology import Topology
@@ -116,10 +116,12 @@ class FaceCAM(FaceModel):
     )  # fmt: skip
     Settings = Settings
     profiles: ClassVar = {
-        "smoke": QUICK | {"pca_dim": 64, "steps": 400, "latent_steps": 300, "validate_every": 100},
-        "standard": QUICK | {"pca_dim": 256, "steps": 10_000, "latent_steps": 8000, "validate_every": 1000},
+        "smoke": QUICK | SMOKE_TEXTURES
+        | {"pca_dim": 64, "steps": 400, "latent_steps": 300, "validate_every": 100},
+        "standard": QUICK | STANDARD_TEXTURES
+        | {"pca_dim": 256, "steps": 10_000, "latent_steps": 8000, "validate_every": 1000},
         "full": {},
-    }
+    }  # fmt: skip
 
     mean_face: Tensor
     deviation: Tensor
