@@ -70,15 +70,15 @@ def strip(images: Sequence[Any], labels: Sequence[str] = (), title: str = "") ->
     return grid([images], column_labels=labels, title=title)
 
 
-def stacked(images: Sequence[Image.Image], title: str = "") -> Image.Image:
-    """Sheets under one another, aligned at the left, under one heading."""
+def stacked(images: Sequence[Image.Image]) -> Image.Image:
+    """Sheets under one another, aligned at the left."""
     width, height = max(image.width for image in images), sum(image.height for image in images)
     joined = Image.new("RGB", (width, height), BACKGROUND)
     top = 0
     for image in images:
         joined.paste(image, (0, top))
         top += image.height
-    return grid([[joined]], title=title) if title else joined
+    return joined
 
 
 def font(size: int) -> ImageFont.FreeTypeFont:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from mien.codes import Codes
 from mien.figures.faces import face_sheet
+from mien.figures.sheets import stacked
 from mien.models.base import FaceModel
 
 SHOWN_LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
@@ -35,26 +35,29 @@ def performing(model: FaceModel, people: Codes, names: Sequence[str | None], lev
 
 
 @torch.no_grad()
-def rows_of_faces(model: FaceModel, rows: Sequence[Codes]) -> list[NDArray[np.float32]]:
+def rows_of_faces(model: FaceModel, rows: Sequence[Codes]) -> list[list[NDArray | None]]:
     """A row of faces for each batch of codes."""
-    return [model.decode(codes).float().cpu().numpy() for codes in rows]
+    return [list(model.decode(codes).float().cpu().numpy()) for codes in rows]
 
 
-def expressions_sheet(model: FaceModel, people: Codes, *, columns: int = 7, size: int = 150) -> Image.Image:
+def expressions_sheet(model: FaceModel, people: Codes, *, columns: int = 7, size: int = 170) -> Image.Image:
     """One person at rest and with every expression (the appendix's figure 6)."""
     names: list[str | None] = [None, *model.expressions]
     faces = rows_of_faces(model, [performing(model, people[:1].repeat(len(names)), names)])[0]
     labels = ["neutral", *(spoken(name) for name in model.expressions)]
+    title = f"One person with every expression, {model.name}"
     parts = [slice(k, k + columns) for k in range(0, len(names), columns)]
-    from mien.figures.sheets import stacked
-
     return stacked(
-        [face_sheet([list(faces[part])], model.topology, [], labels[part], size=size) for part in parts],
-        f"One person with every expression, {model.name}",
+        [
+            face_sheet(
+                [faces[part]], model.topology, [], labels[part], "" if part.start else title, size=size
+            )
+            for part in parts
+        ]
     )
 
 
-def intensity_sheet(model: FaceModel, people: Codes, names: Sequence[str], *, size: int = 150) -> Image.Image:
+def intensity_sheet(model: FaceModel, people: Codes, names: Sequence[str], *, size: int = 170) -> Image.Image:
     """Expressions down, intensities across; each row a person, whose noise is held."""
     rows = [
         Codes.cat([performing(model, people[k : k + 1], [name], level) for level in SHOWN_LEVELS])
@@ -66,7 +69,7 @@ def intensity_sheet(model: FaceModel, people: Codes, names: Sequence[str], *, si
     )  # fmt: skip
 
 
-def blend_sheet(model: FaceModel, people: Codes, names: Sequence[str], *, size: int = 150) -> Image.Image:
+def blend_sheet(model: FaceModel, people: Codes, names: Sequence[str], *, size: int = 170) -> Image.Image:
     """All pairs of expressions, each at full weight, added on one person; the diagonal shows them alone."""
     rows = []
     for first in names:
@@ -83,7 +86,7 @@ def blend_sheet(model: FaceModel, people: Codes, names: Sequence[str], *, size: 
     )  # fmt: skip
 
 
-def style_sheet(model: FaceModel, people: Codes, name: str, styles: Codes, *, size: int = 150) -> Image.Image:
+def style_sheet(model: FaceModel, people: Codes, name: str, styles: Codes, *, size: int = 170) -> Image.Image:
     """People down, their own style of one expression and those of others across (figure 1a)."""
     rows = []
     for k in range(len(people)):
@@ -97,7 +100,7 @@ def style_sheet(model: FaceModel, people: Codes, name: str, styles: Codes, *, si
 
 
 def style_transfer_sheet(
-    model: FaceModel, people: Codes, names: Sequence[str], *, size: int = 150
+    model: FaceModel, people: Codes, names: Sequence[str], *, size: int = 170
 ) -> Image.Image:
     """Expressions down: two people's own, and the first person in the second one's style (figure 1b)."""
     rows = []
@@ -113,7 +116,7 @@ def style_transfer_sheet(
 
 
 def people_sheet(
-    model: FaceModel, people: Codes, names: Sequence[str | None], *, size: int = 150
+    model: FaceModel, people: Codes, names: Sequence[str | None], *, size: int = 170
 ) -> Image.Image:
     """From one person to another and beyond, with several expressions."""
     walk = Codes.cat([model.mix(people[:1], people[1:2], amount) for amount in BEYOND])

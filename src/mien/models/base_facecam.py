@@ -153,13 +153,13 @@ def class_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return total / (labels != UNKNOWN).sum().clamp_min(1)
 
 
-def descend_to(network: nn.Sequential, target: Tensor, rest: Tensor, start: Tensor, ridge: Tensor) -> Tensor:
+def descend_to(network: nn.Module, target: Tensor, rest: Tensor, start: Tensor, ridge: Tensor) -> Tensor:
     """Inputs z of a stack whose outputs are nearest to given ones: damped Gauss-Newton with exact Jacobians.
 
     Minimizes ||f(z, rest) - target||^2 + ridge ||z||^2 for each row on its own.
 
     Args:
-        network: Linear layers and LeakyReLU.
+        network: A stack: linear layers and LeakyReLU.
         target: (B, D) float.
         rest: (B, R) float. Inputs after z that stay.
         start: (B, Z) float.
@@ -170,7 +170,7 @@ def descend_to(network: nn.Sequential, target: Tensor, rest: Tensor, start: Tens
     for _ in range(GAUSS_NEWTON_STEPS):
         value = torch.cat([z, rest], dim=1)
         slope = torch.eye(z.shape[1], value.shape[1], device=z.device).expand(len(z), -1, -1)
-        for layer in network:
+        for layer in network.children():
             if isinstance(layer, nn.Linear):
                 slope = slope @ layer.weight.T
             else:
