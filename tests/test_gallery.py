@@ -12,6 +12,7 @@ from commands import run
 from contract.cases import trained
 from PIL import Image
 
+from mien.cli.gallery import spread_names
 from mien.figures import embeddings, styles
 from mien.models.files import save_model
 
@@ -79,6 +80,11 @@ def test_sheets_show_who_and_what_they_say(monkeypatch: pytest.MonkeyPatch) -> N
     np.testing.assert_allclose(drawn["meshes"][0, [1, 5]], ends, atol=1e-2)
     styles.style_sheet(model, cast[:2], "smile", cast[2:])
     assert drawn["meshes"].shape[:2] == (2, 3) and drawn["columns"][0] == "own style"
+
+
+def test_shown_expressions_are_spread_over_the_list() -> None:
+    assert spread_names("abcdefghijk", 3) == ["a", "f", "k"]
+    assert spread_names(["smile"], 6) == ["smile"] and len(spread_names("abc", 6)) == 3
 
 
 def test_the_command_draws(tmp_path: Path, capsys: Capture) -> None:

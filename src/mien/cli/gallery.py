@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +66,7 @@ def _pictures(
 ) -> Iterator[tuple[str, Image]]:
     from mien.figures import styles
 
-    shown = names or list(model.expressions[:: max(1, len(model.expressions) // 6)][:6])
+    shown = names or spread_names(model.expressions, 6)
     cast = styles.people_of(model, 8, seed)
     sheets = {
         "expressions": lambda: styles.expressions_sheet(model, cast),
@@ -80,6 +80,12 @@ def _pictures(
     }
     for name in wanted:
         yield name, sheets[name]()
+
+
+def spread_names(names: Sequence[str], count: int) -> list[str]:
+    """So many of the names, evenly spread over their list."""
+    count = min(count, len(names))
+    return [names[round(k * (len(names) - 1) / max(1, count - 1))] for k in range(count)]
 
 
 def _clusters(model: FaceModel, people: int, seed: int, scores: dict[str, Any]) -> Image:
