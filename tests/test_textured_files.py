@@ -126,11 +126,15 @@ def test_a_render_shows_the_texture_where_the_uv_says(data: FaceDataset) -> None
     assert min(yellow[:2]) > 2 * yellow[2]
 
 
-def test_sheets_of_textured_faces(model: FaceCAM) -> None:
+def test_sheets_of_textured_faces(model: FaceCAM, folder: Path, tmp_path: Path) -> None:
     faces, maps = next(iter(apply.generate_textured(model, 3, seed=0)))
     sheet = textured_sheet(faces, maps, model.topology, ("a", "b", "c"), size=60)
     smaller = textured_sheet(faces, maps, model.topology, ("a", "b", "c"), size=60, with_maps=False)
     assert sheet.height == smaller.height + 60
+    out = tmp_path / "pictures"
+    only = ["--only", "textures", "--only", "texture-walk", "-e", "smile", "-e", "anger"]
+    assert command(["gallery", str(folder), *only, "-o", str(out)]) == 0
+    assert Image.open(out / "textures.png").width > 3 * 170 and (out / "texture-walk.png").is_file()
     rows = textured_people(faces[None], maps[None], model.topology, ("one",), ("a", "b", "c"), size=60)
     assert rows.width >= 180
     assert Image.open(BytesIO(png_bytes(maps[0]))).size == (256, 256)

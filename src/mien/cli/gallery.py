@@ -17,7 +17,18 @@ if TYPE_CHECKING:
     from mien.models.base import FaceModel
 
 PANEL = "Judge"
-PICTURES = ("expressions", "intensity", "blends", "people", "styles", "style-transfer", "clusters", "levels")
+PICTURES = (
+    "expressions",
+    "intensity",
+    "blends",
+    "people",
+    "styles",
+    "style-transfer",
+    "clusters",
+    "levels",
+    "textures",
+    "texture-walk",
+)
 
 
 def gallery(
@@ -29,7 +40,7 @@ def gallery(
     as_json: bool = typer.Option(False, "--json", help="Print the silhouettes as JSON only."),
     out: Path = typer.Option(..., "-o", "--out", help="Folder of the PNG files and of silhouettes.json."),
 ) -> None:
-    """Draws sampled people: expressions, intensities, blends, styles, and t-SNE with silhouettes."""
+    """Draws sampled people: expressions, intensities, styles, textures, and t-SNE with silhouettes."""
     from mien.cli.faces import open_model
     from mien.io.atomic import atomic_file, write_bytes
 
@@ -58,13 +69,14 @@ def _able(model: FaceModel) -> list[str]:
     from mien.models.base import FaceModel
 
     styled = type(model).restyle is not FaceModel.restyle
-    return [name for name in PICTURES if styled or not name.startswith("style")]
+    able = [name for name in PICTURES if styled or not name.startswith("style")]
+    return [name for name in able if model.makes_textures or not name.startswith("texture")]
 
 
 def _pictures(
     model: FaceModel, wanted: list[str], names: list[str], people: int, seed: int, scores: dict[str, Any]
 ) -> Iterator[tuple[str, Image]]:
-    from mien.figures import styles
+    from mien.figures import styles, textures
 
     shown = names or spread_names(model.expressions, 6)
     cast = styles.people_of(model, 8, seed)
@@ -75,6 +87,8 @@ def _pictures(
         "people": lambda: styles.people_sheet(model, cast, [None, *shown[:2]]),
         "styles": lambda: styles.style_sheet(model, cast[:3], shown[0], cast[3:]),
         "style-transfer": lambda: styles.style_transfer_sheet(model, cast, shown[:4]),
+        "textures": lambda: textures.expressions_of_one(model, cast, (names or list(model.expressions))[:7]),
+        "texture-walk": lambda: textures.walk_beyond(model, cast, [None, *shown[:2]]),
         "clusters": lambda: _clusters(model, people, seed, scores),
         "levels": lambda: _levels(model, seed, scores),
     }

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image as Pictures
 
+from mien.codes import Codes
 from mien.figures.faces import draw, face_view
 from mien.figures.sheets import grid
+from mien.figures.styles import BEYOND, performing, spoken
+from mien.models.base import FaceModel
 from mien.progress import track
 from mien.topology import Topology
 
@@ -64,3 +68,35 @@ def textured_people(
         for row in track(list(zip(meshes, maps, strict=True)), "drawing faces")
     ]
     return grid(rows, row_labels, column_labels, title, note=note)
+
+
+def expressions_of_one(
+    model: FaceModel, people: Codes, names: Sequence[str], *, size: int = 170
+) -> Pictures.Image:
+    """One person at rest and with expressions: shape, shape with texture, texture (figure 6)."""
+    shown: list[str | None] = [None, *names]
+    codes = performing(model, people[:1].repeat(len(shown)), shown)
+    labels = ["neutral", *(spoken(name) for name in names)]
+    title = f"One generated person, {model.name}"
+    return textured_sheet(*_colored(model, codes), model.topology, labels, title=title, size=size)
+
+
+def walk_beyond(
+    model: FaceModel, people: Codes, names: Sequence[str | None], *, size: int = 150
+) -> Pictures.Image:
+    """From one person to another and beyond; the expression is fixed in each row (figure 5)."""
+    walk = Codes.cat([model.mix(people[:1], people[1:2], amount) for amount in BEYOND])
+    rows = [_colored(model, performing(model, walk, [name] * len(BEYOND))) for name in names]
+    faces, maps = (np.stack(parts) for parts in zip(*rows, strict=True))
+    sides = ["neutral" if name is None else spoken(name) for name in names]
+    title = f"From one person to another and beyond, {model.name}"
+    return textured_people(
+        faces, maps, model.topology, sides, [f"{amount:g}" for amount in BEYOND], title, size=size
+    )
+
+
+@torch.no_grad()
+def _colored(model: FaceModel, codes: Codes) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """(B, V, 3) faces and (B, H, W, 3) texture maps."""
+    maps = [model.texture(codes[k : k + 8]).cpu().numpy() for k in range(0, len(codes), 8)]
+    return model.decode(codes).float().cpu().numpy(), np.concatenate(maps)
