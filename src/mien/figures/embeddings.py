@@ -150,19 +150,21 @@ def level_picture(found: Embedded, names: Sequence[str], *, seed: int = 0) -> Im
     points = flattened(found.expression, seed)
     figure, axes = axes_of("", columns=3, width=16.5, height=6.0)
     colors = _colors(len(names))[found.label]
-    _cloud(axes[0], points, colors, "all levels; dark: weak, colored: strong")
+    _cloud(axes[0], points, colors, "all levels from 0 to 1.5; below 0.5 grayed")
     axes[0].scatter(*points[found.level < 0.5].T, s=3, color="#4b4b4b55", linewidths=0)
     strong, weak = _densest(points, found.level > 1.0), _densest(points, found.level < 0.3)
-    for panel, center, title in (
-        (axes[1], strong, "A: among strong levels"),
-        (axes[2], weak, "B: among weak levels"),
-    ):
-        radius = np.sort(np.linalg.norm(points - center, axis=1))[min(60, len(points) - 1)]
-        near = np.abs(points - center).max(axis=1) < radius
+    for panel, center, title in ((axes[1], strong, "A: strong levels"), (axes[2], weak, "B: weak levels")):
+        radius = np.sort(np.abs(points - center).max(axis=1))[min(70, len(points) - 1)]
+        near = np.abs(points - center).max(axis=1) <= radius
         _cloud(panel, points[near], colors[near], title, size=26)
         for point, level in zip(points[near], found.level[near], strict=True):
             panel.annotate(f"{level:.1f}", point, fontsize=6.5, xytext=(3, 2), textcoords="offset points")
-        axes[0].annotate(title[0], center, fontsize=13, fontweight="bold", ha="center", va="center")
+        corner = center - radius
+        frame = require("matplotlib.patches", "analysis").Rectangle(
+            corner, 2 * radius, 2 * radius, fill=False
+        )
+        axes[0].add_patch(frame)
+        axes[0].annotate(title[0], corner, fontsize=12, fontweight="bold", ha="right", va="top")
     _legend(figure, names, found)
     return picture_of(figure)
 
