@@ -97,6 +97,18 @@ def test_rigs_take_the_style_of_another() -> None:
         apply.rig(model, NEUTRAL, style=DATA[:2])
 
 
+def test_training_people_perform_again() -> None:
+    model = net()
+    takes = apply.generate(model, 3, seed=1, weights=SMILE, person="person-4")
+    own = model.training_people(["person-4"])
+    smile = model.decode(own.replace(expression=model.express(torch.eye(5)[:1]))).detach().numpy()[0]
+    apart = apply.generate(model, 3, seed=1, weights=SMILE)
+    near, far = (np.linalg.norm(faces - smile, axis=-1).mean(1) for faces in (takes, apart))
+    assert (near < far).all() and np.ptp(takes, axis=0).max() > 1e-3  # takes differ by their noise
+    with pytest.raises(Unsupported, match="training people"):
+        apply.generate(trained("pca"), 1, seed=0, person="person-4")
+
+
 def test_models_without_styles_say_so() -> None:
     with pytest.raises(Unsupported, match="style"):
         apply.rig(trained("pca"), NEUTRAL, style=OTHER)

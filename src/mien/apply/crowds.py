@@ -18,7 +18,7 @@ from mien.progress import track
 
 def generate(
     model: FaceModel, count: int, *, seed: int, weights: Weights | None = None, style: Any = None,
-    hold: Sequence[str] = (),
+    hold: Sequence[str] = (), person: str | None = None,
 ) -> Faces:  # fmt: skip
     """New people: (count, V, 3) float32, millimeters.
 
@@ -30,17 +30,19 @@ def generate(
         style: Whose way of performing they take: name of a training person, or a face (V, 3).
         hold: Factors that all share: ``identity`` gives one person in many expressions, ``expression`` many
             people doing the same; also further factors of the model.
+        person: Name of a training person whom all faces show, for models that keep their codes.
     """
     options: dict[str, Any] = {"seed": seed, "weights": weights, "style": style, "hold": hold}
+    options["person"] = person
     return np.concatenate(list(generate_batches(model, count, **options)))
 
 
 def generate_batches(
     model: FaceModel, count: int, *, seed: int, weights: Weights | None = None, style: Any = None,
-    hold: Sequence[str] = (),
+    hold: Sequence[str] = (), person: str | None = None,
 ) -> Iterator[Faces]:  # fmt: skip
     """The same people a batch at a time (n, V, 3), so that memory does not grow with their number."""
-    codes = new_people(model, count, seed, weights, style, hold)
+    codes = new_people(model, count, seed, weights, style, hold, person)
     size = max(1, model.vertices_at_once // model.topology.vertex_count)
     for start in track(range(0, count, size), "generating"):
         yield _faces(model, codes[start : start + size])
@@ -48,8 +50,9 @@ def generate_batches(
 
 @verb
 def new_people(
-    model: FaceModel, count: int, seed: int, weights: Weights | None, style: Any, hold: Sequence[str]
-) -> Codes:
+    model: FaceModel, count: int, seed: int, weights: Weights | None, style: Any, hold: Sequence[str],
+    person: str | None = None,
+) -> Codes:  # fmt: skip
     """Random codes with what is asked for put into them."""
     allow(model, "generate")
     codes = model.sample(count, generator=torch.Generator().manual_seed(seed))
@@ -61,6 +64,8 @@ def new_people(
         if name not in ("identity", "expression", *codes.others):
             raise UnknownName("factor", name, ("identity", "expression", *codes.others))
         codes = codes.replace(**{name: codes.factor(name)[:1].expand_as(codes.factor(name))})
+    if person is not None:
+        codes = codes.replace(identity=model.training_people([person]).identity.expand_as(codes.identity))
     return in_style(model, codes, style)
 
 

@@ -36,6 +36,7 @@ def generate(
     hold: list[str] = typer.Option(
         [], "--hold", help="Factor that all share: identity or expression; implies --varied without -e."
     ),
+    person: str | None = typer.Option(None, "--person", help="Everybody is this training person."),
     style: str | None = STYLE,
     textured: bool = typer.Option(
         False, "--textured", help="GLB files with the texture that the model makes for each person."
@@ -55,7 +56,8 @@ def generate(
     if varied and weights:
         raise BadSetting("--varied and -e exclude each other", received=", ".join(expression))
     free = varied or bool(hold and not weights)
-    options = {"weights": None if free else weights, "style": style_person(style, model), "hold": hold}
+    options: dict[str, Any] = {"weights": None if free else weights, "hold": hold, "person": person}
+    options["style"] = style_person(style, model)
     about = {"seed": seed, "model": str(model_dir), **weights}
     if textured:
         write_textured(
@@ -272,6 +274,7 @@ def add_to(app: typer.Typer) -> None:
             "mien generate runs/gan -n 10000 --varied -o crowd.npy",
             "mien generate runs/textured -n 8 -e smile --textured -o smiling",
             "mien generate runs/facecam -n 8 -e smile=1.2 --style-of ict_0003 -o styled",
+            "mien generate runs/facecam -n 4 --person ict_0003 -e smile -o takes",
         ),
         reconstruct: ("mien reconstruct runs/first scan.obj -o again.obj",),
         neutralize: ("mien neutralize runs/first smile.obj -o rest.obj",),
