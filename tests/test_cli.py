@@ -125,6 +125,28 @@ def test_evaluate_prints_tables_and_updates_the_card(studio: Studio, capsys: Cap
     assert metrics["rec_avd_mesh"]["unit"] == "mm"
 
 
+def test_evaluate_generation_writes_tables_and_pictures(
+    studio: Studio, capsys: Capture, tmp_path: Path
+) -> None:
+    small = ("judges=lite", "lite_steps=20", "components=8", "faces=4", "resamples=4", "samples=10",
+             "people=2", "sparse_scans=2", "sparse_steps=10")  # fmt: skip
+    options = [word for setting in small for word in ("--set", setting)]
+    line = ("evaluate", studio.model, "--data", studio.data, "--generation", "--profile", "smoke")
+    told = run(capsys, *line, "--pairs", "20", *options, "--out", tmp_path, "--json")
+    assert told.code == 0, told.err
+    rows = {(row["system"], row["metric"]): row for row in told.json["rows"]}
+    label = studio.model.name
+    assert rows[label, "div_all"]["count"] == 20 and rows[label, "div_all"]["mean"] > 0
+    assert told.json["conditions"]["generation"]["pairs"] == 20
+    names = {path.name for path in tmp_path.iterdir()}
+    pictures = {f"generation_samples_{label}.png", f"generation_expressions_{label}.png",
+                "generation_specificity.png"}  # fmt: skip
+    assert names == pictures | {f"generation.{ending}" for ending in ("md", "csv", "tex", "json")}
+    assert (studio.data / "judges").is_dir()
+    refused = run(capsys, "evaluate", studio.model, "--data", studio.data, "--pairs", "20")
+    assert refused.code == 2 and "--generation" in refused.err
+
+
 def test_evaluate_json_is_only_json(studio: Studio, capsys: Capture) -> None:
     report = run(capsys, "evaluate", studio.model, "--data", studio.data, "--json", "--no-controls").json
     assert {row["system"] for row in report["rows"]} >= {"model"}
