@@ -69,7 +69,7 @@ class DisplacementTransfer(FaceModel):
     def decode(self, codes: Codes) -> Tensor:
         """The neutral plus the displacement."""
         displacement = codes.expression * self._size(codes.identity)
-        return codes.identity + displacement.view(len(codes), -1, 3)
+        return codes.identity + displacement.unflatten(1, (-1, 3))
 
     def calibrate(self, data: FaceDataset) -> None:
         """Offsets are mean displacements; the rest code is zero by definition."""

@@ -71,7 +71,7 @@ class MeanExpression(FaceModel):
 
     def decode(self, codes: Codes) -> Tensor:
         """The neutral plus the weighted mean displacements."""
-        return codes.identity + (codes.expression @ self.displacements).view(len(codes), -1, 3)
+        return codes.identity + (codes.expression @ self.displacements).unflatten(1, (-1, 3))
 
     def express(self, weights: Tensor) -> Tensor:
         """The expression code is the weights."""

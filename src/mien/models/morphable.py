@@ -123,7 +123,7 @@ class Morphable(FaceModel):
     def decode(self, codes: Codes) -> Tensor:
         """The sum of mean, identity shape and expression offset."""
         offset = codes.identity @ self.identity_axes + codes.expression @ self.expression_axes
-        return self.mean_face + offset.view(len(codes), -1, 3)
+        return self.mean_face + offset.unflatten(1, (-1, 3))
 
     def sample(self, count: int, *, generator: Generator | None = None) -> Codes:
         """a, b ~ N(0, I)."""

@@ -88,7 +88,7 @@ class PCA(FaceModel):
     def decode(self, codes: Codes) -> Tensor:
         """Mean plus weighted axes."""
         joined = self.split.join(codes.identity, codes.expression)
-        return self.mean_face + (joined @ self.axes).view(len(codes), -1, 3)
+        return self.mean_face + (joined @ self.axes).unflatten(1, (-1, 3))
 
     def sample(self, count: int, *, generator: Generator | None = None) -> Codes:
         """Both parts from normal distributions with the spread of the training codes."""

@@ -233,7 +233,7 @@ class SpiralConvolution(nn.Module):
         weight = self.weight.view(-1, length, inputs).permute(2, 1, 0).flatten(1)  # (C, S D)
         if x.device.type == "cpu":
             return _SpreadFirst.apply(x, weight, operator.spread) + self.bias
-        return operator.spread((x @ weight).view(len(x), -1, len(self.weight))) + self.bias
+        return operator.spread((x @ weight).view(x.shape[0], -1, len(self.weight))) + self.bias
 
 
 class SpiralLevels(nn.Module):

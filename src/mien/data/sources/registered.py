@@ -293,6 +293,6 @@ def _still(
     for name in track(chosen, "finding what does not move"):
         found = [_sound(meshes, scan, prepare) for scan in _spread(people[name], _EACH)]
         faces = np.stack([decision.apply(item) for item in found if item is not None])
-        faces = procrustes(faces, faces[0]).apply(faces)
-        total += ((faces - faces.mean(axis=0)) ** 2).sum(axis=(0, 2))
+        still = procrustes(faces, faces[0]).apply(faces)
+        total += ((still - still.mean(axis=0)) ** 2).sum(axis=(0, 2))
     return total <= np.percentile(total, 30)

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from mien.data.expressions import expression_set
 from mien.data.sources.levels import displacement_level, phase_weights
 from mien.data.sources.tree import (
@@ -143,8 +145,8 @@ def label_phases(
     key = phases.get((scans[0].subject, scans[0].clip))
     if key is None:
         return [relabeled(scan, None) for scan in scans]
-    numbers = [scan.frame for scan in scans]
-    place = [min(range(len(numbers)), key=lambda row, at=frame: abs(numbers[row] - at)) for frame in key]
+    numbers = np.array([scan.frame for scan in scans])
+    place = [int(np.abs(numbers - frame).argmin()) for frame in key]
     name = next(iter(scans[0].weights))
     ramp = phase_weights(len(scans), *place)
     return [relabeled(scan, {name: float(ramp[row])} if ramp[row] else {}) for row, scan in enumerate(scans)]
