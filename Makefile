@@ -9,8 +9,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq -c constraints.txt
 USER_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
+DOCS_STAMP := $(VENV)/.installed-docs
 
-.PHONY: demo test lint types unit bare format tables clean
+.PHONY: demo test lint types unit bare format tables docs notebooks clean
 
 demo: $(USER_STAMP)
 	$(BIN)/mien demo --out $(OUT)
@@ -34,11 +35,18 @@ format: $(DEV_STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+notebooks: $(USER_STAMP)
+	$(BIN)/python tools/notebooks.py
+
+docs: $(DOCS_STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "The site is site/index.html (it works from the folder, without a server)."
+
 tables: $(DEV_STAMP)
 	$(BIN)/python tools/readme_tables.py
 
 clean:
-	rm -rf $(VENV) .venv-bare .cache .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-bare site .cache .mypy_cache .ruff_cache .pytest_cache
 
 $(USER_STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Mien needs Python 3.10 or newer; received %s at %s; name another one: make PYTHON=python3.11" % (sys.version.split()[0], sys.executable))'
@@ -50,4 +58,8 @@ $(USER_STAMP): pyproject.toml constraints.txt
 $(DEV_STAMP): $(USER_STAMP)
 	@echo "Installing the development tools into $(VENV)"
 	@$(PIP) -e ".[all,dev]"
+	@touch $@
+
+$(DOCS_STAMP): $(USER_STAMP)
+	@$(PIP) -e ".[all,docs]"
 	@touch $@

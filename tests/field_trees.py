@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from fixtures import EXPRESSIONS, Planted, planted
 from numpy.typing import NDArray
+from PIL import Image
 
 from mien.data.sources.coma import SEQUENCES
 from mien.data.sources.facescape import NAMES
@@ -57,7 +58,7 @@ def facescape_tree(folder: Path, *, subjects: Sequence[str] = ("1", "2", "10", "
         for number, name in enumerate(NAMES, start=1):
             path = home / "models_reg" / f"{number}_{name}.obj"
             write(path, move(person, number, 0.0 if number == 1 else 0.1 * number))
-            path.with_suffix(".jpg").write_bytes(b"picture")
+            Image.new("RGB", (24, 24), (10 * person, number, 0)).save(path.with_suffix(".jpg"), quality=100)
             (home / "dpmap").mkdir(exist_ok=True)
             (home / "dpmap" / f"{number}_{name}.png").write_bytes(b"map")
     (folder / "publishable_list_v1.txt").write_text("2, 10,\n122")

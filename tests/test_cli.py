@@ -6,16 +6,21 @@ import csv
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from commands import Studio, run, tree
+from typer.main import get_command
 
 from mien import apply
+from mien.cli import app
 from mien.io.gltf import read_glb_targets
 from mien.io.mesh import read_mesh, write_obj
 from mien.models import load_model
@@ -56,16 +61,35 @@ def test_help_answers_at_once_and_loads_nothing_heavy() -> None:
         assert re.search(rf"\b{name}\b", done.stdout)
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["data build", "data prepare", "data info", "data check", "train", "evaluate", "claims", "generate",
-     "reconstruct", "neutralize", "transfer", "interpolate", "fit", "animate", "rig", "demo",
-     "list", "info", "cite"],
-)  # fmt: skip
-def test_every_command_has_help_with_examples(command: str, capsys: Capture) -> None:
-    told = run(capsys, *command.split(), "--help")
+def all_commands(group: Any, *names: str) -> Iterator[tuple[str, ...]]:
+    """Every command of the command line, by its words."""
+    for name, command in sorted(group.commands.items()):
+        if hasattr(command, "commands"):
+            yield from all_commands(command, *names, name)
+        else:
+            yield (*names, name)
+
+
+@pytest.mark.parametrize("words", all_commands(get_command(app)), ids=" ".join)
+def test_every_command_has_help_with_examples(words: tuple[str, ...], capsys: Capture) -> None:
+    """Each example is a whole command line that the parser accepts."""
+    told = run(capsys, *words, "--help")
     assert told.code == 0
-    assert f"mien {command}" in told.out.split("Examples", 1)[1]
+    assert len(told.out.split("Usage:")[1].split("Options")[0].split()) > 8, "say what it does"
+    shown = told.out.split("Examples", 1)[1]
+    assert f"mien {' '.join(words)}" in " ".join(shown.split())
+    group: Any = get_command(app)
+    for word in words:
+        group = group.commands[word]
+    for line in re.findall(r"\[green\](.*?)\[/green\]", group.epilog):
+        arguments = shlex.split(line)
+        assert tuple(arguments[1 : 1 + len(words)]) == words, line
+        group.make_context("mien", arguments[1 + len(words) :], resilient_parsing=False)
+
+
+def test_groups_explain_themselves(capsys: Capture) -> None:
+    assert "prepare" in run(capsys, "data", "--help").out
+    assert "mien demo" in run(capsys, "--help").out
 
 
 def test_version_and_module_entry() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from torch import Tensor
 from mien.codes import Codes
 from mien.data.dataset import FaceDataset
 from mien.errors import MienError, UnknownName
-from mien.evaluate import Report, evaluate
+from mien.evaluate import Report, Table, evaluate
 from mien.models.base import FaceModel, Reference
 
 
@@ -204,6 +205,27 @@ def test_markdown_and_latex_are_well_formed(report: Report) -> None:
     latex = report.to_latex()
     assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == len(report.tables)
     assert "±" not in latex
+    assert latex.startswith("% Data ") and "booktabs" in latex.splitlines()[1]
+
+
+def test_latex_can_be_included_as_it_is(report: Report) -> None:
+    """No TeX at hand: what an engine would trip over is looked for."""
+    for table in report.tables:
+        lines = table.latex().splitlines()
+        columns = (
+            next(line for line in lines if line.startswith(r"\begin{tabular}")).split("{")[2].rstrip("}")
+        )
+        rows = [line for line in lines if line.endswith(r"\\")]
+        assert len(rows) == len(table.rows) + 1 and set(columns) <= {"l", "r"}
+        for row in rows:
+            assert len(re.findall(r"(?<!\\)&", row)) == len(columns) - 1, row
+        body = re.sub(r"\\[a-zA-Z]+|\\[_%&#${}\\]", "", "\n".join([lines[2], *rows]))
+        plain = body.replace("$", "")
+        assert not re.search(r"[%#_^~`*<>|]", plain), plain
+        assert body.count("{") == body.count("}") and body.count("$") % 2 == 0
+        assert plain.isascii(), [letter for letter in plain if not letter.isascii()]
+    italic = Table("T", "`code`", ("a_b", "50 %"), (("*mean face*", "x < 1 ± 2"),)).latex()
+    assert r"\textit{mean face}" in italic and r"\texttt{code}" in italic and r"a\_b & 50 \%" in italic
 
 
 def test_published_numbers_stay_apart(report: Report) -> None:

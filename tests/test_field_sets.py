@@ -21,6 +21,7 @@ from mien.data.sources.levels import displacement_level, phase_weights, sides
 from mien.data.sources.registered import PrepareOptions, prepare_field
 from mien.data.sources.sequences import read_action_units
 from mien.data.sources.tree import TreeOptions, mesh_files, natural
+from mien.data.textures import read_texture
 from mien.errors import BadFile, BadMesh, BadSetting, DataMissing, UnknownName, WrongTopology
 from mien.io.mesh import read_mesh
 from mien.topology import Topology
@@ -65,6 +66,15 @@ def test_facescape_models_keep_names_order_units_and_textures(facescape: Path, t
     np.testing.assert_allclose(data.topology.template, data[data.is_neutral].mean(axis=0), atol=2e-3)
     shown = {path.name.split("_")[0] for path in (tmp_path / "out" / "examples").glob("*.obj")}
     assert shown <= {"2", "10"}  # never a person who may not be shown
+
+
+def test_facescape_textures_come_along_when_asked(facescape: Path, tmp_path: Path) -> None:
+    data = prepared("facescape", facescape, tmp_path / "out", textures=16)
+    row = int(rows_of(data, "10")[6])
+    assert data.textures is not None and data.folder is not None and data.has_textures.all()
+    picture = read_texture(data.folder / data.textures[row])
+    assert picture.shape == (16, 16, 3)
+    np.testing.assert_allclose(picture.mean(axis=(0, 1)), [20, 7, 0], atol=3)  # person 2 of the tree, scan 7
 
 
 def test_facescape_in_centimeters_and_smaller(facescape: Path, tmp_path: Path) -> None:

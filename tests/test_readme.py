@@ -16,7 +16,7 @@ from mien.data.splits import assign
 from mien.models import MODELS, model_class
 
 ROOT = Path(__file__).parent.parent
-SKIPPED = {".venv", ".venv-bare", ".cache", "node_modules", "demo", "runs"}
+SKIPPED = {".venv", ".venv-bare", ".cache", "node_modules", "demo", "runs", "site"}
 PAGES = sorted(
     path
     for path in ROOT.rglob("*.md")

@@ -54,7 +54,16 @@ def on_config(config: Any) -> Any:
     docs = ROOT / "docs"
     models = [f"models/{name}.md" for name in MODELS if (docs / "models" / f"{name}.md").is_file()]
     config["nav"] = [
-        {"Mien": ["index.md", "quick_start.md", "conventions.md", "philosophy.md", "contributing.md", "changelog.md"]},
+        {
+            "Mien": [
+                "index.md",
+                "quick_start.md",
+                "conventions.md",
+                "philosophy.md",
+                "contributing.md",
+                "changelog.md",
+            ]
+        },
         {"Tutorials": [*_pages("tutorials"), *(f"notebooks/{path.stem}.md" for path in notebooks())]},
         {"Models": ["models/README.md", *models]},
         {"Data": _pages("data")},
@@ -139,9 +148,9 @@ def notebook_page(path: Path) -> str:
 
 
 def modules(top: str) -> Iterator[str]:
-    """Dotted names of the modules of a package, or the module itself; those that exist."""
+    """Dotted names of a package and its modules, or of a module; those that exist."""
     base = ROOT / "src" / "mien"
-    if (base / f"{top}.py").is_file():
+    if (base / f"{top}.py").is_file() or (base / top / "__init__.py").is_file():
         yield top
     for path in sorted((base / top).rglob("*.py")):
         name = ".".join(path.relative_to(base).with_suffix("").parts)
@@ -159,8 +168,8 @@ def _add(files: Files, config: Any, uri: str, content: str) -> None:
 
 API_INDEX = """# API
 
-`import mien` gives what most programs need; everything else is imported from its module. Modules are listed floor by floor: each
-imports only from floors before it.
+`import mien` gives what most programs need; everything else is imported from its module. Modules are listed
+floor by floor: each imports only from floors before it.
 
 ::: mien
     options:

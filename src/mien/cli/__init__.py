@@ -11,7 +11,7 @@ from typing import NoReturn
 import typer
 
 from mien import __version__
-from mien.cli import about, data, gallery, heads, learn, look, motion, use
+from mien.cli import about, data, export, gallery, heads, learn, look, motion, use
 from mien.cli.shell import leave, run, show
 
 app = typer.Typer(
@@ -46,6 +46,7 @@ motion.add_to(app)
 look.add_to(app)
 gallery.add_to(app)
 heads.add_to(app)
+export.add_to(app)
 about.add_to(app)
 
 

@@ -112,7 +112,8 @@ class Report:
 
     def to_latex(self) -> str:
         """All tables as booktabs tabulars, the conditions as a comment."""
-        return f"% {self.conditions_text}\n\n" + "\n".join(table.latex() for table in self.tables)
+        needs = "% \\usepackage{booktabs}, and \\usepackage[utf8]{inputenc} for older engines\n"
+        return f"% {self.conditions_text}\n{needs}\n" + "\n".join(table.latex() for table in self.tables)
 
     @property
     def conditions_text(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,11 +53,17 @@ class Table:
         ])  # fmt: skip
 
 
+_LATEX = {
+    "\\": r"\textbackslash{}", "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "$": r"\$", "{": r"\{",
+    "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
+    ">": r"\textgreater{}", "±": r"$\pm$", "–": "--", "→": r"$\to$", "·": r"$\cdot$", "×": r"$\times$",
+}  # fmt: skip
+
+
 def _escaped(text: str) -> str:
-    for plain, safe in (("\\", r"\textbackslash "), ("_", r"\_"), ("%", r"\%"), ("&", r"\&"), ("#", r"\#"),
-                        ("±", r"$\pm$"), ("–", "--"), ("^", r"\^{}")):  # fmt: skip
-        text = text.replace(plain, safe)
-    return text
+    """Text of a cell or caption as LaTeX; Markdown's code and italics become LaTeX's."""
+    escaped = "".join(_LATEX.get(letter, letter) for letter in text)
+    return re.sub(r"\*([^*]+)\*", r"\\textit{\1}", re.sub(r"`([^`]+)`", r"\\texttt{\1}", escaped))
 
 
 @dataclass

@@ -26,6 +26,7 @@ MODELS: dict[str, str] = {
     "mean_expression": "mien.models.mean_expression:MeanExpression",
     "nearest_identity": "mien.models.nearest_identity:NearestIdentity",
 }
+"""Name of a method -> ``module:Class``."""
 
 
 def model_class(name: str) -> type[FaceModel]:

@@ -126,8 +126,8 @@ class MotionModel(FaceModel):
                 return (self.expand(z) - self.still) * self.vertex_unit
             moved = self.expand(torch.cat([z, z.new_zeros(1, z.shape[1])]))
             return (moved[:-1] - moved[-1:]) * self.vertex_unit
-        resting = self.expand(torch.cat([z.new_zeros(len(who), z.shape[1]), who], dim=1))
-        repeats = len(z) // len(who)
+        resting = self.expand(torch.cat([z.new_zeros(who.shape[0], z.shape[1]), who], dim=1))
+        repeats = z.shape[0] // who.shape[0]
         both = torch.cat([z, who.repeat_interleave(repeats, dim=0)], dim=1)
         return (self.expand(both) - resting.repeat_interleave(repeats, dim=0)) * self.vertex_unit
 

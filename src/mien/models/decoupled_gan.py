@@ -195,7 +195,7 @@ class DecoupledGAN(FaceModel):
         hidden = self.generator[:2](self.join(codes))
         # One product with mean face and unit folded in: the width of the last layer is all that costs time.
         shift = self.mean_face.flatten() + self.scale * last.bias
-        return torch.addmm(shift, self.scale * hidden, last.weight.T).view(len(codes), -1, 3)
+        return torch.addmm(shift, self.scale * hidden, last.weight.T).unflatten(1, (-1, 3))
 
     def sample(self, count: int, *, generator: Generator | None = None) -> Codes:
         """z ~ N(0, I)."""
@@ -220,7 +220,7 @@ class DecoupledGAN(FaceModel):
 
     def join(self, codes: Codes) -> Tensor:
         """(B, D) joint codes; zero for factors that are missing."""
-        rows = len(codes)
+        rows = codes.identity.shape[0]
         parts = [
             codes.factor(name) if name in ("identity", "expression", *codes.others)
             else codes.identity.new_zeros(rows, size)

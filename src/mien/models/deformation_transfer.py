@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import ClassVar
 
@@ -56,6 +56,7 @@ class DeformationTransfer(FaceModel):
         "Deformation transfer for triangle meshes", "ACM SIGGRAPH", 2004,
     )  # fmt: skip
     native: ClassVar[frozenset[str]] = frozenset(("transfer",))
+    refused: ClassVar[Mapping[str, str]] = {"export": "it factorizes a linear system for every person"}
 
     def __init__(self, topology: Topology, expressions: Sequence[str]) -> None:
         super().__init__(topology, expressions)

@@ -79,7 +79,7 @@ class DisplacementTransfer(FaceModel):
     def _size(self, neutral: Tensor) -> Tensor:
         """(B, 1) size relative to the template; 1 if displacements are not scaled."""
         if not self.scaled:
-            return neutral.new_ones(len(neutral), 1)
+            return neutral.new_ones(neutral.shape[0], 1)
         template = torch.from_numpy(self.topology.template).to(neutral)
         return (_spread(neutral[:, self.rigid]) / _spread(template[None, self.rigid]))[:, None]
 

@@ -302,7 +302,7 @@ class FaceCAM(FaceModel):
         if name == "style":
             return codes.identity[:, self.sizes[0] : -1]
         size = self.painter.noise_size if name == "texture" and self.painter else self.sizes[3]
-        return codes.identity.new_zeros(len(codes), size)
+        return codes.identity.new_zeros(codes.identity.shape[0], size)
 
     def embeddings(self, codes: Codes) -> tuple[Tensor, Tensor]:
         """(B, 100) w_id and (B, 30) w_exp of codes: what was encoded, plus what is to be generated."""

@@ -61,7 +61,8 @@ class NearestIdentity(FaceModel):
     )  # fmt: skip
     native: ClassVar[frozenset[str]] = frozenset(("recognize",))
     refused: ClassVar[Mapping[str, str]] = {
-        "fit": "its identity code is a whole mesh: sparse landmarks would drag single vertices only"
+        "fit": "its identity code is a whole mesh: sparse landmarks would drag single vertices only",
+        "export": "it looks for the nearest of all training people",
     }
 
     neutrals: Tensor
