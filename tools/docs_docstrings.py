@@ -21,6 +21,11 @@ class PlainDocstrings(griffe.Extension):
     """Rewrites every docstring once it is read."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
-        """Called for each module, class, function and attribute."""
+        """Called for each module, class, function and attribute inside a package."""
         if obj.docstring is not None:
             obj.docstring.value = markdown(obj.docstring.value)
+
+    def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
+        """Called for the package itself."""
+        if pkg.docstring is not None:
+            pkg.docstring.value = markdown(pkg.docstring.value)

@@ -160,8 +160,8 @@ def _append(
 ) -> None:
     texture: NDArray | str | None = None
     if scan.texture is not None:  # a reference, or a small copy
-        texture = os.path.relpath(scan.texture, out.resolve()) if pixels is None else \
-            read_texture(scan.texture, size=pixels)  # fmt: skip
+        reference = os.path.relpath(scan.texture, out.resolve())
+        texture = reference if pixels is None else read_texture(scan.texture, size=pixels)
     writer.append(
         vertices, scan.weights, subject=scan.subject, clip=clip, frame=scan.frame,
         labeled={"expression": scan.labeled}, texture=texture,
