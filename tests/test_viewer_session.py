@@ -112,9 +112,13 @@ def test_a_drag_is_one_step_and_errors_are_none() -> None:
 
 def test_names_for_people_and_groups() -> None:
     assert (spoken("mouth_left"), spoken("mouthSmileLeft")) == ("Mouth left", "Mouth smile left")
-    groups = {item["title"]: [s["name"] for s in item["sliders"]] for item in grouped((*NAMES, "anger"))}
+    groups = {
+        item["title"]: [s["name"] for s in item["sliders"]]
+        for item in grouped((*NAMES, "anger", "cheekSquintLeft"))
+    }
     assert groups == {
-        "Brows": ["brow_raiser"], "Jaw": ["jawOpen"], "Mouth": ["smile"], "Whole face": ["anger"],
+        "Brows": ["brow_raiser"], "Cheeks and nose": ["cheekSquintLeft"],
+        "Jaw": ["jawOpen"], "Mouth": ["smile"], "Whole face": ["anger"],
     }  # fmt: skip
 
 

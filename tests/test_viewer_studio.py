@@ -8,12 +8,17 @@ import numpy as np
 import pytest
 import torch
 from fixtures import EXPRESSIONS
+from heads import remeshed
 from viewers import faces_of, obj_bytes, small_model, small_studio, world
 
 from mien import apply
+from mien.cli.foreign import HeadFace
 from mien.errors import MienError
+from mien.geometry.placement import Placement
+from mien.geometry.registration import Quality, Registration
 from mien.io.gltf import read_glb_targets
 from mien.io.mesh import read_mesh
+from mien.io.record import assemble
 from mien.viewer.axes import identity_axes
 from mien.viewer.looks import looks, slits
 from mien.viewer.studio import Studio
@@ -210,3 +215,45 @@ def test_models_of_other_topologies_are_not_compared() -> None:
     with pytest.raises(MienError, match="one topology"):
         Studio([Engine("a", small), Engine("b", other)])
     assert torch.is_tensor(other.mean_face)
+
+
+def foreign_head() -> HeadFace:
+    """HEAD as a mesh of its own: twice the triangles, another order, in meters, in the place of the model."""
+    topology = world().data.topology
+    remesh = remeshed(topology)
+    vertices = (remesh.of(HEAD) / 1000).astype(np.float32)
+    mesh = assemble(vertices, np.full(len(remesh.faces), 3), remesh.faces.ravel(), name="game head")
+    placement = Placement(np.eye(3), 1000.0, np.zeros(3))
+    quality = Quality(0.0, 0.0, 1.0, 0, topology.face_count, None, np.zeros(topology.vertex_count))
+    skin = np.ones(len(vertices), bool)
+    found = Registration(topology, HEAD, placement, vertices, mesh.faces, skin, quality)
+    return HeadFace.of(apply.Head(mesh, found))
+
+
+def test_a_head_of_its_own_topology_is_shown_and_saved_as_its_own_mesh(tmp_path: Path) -> None:
+    studio, face = small_studio(), foreign_head()
+    mesh = face.layout
+    studio.add_head("game head", face.vertices, face.decision.sentence, face)
+    answer = studio.act("look", {})
+    head, _ = unpack(answer)
+    assert head["panes"][0]["look"] == "loaded-1" and head["state"]["people"][-1]["foreign"]
+    rest = faces_of(studio, answer)[0]
+    assert np.abs(rest - 1000 * mesh.vertices).max() < 1e-2, "in millimeters, where the model's faces are"
+    layout = unpack(studio.look("loaded-1"))[0]["layout"]
+    assert layout["faces"] == mesh.faces.size and layout["template"] == mesh.vertices.size
+    moved = shown(studio, "set_weight", name="smile", value=1.0) - rest
+    truth = remeshed(world().data.topology).of(SMILE)
+    assert np.linalg.norm(moved - truth, axis=1).mean() < 0.25 * np.linalg.norm(truth, axis=1).mean()
+    assert len(shown(studio, "set_mesh", value=False)) == len(HEAD)
+    studio.act("undo", {})
+    assert len(shown(studio, "set_heat", kind="rest")) == len(HEAD), "heat lies on the model's mesh"
+    studio.act("set_heat", {"kind": "none"})
+    studio.act("set_pose", {"pose": {}})
+    (tmp_path / "back.obj").write_bytes(studio.export("obj").data)
+    back = read_mesh(tmp_path / "back.obj")
+    assert np.array_equal(back.faces, mesh.faces) and np.abs(back.vertices - mesh.vertices).max() < 1e-6
+    (tmp_path / "rig.glb").write_bytes(studio.export("rig").data)
+    morphs = read_glb_targets(tmp_path / "rig.glb")
+    assert morphs.base.shape == mesh.vertices.shape and np.abs(morphs.base - rest).max() < 1e-2
+    with pytest.raises(MienError, match="mesh of its own"):
+        studio.look("average")

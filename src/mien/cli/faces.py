@@ -113,8 +113,8 @@ def style_person(given: str | None, model: FaceModel) -> Any:
     return read(Path(given), model).vertices
 
 
-def read(path: Path, model: FaceModel, landmarks: Path | None = None) -> Face:
-    """Reads a face of any topology; says what was decided about unit and axes, and how well it fits.
+def open_face(path: Path, model: FaceModel, landmarks: Path | None = None) -> Face:
+    """Reads a face of any topology.
 
     Args:
         path: A mesh file. With the vertices of the model it is taken as it is, otherwise it is registered.
@@ -126,15 +126,19 @@ def read(path: Path, model: FaceModel, landmarks: Path | None = None) -> Face:
         try:
             vertices, decision = read_face(path, model.topology)
         except WrongTopology:
-            pass  # a topology of its own: it is registered, and the sentence below says so
+            pass  # a topology of its own: it is registered
         else:
-            if decision.changed:
-                say(decision.sentence)
             return Face(vertices, mesh, model.topology, decision)
     from mien.cli.foreign import HeadFace, register_head
 
-    face = HeadFace.of(register_head(mesh, model, landmarks))
-    say(face.decision.sentence)
+    return HeadFace.of(register_head(mesh, model, landmarks))
+
+
+def read(path: Path, model: FaceModel, landmarks: Path | None = None) -> Face:
+    """As :func:`open_face`; says what was decided about unit and axes, and how well a registration fits."""
+    face = open_face(path, model, landmarks)
+    if face.foreign or face.decision.changed:
+        say(face.decision.sentence)
     return face
 
 

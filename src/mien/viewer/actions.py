@@ -147,6 +147,11 @@ def set_detail(state: State, value: Any) -> State:
     return replace(state, detail=bool(value))
 
 
+def set_mesh(state: State, value: Any) -> State:
+    """Whether a head of a topology of its own is shown as its own mesh."""
+    return replace(state, mesh=bool(value))
+
+
 def set_heat(state: State, kind: str) -> State:
     """What distances are shown as colors."""
     if kind not in HEATS:
@@ -222,8 +227,8 @@ ACTIONS: Mapping[str, Callable[..., State]] = {
     action.__name__: action
     for action in (
         set_weight, set_pose, set_identity, reset_identity, reset, set_intensity, set_variation, pick,
-        add_random, remove_person, set_performer, set_style, set_rest, set_own, set_detail, set_heat,
-        set_shown, add_move, set_move, remove_move, clear_moves, set_duration,
+        add_random, remove_person, set_performer, set_style, set_rest, set_own, set_detail, set_mesh,
+        set_heat, set_shown, add_move, set_move, remove_move, clear_moves, set_duration,
     )
 }  # fmt: skip
 

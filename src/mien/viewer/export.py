@@ -47,15 +47,21 @@ def export(kind: str, engine: Engine, state: State) -> Download:
 
 
 def _obj(engine: Engine, state: State) -> Download:
-    face = engine.face(state)
-    data = _written(".obj", lambda path: write_mesh(path, face, engine.model.topology))
-    return Download(f"{_stem(state)}.obj", OBJ, data)
+    return Download(f"{_stem(state)}.obj", OBJ, _face(engine, state, ".obj"))
 
 
 def _glb(engine: Engine, state: State) -> Download:
-    face = engine.face(state)
-    data = _written(".glb", lambda path: write_glb(path, face, engine.model.topology))
-    return Download(f"{_stem(state)}.glb", GLB, data)
+    return Download(f"{_stem(state)}.glb", GLB, _face(engine, state, ".glb"))
+
+
+def _face(engine: Engine, state: State, suffix: str) -> bytes:
+    """The face as shown; a loaded head as its file came: topology, unit, axes, polygons, further pieces."""
+    vertices, file = engine.face(state), state.somebody.face
+    if file is not None:
+        return _written(suffix, lambda path: file.write(path, vertices))
+    topology = engine.model.topology
+    write = write_glb if suffix == ".glb" else write_mesh
+    return _written(suffix, lambda path: write(path, vertices, topology))
 
 
 def _rig(engine: Engine, state: State) -> Download:
@@ -80,6 +86,9 @@ def _targets(engine: Engine, state: State, motion: bool) -> bytes:
         raise BadSetting(
             f"{engine.label} has expressions that the time line lacks", received=state.expressions
         )
+    file = state.somebody.face
+    if file is not None:
+        return _written(".glb", lambda path: file.write_rig(path, rig, clip=clip, fps=state.fps))
     return _written(
         ".glb",
         lambda path: write_glb(

@@ -5,7 +5,7 @@ None of it belongs to a model; it is drawn around the vertices that a model give
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from mien.figures.faces import face_colors
 from mien.figures.render import CLAY, openness
 from mien.geometry.parameterize import boundary_loops
 from mien.topology import Topology
+
+if TYPE_CHECKING:
+    from mien.apply import Head
 
 LIPS = np.array([178.0, 98.0, 90.0])
 LIP_REACH = 7.5  # millimeters from the slit of the mouth
@@ -36,6 +39,32 @@ def looks(topology: Topology) -> tuple[list[NDArray], dict[str, Any]]:
     layout: dict[str, Any] = {name: int(array.size) for name, array in arrays.items()}
     layout |= {"eyes": [loop.tolist() for loop in eyes], "mouth": [loop.tolist() for loop in mouth]}
     return list(arrays.values()), layout
+
+
+class OwnMesh:
+    """A head of a topology of its own, as the page shows it: placed as the model's template is.
+
+    Args:
+        head: The registered mesh (``mien.apply.Head``).
+    """
+
+    def __init__(self, head: Head) -> None:
+        self.head = head
+        placed = self.shown(head.vertices)
+        self.topology = Topology(head.mesh.name, head.mesh.faces, placed)
+        self.arrays, self.layout = looks(self.topology)
+        loops = [*self.layout["eyes"], []]
+        self._rims = np.concatenate([np.asarray(loop, np.int64) for loop in loops])
+
+    def shown(self, faces: NDArray) -> NDArray[np.float32]:
+        """(..., N, 3) the mesh, millimeters, where the model's face is (..., V, 3)."""
+        carried = self.head.carry(faces)
+        placed = self.head.registration.placement.apply(carried.reshape(-1, 3))
+        return placed.reshape(carried.shape).astype(np.float32)
+
+    def rims_of(self, face: NDArray) -> NDArray[np.float32]:
+        """(R, 3) points around its eyes when the model's face is (V, 3) at rest."""
+        return self.shown(face)[self._rims] if len(self._rims) else np.zeros((0, 3), np.float32)
 
 
 def slits(topology: Topology) -> tuple[list[NDArray], list[NDArray]]:

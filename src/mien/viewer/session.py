@@ -29,6 +29,7 @@ class Person:
         seed: Of a random person.
         vertices: (V, 3) float32, millimeters, of a training person at rest or a loaded head as it came.
         note: What was decided when the head was read: unit, axes, distances.
+        face: The opened file of a loaded head (``mien.cli.faces.Face``); results go back through it.
         rest: Key of the loaded head that shows the same person at rest, for models that build on it.
     """
 
@@ -38,7 +39,13 @@ class Person:
     seed: int = 0
     vertices: NDArray[np.float32] | None = None
     note: str = ""
+    face: Any = None
     rest: str | None = None
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the head's file has a topology of its own, onto which results are carried."""
+        return self.face is not None and self.face.foreign
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,7 @@ class State:
         intensity: 0 is the person at rest, 1 the expression as it is, more exaggerates.
         own: A loaded head shows its own expression below the sliders; otherwise it starts at rest.
         detail: A loaded head keeps what the model's codes cannot hold.
+        mesh: A head of a topology of its own is shown as its own mesh, not as the model's.
         performer: Key of the loaded head whose expression the person wears, or None.
         style: Key of the person in whose style the sliders are performed, or None.
         variation: Seed of a model's further factors (noise); 0 takes its default.
@@ -91,6 +99,7 @@ class State:
     intensity: float = 1.0
     own: bool = True
     detail: bool = True
+    mesh: bool = True
     performer: str | None = None
     style: str | None = None
     variation: int = 0

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.apply.abilities import refusal
+from mien.cli.faces import Face
 from mien.data.dataset import FaceDataset
 from mien.errors import BadSetting, MienError, WrongTopology
 from mien.figures.heat import nice_maximum
@@ -18,7 +19,7 @@ from mien.viewer import actions
 from mien.viewer.about import about
 from mien.viewer.engine import Engine
 from mien.viewer.export import MENU, Download, export
-from mien.viewer.looks import looks, slits
+from mien.viewer.looks import OwnMesh, looks, slits
 from mien.viewer.people import first_people
 from mien.viewer.session import History, Person, State
 from mien.viewer.uploads import MEGABYTE, read_upload
@@ -62,6 +63,7 @@ class Studio:
         self._lock = threading.RLock()
         self._rims = np.concatenate([*slits(self.topology)[0], np.zeros(0, np.int64)]).astype(np.int64)
         self._loaded = 0
+        self._meshes: dict[str, OwnMesh] = {}
 
     # ---- what the page asks for
 
@@ -88,21 +90,29 @@ class Studio:
 
     def load(self, name: str, data: bytes) -> bytes:
         """Adds a head from the bytes of a mesh file and shows it."""
+        # Outside the lock: a mesh of another topology is registered, and sliders go on meanwhile.
+        face = read_upload(name, data, self.engines[0].model, limit=self.limit)
         with self._lock:
-            self.add_head(
-                Path(name).stem.replace("_", " "), *read_upload(name, data, self.topology, limit=self.limit)
-            )
+            self.add_head(Path(name).stem.replace("_", " "), face.vertices, face.decision.sentence, face)
             return self._frame()
 
-    def add_head(self, name: str, vertices: NDArray[np.float32], note: str) -> Person:
+    def add_head(
+        self, name: str, vertices: NDArray[np.float32], note: str = "", face: Face | None = None
+    ) -> Person:
         """Adds a head of the studio's topology, (V, 3) millimeters, and shows it."""
         loaded = sum(person.kind == "loaded" for person in self.history.state.people)
         if loaded >= MOST_LOADED:
             raise BadSetting(f"the studio holds {MOST_LOADED} loaded heads", received=loaded + 1)
         self._loaded += 1
-        person = Person(f"loaded-{self._loaded}", name, "loaded", vertices=vertices, note=note)
+        person = Person(f"loaded-{self._loaded}", name, "loaded", vertices=vertices, note=note, face=face)
         self.history.do(lambda state: actions.add_person(state, person))
         return person
+
+    def look(self, key: str) -> bytes:
+        """Triangles and looks of a head's own mesh."""
+        with self._lock:
+            own = self._own_mesh(self.history.state.find(key))
+            return pack({"layout": own.layout}, own.arrays)
 
     def portrait(self, key: str) -> bytes:
         """The vertices of somebody at rest, or of a head as it came, for a small picture."""
@@ -125,13 +135,14 @@ class Studio:
                     "the clip is too large to be played here", received=f"{size / MEGABYTE:.0f} MB",
                     remedy="make it shorter or show fewer models",
                 )  # fmt: skip
+            own = self._own_mesh_shown(state)
             clips, panes = [], []
             for number in state.shown:
                 made, problem = _try(self.engines[number].clip, state)
-                panes.append({"model": number, "problem": problem})
+                made = made if own is None or made is None else own.shown(made)
+                panes.append({"model": number, "problem": problem, "size": 0 if made is None else made.size})
                 clips += [] if made is None else [made]
-            size = frames * self.topology.vertex_count * 3
-            head = {"frames": frames, "fps": state.fps, "panes": panes, "size": size}
+            head = {"frames": frames, "fps": state.fps, "panes": panes}
             return pack(head, clips)
 
     def export(self, kind: str) -> Download:
@@ -152,13 +163,19 @@ class Studio:
         panes: list[dict[str, Any]] = []
         arrays: list[NDArray] = []
         first: NDArray | None = None
+        own = self._own_mesh_shown(state)
         for number in state.shown:
             engine = self.engines[number]
             face, problem = _try(engine.face, state)
             pane: dict[str, Any] = {"model": number, "problem": problem, "arrays": []}
             if face is not None:
                 first = face if first is None else first
-                sent = {"vertices": face, "rims": engine.neutral(state)[self._rims]}
+                neutral = engine.neutral(state)
+                if own is None:
+                    sent = {"vertices": face, "rims": neutral[self._rims]}
+                else:
+                    pane["look"] = state.person
+                    sent = {"vertices": own.shown(face), "rims": own.rims_of(neutral)}
                 if (heat := self._heat(state, engine, face, first)) is not None:
                     pane |= {"maximum": max(1.0, nice_maximum(heat)), "mean": float(heat.mean())}
                     sent["heat"] = heat
@@ -166,6 +183,18 @@ class Studio:
                 arrays += sent.values()
             panes.append(pane)
         return pack({"state": state_json(self.history), "panes": panes}, arrays)
+
+    def _own_mesh_shown(self, state: State) -> OwnMesh | None:
+        """The head's own mesh, if that is what is to be seen; heat maps lie on the model's."""
+        wanted = state.mesh and state.heat == "none" and state.somebody.foreign
+        return self._own_mesh(state.somebody) if wanted else None
+
+    def _own_mesh(self, person: Person) -> OwnMesh:
+        if not person.foreign:
+            raise BadSetting("this head has no mesh of its own", received=person.name)
+        if person.key not in self._meshes:
+            self._meshes[person.key] = OwnMesh(person.face.head)
+        return self._meshes[person.key]
 
     def _heat(
         self, state: State, engine: Engine, face: NDArray[np.float32], first: NDArray[np.float32]

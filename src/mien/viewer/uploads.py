@@ -6,30 +6,22 @@ import re
 import tempfile
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from mien.cli.faces import Face, open_face
 from mien.errors import BadFile
-from mien.io.face import read_face
 from mien.io.mesh import READERS
-from mien.topology import Topology
+from mien.models.base import FaceModel
 
 MEGABYTE = 1_000_000
 
 
-def read_upload(
-    name: str, data: bytes, topology: Topology, *, limit: int = 64 * MEGABYTE
-) -> tuple[NDArray[np.float32], str]:
-    """A mesh file's bytes to a face.
+def read_upload(name: str, data: bytes, model: FaceModel, *, limit: int = 64 * MEGABYTE) -> Face:
+    """A mesh file's bytes to a face of a model; a topology of its own is registered.
 
     Args:
         name: What the file was called; only its last part is used, and only for messages and its kind.
         data: The file.
-        topology: What the face must have.
+        model: What the face is for.
         limit: The largest file, bytes.
-
-    Returns:
-        (V, 3) float32 in millimeters, +Y up, +Z out of the face; and what was decided about unit and axes.
     """
     safe = plain_name(name)
     kind = Path(safe).suffix.lower()
@@ -48,8 +40,7 @@ def read_upload(
     with tempfile.TemporaryDirectory(prefix="mien-") as folder:
         path = Path(folder) / safe
         path.write_bytes(data)
-        vertices, decision = read_face(path, topology)
-    return vertices, decision.sentence
+        return open_face(path, model)
 
 
 def plain_name(name: str) -> str:

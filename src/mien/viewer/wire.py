@@ -50,6 +50,7 @@ def person_json(person: Person) -> dict[str, Any]:
     """What the page knows of a person: no vertices."""
     return {
         "key": person.key, "name": person.name, "kind": person.kind, "note": person.note, "rest": person.rest,
+        "foreign": person.foreign,
     }  # fmt: skip
 
 
@@ -60,7 +61,7 @@ def state_json(history: History) -> dict[str, Any]:
         "revision": history.revision, "undo": history.can_undo, "redo": history.can_redo,
         "people": [person_json(person) for person in state.people], "person": state.person,
         "pose": dict(state.pose), "identity": state.deviations().tolist(), "intensity": state.intensity,
-        "own": state.own, "detail": state.detail, "performer": state.performer,
+        "own": state.own, "detail": state.detail, "mesh": state.mesh, "performer": state.performer,
         "style": state.style, "variation": state.variation, "heat": state.heat, "shown": list(state.shown),
         "moves": [
             {"pose": dict(m.pose), "onset": m.onset, "apex": m.apex, "offset": m.offset} for m in state.moves
@@ -81,8 +82,14 @@ def grouped(expressions: Sequence[str]) -> list[dict[str, Any]]:
     groups: dict[str, list[dict[str, str]]] = {title: [] for title in [*titles, WHOLE]}
     for name in expressions:
         label = spoken(name)
-        title = next(
-            (title for title, words in GROUPS if any(word in label.lower() for word in words)), WHOLE
-        )
-        groups[title].append({"name": name, "label": label})
+        groups[_group(label.lower().split())].append({"name": name, "label": label})
     return [{"title": title, "sliders": sliders} for title, sliders in groups.items() if sliders]
+
+
+def _group(words: Sequence[str]) -> str:
+    """The group of the first word that names one: a cheek squints with the cheeks."""
+    for word in words:
+        for title, parts in GROUPS:
+            if any(part in word for part in parts):
+                return title
+    return WHOLE

@@ -36,15 +36,22 @@ function frame({ head, numbers }) {
   return head;
 }
 
+function lookOf({ layout }, numbers) {
+  const take = reader(numbers);
+  const look = { eyes: layout.eyes, mouth: layout.mouth };
+  look.faces = Uint32Array.from(take(layout.faces));
+  for (const name of ['template', 'colors', 'shade']) look[name] = take(layout[name]);
+  return look;
+}
+
 const backend = {
   async describe() {
     const { head, numbers } = await ask('api/describe');
-    const take = reader(numbers);
-    const { layout } = head;
-    const look = { eyes: layout.eyes, mouth: layout.mouth };
-    look.faces = Uint32Array.from(take(layout.faces));
-    for (const name of ['template', 'colors', 'shade']) look[name] = take(layout[name]);
-    return { ...head, look };
+    return { ...head, look: lookOf(head, numbers) };
+  },
+  async look(person) {
+    const { head, numbers } = await ask(`api/look?person=${encodeURIComponent(person)}`);
+    return lookOf(head, numbers);
   },
   async act(name, args, merge) {
     return frame(await ask('api/act', { body: JSON.stringify({ action: name, arguments: args, merge }) }));
@@ -58,7 +65,7 @@ const backend = {
   async clip() {
     const { head, numbers } = await ask('api/clip');
     const take = reader(numbers);
-    for (const pane of head.panes) if (!pane.problem) pane.vertices = take(head.size);
+    for (const pane of head.panes) if (!pane.problem) pane.vertices = take(pane.size);
     return head;
   },
   async export(kind) {

@@ -137,6 +137,10 @@ class Face {
     this.setEyes(rimsOf(look, look.template));
   }
 
+  dispose() {
+    this.group.traverse((item) => { item.geometry?.dispose(); item.material?.dispose(); });
+  }
+
   // A cheaper skin, for processors that draw without help.
   simplify() {
     if (this.simple) return;
@@ -310,6 +314,16 @@ class Stage {
     }
     this.panes = count;
     this.resize();
+  }
+
+  // What a pane shows from now on: the model's mesh, or a head's own.
+  setLook(pane, look) {
+    if (this.faces[pane].look === look) return;
+    this.scene.remove(this.faces[pane].group);
+    this.faces[pane].dispose();
+    this.faces[pane] = new Face(look);
+    if (this.simple) this.faces[pane].simplify();
+    this.scene.add(this.faces[pane].group);
   }
 
   show(pane, vertices, heat) {

@@ -8,7 +8,7 @@ const HEATS = { none: 'Skin', scan: 'Error to the scan', rest: 'Movement from re
 
 class Studio {
   constructor(backend, about) {
-    Object.assign(this, { backend, about, portraits: new Map(), queue: [], busy: false, clip: null, playing: false });
+    Object.assign(this, { backend, about, portraits: new Map(), looks: new Map(), queue: [], busy: false, clip: null, playing: false });
     this.labels = new Map(about.groups.flatMap((group) => group.sliders.map(({ name, label }) => [name, label])));
     this.stage = new Stage(find('#stage'), about.look);
     this.timeline = new Timeline(find('#timeline'), {
@@ -50,6 +50,9 @@ class Studio {
     try {
       const answer = await ask();
       this.latency = performance.now() - began;
+      for (const { look } of answer.panes) {
+        if (look && !this.looks.has(look)) this.looks.set(look, await this.backend.look(look));
+      }
       this.show(answer);
       this.status();
     } catch (error) {
@@ -67,6 +70,7 @@ class Studio {
     this.stage.setPanes(panes.length);
     panes.forEach((pane, k) => {
       const heat = pane.heat ? heatColors(pane.heat, this.heatMaximum(panes), this.about.heat_colors) : null;
+      this.stage.setLook(k, pane.look ? this.looks.get(pane.look) : this.about.look);
       this.stage.show(k, pane.vertices, heat);
       if (pane.rims) this.stage.faces[k].setEyes(pane.rims);
     });
@@ -200,6 +204,7 @@ class Studio {
     find('#style').addEventListener('change', (event) => this.act('set_style', { key: event.target.value || null }));
     find('#vary').addEventListener('click', () => this.act('set_variation', { seed: this.state.variation + 1 }));
     find('#vary').hidden = !can.varied;
+    find('#mesh').addEventListener('change', (event) => this.act('set_mesh', { value: event.target.checked }));
     find('#rest').addEventListener('change', (event) => this.act('set_rest', { key: this.restOf, rest: event.target.value || null }));
     if (!can.load) return;
     let depth = 0;
@@ -218,8 +223,9 @@ class Studio {
       }
       this.clip = null;
       this.pause();
+      const patience = setTimeout(() => toast(`${file.name} has a topology of its own: fitting the model onto it …`), 2500);
       await this.answered(async () => {
-        const answer = await this.backend.load(file);
+        const answer = await this.backend.load(file).finally(() => clearTimeout(patience));
         const note = answer.state.people.find((person) => person.key === answer.state.person)?.note;
         toast(note || `Loaded ${file.name}`);
         return answer;
@@ -293,10 +299,12 @@ class Studio {
     this.chips.forEach((chip, index) => chip.classList.toggle('on', state.shown.includes(index)));
     this.people();
     const loaded = state.people.filter(({ kind }) => kind === 'loaded');
-    find('#head').hidden = person.kind !== 'loaded';
+    find('#head').hidden = person.kind !== 'loaded' || !this.about.can.load;
     find('#head-note').textContent = person.note;
     find('#own').checked = state.own;
     find('#detail').checked = state.detail;
+    find('#mesh').checked = state.mesh;
+    find('#mesh-row').hidden = !person.foreign;
     find('#borrow').hidden = !this.about.can.load;
     this.performer.disabled = !loaded.length;
     this.options(this.performer, loaded.filter(({ key }) => key !== person.key), state.performer,
@@ -355,7 +363,7 @@ class Studio {
     clip.panes.forEach((pane, k) => {
       if (!pane.vertices) return;
       const size = pane.vertices.length / clip.frames;
-      this.between ??= new Float32Array(size);
+      if (this.between?.length !== size) this.between = new Float32Array(size);
       const a = low * size;
       for (let i = 0; i < size; i++) {
         this.between[i] = pane.vertices[a + i] + share * (pane.vertices[a + size + i] - pane.vertices[a + i]);
