@@ -270,9 +270,13 @@ def test_principal_coefficients_lose_only_what_the_axes_leave() -> None:
     left = x - x @ lean.axes.T @ lean.axes
     assert left.abs().max() < 0.3 and x.abs().max() > 5  # 48 faces, 40 axes and 0.05 mm of noise
     torch.testing.assert_close(lean.axes @ lean.axes.T, torch.eye(40), atol=1e-4, rtol=0)
-    # The part of the vertices that stage I compares is the same in both forms.
-    shown = Supervised(lean, Heads(7, 5, 8, 6), LabelMap(DATA, False), Settings(seen_vertices=30))
-    w_id, w_exp = lean.embed(faces[:4])
-    expected = (lean.face(w_id, w_exp) - lean.mean_face)[:, shown.seen].flatten(1) / lean.deviation
-    torch.testing.assert_close(shown.decoded(w_id, w_exp), expected, atol=1e-4, rtol=1e-4)
-    assert len(shown.seen) == 30 == len(shown.seen.unique())
+    # Stage I compares the same coordinates in both forms, some of them drawn anew for each step.
+    for net in (lean, model()):
+        shown = Supervised(net, Heads(7, 5, 8, 6), LabelMap(DATA, False), Settings(seen_vertices=30))
+        seen, again = shown.draw(), shown.draw()
+        assert len(seen) == 30 == len(seen.unique()) and not torch.equal(seen, again)
+        w_id, w_exp = net.embed(faces[:4])
+        expected = (net.face(w_id, w_exp) - net.mean_face)[:, seen] / net.deviation
+        torch.testing.assert_close(shown.decoded(w_id, w_exp, seen), expected, atol=1e-4, rtol=1e-4)
+        truth = (faces[:4] - net.mean_face)[:, seen] / net.deviation
+        torch.testing.assert_close(shown.shown(faces[:4], seen), truth)

@@ -15,7 +15,6 @@ from torch.nn import functional
 
 from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch, Sampler, faces, same_subject_pairs, virtual_people
-from mien.geometry.spread import evenly_spread
 from mien.models.base import Losses, Stage
 from mien.models.base_facecam import UNKNOWN, Discriminator, Heads, LabelMap, class_loss
 from mien.models.base_texture_stages import TextureSettings
@@ -30,7 +29,7 @@ class Settings(TextureSettings):
     reconstruction: float = 1.0
     identity_class: float = 1.0  #: cross-entropy of the person, stage I
     expression_class: float = 1.0  #: cross-entropy of the expression, stage I
-    seen_vertices: int | None = None  #: evenly spread vertices that stage I compares; None: all
+    seen_vertices: int | None = None  #: random vertices that a step of stage I compares; None: all
     swap: float = 0.0  #: reconstruction with the identity of another scan of the same person
     virtual_people: float = 0.0  #: share of stage I's rows whose person is a mixture of others
     batch_size: int = 128
@@ -65,23 +64,18 @@ class Supervised:
 
     def __init__(self, model: Any, heads: Heads, labels: LabelMap, settings: Any) -> None:
         self.model, self.heads, self.labels, self.settings = model, heads, labels, settings
-        count = model.topology.vertex_count
-        seen = min(settings.seen_vertices or count, count)
-        chosen = evenly_spread(model.mean_face.numpy(force=True), seen) if seen < count else np.arange(count)
-        self.seen = torch.from_numpy(chosen).to(model.device)
-        columns = (3 * self.seen[:, None] + torch.arange(3, device=model.device)).flatten()
-        self.axes = model.axes[:, columns]
 
     def step(self, batch: Batch, index: int) -> Iterator[tuple[str, Losses]]:
         """L_I; with ``swap`` also the mesh from w_exp and the w_id of another scan of the same person."""
         model, settings = self.model, self.settings
+        seen = self.draw()
         w_id, w_exp = model.embed(batch.vertices)
-        truth = self.shown(batch.vertices)
-        loss = (self.decoded(w_id, w_exp) - truth).abs().mean()
+        truth = self.shown(batch.vertices, seen)
+        loss = (self.decoded(w_id, w_exp, seen) - truth).abs().mean()
         losses = {"reconstruction": settings.reconstruction * loss}
         if settings.swap:
             partner_id, _ = model.embed(batch.partner)
-            swapped = (self.decoded(partner_id, w_exp) - truth).abs().mean()
+            swapped = (self.decoded(partner_id, w_exp, seen) - truth).abs().mean()
             losses["swap"] = settings.swap * swapped
         people, labels = self.labels.person(batch.subject), self.labels.expression(batch.weights)
         if settings.identity_class:
@@ -91,17 +85,24 @@ class Supervised:
             losses["expression_class"] = settings.expression_class * loss
         yield "autoencoder", losses
 
-    def shown(self, vertices: Tensor) -> Tensor:
-        """X: the compared coordinates (B, n), in the unit of the networks."""
-        compared = vertices[:, self.seen] - self.model.mean_face[self.seen]
-        return (compared / self.model.deviation).flatten(1)
+    def draw(self) -> Tensor:
+        """Indices of the vertices that this step compares: all, or a fresh random choice (unbiased)."""
+        count, device = self.model.topology.vertex_count, self.model.device
+        if not self.settings.seen_vertices:
+            return torch.arange(count, device=device)
+        return torch.randperm(count, device=device)[: self.settings.seen_vertices]
 
-    def decoded(self, w_id: Tensor, w_exp: Tensor) -> Tensor:
-        """X_hat: the compared coordinates (B, n), in the unit of the networks."""
+    def shown(self, vertices: Tensor, seen: Tensor) -> Tensor:
+        """X: coordinates (B, n, 3) of the vertices ``seen``, in the unit of the networks."""
+        return (vertices[:, seen] - self.model.mean_face[seen]) / self.model.deviation
+
+    def decoded(self, w_id: Tensor, w_exp: Tensor, seen: Tensor) -> Tensor:
+        """X_hat: coordinates (B, n, 3) of the vertices ``seen``, in the unit of the networks."""
         x = self.model.decoder(w_id, w_exp)
-        if len(self.axes):
-            return (x * self.model.spread) @ self.axes
-        return x.unflatten(1, (-1, 3))[:, self.seen].flatten(1)
+        if not len(self.model.axes):
+            return x.unflatten(1, (-1, 3))[:, seen]
+        axes = self.model.axes.unflatten(1, (-1, 3))[:, seen].flatten(1)
+        return ((x * self.model.spread) @ axes).unflatten(1, (-1, 3))
 
 
 class LatentGame:

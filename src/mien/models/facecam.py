@@ -24,7 +24,7 @@ from mien.nn.spiral_blocks import kaiming
 from mien.topology import Topology
 
 QUICK = {
-    "batch_size": 64, "rate": 1e-3, "decay_from": 0.3, "seen_vertices": 300, "swap": 1.0,
+    "batch_size": 64, "rate": 1e-3, "decay_from": 0.3, "seen_vertices": 400, "swap": 1.0,
     "virtual_people": 0.5, "patience": None, "latent_batch_size": 64, "latent_rate": 5e-4, "matching": 10.0,
     "adversarial": 0.2, "new_people": 0.3, "zero_is_neutral": 0.5, "average": 0.995,
 }  # fmt: skip
@@ -117,7 +117,7 @@ class FaceCAM(FaceModel):
     Settings = Settings
     profiles: ClassVar = {
         "smoke": QUICK | SMOKE_TEXTURES
-        | {"pca_dim": 64, "steps": 400, "latent_steps": 300, "validate_every": 100},
+        | {"pca_dim": 64, "steps": 300, "latent_steps": 200, "validate_every": 100, "latent_batch_size": 32},
         "standard": QUICK | STANDARD_TEXTURES
         | {"pca_dim": 256, "steps": 10_000, "latent_steps": 8000, "validate_every": 1000},
         "full": {},
