@@ -16,6 +16,7 @@ from torch.nn import functional
 from mien.data.dataset import FaceDataset
 from mien.data.labels import hide_labels, labels_of
 from mien.errors import BadSetting, UnknownName
+from mien.fit import fit_landmarks
 from mien.models.base import Stage
 from mien.models.decoupled_gan import DecoupledGAN, Game, Settings
 from mien.models.files import load_model, save_model
@@ -394,6 +395,34 @@ def test_three_factors_with_partial_labels() -> None:
     assert labels is not None and torch.equal(codes.others["viseme"], model.label_codes("viseme")[labels])
     assert torch.equal(codes.identity[::2], codes.identity[1::2])
     assert not torch.equal(codes.expression[::2], codes.expression[1::2])
+
+
+def test_landmarks_are_fitted_by_the_papers_objective() -> None:
+    """Equation 13, with the squared code itself: no step from where the fit ends lowers it."""
+    model, data = made().eval(), tiny_data()
+    with torch.no_grad():
+        model.generator[2].weight.mul_(8)  # faces as different as people are
+    model.calibrate(data)
+    places = data.topology.landmarks
+    goal, corners = places.positions(data[7]), torch.from_numpy(places.corners).long()
+
+    def objective(z: torch.Tensor, weight: float) -> torch.Tensor:
+        shown = (model.decode(model.split(z))[:, corners] * torch.from_numpy(places.weights)[..., None]).sum(
+            2
+        )
+        return (shown - torch.from_numpy(goal)).square().sum((1, 2)) + weight * z.square().sum(1)
+
+    generator = torch.Generator().manual_seed(0)
+    for weight in (0.01, 10.0):
+        _, codes, _ = fit_landmarks(model, goal, places.names, prior_weight=weight, steps=100)
+        z = model.join(codes)
+        near = z + 0.02 * torch.randn(2000, 12, generator=generator)
+        least = float(objective(z, weight).detach())
+        assert float(objective(near, weight).detach().min()) > least - 1e-4 * least
+        assert least < 0.8 * float(objective(torch.zeros(1, 12), weight).detach())
+    free = fit_landmarks(model, goal, places.names, prior_weight=0.0, steps=100)
+    tied = fit_landmarks(model, goal, places.names, prior_weight=1e6, steps=100)
+    assert free[2] < 0.9 * tied[2] and float(model.join(tied[1]).norm()) < 0.05
 
 
 def rightly_named(model: DecoupledGAN, data: FaceDataset) -> float:

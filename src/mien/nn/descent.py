@@ -10,6 +10,8 @@ from torch import Tensor
 HISTORY = 30
 TRIALS = 12  # halvings of a step before a row is taken to have arrived
 SUFFICIENT = 1e-4  # of the decrease that the slope promises (Armijo)
+LEAST_GAIN = 1e-8  # relative decrease below which a step was in vain
+PATIENCE = 3  # vain steps, from the second on straight downhill, after which a row has arrived
 
 
 def minimize_rows(loss: Callable[[Tensor], Tensor], start: Tensor, *, steps: int) -> Iterator[Tensor]:
@@ -29,10 +31,14 @@ def minimize_rows(loss: Callable[[Tensor], Tensor], start: Tensor, *, steps: int
     changes: list[Tensor] = []
     # The first step has no history that knows its length: as long as one unit of every number together.
     length = 1 / slope.norm(dim=1, keepdim=True).clamp_min(1e-30)
+    vain = torch.zeros_like(length)
     for _ in range(steps):
+        if (vain >= PATIENCE).all():
+            yield x
+            continue
         direction = -_inverse_times(slope, moves, changes, length)
-        uphill = (direction * slope).sum(1, keepdim=True) >= 0
-        direction = torch.where(uphill, -slope * length, direction)
+        uphill = ((direction * slope).sum(1, keepdim=True) >= 0) | (vain > 0)
+        direction = torch.where(uphill, -slope * length, direction) * (vain < PATIENCE)
         new = x + direction
         new_value, new_slope = _evaluate(loss, new)
         promised = SUFFICIENT * (direction * slope).sum(1)
@@ -45,6 +51,8 @@ def minimize_rows(loss: Callable[[Tensor], Tensor], start: Tensor, *, steps: int
             dim=1, keepdim=True
         )
         moves, changes = [*moves[1 - HISTORY :], move * curved], [*changes[1 - HISTORY :], change * curved]
+        gained = (value - new_value > LEAST_GAIN * value.abs())[:, None]
+        vain = torch.where(gained, 0.0, vain + 1)
         x, value, slope = new, new_value, new_slope
         yield x
 
