@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -126,3 +129,45 @@ def test_the_command_refuses_what_it_cannot_show(
     assert "vertices" in run(capsys, "view", studio.model, bad, "--no-browser").sentence
     assert "does not exist" in run(capsys, "view", studio.model, "--data", tmp_path / "none").sentence
     assert "known" in run(capsys, "view", studio.model, "--device", "abacus").sentence
+
+
+def test_the_command_serves_until_it_is_interrupted(studio: Folder) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "mien",
+        "view",
+        str(studio.model),
+        str(studio.smile),
+        "--no-browser",
+        "--port",
+        "0",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stderr is not None
+        address = process.stdout.readline().strip()
+        assert address.startswith("http://127.0.0.1:")
+        host, key = address.split("/")[2], address.split("key=")[1]
+        connection = http.client.HTTPConnection(host, timeout=30)
+        connection.request("POST", "/api/act", '{"action": "look"}', {"X-Mien-Key": key})
+        head, _ = unpack(connection.getresponse().read())
+        assert head["state"]["people"][-1]["kind"] == "loaded" and head["state"]["person"] == "loaded-1"
+        connection.close()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 0
+        assert process.stderr.read().strip().endswith("Closed.")
+
+
+def test_the_share_command_writes_one_page(
+    studio: Folder, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    told = run(
+        capsys, "share", studio.model, studio.neutral, "--data", studio.data, "--people", "3", "-o", page
+    )
+    assert told.code == 0 and "3 people" in told.out and "mm off the model" in told.err
+    text = page.read_text()
+    assert "default-src 'none'" in text and "connect-src" not in text and 'id="payload"' in text
+    assert "html" in run(capsys, "share", studio.model, "-o", tmp_path / "page.txt").sentence
+    crowd = run(capsys, "share", studio.model, "--people", "65", "-o", page)
+    assert crowd.code == 2

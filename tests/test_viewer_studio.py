@@ -97,6 +97,12 @@ def test_models_stand_side_by_side_and_a_refusal_stays_in_its_pane() -> None:
     studio.act("pick", {"key": "training-0"})
     both = faces_of(studio, studio.act("set_weight", {"name": "smile", "value": 1}))
     assert len(both) == 2 and np.linalg.norm(both[0] - both[1], axis=1).mean() < 0.6
+    about, numbers = unpack(studio.act("set_heat", {"kind": "models"}))
+    heat = numbers[-len(HEAD) :]
+    assert np.allclose(heat, np.linalg.norm(both[1] - both[0], axis=1), atol=1e-3)
+    assert about["panes"][0]["mean"] == 0 and about["panes"][1]["mean"] == pytest.approx(
+        heat.mean(), abs=1e-3
+    )
     laugh = studio.add_head("laugh", LAUGH, "")
     studio.act("pick", {"key": "training-0"})
     head, _ = unpack(studio.act("set_performer", {"key": laugh.key}))

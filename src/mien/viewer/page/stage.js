@@ -258,7 +258,7 @@ class Stage {
     this.scene = new Scene();
     this.simple = isSoftware();
     this.tired = 0;
-    this.renderer = madeRenderer({ alpha: true, preserveDrawingBuffer: true, antialias: !this.simple });
+    this.renderer = madeRenderer({ alpha: true, antialias: !this.simple });
     this.renderer.setPixelRatio(this.simple ? 1 : Math.min(window.devicePixelRatio, 2));
     this.renderer.shadowMap.enabled = !this.simple;
     this.renderer.shadowMap.type = PCFSoftShadowMap;

@@ -408,6 +408,8 @@ class Studio {
   }
 
   keys() {
+    // Another window of the same studio may have gone on meanwhile.
+    window.addEventListener('focus', () => { if (this.state && !this.playing) this.act('look'); });
     // A click leaves no focus behind: the space bar goes on playing and pausing.
     document.addEventListener('click', (event) => { if (event.detail) event.target.closest?.('button')?.blur(); });
     window.addEventListener('keydown', (event) => {
