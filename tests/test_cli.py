@@ -81,6 +81,7 @@ def test_every_command_has_help_with_examples(words: tuple[str, ...], capsys: Ca
     group: Any = get_command(app)
     for word in words:
         group = group.commands[word]
+    assert all("\n" not in part for part in group.help.split("\n\n")), "paragraphs fill the terminal"
     for line in re.findall(r"\[green\](.*?)\[/green\]", group.epilog):
         arguments = shlex.split(line)
         assert tuple(arguments[1 : 1 + len(words)]) == words, line

@@ -53,17 +53,11 @@ def on_config(config: Any) -> Any:
 
     docs = ROOT / "docs"
     models = [f"models/{name}.md" for name in MODELS if (docs / "models" / f"{name}.md").is_file()]
+    first = ["quick_start.md", "studio.md", "metrics.md", "conventions.md", "philosophy.md"]
+    others = [path.name for path in sorted(docs.glob("*.md")) if path.name not in first]
+    front = [*(name for name in first if (docs / name).is_file()), *others]
     config["nav"] = [
-        {
-            "Mien": [
-                "index.md",
-                "quick_start.md",
-                "conventions.md",
-                "philosophy.md",
-                "contributing.md",
-                "changelog.md",
-            ]
-        },
+        {"Mien": ["index.md", *front, "contributing.md", "changelog.md"]},
         {"Tutorials": [*_pages("tutorials"), *(f"notebooks/{path.stem}.md" for path in notebooks())]},
         {"Models": ["models/README.md", *models]},
         {"Data": _pages("data")},

@@ -90,8 +90,8 @@ def export_decoder(
             remedy=f"name it {path.with_suffix(FORMATS[format]).name}",
         )  # fmt: skip
     if controls == "weights" and model.remembers:
-        reason = "its expressions are motions, so a frame does not follow from its weights; export the codes"
-        raise model.refusal("be exported with named weights", reason)
+        motion = "its expressions are motions, so a frame does not follow from its weights; export the codes"
+        raise model.refusal("be exported with named weights", motion)
     if reason := model.refused.get("export"):
         raise model.refusal("be exported", reason)
     decoder = _Decoder(as_gathers(copy.deepcopy(model).cpu()), controls).eval().requires_grad_(False)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ import typer
 
 from mien import __version__
 from mien.cli import about, data, export, gallery, heads, learn, look, motion, use
-from mien.cli.shell import leave, run, show
+from mien.cli.shell import flow, leave, run, show
 
 app = typer.Typer(
     name="mien",
@@ -48,6 +48,7 @@ gallery.add_to(app)
 heads.add_to(app)
 export.add_to(app)
 about.add_to(app)
+flow(app)
 
 
 def command(arguments: Sequence[str]) -> int:

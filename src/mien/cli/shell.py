@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import json
 import math
 import re
@@ -83,6 +84,21 @@ def examples(*lines: str) -> str:
     """The epilog of a command's help: its examples, one a line."""
     shown = "\n\n".join(f"[green]{line}[/green]" for line in lines)
     return f"[bold]Examples[/bold]\n\n{shown}"
+
+
+def flow(app: typer.Typer) -> None:
+    """Lets the paragraphs of every command's help fill the terminal, whatever its width.
+
+    The text is the function's docstring, whose lines end where the source's do.
+    """
+    for command in app.registered_commands:
+        text = inspect.cleandoc(
+            command.help or (command.callback.__doc__ if command.callback else None) or ""
+        )
+        command.help = "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            flow(group.typer_instance)
 
 
 def choice(kind: str, value: str, known: Iterable[str]) -> str:
