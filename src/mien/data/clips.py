@@ -1,8 +1,8 @@
 """Clips in a data set: their frames, phases, signal, neutral and extremeness.
 
 A clip is the frames of one clip number in order. Its rows carry weights: zero at rest, a held peak, ramps in
-between. Where a data set labels a sequence only as a whole (the same weight on all frames), the moments are
-found in the motion itself. A single expressive scan counts as a clip of which only rest and peak were seen.
+between. Where a data set labels a sequence only as a whole (the same weight on all frames) or by how far the
+face has moved, the moments are found in the motion itself. A single expressive scan counts as a clip of which only rest and peak were seen.
 """
 
 from __future__ import annotations
@@ -23,8 +23,12 @@ SCALES = ("paper", "proportional", "off")
 STILL_RAMP, STILL_HOLD = 8, 4
 """Frames in which a single scan's expression rises or falls, and is held; then as long at rest."""
 
+LEAST_FRAMES = 8
+"""Fewer labeled frames of a recording say nothing about its pace."""
+
 LEAST_EXTREMENESS = 0.1
 _MOVING, _AT_PEAK = 0.1, 0.9
+_BENT = 0.15  # weights that are farther from straight lines are no annotation of moments
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +96,7 @@ def clips_of(data: FaceDataset, *, stills: bool = True) -> list[Clip]:
     order = np.lexsort((data.row_frame, number))
     order = order[(number[order] >= 0) & labeled[order]]
     starts = np.flatnonzero(np.diff(number[order], prepend=-1))
-    found = [_moving(data, rows) for rows in np.split(order, starts[1:]) if len(rows) > 2]
+    found = [_moving(data, rows) for rows in np.split(order, starts[1:]) if len(rows) >= LEAST_FRAMES]
     if stills:
         single = (number < 0) & labeled & ~data.is_neutral & data.has_neutral
         rest = _neutral_rows(data) if single.any() else {}
@@ -117,6 +121,8 @@ def _moving(data: FaceDataset, rows: NDArray[np.int64]) -> Clip | None:
     phase = strength / strength.max()
     if np.ptp(phase) < 1e-6:
         phase = motion_phase(np.linalg.norm(data[rows] - data[rows[:1]], axis=2).mean(axis=1))
+    elif np.abs(phase - _straight(phase)).max() > _BENT:
+        phase = motion_phase(phase)  # labeled by how far the face has moved
     resting = int(np.argmax(phase > 0)) or 1
     # Half of the leading rest: muscles may move a little ahead of the annotated onset.
     neutral = rows[: max(1, resting // 2)]
@@ -134,6 +140,13 @@ def motion_phase(moved: NDArray) -> NDArray[np.float64]:
     active, top = np.flatnonzero(share > _MOVING), np.flatnonzero(share >= _AT_PEAK)
     places = [active[0] - 1, top[0], top[-1] + 1e-9, active[-1] + 1]
     return np.interp(np.arange(len(share)), places, [0.0, 1.0, 1.0, 0.0])
+
+
+def _straight(phase: NDArray) -> NDArray[np.float64]:
+    """Straight lines between the moments at which (T,) weights leave 0, reach 1, leave it and return."""
+    active, top = np.flatnonzero(phase > 0), np.flatnonzero(phase >= 1 - 1e-3)
+    places = [active[0] - 1, top[0], top[-1] + 1e-9, active[-1] + 1]
+    return np.interp(np.arange(len(phase)), places, [0.0, 1.0, 1.0, 0.0])
 
 
 def _neutral_rows(data: FaceDataset) -> dict[int, NDArray[np.int64]]:
