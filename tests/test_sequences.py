@@ -11,6 +11,8 @@ from clips import moving_data
 from commands import run
 from fixtures import tiny_data
 
+from mien.cli import motion_pictures
+from mien.cli.motion_pictures import draw_motion
 from mien.data.clips import clip_neutral, clips_of
 from mien.errors import BadSetting
 from mien.evaluate import Report, evaluate_sequences
@@ -155,6 +157,22 @@ def test_the_command_chooses_sequences_by_itself(tmp_path: Path, capsys: pytest.
     told = run(capsys, "evaluate", tmp_path / "model", "--data", tmp_path / "data", "--json", "--no-controls")
     assert told.json["conditions"]["kind"] == "sequences"
     assert (tmp_path / "model" / "metrics.json").read_text().count("seq_avd_total") == 1
+
+
+def test_pictures_of_motion_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = np.outer(np.array([0, 1, 0]), np.eye(5)[0])
+    monkeypatch.setattr(motion_pictures, "_signals", lambda model: {"smile": few, "jaw_open": few})
+    pytest.importorskip("embreex"), pytest.importorskip("matplotlib")
+    data = moving_data(people=8)
+    model = MeanExpression(data.topology, data.expressions)
+    model.prepare(data)
+    model.calibrate(data)
+    test = data.split("test")
+    paths = draw_motion({"mean": model}, test, report(), tmp_path, seed=0)
+    names = {path.name for path in paths}
+    assert names >= {"clips-mean.png", "between-mean.png", "apex-errors.png", "phases.png"}
+    for path in paths:
+        assert path.stat().st_size > 5000
 
 
 def test_stills_are_refused() -> None:

@@ -2,7 +2,8 @@
 
 A clip is the frames of one clip number in order. Its rows carry weights: zero at rest, a held peak, ramps in
 between. Where a data set labels a sequence only as a whole (the same weight on all frames) or by how far the
-face has moved, the moments are found in the motion itself. A single expressive scan counts as a clip of which only rest and peak were seen.
+face has moved, the moments are found in the motion itself. A single expressive scan counts as a clip of which
+only rest and peak were seen.
 """
 
 from __future__ import annotations

@@ -17,19 +17,21 @@ from mien.topology import Topology
 
 
 class PcaLSTM(MotionModel):
-    """The signal's LSTM code becomes coefficients of the principal axes of displaced frames.
+    """The signal's LSTM code is the coefficients of the principal axes of displaced frames.
 
     Reference: R. A. Potamias, J. Zheng, S. Ploumpis, G. Bouritsas, E. Ververas, S. Zafeiriou. Learning to
     Generate Customized Dynamic 3D Facial Expressions. ECCV 2020, section 5.2, "Baseline".
 
-    Equations, with principal axes U and deviations s of displacements of all training frames::
+    Equations, with principal axes U of the displacements of all training frames, and r the largest
+    coefficient of these frames along each axis::
 
-        z_t = LSTM(e_1 .. e_t),   x^_t = x_id + U (s R z_t)
+        z_t = LSTM(e_1 .. e_t),   x^_t = x_id + U (r z_t)
 
     Departures:
-        - The publication does not say how z_t, which lies between -1 and 1, becomes coefficients. Here a
-          learned linear map R does it, the strongest reading; ``readout=False`` takes z_t itself, in units
-          of the largest coefficient of the training frames, so that all of them can be reached.
+        - z_t lies between -1 and 1, and the publication does not say in which unit it is coefficients. Here
+          the unit is r, so that every training frame can be reached; in standard deviations none of the
+          strong ones could. ``readout`` puts a learned linear map between z_t and the coefficients: more
+          than the baseline has, and shown beside it.
         - The axes are measured from no displacement instead of the mean one: rest is rest.
         - Everything else is shared with :class:`mien.models.expression_lstm.ExpressionLSTM`.
 
@@ -37,9 +39,9 @@ class PcaLSTM(MotionModel):
         topology: What all faces share.
         expressions: E expression names, the rows of the signal.
         size: Numbers in z_t, and principal axes.
-        readout: Learn R.
+        readout: A learned linear map from z_t to coefficients.
         signal_scale: ``paper``, ``proportional`` or ``off``.
-        identity_size: Principal coefficients of the neutral; R becomes a perceptron of both. 0: none.
+        identity_size: Principal coefficients of the neutral; a perceptron joins both. 0: none.
 
     Example:
         >>> model = mien.load_model("runs/pca")
@@ -69,7 +71,7 @@ class PcaLSTM(MotionModel):
     reach: Tensor
 
     def __init__(
-        self, topology: Topology, expressions: Sequence[str], size: int = 64, readout: bool = True,
+        self, topology: Topology, expressions: Sequence[str], size: int = 64, readout: bool = False,
         signal_scale: str = "paper", identity_size: int = 0,
     ) -> None:  # fmt: skip
         super().__init__(topology, expressions, size, signal_scale, identity_size, False)
@@ -84,7 +86,7 @@ class PcaLSTM(MotionModel):
             self.readout = nn.Linear(size, size, bias=False)
 
     def prepare_decoder(self, read: Any, rows: NDArray[np.int64]) -> None:
-        """U, and the deviation (with R) or the largest coefficient along each axis."""
+        """U, and r (with a readout: the deviation) along each axis."""
         found = principal_axes(read, rows, self.size, centered=False, label="axes of displacements")
         count = len(found.std)
         self.axes.zero_()[:count] = torch.from_numpy(found.axes)
