@@ -76,7 +76,7 @@ class ExpressionLSTM(MotionModel):
     profiles: ClassVar = {
         "smoke": {"steps": 60, "pairs": 2, "batch_size": 8, "rate": 4e-3, "decay_every": 1, "decay": 0.97},
         "standard": {
-            "steps": 6000, "pairs": 2, "rate": 3e-3, "decay": 0.5, "decay_every": 1000, "warm_up": 20,
+            "steps": 8000, "pairs": 1, "rate": 3e-3, "decay": 0.5, "decay_every": 1300, "warm_up": 20,
             "weight_decay": 0.0,
         },
         "full": {},
