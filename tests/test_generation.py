@@ -186,7 +186,7 @@ def test_nearest_faces_are_exact_and_mostly_not_measured() -> None:
 def test_pairs_share_labels_and_skip_the_unlabeled() -> None:
     label = np.array([0, 0, 0, 1, 1, -2, -2, 3])
     meshes = np.arange(8.0)[:, None, None] * np.ones((1, 4, 3)) / np.sqrt(3)
-    found = diversity_by_labels(meshes, label, np.full(8, -2), pairs=500)
+    found = diversity_by_labels(meshes, {"identity": label, "expression": np.full(8, -2)}, pairs=500)
     assert set(np.round(found["div_id"], 5)) == {1.0, 2.0}
     assert found["div_exp"].size == 0
     assert found["div_all"].max() == pytest.approx(7, rel=1e-5)
@@ -353,6 +353,43 @@ def test_refusals_have_reasons_and_pictures_and_lite_are_never_in_one_table(repo
     assert facts["conditions"]["generation"]["resamples"] == 5
     assert "16-pixel" in report.conditions_text and "224" in report.conditions_text
     assert len(facts["people"]["true"]["dec_exp_lite"]) == 6
+
+
+class Speaking(Planted):
+    """With a third factor, which moves the mouth, and noise, which is no factor."""
+
+    name = "speaking"
+
+    def sample(self, count, *, generator=None) -> Codes:
+        codes = super().sample(count, generator=generator)
+        said = torch.randint(3, (count,), generator=generator)
+        noise = torch.randn(count, 1, generator=generator)
+        return codes.replace(viseme=torch.eye(3)[said], noise=noise)
+
+    def decode(self, codes: Codes) -> Tensor:
+        mouth = torch.from_numpy(self.topology.regions["mouth"]).float()[None, :, None]
+        said = codes.others.get("viseme", torch.zeros(len(codes), 3))
+        return super().decode(codes) + 8 * said[:, None] * mouth
+
+
+def test_further_factors_have_judges_and_a_table_of_their_own(world) -> None:
+    said = np.random.default_rng(0).integers(3, size=len(world.vertices))
+    mouth = world.topology.regions["mouth"][None, :, None]
+    spoken = world.vertices + 8 * np.eye(3)[said][:, None] * mouth
+    data = replace(
+        world, vertices=spoken.astype(np.float32), factors={"viseme": ("a", "m", "o")},
+        classes={"viseme": said.astype(np.int32)}, labeled=dict(world.labeled) | {"viseme": said >= 0},
+    )  # fmt: skip
+    model = Speaking(data.topology, data.expressions)
+    settings = settings_of("smoke", SMALL | {"judges": "lite", "lite_steps": 120})
+    report, bench = evaluate_generation({"speaking": model}, data, settings=settings)
+    assert set(bench.judges) == {(factor, "lite") for factor in ("identity", "expression", "viseme")}
+    assert report.value("speaking", "dec_viseme_lite") > 80
+    assert report.value("speaking", "dec_viseme_lite_random") < 70
+    assert report.value("training data", "div_viseme") < report.value("training data", "div_all")
+    table = next(table for table in report.tables if table.title == "Further factors")
+    assert table.header[1] == "div_viseme" and "dec_viseme_lite" in table.header
+    assert "speaking" in table.rows[-1][0]
 
 
 def test_settings_are_checked() -> None:

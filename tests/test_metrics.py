@@ -60,7 +60,9 @@ def test_detail_sees_roughness_that_avd_hides() -> None:
 
 def test_diversity_of_labels() -> None:
     data = planted(subjects=8).data
-    found = generation.diversity_by_labels(data.vertices, data.subject, data.label, pairs=300)
+    found = generation.diversity_by_labels(
+        data.vertices, {"identity": data.subject, "expression": data.label}, pairs=300
+    )
     assert found["div_id"].mean() < found["div_all"].mean()
     assert found["div_exp"].mean() < found["div_all"].mean()
     assert all(len(values) == 300 and values.min() > 0 for values in found.values())

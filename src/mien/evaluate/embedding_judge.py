@@ -83,7 +83,7 @@ class Judge:
     """A trained network and its threshold.
 
     Args:
-        factor: ``identity`` or ``expression``.
+        factor: ``identity``, ``expression`` or a further factor of the data set.
         training: How it was trained.
         network: (B, V, 3) to (B, 128).
         calibration: On held-out people.
@@ -189,7 +189,7 @@ def judge_of(
     Args:
         train: Training faces.
         held: Faces of other people.
-        factor: ``identity`` or ``expression``.
+        factor: ``identity``, ``expression`` or a further factor of the data set.
         training: How to train.
         division: Names the data set by content, the protocol and its seed.
         device: Where to train and judge.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.evaluate.generation_draws import SHORT
+from mien.evaluate.generation_draws import short
 from mien.evaluate.metrics import Meshes, Statistics, avd
 from mien.progress import track
 
@@ -40,19 +40,18 @@ def diversity_of(relatives: Iterable[Mapping[str, Meshes]]) -> dict[str, NDArray
             found.setdefault("div_all", []).append(avd(faces, np.roll(faces, 1, axis=0)))
         for factor, others in part.items():
             if factor != "random":
-                found.setdefault(f"div_{SHORT.get(factor, factor)}", []).append(avd(faces, others))
+                found.setdefault(f"div_{short(factor)}", []).append(avd(faces, others))
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
 def diversity_by_labels(
-    meshes: Meshes, person: NDArray, label: NDArray, *, pairs: int = 10_000, seed: int = 0
+    meshes: Meshes, labels: Mapping[str, NDArray], *, pairs: int = 10_000, seed: int = 0
 ) -> dict[str, NDArray[np.float64]]:
-    """``div_all``, ``div_id``, ``div_exp`` of real faces: the values a generator should come near to.
+    """``div_all``, ``div_id``, ``div_exp`` and so on of real faces: what a generator should come near to.
 
     Args:
         meshes: N meshes (V, 3), millimeters, in memory or on disk.
-        person: (N,) int; -2 where unknown.
-        label: (N,) int; -2 where unknown. Neutral is an expression.
+        labels: Factor -> (N,) int; -2 where unknown. Neutral is an expression.
         pairs: How many pairs of each kind.
         seed: Of the pairs.
 
@@ -60,7 +59,8 @@ def diversity_by_labels(
         (pairs,) avd, millimeters; empty where no two faces share a label.
     """
     generator = np.random.default_rng([seed, 580])
-    group = {"div_all": np.zeros(len(person), int), "div_id": person, "div_exp": label}
+    group = {"div_all": np.zeros(len(next(iter(labels.values()))), int)}
+    group |= {f"div_{short(factor)}": key for factor, key in labels.items()}
     drawn = {name: _pairs_within(np.asarray(key), pairs, generator) for name, key in group.items()}
     result = {}
     for name, (first, second) in drawn.items():

@@ -22,6 +22,11 @@ NEVER_HELD = ("noise", "style", "texture")
 """Further codes that are no factor of their own."""
 
 
+def short(factor: str) -> str:
+    """How metrics name a factor."""
+    return SHORT.get(factor, factor)
+
+
 class Drawn:
     """Draws codes with a generator of its own and decodes them.
 

@@ -17,7 +17,7 @@ from mien.evaluate.classifier import Classifier
 from mien.evaluate.embedding_judge import Judge, distance
 from mien.evaluate.generation import diversity_of
 from mien.evaluate.generation_control import control_rows, silhouette_rows
-from mien.evaluate.generation_draws import SHORT, Drawn
+from mien.evaluate.generation_draws import Drawn, short
 from mien.evaluate.judge import Judgment, model_facts
 from mien.evaluate.metrics import Meshes
 from mien.evaluate.people import Judged
@@ -107,8 +107,9 @@ def _diversity(maker: Maker, model: FaceModel, bench: Bench, people: dict[str, A
 def _decoupling(maker: Maker, model: FaceModel, bench: Bench, people: dict[str, Any]) -> Iterator[Row]:
     """Percent of the faces sharing a code that the judges take for the same, and of those sharing nothing."""
     s = bench.settings
-    for factor in SHORT:
-        judges = {kind: bench.judges[factor, kind] for kind in s.judges}
+    for factor in Drawn(model, seed=s.seed + 1).factors():
+        none = f"the data set has no labels of {factor}"
+        judges = {kind: bench.judges.get((factor, kind), none) for kind in s.judges}
         usable = {kind: judge for kind, judge in judges.items() if isinstance(judge, Judge)}
         found: dict[str, list[NDArray]] = {kind: [] for kind in usable}
         drawn = Drawn(model, seed=s.seed + 1, batch=s.batch)
@@ -117,7 +118,7 @@ def _decoupling(maker: Maker, model: FaceModel, bench: Bench, people: dict[str, 
             for kind, judge in usable.items():
                 found[kind].append(judge.embed(family))
         for kind, judge in judges.items():
-            metric = f"dec_{SHORT[factor]}" + ("_lite" if kind == "lite" else "")
+            metric = f"dec_{short(factor)}" + ("_lite" if kind == "lite" else "")
             if isinstance(judge, str):
                 yield maker.absent(metric, judge, unit="%")
                 continue

@@ -14,7 +14,7 @@ from mien.evaluate import sparse
 from mien.evaluate.classifier import Classifier
 from mien.evaluate.embedding_judge import Judge, judge_of, labels_of
 from mien.evaluate.generation import diversity_by_labels
-from mien.evaluate.generation_draws import SHORT
+from mien.evaluate.generation_draws import SHORT, short
 from mien.evaluate.generation_judge import Bench, units
 from mien.evaluate.people import Judged
 from mien.evaluate.rows import Maker, Row
@@ -35,7 +35,7 @@ def bench_of(data: FaceDataset, judged: Judged, settings: GenerationSettings) ->
     division = f"{data.fingerprint}-{judged.protocol}-{judged.seed}-{judged.part == 'all'}"
     judges: dict[tuple[str, str], Judge | str] = {}
     for kind in settings.judges:
-        for factor in SHORT:
+        for factor in (*SHORT, *data.factors):
             try:
                 training = settings.training(kind)
                 judges[factor, kind] = judge_of(
@@ -59,10 +59,8 @@ def real_rows(bench: Bench, people: dict[str, Any]) -> Iterator[Row]:
     """
     settings, judged = bench.settings, bench.judged
     maker = Maker("training data", "control", settings.seed)
-    labels = {factor: labels_of(judged.train, factor) for factor in SHORT}
-    found = diversity_by_labels(
-        judged.train, labels["identity"], labels["expression"], pairs=settings.pairs, seed=settings.seed
-    )
+    labels = {factor: labels_of(judged.train, factor) for factor in (*SHORT, *bench.data.factors)}
+    found = diversity_by_labels(judged.train, labels, pairs=settings.pairs, seed=settings.seed)
     for name, values in found.items():
         people[name] = units(values) if len(values) else {}
         yield maker.over_people(name, values, reason="no two training faces share a label")
@@ -109,7 +107,7 @@ def _judges(bench: Bench) -> Iterator[Row]:
     for (factor, kind), judge in bench.judges.items():
         if isinstance(judge, str):
             continue
-        metric = f"dec_{SHORT[factor]}" + ("_lite" if kind == "lite" else "")
+        metric = f"dec_{short(factor)}" + ("_lite" if kind == "lite" else "")
         found, network = judge.calibration, f"ResNet-18, {judge.training.size} px"
         maker = Maker(f"{factor}, {network if kind == 'pictures' else 'lite'}", "control")
         yield Maker("real pairs, same label", "control").number(metric, 100 * found.ceiling, unit="%")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mien.evaluate.table_cells import Column, count, fixed, interval, plain
+from mien.evaluate.table_cells import Column, count, fixed, interval, plain, worst
 
 DIVERSITY: tuple[Column, ...] = (
     ("div_all", "Div", fixed), ("div_id", "Div-Id", fixed), ("div_exp", "Div-Exp", fixed),
@@ -79,9 +79,9 @@ GENERATION: Sequence[tuple[str, str, Sequence[Column]]] = (
             ("cls_id_held", "named, identity held", plain),
             ("id_kept", "kept", plain),
             ("intensity_rho_disp", "rho displacement", fixed),
-            ("intensity_rho_disp_worst", "worst", fixed),
+            ("intensity_rho_disp_worst", "worst", worst),
             ("intensity_rho_prob", "rho probability", fixed),
-            ("intensity_rho_prob_worst", "worst", fixed),
+            ("intensity_rho_prob_worst", "worst", worst),
             ("disp_ratio_1_5", "1.5 : 1", fixed),
             ("style_spread", "style spread (mm)", fixed),
             ("style_spread_noise", "noise alone (mm)", fixed),
@@ -103,6 +103,12 @@ GENERATION: Sequence[tuple[str, str, Sequence[Column]]] = (
         ),
     ),
 )
+
+FURTHER = (
+    "Further factors",
+    "Decoupling (%, by the judges of that factor) and diversity (mm) at one code of each.",
+)
+"""Title and note of the table of factors beside identity and expression, whatever they are called."""
 
 _TABLE_1 = {
     "training data": (None, None, 4.89, 3.30, 5.04, None),

@@ -60,6 +60,11 @@ def plain(row: Row) -> str:
     return f"{row.mean:.1f}"
 
 
+def worst(row: Row) -> str:
+    """The mean with two decimals and the name of what has it."""
+    return f"{fixed(row)} {row.reason.replace('_', ' ')}".strip()
+
+
 def fixed(row: Row) -> str:
     """The mean with two decimals: millimeters in the form of the papers."""
     assert row.mean is not None

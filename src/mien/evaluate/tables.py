@@ -7,9 +7,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mien.evaluate.generation_tables import GENERATION
+from mien.evaluate.generation_tables import FURTHER, GENERATION
 from mien.evaluate.rows import Row
-from mien.evaluate.table_cells import DASH, Column, center, count, digits, interval, mean, percent, spread
+from mien.evaluate.table_cells import (
+    DASH,
+    Column,
+    center,
+    count,
+    digits,
+    fixed,
+    interval,
+    mean,
+    percent,
+    spread,
+)
 
 
 @dataclass(frozen=True)
@@ -201,6 +212,13 @@ def tables_of(
     if by_expression:
         position = 1 + next(k for k, table in enumerate(tables) if table.title == "Expression transfer")
         tables.insert(position, by_expression)
+    known = {metric for _, _, columns in LAYOUT for metric, _, _ in columns}
+    further = [
+        metric for row in rows if (metric := row.metric).startswith(("dec_", "div_")) and metric not in known
+    ]
+    if further:
+        columns = [(metric, metric, fixed) for metric in dict.fromkeys(further)]
+        tables += [table for table in (_table(rows, latent, *FURTHER, columns),) if table]
     if published:
         tables.append(_published(published))
     return tables
