@@ -19,6 +19,7 @@ from mien.geometry.registration import Quality, Registration
 from mien.io.gltf import read_glb_targets
 from mien.io.mesh import read_mesh
 from mien.io.record import assemble
+from mien.viewer import uploads
 from mien.viewer.axes import identity_axes
 from mien.viewer.looks import looks, slits
 from mien.viewer.studio import Studio
@@ -170,6 +171,12 @@ def test_bad_files_are_refused_and_change_nothing(name: str) -> None:
         studio.load(name, BAD[name])
     assert "/tmp" not in str(caught.value), "a path of the server is nobody's business"
     assert studio.history.state is before and not studio.history.can_undo
+
+
+def test_a_mesh_that_would_take_too_long_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "MOST_VERTICES", 100)
+    with pytest.raises(MienError, match="decimate it to 100"):
+        small_studio().load("dense.obj", obj_bytes(HEAD, tmp_path))
 
 
 def test_too_large_and_mirrored_files_are_refused(tmp_path: Path) -> None:

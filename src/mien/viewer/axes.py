@@ -128,10 +128,13 @@ def _name(field: NDArray, topology: Topology) -> str:
         if explained > 0.33 * total:
             return name
     strength = np.linalg.norm(field, axis=1)
-    parts = {
-        name.capitalize(): strength[topology.region(name)].mean() / strength.mean()
+    masks = {
+        name: topology.region(name)
         for name in ("nose", "mouth", "eyes", "brows", "chin", "jaw", "cheeks", "forehead")
         if name in topology.regions and topology.region(name).any()
     }
+    parts = {name: strength[mask].mean() / strength.mean() for name, mask in masks.items()}
     best = max(parts, key=lambda name: parts[name], default="")
-    return best if best and parts[best] > 1.15 else "Shape"
+    where = masks[best] if best and parts[best] > 1.15 else slice(None)
+    along = ("width", "height", "depth")[int((field[where] ** 2).sum(axis=0).argmax())]
+    return f"{best if isinstance(where, np.ndarray) else 'face'} {along}".capitalize()

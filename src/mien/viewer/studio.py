@@ -61,6 +61,7 @@ class Studio:
             State(first.model.expressions, len(first.axes), people, people[0].key, shown=shown)
         )
         self._lock = threading.RLock()
+        self._reading = threading.Lock()  # one registration at a time
         self._rims = np.concatenate([*slits(self.topology)[0], np.zeros(0, np.int64)]).astype(np.int64)
         self._loaded = 0
         self._meshes: dict[str, OwnMesh] = {}
@@ -91,7 +92,8 @@ class Studio:
     def load(self, name: str, data: bytes) -> bytes:
         """Adds a head from the bytes of a mesh file and shows it."""
         # Outside the lock: a mesh of another topology is registered, and sliders go on meanwhile.
-        face = read_upload(name, data, self.engines[0].model, limit=self.limit)
+        with self._reading:
+            face = read_upload(name, data, self.engines[0].model, limit=self.limit)
         with self._lock:
             self.add_head(Path(name).stem.replace("_", " "), face.vertices, face.decision.sentence, face)
             return self._frame()

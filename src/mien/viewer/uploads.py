@@ -7,11 +7,12 @@ import tempfile
 from pathlib import Path
 
 from mien.cli.faces import Face, open_face
-from mien.errors import BadFile
-from mien.io.mesh import READERS
+from mien.errors import BadFile, BadMesh
+from mien.io.mesh import READERS, read_mesh
 from mien.models.base import FaceModel
 
 MEGABYTE = 1_000_000
+MOST_VERTICES = 300_000
 
 
 def read_upload(name: str, data: bytes, model: FaceModel, *, limit: int = 64 * MEGABYTE) -> Face:
@@ -40,6 +41,12 @@ def read_upload(name: str, data: bytes, model: FaceModel, *, limit: int = 64 * M
     with tempfile.TemporaryDirectory(prefix="mien-") as folder:
         path = Path(folder) / safe
         path.write_bytes(data)
+        count = len(read_mesh(path, points=True).vertices)
+        if count > MOST_VERTICES:
+            raise BadMesh(
+                f"{safe!r} has too many vertices to be registered while you wait", received=f"{count:,}",
+                remedy=f"decimate it to {MOST_VERTICES:,} first, or use mien register",
+            )  # fmt: skip
         return open_face(path, model)
 
 
