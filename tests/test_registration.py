@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
+from fixtures import tiny_topology
 from heads import Z_UP, Remesh, ball, block, joined, remeshed
 from meshes import icosphere, random_rotation
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from mien.data.sources.procedural import procedural_topology
 from mien.data.sources.procedural_person import Person
 from mien.errors import BadMesh
+from mien.figures.registration import registration_sheet
 from mien.geometry.hierarchy import decimate
 from mien.geometry.nonrigid import Schedule
 from mien.geometry.openings import openings
@@ -211,3 +213,16 @@ def test_what_is_no_face_is_refused() -> None:
         register(vertices, faces, topology)
     with pytest.raises(BadMesh, match="finite"):
         register(vertices * np.nan, faces, topology)
+
+
+def test_a_template_of_several_pieces_has_a_distance_and_a_picture() -> None:
+    """Distances are of all vertices: the pieces that are not laid on have none."""
+    topology = tiny_topology()
+    skin = topology.components == topology.components[0]
+    mesh = topology.template[skin] * 0.01
+    points = topology.landmarks.positions(topology.template) * 0.01
+    marks = dict(zip(topology.landmarks.names, points, strict=True))
+    found = register(mesh, topology.faces[skin[topology.faces].all(axis=1)], topology, landmarks=marks)
+    assert found.quality.distance.shape == (120,)
+    assert (found.quality.distance[skin] < 1e-3).all() and np.isnan(found.quality.distance[~skin]).all()
+    assert registration_sheet(found, "tiny", size=64).size[0] > 3 * 64

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -188,6 +188,9 @@ def register(
             remedy="give landmarks, or check that the mesh is one face, eyes and mouth included",
         )  # fmt: skip
     whole = with_pieces(topology.template, topology, kept, bent)
+    distance = np.full(topology.vertex_count, np.nan)  # of all vertices: other pieces have no counterpart
+    distance[kept] = quality.distance
+    quality = replace(quality, distance=distance)
     return Registration(topology, whole, placement, vertices, faces, skin, quality)
 
 
