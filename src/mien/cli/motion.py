@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mien.cli.shell import choice, examples, parse_weights, say, show, show_json
-from mien.cli.use import STYLE
+from mien.cli.use import LANDMARKS, STYLE
 from mien.errors import BadSetting
 
 if TYPE_CHECKING:
@@ -70,11 +70,14 @@ def animate(
         "auto", "--targets", help="Of a GLB: named, motion (few, of this clip) or frames (one each)."
     ),
     style: str | None = STYLE,
+    landmarks: Path | None = LANDMARKS,
     size: int = typer.Option(420, "--size", min=64, help="Pixels of a film."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON only."),
     out: Path = typer.Option(..., "-o", "--out", help="*.glb, *.mp4, *.gif, *.npz, a mesh, or a folder."),
 ) -> None:
     """Makes a clip of one person, or with a mesh as output the expression at its apex.
+
+    The head may have any topology: OBJ, GLB and NPZ hold its own vertices.
 
     Signals are named expressions with their moments, one or several, or a CSV of curves.
     """
@@ -83,7 +86,7 @@ def animate(
     from mien.cli.faces import open_model, read, style_person
 
     model = open_model(model_dir)
-    face = read(neutral, model)
+    face = read(neutral, model, landmarks)
     if between:
         first, second = _ends(between, model.expressions)
         walk = apply.between_poses(model, face.vertices, first, second, steps)
@@ -185,7 +188,7 @@ def write_clip(out: Path, model: FaceModel, face: Face, wish: Wish) -> dict[str,
         write_video(out, pictures, wish.fps)
     elif ending in ARCHIVES:
         names = np.array(model.expressions)
-        np.savez(out, vertices=frames, weights=wish.weights, expressions=names, fps=wish.fps)
+        np.savez(out, vertices=face.shown(frames), weights=wish.weights, expressions=names, fps=wish.fps)
     elif ending:
         raise BadSetting(
             "a clip is written as GLB, MP4, GIF, NPZ, a mesh or a folder of OBJ files", received=str(out),
