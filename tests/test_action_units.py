@@ -10,7 +10,15 @@ import torch
 from commands import run
 from fixtures import bumps, tiny_topology
 
-from mien.data.action_units import TRACE, UNITS, name_expressions, read_prototypes, scores, unit_intensities
+from mien.data.action_units import (
+    TRACE,
+    UNITS,
+    canonical,
+    name_expressions,
+    read_prototypes,
+    scores,
+    unit_intensities,
+)
 from mien.data.dataset import FaceDataset
 from mien.data.expressions import expression_set
 from mien.errors import BadFile, BadSetting, DataMissing
@@ -22,7 +30,7 @@ Capture = pytest.CaptureFixture[str]
 def units_of_people(subjects: int = 8, scans: int = 14) -> FaceDataset:
     """Faces whose displacement is the sum of unit intensities times planted fields."""
     generator = np.random.default_rng(0)
-    names = ("AU4", "AU12", "AU26")
+    names = ("au_4", "au_12", "au_26")
     identity, fields = bumps(3, 3.0, generator), bumps(len(names), 5.0, generator)
     weights = generator.uniform(0, 1, (subjects * scans, len(names)))
     weights *= generator.random(weights.shape) < 0.6
@@ -39,10 +47,10 @@ def units_of_people(subjects: int = 8, scans: int = 14) -> FaceDataset:
 
 def test_units_are_read_off_the_shapes() -> None:
     found = unit_intensities({"mouthSmile_L": 0.8, "mouthSmile_R": 0.6, "jawOpen": 0.5, "mouthClose": 0.5})
-    assert found == pytest.approx({"AU12": 0.7, "AU26": 0.5})
+    assert found == pytest.approx({"au_12": 0.7, "au_26": 0.5})
     parted = unit_intensities({"jawOpen": 0.5, "mouthUpperUp_L": 0.2})
-    assert parted == pytest.approx({"AU26": 0.5, "AU25": 0.5, "AU10": 0.1})
-    assert unit_intensities({"jawOpen": TRACE / 2, "browDown_L": 1.4, "browDown_R": 1.4}) == {"AU4": 1.0}
+    assert parted == pytest.approx({"au_26": 0.5, "au_25": 0.5, "au_10": 0.1})
+    assert unit_intensities({"jawOpen": TRACE / 2, "browDown_L": 1.4, "browDown_R": 1.4}) == {"au_4": 1.0}
 
 
 def test_a_set_coded_in_units_is_performed_alike() -> None:
@@ -50,17 +58,20 @@ def test_a_set_coded_in_units_is_performed_alike() -> None:
     assert coded.recipes is plain.recipes and coded.columns == UNITS and plain.columns == plain.names
     happy = {"happy": 1.0}
     assert plain.coded(happy, {"mouthSmile_L": 1.0}) is happy
-    assert coded.coded(happy, {"mouthSmile_L": 1.0}) == {"AU12": 0.5}
+    assert coded.coded(happy, {"mouthSmile_L": 1.0}) == {"au_12": 0.5}
 
 
 def test_the_printed_prototype_scores_happiness(tmp_path: Path) -> None:
     table = read_prototypes()
-    assert table == {"happiness": {"AU12": 0.82, "AU25": 0.70, "AU6": 0.57, "AU77": 0.83, "AU10": 0.63}}
+    printed = {"AU12": 0.82, "AU25": 0.70, "AU6": 0.57, "AU77": 0.83, "AU10": 0.63}
+    assert table == {"happiness": printed}
     intensities = np.zeros((2, len(UNITS)))
-    intensities[1, [UNITS.index("AU12"), UNITS.index("AU6")]] = (1.0, 0.5)
+    intensities[1, [UNITS.index("au_12"), UNITS.index("au_6")]] = (1.0, 0.5)
     found, absent = scores(table, UNITS, intensities)
     np.testing.assert_allclose(found[:, 0], [0.0, 0.82 + 0.5 * 0.57])
     assert absent == ["AU77"]
+    assert [canonical(name) for name in ("AU12", "au_12", "AU 4", "au_30_left", "smile")] == [
+        "au_12", "au_12", "au_4", "au_30_left", "smile"]  # fmt: skip
     with pytest.raises(BadSetting, match="no prototypical unit"):
         scores(table, ("smile", "anger"), np.zeros((1, 2)))
     with pytest.raises(DataMissing):
@@ -72,7 +83,7 @@ def test_the_printed_prototype_scores_happiness(tmp_path: Path) -> None:
 
 def test_every_person_gives_the_face_that_shows_an_expression_most() -> None:
     data = units_of_people()
-    table = {"frown": {"AU4": 1.0}, "laugh": {"AU12": 0.5, "AU26": 0.5, "AU99": 1.0}}
+    table = {"frown": {"au_4": 1.0}, "laugh": {"au_12": 0.5, "au_26": 0.5, "AU99": 1.0}}
     named, absent = name_expressions(data, table)
     assert absent == ["AU99"] and named.expressions == ("frown", "laugh") and len(named) == 8 * 3
     for person in range(8):

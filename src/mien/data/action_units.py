@@ -8,6 +8,7 @@ activated can label faces with units in place of names; and a table of prototypi
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -19,38 +20,40 @@ from mien.data.dataset import FaceDataset
 from mien.errors import BadFile, BadSetting, DataMissing
 
 ACTION_UNITS: Mapping[str, tuple[str, ...]] = {
-    "AU1": ("browInnerUp_L", "browInnerUp_R"),
-    "AU2": ("browOuterUp_L", "browOuterUp_R"),
-    "AU4": ("browDown_L", "browDown_R"),
-    "AU5": ("eyeWide_L", "eyeWide_R"),
-    "AU6": ("cheekSquint_L", "cheekSquint_R"),
-    "AU7": ("eyeSquint_L", "eyeSquint_R"),
-    "AU9": ("noseSneer_L", "noseSneer_R"),
-    "AU10": ("mouthUpperUp_L", "mouthUpperUp_R"),
-    "AU12": ("mouthSmile_L", "mouthSmile_R"),
-    "AU14": ("mouthDimple_L", "mouthDimple_R"),
-    "AU15": ("mouthFrown_L", "mouthFrown_R"),
-    "AU16": ("mouthLowerDown_L", "mouthLowerDown_R"),
-    "AU17": ("mouthShrugLower",),
-    "AU18": ("mouthPucker",),
-    "AU20": ("mouthStretch_L", "mouthStretch_R"),
-    "AU22": ("mouthFunnel",),
-    "AU24": ("mouthPress_L", "mouthPress_R"),
-    "AU26": ("jawOpen",),
-    "AU28": ("mouthRollLower", "mouthRollUpper"),
-    "AU29": ("jawForward",),
-    "AU30L": ("jawLeft",),
-    "AU30R": ("jawRight",),
-    "AU34": ("cheekPuff_L", "cheekPuff_R"),
-    "AU43": ("eyeBlink_L", "eyeBlink_R"),
+    "au_1": ("browInnerUp_L", "browInnerUp_R"),
+    "au_2": ("browOuterUp_L", "browOuterUp_R"),
+    "au_4": ("browDown_L", "browDown_R"),
+    "au_5": ("eyeWide_L", "eyeWide_R"),
+    "au_6": ("cheekSquint_L", "cheekSquint_R"),
+    "au_7": ("eyeSquint_L", "eyeSquint_R"),
+    "au_9": ("noseSneer_L", "noseSneer_R"),
+    "au_10": ("mouthUpperUp_L", "mouthUpperUp_R"),
+    "au_12": ("mouthSmile_L", "mouthSmile_R"),
+    "au_14": ("mouthDimple_L", "mouthDimple_R"),
+    "au_15": ("mouthFrown_L", "mouthFrown_R"),
+    "au_16": ("mouthLowerDown_L", "mouthLowerDown_R"),
+    "au_17": ("mouthShrugLower",),
+    "au_18": ("mouthPucker",),
+    "au_20": ("mouthStretch_L", "mouthStretch_R"),
+    "au_22": ("mouthFunnel",),
+    "au_24": ("mouthPress_L", "mouthPress_R"),
+    "au_26": ("jawOpen",),
+    "au_28": ("mouthRollLower", "mouthRollUpper"),
+    "au_29": ("jawForward",),
+    "au_30_left": ("jawLeft",),
+    "au_30_right": ("jawRight",),
+    "au_34": ("cheekPuff_L", "cheekPuff_R"),
+    "au_43": ("eyeBlink_L", "eyeBlink_R"),
 }
 """Unit -> the shapes that show it, as the ICT release lists them; its intensity is their mean activation."""
 
-PARTED = "AU25"
+PARTED = "au_25"
 """Lips part whenever one of these moves them apart; the jaw under closed lips does not."""
 _PARTING = ("mouthLowerDown_L", "mouthLowerDown_R", "mouthUpperUp_L", "mouthUpperUp_R")
 
-UNITS: tuple[str, ...] = tuple(sorted([*ACTION_UNITS, PARTED], key=lambda u: (int(u[2:].strip("LR")), u)))
+UNITS: tuple[str, ...] = tuple(
+    sorted([*ACTION_UNITS, PARTED], key=lambda unit: (int(unit.split("_")[1]), unit))
+)
 TRACE = 0.05
 """Weaker activity is not coded: coders see no trace of it, and faces at rest stay neutral."""
 
@@ -94,6 +97,12 @@ def read_prototypes(path: Path | str | None = None) -> dict[str, dict[str, float
     return prototypes
 
 
+def canonical(unit: str) -> str:
+    """``AU12``, ``au_12`` and ``AU 12`` are one unit: ``au_12``; other names stay as they are."""
+    found = re.fullmatch(r"au[_ ]?(\d+)(\w*)", unit.strip().lower())
+    return f"au_{int(found[1])}{found[2]}" if found else unit
+
+
 def scores(
     prototypes: Mapping[str, Mapping[str, float]], units: Sequence[str], intensities: NDArray
 ) -> tuple[NDArray[np.float64], list[str]]:
@@ -107,12 +116,12 @@ def scores(
     Returns:
         (n, P) scores, and the prototypical units that the columns do not have; they are left out.
     """
-    column = {name: index for index, name in enumerate(units)}
+    column = {canonical(name): index for index, name in enumerate(units)}
     weights, absent = np.zeros((len(units), len(prototypes))), []
     for place, prototype in enumerate(prototypes.values()):
         for unit, weight in prototype.items():
-            if unit in column:
-                weights[column[unit], place] = weight
+            if canonical(unit) in column:
+                weights[column[canonical(unit)], place] = weight
             else:
                 absent.append(unit)
     if not weights.any(axis=0).all():
