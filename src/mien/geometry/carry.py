@@ -20,7 +20,9 @@ _BELIEF_MM = 3.0  # farther from the template's surface than this, a vertex is t
 _PIECE_MM = 25.0  # a card of hair or a lash is not farther from the skin than this
 _FADE_MM = 70.0  # along the surface beyond the template: nothing moves from there on
 _SPREAD_MM = 30.0  # above this scale what lies beyond the template stretches rather than bends
+_SMOOTH = 3.0  # edges of the template: bends of shorter wavelength come from its triangles, not from the face
 _SURE_MM = 4.0  # a place is on one side of a slit if the other is so much farther along the surface
+_WRONG_MM = 2.0  # and on the wrong side of it from here on
 
 
 class Carrier:
@@ -146,7 +148,7 @@ def attachment(
     facing = np.where(skin, (place.normals * normals).sum(axis=1), 1.0)
     certain = np.exp(-((distance / _BELIEF_MM) ** 2)) * np.clip((facing - 0.1) / 0.5, 0, 1)
     certain[beyond | (certain < 1e-3) | ~(skin | bound)] = 0.0
-    belief = certain * (2 * np.pi / (1.6 * _spacing(registered, topology)[corners].mean(axis=1))) ** 4
+    belief = certain * (2 * np.pi / (_SMOOTH * _spacing(registered, topology)[corners].mean(axis=1))) ** 4
     rows = np.repeat(np.arange(len(points)), 3)
     matrix = csr_matrix((weights.ravel(), (rows, corners.ravel())), (len(points), len(registered)))
     return matrix, belief, _far(points, faces, certain, skin | bound)
@@ -188,11 +190,12 @@ def _sides(
         lead = np.where(known, np.where(known, lower, 0) - np.where(known, upper, 0), 0.0)
         there = (weights * near[corners]).sum(axis=1) > 0.5
         there &= moving
-        seed = np.where(there, (weights * lead[corners]).sum(axis=1), 0.0)
-        spread = _spread(points, faces, there, seed)
+        here = np.where(there, (weights * lead[corners]).sum(axis=1), 0.0)
+        spread = _spread(points, faces, there, here)
         for sign in (1.0, -1.0):
             triangles = (sign * lead[topology.faces] >= -1e-9).all(axis=1) & near[topology.faces].any(axis=1)
-            chosen = np.flatnonzero(there & (sign * spread > 0))
+            # Only what lies clearly on the wrong side is moved: next to the corners both sides are one.
+            chosen = np.flatnonzero(there & (sign * spread > 0.2) & (sign * here < -_WRONG_MM))
             if triangles.any() and len(chosen):
                 found.append((np.flatnonzero(triangles), chosen))
     return found

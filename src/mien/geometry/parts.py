@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from mien.geometry.openings import Opening, openings
 from mien.geometry.procrustes import procrustes
@@ -128,13 +129,16 @@ def _other(
 
 
 def _inside_mouth(cloud: NDArray, mouth: Opening, template: Surface) -> bool:
-    """Whether a piece lies behind the lips, not farther back and up or down than a mouth reaches."""
+    """Whether a piece lies behind the lips, not farther back and up or down than a mouth reaches.
+
+    Depth counts from what faces forward: the inside of the lips faces the teeth. A mustache lies before it.
+    """
     offset = (cloud.mean(axis=0) - mouth.center) / mouth.width
     if not (abs(offset[0]) < 0.8 and abs(offset[1]) < 0.9 and -2.0 < offset[2] < 0.15):
         return False
-    found = template.located(cloud, np.zeros_like(cloud))
-    depth = ((cloud - found.points) * found.normals).sum(axis=1)
-    return bool((depth < 0).mean() > 0.6)
+    front = template.vertices[template.normals[:, 2] > 0.2]
+    _, near = cKDTree(front[:, :2]).query(cloud[:, :2], k=min(6, len(front)))
+    return bool((np.median(front[near, 2], axis=1) - cloud[:, 2] > 1.0).mean() > 0.6)
 
 
 def jaw_region(vertices: NDArray, mouth: Opening) -> NDArray[np.int64]:
