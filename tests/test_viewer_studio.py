@@ -130,6 +130,28 @@ def test_a_clip_rises_to_the_pose_and_falls_back() -> None:
     assert np.allclose(frames[18], posed, atol=1e-3)  # onset 0.2 s, apex 0.6 s
 
 
+def test_a_recording_plays_on_the_time_line() -> None:
+    studio = small_studio()
+    rest = shown(studio)
+    lines = ["smile,tongue"] + [f"{min(k, 30) / 30:.3f},1" for k in range(61)]
+    head, _ = unpack(studio.load("take one.csv", "\n".join(lines).encode()))
+    take = head["state"]["take"]
+    assert take["name"] == "take one" and "tongue" in take["notes"][0] and head["state"]["duration"] == 2.0
+    head, numbers = unpack(studio.clip())
+    frames = numbers.reshape(head["frames"], -1, 3)
+    assert head["frames"] == 61 and np.allclose(frames[0], rest, atol=1e-3)
+    assert np.allclose(frames[15] - rest, 0.5 * SMILE, atol=0.02), "half a smile after half a second"
+    studio.act("set_pose", {"pose": {"jaw_open": 1.0}})
+    studio.act("add_move", {"at": 0.0})
+    assert np.allclose(studio.history.state.curves()[12, :2], [0.4, 1.0], atol=1e-3), "moves come on top"
+    studio.act("remove_take", {})
+    assert studio.history.state.curves()[:, 0].max() == 0
+    assert unpack(studio.act("undo", {}))[0]["state"]["take"]["frames"] == 61
+    for bad in (b"", b"smile\nnan", b"nothing,known\n1,2\n3,4", b"\xff\xfe"):
+        with pytest.raises(MienError):
+            studio.load("bad.csv", bad)
+
+
 def test_exports_are_files_that_say_the_same(tmp_path: Path) -> None:
     studio = small_studio()
     studio.add_head("Zoë / head", HEAD, "")

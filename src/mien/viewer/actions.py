@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from mien.errors import BadSetting, UnknownName
-from mien.viewer.session import Move, Person, State, finite
+from mien.viewer.session import Move, Person, State, Take, finite
 
 WEIGHTS = (-1.0, 2.0)
 DEVIATIONS = (-4.0, 4.0)
 INTENSITIES = (0.0, 2.0)
-LONGEST_CLIP = 20.0  # seconds
+LONGEST_CLIP = 60.0  # seconds
 SHORTEST_RISE = 0.05  # seconds between onset, apex and offset: one frame and a half at 30 a second
 MOST_MOVES = 32
 HEATS = ("none", "scan", "rest", "models")
@@ -205,7 +205,20 @@ def remove_move(state: State, index: Any) -> State:
 
 def clear_moves(state: State) -> State:
     """Empties the time line."""
-    return replace(state, moves=())
+    return replace(state, moves=(), take=None)
+
+
+def add_take(state: State, take: Take) -> State:
+    """Puts a recording under the moves; the clip becomes as long as it is, up to the longest."""
+    seconds = (len(take.weights) - 1) / state.fps
+    if seconds < SHORTEST_RISE:
+        raise BadSetting("a recording needs at least three frames", received=len(take.weights))
+    return replace(state, take=take, duration=round(min(seconds, LONGEST_CLIP), 2))
+
+
+def remove_take(state: State) -> State:
+    """Takes the recording off the time line."""
+    return replace(state, take=None)
 
 
 def set_duration(state: State, seconds: Any) -> State:
@@ -228,7 +241,7 @@ ACTIONS: Mapping[str, Callable[..., State]] = {
     for action in (
         set_weight, set_pose, set_identity, reset_identity, reset, set_intensity, set_variation, pick,
         add_random, remove_person, set_performer, set_style, set_rest, set_own, set_detail, set_mesh,
-        set_heat, set_shown, add_move, set_move, remove_move, clear_moves, set_duration,
+        set_heat, set_shown, add_move, set_move, remove_move, clear_moves, remove_take, set_duration,
     )
 }  # fmt: skip
 

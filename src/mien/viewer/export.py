@@ -69,7 +69,7 @@ def _rig(engine: Engine, state: State) -> Download:
 
 
 def _clip(engine: Engine, state: State) -> Download:
-    if not state.moves:
+    if not state.moving:
         raise BadSetting(
             "the time line is empty, so there is no clip to export",
             remedy="pose the face and add it to the time line first",

@@ -66,6 +66,21 @@ class Move:
 
 
 @dataclass(frozen=True, eq=False)
+class Take:
+    """A recorded performance that the time line plays from its start.
+
+    Args:
+        name: Of the file.
+        weights: (T, E) float32 at the frame rate of the state.
+        notes: What was decided when it was read.
+    """
+
+    name: str
+    weights: NDArray[np.float32]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class State:
     """Everything that undo brings back.
 
@@ -86,6 +101,7 @@ class State:
         heat: ``none``, or what vertex distances are colored: ``scan``, ``rest`` or ``models``.
         shown: Numbers of the models side by side.
         moves: The time line.
+        take: A recorded performance under the moves, or None.
         duration: Seconds of the clip.
         fps: Frames per second of the clip.
     """
@@ -106,6 +122,7 @@ class State:
     heat: str = "none"
     shown: tuple[int, ...] = (0,)
     moves: tuple[Move, ...] = ()
+    take: Take | None = None
     duration: float = 3.0
     fps: float = 30.0
 
@@ -132,10 +149,18 @@ class State:
         pose = self.pose if pose is None else pose
         return np.array([pose.get(name, 0.0) for name in self.expressions], np.float32)
 
+    @property
+    def moving(self) -> bool:
+        """Whether the time line holds anything."""
+        return bool(self.moves) or self.take is not None
+
     def curves(self) -> NDArray[np.float32]:
-        """(T, E) weights over time: the sum of all moves."""
+        """(T, E) weights over time: the recording and all moves, added up."""
         frames = round(self.duration * self.fps) + 1
         total = np.zeros((frames, len(self.expressions)), np.float32)
+        if self.take is not None:
+            played = self.take.weights[:frames]
+            total[: len(played)] += played
         for move in self.moves:
             rise = timing_curve(move.onset, move.apex, move.offset, self.duration, self.fps)
             total += rise[:frames, None] * self.weights(move.pose)

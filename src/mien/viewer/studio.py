@@ -22,7 +22,7 @@ from mien.viewer.export import MENU, Download, export
 from mien.viewer.looks import OwnMesh, looks, slits
 from mien.viewer.people import first_people
 from mien.viewer.session import History, Person, State
-from mien.viewer.uploads import MEGABYTE, read_upload
+from mien.viewer.uploads import MEGABYTE, read_take, read_upload
 from mien.viewer.wire import pack, state_json
 
 MOST_LOADED = 40
@@ -90,7 +90,13 @@ class Studio:
             return self._frame()
 
     def load(self, name: str, data: bytes) -> bytes:
-        """Adds a head from the bytes of a mesh file and shows it."""
+        """Adds a head from the bytes of a mesh file and shows it, or a recording (CSV) to the time line."""
+        if name.lower().endswith(".csv"):
+            with self._lock:
+                state = self.history.state
+                take = read_take(name, data, state.expressions, state.fps, limit=self.limit)
+                self.history.do(lambda state: actions.add_take(state, take))
+                return self._frame()
         # Outside the lock: a mesh of another topology is registered, and sliders go on meanwhile.
         with self._reading:
             face = read_upload(name, data, self.engines[0].model, limit=self.limit)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from mien.cli.faces import Face, open_face
+from mien.data.tracked import weights_of_curves
 from mien.errors import BadFile, BadMesh
+from mien.io.curves import read_curves
 from mien.io.mesh import READERS, read_mesh
 from mien.models.base import FaceModel
+from mien.viewer.session import Take
 
 MEGABYTE = 1_000_000
 MOST_VERTICES = 300_000
@@ -24,12 +29,42 @@ def read_upload(name: str, data: bytes, model: FaceModel, *, limit: int = 64 * M
         model: What the face is for.
         limit: The largest file, bytes.
     """
+    with _as_file(name, data, (*READERS, ".csv"), limit) as path:
+        count = len(read_mesh(path, points=True).vertices)
+        if count > MOST_VERTICES:
+            raise BadMesh(
+                f"{path.name!r} has too many vertices to be registered while you wait", received=f"{count:,}",
+                remedy=f"decimate it to {MOST_VERTICES:,} first, or use mien register",
+            )  # fmt: skip
+        return open_face(path, model)
+
+
+def read_take(
+    name: str, data: bytes, expressions: Sequence[str], fps: float, *, limit: int = 64 * MEGABYTE
+) -> Take:
+    """A CSV of weights a frame, or a recording of ARKit blendshapes, as a take of these expressions.
+
+    Args:
+        name: What the file was called.
+        data: The file.
+        expressions: E expression names.
+        fps: Frames per second of the time line.
+        limit: The largest file, bytes.
+    """
+    with _as_file(name, data, (".csv",), limit) as path:
+        weights, notes = weights_of_curves(read_curves(path), expressions, fps)
+        return Take(path.stem, weights, tuple(notes))
+
+
+@contextmanager
+def _as_file(name: str, data: bytes, kinds: Sequence[str], limit: int) -> Iterator[Path]:
+    """The bytes as a file of a known kind, in a folder that is gone afterwards."""
     safe = plain_name(name)
     kind = Path(safe).suffix.lower()
-    if kind not in READERS:
+    if kind not in kinds:
         raise BadFile(
-            f"{safe!r} is not of a known mesh kind", received=f"the extension {kind!r}",
-            remedy=f"known: {', '.join(READERS)}",
+            f"{safe!r} is not of a known kind", received=f"the extension {kind!r}",
+            remedy=f"known: {', '.join(kinds)}",
         )  # fmt: skip
     if not data:
         raise BadFile(f"{safe!r} is empty", remedy="copy or export it again")
@@ -41,13 +76,7 @@ def read_upload(name: str, data: bytes, model: FaceModel, *, limit: int = 64 * M
     with tempfile.TemporaryDirectory(prefix="mien-") as folder:
         path = Path(folder) / safe
         path.write_bytes(data)
-        count = len(read_mesh(path, points=True).vertices)
-        if count > MOST_VERTICES:
-            raise BadMesh(
-                f"{safe!r} has too many vertices to be registered while you wait", received=f"{count:,}",
-                remedy=f"decimate it to {MOST_VERTICES:,} first, or use mien register",
-            )  # fmt: skip
-        return open_face(path, model)
+        yield path
 
 
 def plain_name(name: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.viewer.session import History, Person, State
+from mien.viewer.session import History, Person, State, Take
 
 # A name belongs to the first group that one of its words names; what is left moves the whole face.
 GROUPS = (
@@ -54,6 +54,17 @@ def person_json(person: Person) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def take_json(take: Take) -> dict[str, Any]:
+    """A recording as the time line draws it: how much goes on, at up to 240 moments."""
+    strength = np.abs(take.weights).sum(axis=1)
+    at = np.linspace(0, len(strength) - 1, min(len(strength), 240)).round().astype(int)
+    drawn = strength[at] / max(float(strength.max(initial=0.0)), 1e-9)
+    return {
+        "name": take.name, "frames": len(strength), "notes": list(take.notes),
+        "drawn": drawn.round(3).tolist(),
+    }  # fmt: skip
+
+
 def state_json(history: History) -> dict[str, Any]:
     """The state as the page shows it."""
     state: State = history.state
@@ -66,7 +77,8 @@ def state_json(history: History) -> dict[str, Any]:
         "moves": [
             {"pose": dict(m.pose), "onset": m.onset, "apex": m.apex, "offset": m.offset} for m in state.moves
         ],
-        "duration": state.duration, "fps": state.fps,
+        "take": None if state.take is None else take_json(state.take), "duration": state.duration,
+        "fps": state.fps,
     }  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 // The studio's backend inside a shared page: rigs of a few people, added up linearly. No server, no network.
 (() => {
 const LIMITS = { weight: [-1, 2], deviation: [-4, 4], intensity: [0, 2] };
-const LONGEST = 20; // seconds
+const LONGEST = 60; // seconds
 const GAP = 0.05; // seconds between onset, apex and offset
 const clamp = (x, [low, high]) => Math.min(Math.max(x, low), high);
 const jerk = (u) => u ** 3 * (10 - 15 * u + 6 * u * u);
@@ -61,7 +61,7 @@ class Offline {
     this.rims = head.eyes.flat();
     this.state = {
       people: head.people, person: head.people[0].key, pose: {}, identity: head.axes.map(() => 0), intensity: 1, own: true,
-      detail: true, performer: null, style: null, variation: 0, heat: 'none', shown: [0], moves: [], duration: 3, fps: 30,
+      detail: true, performer: null, style: null, variation: 0, heat: 'none', shown: [0], moves: [], take: null, duration: 3, fps: 30,
     };
     return { ...head, look: { faces, template, colors, shade, eyes: head.eyes, mouth: head.mouth } };
   }

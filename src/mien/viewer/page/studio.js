@@ -186,11 +186,11 @@ class Studio {
   buildPeople() {
     const { can, limit } = this.about;
     this.cards = new Map();
-    const chooser = element('input', { type: 'file', multiple: true, hidden: true, id: 'chooser', accept: '.obj,.ply,.stl,.glb,.wrl,.vrml',
+    const chooser = element('input', { type: 'file', multiple: true, hidden: true, id: 'chooser', accept: '.obj,.ply,.stl,.glb,.wrl,.vrml,.csv',
       onchange: () => { this.loadAll([...chooser.files]); chooser.value = ''; } });
     find('#load').hidden = !can.load;
     find('#load').append(chooser, icon('upload'), element('b', {}, 'Drop a mesh here'),
-      element('span', {}, 'or click to choose · OBJ, PLY, STL, GLB, WRL'));
+      element('span', {}, 'OBJ, PLY, STL, GLB, WRL; a recording as CSV; or click to choose'));
     find('#load').addEventListener('click', (event) => { if (event.target !== chooser) chooser.click(); });
     find('#load').addEventListener('keydown', (event) => { if (event.key === 'Enter') chooser.click(); });
     find('#random').hidden = !can.random;
@@ -226,7 +226,8 @@ class Studio {
       const patience = setTimeout(() => toast(`${file.name} has a topology of its own: fitting the model onto it …`), 2500);
       await this.answered(async () => {
         const answer = await this.backend.load(file).finally(() => clearTimeout(patience));
-        const note = answer.state.people.find((person) => person.key === answer.state.person)?.note;
+        const take = file.name.toLowerCase().endsWith('.csv') ? answer.state.take : null;
+        const note = take ? take.notes.join(' ') : answer.state.people.find(({ key }) => key === answer.state.person)?.note;
         toast(note || `Loaded ${file.name}`);
         return answer;
       });
@@ -340,6 +341,10 @@ class Studio {
 
   // ---- the clip
 
+  moving() {
+    return this.state.moves.length > 0 || Boolean(this.state.take);
+  }
+
   async fetchClip() {
     if (this.clip) return this.clip;
     document.body.classList.add('working');
@@ -375,13 +380,13 @@ class Studio {
   async seek(time) {
     this.pause();
     this.timeline.setTime(time);
-    if (!this.state.moves.length) return;
+    if (!this.moving()) return;
     await this.fetchClip();
     this.showTime(this.timeline.time);
   }
 
   async play() {
-    if (!this.state.moves.length || !(await this.fetchClip())) return;
+    if (!this.moving() || !(await this.fetchClip())) return;
     this.playing = true;
     this.timeline.setPlaying(true);
     if (this.timeline.time >= this.state.duration - 0.02) this.timeline.time = 0;

@@ -25,7 +25,7 @@ class Timeline {
     this.playButton = button('Play', { icon: 'play', kind: 'main', title: 'Play (space)', onclick: () => (this.playing ? pause() : play()) });
     this.loopButton = button('Loop', { icon: 'loop', kind: 'only on', onclick: () => this.loop(!this.looping) });
     this.clock = element('output', { class: 'clock' }, '0.00 s');
-    this.length = element('input', { type: 'number', min: 0.5, max: 20, step: 0.5, 'aria-label': 'Length in seconds',
+    this.length = element('input', { type: 'number', min: 0.5, max: 60, step: 0.5, 'aria-label': 'Length in seconds',
       onchange: () => act('set_duration', { seconds: +this.length.value }) });
     this.addButton = button('Add pose', { icon: 'plus', title: 'Put the pose of the sliders on the time line, at the marker',
       onclick: () => act('add_move', { at: this.time }) });
@@ -58,9 +58,9 @@ class Timeline {
     this.state = state;
     this.time = Math.min(this.time, state.duration);
     if (document.activeElement !== this.length) this.length.value = state.duration;
-    this.playButton.disabled = !state.moves.length;
+    this.playButton.disabled = !state.moves.length && !state.take;
     this.addButton.disabled = !Object.keys(state.pose).length;
-    this.hint.hidden = state.moves.length > 0;
+    this.hint.hidden = state.moves.length > 0 || Boolean(state.take);
     this.draw();
   }
 
@@ -83,12 +83,12 @@ class Timeline {
   draw() {
     this.width = this.track.clientWidth;
     if (!this.state || !this.width) return;
-    const { moves, duration } = this.state;
-    const height = Math.max(this.track.clientHeight - 2, 26 + ROW * moves.length);
+    const { moves, duration, take } = this.state;
+    const height = Math.max(this.track.clientHeight - 2, 26 + ROW * (moves.length + (take ? 1 : 0)));
     this.svg.setAttribute('width', this.width);
     this.svg.setAttribute('height', height);
     this.svg.replaceChildren();
-    const step = duration > 8 ? 1 : duration > 3 ? 0.5 : 0.25;
+    const step = duration > 30 ? 5 : duration > 8 ? 1 : duration > 3 ? 0.5 : 0.25;
     for (let k = 0; k * step <= duration + 1e-6; k++) {
       const x = this.at(k * step);
       shape('line', { class: 'tick', x1: x, x2: x, y1: 16, y2: height }, this.svg);
@@ -96,6 +96,7 @@ class Timeline {
       text.textContent = k * step === Math.round(k * step) ? `${k * step} s` : (k * step).toFixed(2).replace(/0$/, '');
     }
     moves.forEach((move, index) => this.drawMove(move, index));
+    if (take) this.drawTake(take, moves.length);
     this.marker = shape('g', { class: 'marker' }, this.svg);
     shape('path', { d: 'M-5 0h10v7l-5 6-5-6z' }, this.marker);
     shape('line', { x1: 0, x2: 0, y1: 12, y2: height }, this.marker);
@@ -120,13 +121,29 @@ class Timeline {
     const label = shape('text', { class: 'pose', x: right ? this.at(move.offset) + 11 : this.at(move.onset) - 11, y: low - 4,
       'text-anchor': right ? 'start' : 'end' }, group);
     label.textContent = text.length > 44 ? `${text.slice(0, 42)}…` : text;
-    const cross = shape('text', { class: 'cross', x: this.width - GUTTER, y: low - 3, 'data-part': 'remove' }, group);
+    const cross = shape('text', { class: 'cross', x: this.width - 4, y: low - 3, 'data-part': 'remove' }, group);
     cross.textContent = '×';
     shape('title', {}, cross).textContent = 'Take it off the time line';
   }
 
+  // A recording: how much goes on, over time.
+  drawTake({ name, frames, drawn }, row) {
+    const low = 20 + ROW * row + ROW - 6;
+    const end = (frames - 1) / this.state.fps;
+    const points = drawn.map((u, k) => `${this.at((end * k) / (drawn.length - 1)).toFixed(1)} ${(low - u * (ROW - 9)).toFixed(1)}`);
+    const group = shape('g', { class: 'take' }, this.svg);
+    shape('path', { d: `M${this.at(0)} ${low}L${points.join('L')}L${this.at(end)} ${low}Z` }, group);
+    shape('text', { class: 'pose', x: this.at(0) + 6, y: low - 4 }, group).textContent = name;
+    const cross = shape('text', { class: 'cross', x: this.width - 4, y: low - 3, 'data-part': 'take' }, group);
+    cross.textContent = '×';
+  }
+
   press(event) {
     const part = event.target.dataset?.part;
+    if (part === 'take') {
+      this.act('remove_take', {});
+      return;
+    }
     const index = +event.target.closest('.move')?.dataset.index;
     event.preventDefault();
     if (part === 'remove') {
