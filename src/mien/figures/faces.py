@@ -12,6 +12,7 @@ from PIL import Image as Pictures
 
 from mien.data.dataset import FaceDataset
 from mien.data.sources.procedural_paint import COLORS, paint
+from mien.data.textures import read_texture, texture_paths
 from mien.errors import BadMesh, BadSetting, UnknownName
 from mien.figures.heat import heat, nice_maximum, with_bar
 from mien.figures.render import CLAY, Image, View, render
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 def face_sheet(
     meshes: Sequence[Sequence[NDArray | None]], topology: Topology, row_labels: Sequence[str] = (),
     column_labels: Sequence[str] = (), title: str = "", *, note: str = "", size: int = 220, yaw: float = 0.0,
-    view: View | None = None,
+    view: View | None = None, maps: Sequence[Sequence[NDArray | None]] | None = None,
 ) -> Pictures.Image:  # fmt: skip
     """Rows of faces, all seen by one camera.
 
@@ -40,12 +41,15 @@ def face_sheet(
         size: Pixels of a face.
         yaw: Degrees that all faces turn to their left.
         view: The camera; None frames the template with room for open jaws.
+        maps: A texture (H, W, 3) uint8 for each face that is shown with one.
     """
     view = view or face_view(topology, yaw=yaw)
     cells = [(r, c) for r, row in enumerate(meshes) for c, mesh in enumerate(row) if mesh is not None]
     pictures: list[list[NDArray | None]] = [[None] * len(row) for row in meshes]
     for row, column in track(cells, "drawing faces"):
-        pictures[row][column] = draw(np.asarray(meshes[row][column]), topology, size=size, view=view)
+        texture = None if maps is None else maps[row][column]
+        mesh = np.asarray(meshes[row][column])
+        pictures[row][column] = draw(mesh, topology, size=size, view=view, texture=texture)
     return grid(pictures, row_labels, column_labels, title, note=note)
 
 
@@ -94,7 +98,7 @@ def expression_sheet(
     data: FaceDataset, *, people: int = 8, expressions: Sequence[str] | None = None, title: str = "",
     note: str = "", size: int = 200,
 ) -> Pictures.Image:  # fmt: skip
-    """People of a data set down, their neutral and expressions across.
+    """People of a data set down, their neutral and expressions across, with their textures if they have some.
 
     Args:
         data: A data set with labels; only people who may be published are shown.
@@ -115,15 +119,24 @@ def expression_sheet(
         raise BadSetting("nobody in this view may be shown", received=f"{len(data)} scans")
     label = np.where(data.row_labeled("expression"), data.label, -2)
     meshes: list[list[NDArray | None]] = []
+    maps: list[list[NDArray | None]] = []
     for subject in subjects:
         rows = [
             _strongest(data, (data.row_subject == subject) & (label == names.index(n) - 1)) for n in wanted
         ]
         meshes.append([None if row is None else data[row] for row in rows])
+        maps.append([None if row is None else _texture(data, row) for row in rows])
     labels = [data.subjects[subject] for subject in subjects]
     return face_sheet(
-        meshes, data.topology, labels, [_spoken(n) for n in wanted], title, note=note, size=size
+        meshes, data.topology, labels, [_spoken(n) for n in wanted], title, note=note, size=size, maps=maps
     )
+
+
+def _texture(data: FaceDataset, row: int) -> NDArray | None:
+    """The texture of a row of a view, if it has one that its topology can show."""
+    if data.topology.uv is None or not data.has_textures[row]:
+        return None
+    return read_texture(texture_paths(data.take([row]))[0])
 
 
 def _strongest(data: FaceDataset, mask: NDArray) -> int | None:
