@@ -11,6 +11,7 @@ import torch
 from fixtures import tiny_data
 
 from mien.data.dataset import FaceDataset
+from mien.data.sampling import Batch
 from mien.data.writer import DatasetWriter
 from mien.errors import BadSetting, Unsupported
 from mien.models.base_facecam import LabelMap
@@ -27,6 +28,7 @@ SMALL = {
     "batch_size": 8,
     "texture_size": 16, "texture_channels": 8, "texture_noise": 6, "texture_batch_size": [8],
     "texture_centered": True, "texture_steps": [3, 12], "texture_matching": 1.0, "texture_new_people": 0.3,
+    "texture_matching_first": [1, 2], "texture_virtual_people": 0.5, "texture_detail": 1.0,
 }  # fmt: skip
 
 
@@ -135,6 +137,37 @@ def test_conditions_are_those_of_the_shape(data: FaceDataset) -> None:
     game.settings = TextureSettings(texture_new_people=1.0)
     _, who, _ = game.draw(torch.zeros(12, dtype=torch.int64), 1.0)
     assert (who == -1).all()
+
+
+def test_mixtures_of_people_are_mixtures_of_images(data: FaceDataset) -> None:
+    """A generator that is linear in z_id matches every mixture exactly; an even error has no detail."""
+    model = fresh(data, texture_size=8)
+    settings = {"texture_matching": 1.0, "texture_detail": 1.0, "texture_virtual_people": 1.0}
+    game, axes = game_of(model, data, level=1, **settings), 0.2 * torch.randn(20, 3 * 64)
+    assert model.painter is not None
+
+    def made(latent: torch.Tensor, level: int, fade: float) -> torch.Tensor:
+        return (latent[:, 6:26] @ axes).view(-1, 3, 8, 8) + offset
+
+    def images(subject: torch.Tensor) -> torch.Tensor:
+        shown = (model.z_people[subject] @ axes).view(-1, 3, 8, 8)
+        return shown * model.painter.deviation + model.painter.mean
+
+    game.generator, offset = made, 0.0  # type: ignore[assignment]
+    who, other = torch.arange(8), torch.arange(8).roll(3)
+    batch = Batch(
+        torch.zeros(8, 0, 3), who, torch.zeros(8, 5), texture=images(who), partner_texture=images(other),
+        partner_subject=other,
+    )  # fmt: skip
+    real = model.painter.normalize(images(who))
+    losses = game.match_own(batch, real, 1.0)
+    assert losses["matching"].item() < 1e-6 and losses["detail"].item() < 1e-6
+    offset = 0.5
+    losses = game.match_own(batch, real, 1.0)
+    assert losses["matching"].item() == pytest.approx(0.5, abs=1e-5) and losses["detail"].item() < 1e-5
+    with pytest.raises(BadSetting, match="texture_centered"):
+        plain = TextureModel(8, 20, 6)
+        next(texture_stages(plain, plain, data, model.z_people, game.labels, game.settings))
 
 
 class Cut(BaseException):

@@ -30,6 +30,8 @@ class Batch:
         partner_weights: (B, E) float expression weights of ``partner``, when asked for.
         texture: (B, 3, S, S) float, -1..1 sRGB, when asked for (:func:`mien.data.textures.textured`).
         labels: (B, K) int64 class of each of K factors, -1 where the label is missing, when asked for.
+        partner_texture: (B, 3, S, S) float, -1..1 sRGB: somebody with the same expression, when asked for.
+        partner_subject: (B,) int64 subject index of ``partner_texture``.
     """
 
     vertices: Tensor
@@ -41,6 +43,8 @@ class Batch:
     partner_weights: Tensor | None = None
     texture: Tensor | None = None
     labels: Tensor | None = None
+    partner_texture: Tensor | None = None
+    partner_subject: Tensor | None = None
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Batch:
         """Applies a function (a move to a device, a slice of rows) to every tensor."""
@@ -145,7 +149,7 @@ def style_pairs(data: FaceDataset, size: int, *, balanced: bool = True) -> Sampl
     def batch(generator: torch.Generator) -> Batch:
         result = _batch(data, draw_rows(generator, count, size), weights, subject, False)
         chosen = torch.randint(len(classes), (size,), generator=generator).tolist()
-        others = np.array([_any(classes[number], generator) for number in chosen])
+        others = np.array([any_of(classes[number], generator) for number in chosen])
         result.partner = torch.from_numpy(data[others])
         result.partner_weights = torch.from_numpy(weights[others])
         result.same = torch.zeros(size, dtype=torch.int64)
@@ -229,10 +233,11 @@ def _groups(data: FaceDataset) -> dict[int, NDArray[np.int64]]:
 
 def _other(rows: NDArray[np.int64], row: int, generator: torch.Generator) -> int:
     """One of the rows that is not ``row``."""
-    return _any(rows[rows != row], generator)
+    return any_of(rows[rows != row], generator)
 
 
-def _any(rows: NDArray[np.int64], generator: torch.Generator) -> int:
+def any_of(rows: NDArray[np.int64], generator: torch.Generator) -> int:
+    """One of the rows."""
     return int(rows[int(torch.randint(len(rows), (1,), generator=generator))])
 
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from mien.data.dataset import FaceDataset
-from mien.data.sampling import Batch, Sampler, draw_rows
+from mien.data.sampling import Batch, Sampler, any_of, draw_rows
 from mien.errors import BadFile, DataMissing
 
 #: Left, top, right and bottom of a part of an image, as shares of its width and height.
@@ -108,7 +108,9 @@ def texture_paths(data: FaceDataset) -> list[Path]:
     return [data.folder / data.textures[row] for row in data.rows]
 
 
-def textured(data: FaceDataset, size: int, pixels: int, *, crop: Crop = WHOLE) -> Sampler:
+def textured(
+    data: FaceDataset, size: int, pixels: int, *, crop: Crop = WHOLE, partners: bool = False
+) -> Sampler:
     """Random scans as texture images, without vertices: (B, 3, S, S) float in -1..1.
 
     Args:
@@ -116,16 +118,23 @@ def textured(data: FaceDataset, size: int, pixels: int, *, crop: Crop = WHOLE) -
         size: B.
         pixels: S.
         crop: The part of each image.
+        partners: Whether each scan comes with another one of the same expression, mostly somebody else's.
     """
     images, weights, subject = Textures(data, pixels, crop=crop), data.row_weights, data.row_subject
-    none = torch.zeros(size, 0, 3)
+    none, label = torch.zeros(size, 0, 3), data.label
+    alike = {int(name): np.flatnonzero(label == name) for name in np.unique(label)}
 
     def batch(generator: torch.Generator) -> Batch:
         rows = draw_rows(generator, len(images), size)
-        return Batch(
+        batch = Batch(
             none, torch.from_numpy(subject[rows].astype(np.int64)), torch.from_numpy(weights[rows]),
             texture=signed(torch.from_numpy(images[rows])),
         )  # fmt: skip
+        if partners:
+            others = np.array([any_of(alike[int(label[row])], generator) for row in rows])
+            batch.partner_texture = signed(torch.from_numpy(images[others]))
+            batch.partner_subject = torch.from_numpy(subject[others].astype(np.int64))
+        return batch
 
     return batch
 

@@ -45,6 +45,8 @@ class TextureSettings:
     texture_matching: float = 0.0  #: distance of a training person's generated image from the person's own
     texture_matching_first: int | Sequence[int] = 0  #: first steps of a level (of each) with this term alone
     texture_matching_rate: float = 1e-2  #: learning rate of these; it falls to ``texture_rate``
+    texture_detail: float = 0.0  #: the same of differences between neighboring texels
+    texture_virtual_people: float = 0.0  #: share of rows of these terms that show a mixture of two people
     texture_new_people: float = 0.0  #: share of generated rows whose person is nobody of training
     texture_zero_is_neutral: float = 0.0  #: share of neutral rows that enter as the zero vector
     texture_average: float = 0.999
@@ -52,8 +54,9 @@ class TextureSettings:
 
 QUICK_TEXTURES: dict[str, Any] = {
     "texture_noise": 16, "texture_channels": 32, "texture_centered": True, "texture_batch_size": [16],
-    "texture_gradient_penalty_every": 4, "texture_matching": 100.0, "texture_new_people": 0.3,
-    "texture_zero_is_neutral": 0.5, "texture_average": 0.99,
+    "texture_gradient_penalty_every": 4, "texture_matching": 100.0, "texture_detail": 200.0,
+    "texture_virtual_people": 0.7,
+    "texture_new_people": 0.3, "texture_zero_is_neutral": 0.5, "texture_average": 0.99,
 }  # fmt: skip
 SMOKE_TEXTURES = QUICK_TEXTURES | {
     "texture_channels": 24,
@@ -109,8 +112,7 @@ class TextureGame:
         real = self.model.normalize(batch.texture)
         who, what = self.labels.person(batch.subject), self.labels.expression(batch.weights)
         if index < self.first:
-            loss = self.distance_to_own(real, who, what, fade)
-            yield "generator", {"matching": settings.texture_matching * loss}
+            yield "generator", self.match_own(batch, real, fade)
             self.average(index)
             return
         made, made_who, made_what = self.draw(what, fade)
@@ -124,7 +126,7 @@ class TextureGame:
             "identity": settings.texture_identity_class * class_loss(id_logits, made_who),
         }
         if settings.texture_matching:
-            losses["matching"] = settings.texture_matching * self.distance_to_own(real, who, what, fade)
+            losses |= self.match_own(batch, real, fade)
         yield "generator", losses
         self.average(index)
 
@@ -180,13 +182,33 @@ class TextureGame:
         chance = torch.rand(len(what), device=what.device)
         return codes * ~((what == 0) & (chance < self.settings.texture_zero_is_neutral))[:, None]
 
-    def distance_to_own(self, real: Tensor, who: Tensor, what: Tensor, fade: float) -> Tensor:
-        """Mean distance of a person's generated images from the person's own, in the networks' unit."""
+    def match_own(self, batch: Batch, real: Tensor, fade: float) -> Losses:
+        """Mean distance of training people's generated images from their own, in the networks' unit.
+
+        A share of rows shows virtual people: z_id and image of two people with the same expression, both
+        added by cos and sin of one angle, so that what lies between two people varies as much as people do.
+        """
+        who = self.labels.person(batch.subject)
         known = who != UNKNOWN
         if not known.any():
-            return real.new_zeros(())
-        made = self.made(self.people[who[known]], what[known], fade)
-        return (made - real[known]).abs().mean()
+            return {"matching": sum(p.sum() for p in self.generator.parameters()) * 0.0}
+        z_id, truth, share = self.people[who], real, self.settings.texture_virtual_people
+        if share:
+            assert batch.partner_texture is not None and batch.partner_subject is not None
+            other = self.labels.person(batch.partner_subject)
+            mixed = (torch.rand(len(who), device=who.device) < share) & (other != UNKNOWN)
+            angle = torch.rand(len(who), device=who.device) * torch.pi / 2 * mixed
+            cosine, sine = angle.cos()[:, None], angle.sin()[:, None]
+            z_id = cosine * z_id + sine * self.people[other]
+            partner = self.model.normalize(batch.partner_texture)
+            truth = cosine[:, :, None, None] * real + sine[:, :, None, None] * partner
+        made = self.made(z_id[known], self.labels.expression(batch.weights)[known], fade)
+        wrong, settings = made - truth[known], self.settings
+        losses = {"matching": settings.texture_matching * wrong.abs().mean()}
+        if settings.texture_detail:
+            down, right = wrong.diff(dim=2).abs().mean(), wrong.diff(dim=3).abs().mean()
+            losses["detail"] = settings.texture_detail * (down + right)
+        return losses
 
     @torch.no_grad()
     def average(self, index: int) -> None:
@@ -218,6 +240,12 @@ def texture_stages(
         labels: Of the training view.
         settings: Training settings.
     """
+    if settings.texture_virtual_people and not model.centered:
+        raise BadSetting(
+            "mixtures of people are mixtures of differences from the mean texture",
+            received=f"texture_virtual_people {settings.texture_virtual_people} without texture_centered",
+            remedy="set texture_centered=true or texture_virtual_people=0",
+        )
     generator = copy.deepcopy(model.generator) if settings.texture_average else model.generator
     critic = ProgressiveDiscriminator(model.size, model.classes, len(people), generator.widest)
     critic = critic.to(people.device)
@@ -235,7 +263,10 @@ def texture_stages(
         game = TextureGame(
             model, generator, critic, people, labels, settings, level, steps, matched[level - 1]
         )
-        batch = textured(data, sizes[min(level, len(sizes)) - 1], pixels, crop=model.box)
+        batch = textured(
+            data, sizes[min(level, len(sizes)) - 1], pixels, crop=model.box,
+            partners=settings.texture_virtual_people > 0,
+        )  # fmt: skip
         yield Stage(
             f"texture {pixels} px", steps, batch, game.step, {"model": owner, **players}, optimizers,
             rates={"generator": game.rate},
