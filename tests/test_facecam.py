@@ -207,6 +207,12 @@ def test_generators_are_asked_for_labels_in_proportion_and_by_their_own_people()
     assert (torch.bincount(what, minlength=6) / 4000 - 1 / 6).abs().max() < 0.03
 
 
+def test_nobody_is_asked_for_what_the_data_never_shows() -> None:
+    net, moving = model(), DATA.take(DATA.label != -1)
+    game = LatentGame(net, net.generators, Recorder(8, 6), LabelMap(moving, False), Settings())
+    assert set(game.draw(500, torch.zeros(500))[2].tolist()) == {1, 2, 3, 4, 5}
+
+
 def test_the_neutral_label_may_be_the_zero_vector() -> None:
     net = model()
     what = torch.arange(6).repeat(500)

@@ -128,6 +128,8 @@ class LabelMap:
         self.intensities = intensities
         self._number = torch.full((len(data.subjects) + 1,), UNKNOWN)  # the last one serves subject -1
         self._number[torch.from_numpy(known.astype(np.int64))] = torch.arange(len(known))
+        #: Expression classes that occur: nobody learns to be neutral where nobody is.
+        self.present = torch.from_numpy(np.unique(data.label[data.row_labeled("expression")]) + 1)
 
     def person(self, subject: Tensor) -> Tensor:
         """(B,) class numbers of subject indices; UNKNOWN for people without a label and virtual ones."""

@@ -178,7 +178,8 @@ class LatentGame:
         if self.labels.intensities:
             what = seen[torch.randperm(count, device=device)]
         else:
-            what = torch.randint(self.model.class_count, (count,), device=device)
+            present = self.labels.present.to(device)
+            what = present[torch.randint(len(present), (count,), device=device)]
         made = self.made(z_id, self.one_hot(what))
         return made, torch.where(new, UNKNOWN, who), what
 
