@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mien.apply import codes_of
 from mien.codes import Codes
 from mien.errors import MienError, Unsupported
 from mien.evaluate.classifier import Classifier
@@ -148,12 +149,8 @@ def silhouette_rows(maker: Maker, model: FaceModel, bench: Bench, people: dict[s
     judged = bench.judged
     if model.anchored:
         raise Unsupported("its identity code is the neutral mesh itself")
-    parts = []
-    with torch.no_grad():
-        for start in track(range(0, len(judged.data), 64), "codes of test scans"):
-            meshes = judged.data[start : start + 64]
-            parts.append(model.encode(torch.from_numpy(meshes).to(model.device)).to("cpu"))
-    codes = Codes.cat(parts)
+    starts = track(range(0, len(judged.data), 64), "codes of test scans")
+    codes = Codes.cat([codes_of(model, judged.data[start : start + 64]).to("cpu") for start in starts])
     for factor in ("identity", "expression"):
         values = codes.factor(factor).flatten(1).numpy()
         for name, label in (("person", judged.person), ("expression", judged.label)):

@@ -202,17 +202,18 @@ def splits_of(model: FaceModel, data: FaceDataset, rows: Mapping[str, int]) -> l
     """Splits of some rows of a view, labeled with name and reconstruction error.
 
     Args:
-        model: A model with an encoder.
+        model: Any model; one without an encoder is inverted.
         data: The view that the rows belong to.
         rows: Name -> row, e.g. of :func:`best_average_worst`.
     """
     import torch
 
+    from mien.apply import codes_of
+
     index = np.array(list(rows.values()))
     truth, neutral = data[index], data.neutral_of(index)
+    codes = codes_of(model, truth, neutral if model.anchored else None)
     with torch.no_grad():
-        given = torch.from_numpy(neutral).to(model.device) if model.anchored else None
-        codes = model.encode(torch.from_numpy(truth).to(model.device), neutral=given)
         predicted, rest = model.decode(codes).cpu().numpy(), model.neutral_face(codes).cpu().numpy()
     error = np.linalg.norm(predicted - truth, axis=-1).mean(axis=-1)
     labels = [f"{name}, {value:.2f} mm" for name, value in zip(rows, error)]
