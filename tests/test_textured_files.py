@@ -16,6 +16,7 @@ from PIL import Image
 from test_gltf import validate
 
 from mien import apply
+from mien.apply.crowds import new_people
 from mien.cli import command
 from mien.data.dataset import FaceDataset
 from mien.data.writer import DatasetWriter
@@ -84,6 +85,16 @@ def test_shape_and_texture_of_one_person_in_one_valid_glb(
         np.testing.assert_array_equal(image_in(out / row["file"]), image)
     assert len({image.tobytes() for image in maps}) == 3
     validate(out / "person_0000.glb")
+
+
+def test_whoever_keeps_the_identity_keeps_the_texture_noise(model: FaceCAM) -> None:
+    codes = new_people(model, 3, 0, None, None, ["identity"])
+    assert (codes.others["texture"] == codes.others["texture"][:1]).all()
+    assert (codes.others["noise"] != codes.others["noise"][:1]).any()
+    named = new_people(model, 3, 0, None, None, [], "p2")
+    assert (named.others["texture"] == named.others["texture"][:1]).all()
+    free = new_people(model, 3, 0, None, None, [])
+    assert (free.others["texture"][1:] != free.others["texture"][:1]).any()
 
 
 def test_a_rig_with_the_texture_that_the_model_makes(

@@ -60,7 +60,10 @@ def new_people(
         shown = weights_of(model.expressions, weights)
         expression = model.express(torch.atleast_2d(shown).to(model.device))
         codes = codes.replace(expression=expression.expand(count, *expression.shape[1:]))
-    for name in hold:
+    held = [*hold]
+    if "identity" in hold or person is not None:
+        held += [name for name in model.personal if name in codes.others]
+    for name in held:
         if name not in ("identity", "expression", *codes.others):
             raise UnknownName("factor", name, ("identity", "expression", *codes.others))
         codes = codes.replace(**{name: codes.factor(name)[:1].expand_as(codes.factor(name))})

@@ -47,6 +47,7 @@ def inspect_dataset(data: FaceDataset) -> dict[str, Any]:
         "expressions": list(data.expressions),
         "label_coverage": {name: float(data.row_labeled(name).mean()) for name in data.labeled},
         "people_with_neutral": int(len(np.unique(data.row_subject[data.has_neutral]))),
+        "textures": int(data.has_textures.sum()),
         "units": str(data.facts.get("units", "millimeters")),
         "extents_mm": [round(float(value), 1) for value in np.ptp(topology.template, axis=0)],
     }

@@ -110,6 +110,8 @@ class FaceModel(nn.Module):
 
     #: This model was trained to give its people textures.
     makes_textures: bool = False
+    #: Further factors of codes that belong to the person: who keeps the identity keeps them.
+    personal: ClassVar[tuple[str, ...]] = ()
     topology: Topology
     expressions: tuple[str, ...]
     config: dict[str, Any]

@@ -72,7 +72,8 @@ class FaceCAM(FaceModel):
         - Only scans with an expression label are trained on.
         - smoke and standard see ``pca_dim`` principal coefficients, mix people
           (:func:`mien.data.sampling.virtual_people`), and use ``swap``, ``matching``, ``new_people``,
-          ``zero_is_neutral`` and ``average``, which the publication does not have.
+          ``zero_is_neutral`` and ``average``, and those of textures
+          (:mod:`mien.models.base_texture_stages`), which the publication does not have.
 
     Args:
         topology: What all faces share.
@@ -105,6 +106,7 @@ class FaceCAM(FaceModel):
 
     name = "facecam"
     needs_neutrals = False
+    personal = ("texture",)
     native: ClassVar[frozenset[str]] = frozenset({"reconstruct", "transfer", "interpolate", "generate"})
     reference = Reference(
         "taherkhani2023controllable",
