@@ -68,4 +68,5 @@ def test_sliders_and_clips_of_a_loaded_head_start_from_the_head(name: str) -> No
     except MienError as error:
         pytest.fail(f"{name}: {error}")
     assert about["panes"][0]["problem"] == ""
+    assert studio.export("clip").data[:4] == b"glTF"
     assert np.abs(frames[: head.size].reshape(-1, 3) - head).max() < 0.6, "a clip begins at rest"

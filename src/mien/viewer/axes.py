@@ -93,12 +93,15 @@ def identity_axes(model: FaceModel, count: int = MOST_AXES) -> IdentityAxes:
 
 @torch.no_grad()
 def _moves(model: FaceModel, directions: Tensor, millimeters: NDArray) -> bool:
-    """Whether the first direction moves the model's mean person about as far as it moves drawn people."""
+    """Whether the first direction moves the model's mean face about as far as it moves drawn people."""
     if not len(directions):
         return False
     mean = model.origin(1)
+    if type(model).encode is not FaceModel.encode:  # loaded heads are encoded: theirs must move, too
+        template = torch.from_numpy(model.topology.template.copy())[None].to(model.device)
+        mean = model.encode(template)
     other = mean.replace(identity=mean.identity + directions[0].view(1, *mean.identity.shape[1:]))
-    moved = model.neutral_face(other) - model.neutral_face(mean)
+    moved = model.decode(other) - model.decode(mean)
     return bool(moved.norm(dim=2).mean() > 0.3 * millimeters[0])
 
 

@@ -71,19 +71,27 @@ class Engine:
             state: Of the session.
             detail: Overrides the state's wish to keep what codes cannot hold.
         """
-        weights = self._known(state, state.weights()[None])
+        weights = self.known(state, state.weights()[None])
         expression = self.model.express(weights) if weights.any() else None
         return self._faces(state, expression, 1, state.detail if detail is None else detail)[0]
 
     @torch.no_grad()
     def clip(self, state: State) -> Faces:
         """(T, V, 3) float32, millimeters: the time line."""
-        expression = motion_codes(self.model, self._known(state, state.curves()), state.fps)
+        expression = motion_codes(self.model, self.known(state, state.curves()), state.fps)
         return self._faces(state, expression, len(expression), state.detail)
 
     def rest(self, state: State) -> Faces:
         """(V, 3) float32, millimeters: the person as picked, without any expression put on."""
         return self.face(replace(state, pose={}, performer=None, intensity=1.0))
+
+    def rig(self, state: State) -> apply.Rig:
+        """The person as picked, with a target for each expression: in this style and at this intensity."""
+        base, plain = self.rest(state), replace(state, performer=None)
+        still = self.face(replace(plain, pose={}))
+        moved = [self.face(replace(plain, pose={name: 1.0})) - still for name in self.model.expressions]
+        targets = np.stack([base + change for change in moved]) if moved else np.zeros((0, *base.shape), "f4")
+        return apply.Rig(self.model.topology, base, targets, self.model.expressions)
 
     def neutral(self, state: State) -> Faces:
         """(V, 3) float32, millimeters: the person at rest; kept until somebody else is shown."""
@@ -115,7 +123,7 @@ class Engine:
             return drawn.replace(expression=self.still)
         return self.model.origin(1).replace(expression=self.still)
 
-    def _known(self, state: State, weights: NDArray[np.float32]) -> Tensor:
+    def known(self, state: State, weights: NDArray[np.float32]) -> Tensor:
         """(N, E) the state's weights in the order of the model's own expressions; others stay zero."""
         columns = [
             state.expressions.index(n) if n in state.expressions else -1 for n in self.model.expressions

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from numpy.typing import NDArray
+
 from mien import apply
 from mien.errors import BadSetting, UnknownName
 from mien.io.gltf import write_glb
@@ -65,7 +67,7 @@ def _face(engine: Engine, state: State, suffix: str) -> bytes:
 
 
 def _rig(engine: Engine, state: State) -> Download:
-    return Download(f"{_stem(state)}_rig.glb", GLB, _targets(engine, state, motion=False))
+    return Download(f"{_stem(state)}_rig.glb", GLB, _targets(state, engine.rig(state)))
 
 
 def _clip(engine: Engine, state: State) -> Download:
@@ -74,26 +76,25 @@ def _clip(engine: Engine, state: State) -> Download:
             "the time line is empty, so there is no clip to export",
             remedy="pose the face and add it to the time line first",
         )
-    return Download(f"{_stem(state)}_clip.glb", GLB, _targets(engine, state, motion=True))
+    if engine.model.frame_rate is None:
+        rig, clip = engine.rig(state), engine.known(state, state.curves()).numpy(force=True)
+    else:  # what has learned motion is no sum of poses: its own clip, as a few targets
+        base = engine.rest(state)
+        targets, clip, _ = apply.few_targets(engine.clip(state), base)
+        names = tuple(f"motion_{number}" for number in range(1, len(targets) + 1))
+        rig = apply.Rig(engine.model.topology, base, targets, names)
+    return Download(f"{_stem(state)}_clip.glb", GLB, _targets(state, rig, clip))
 
 
-def _targets(engine: Engine, state: State, motion: bool) -> bytes:
-    """A rig whose rest pose is the person as picked, with identity sliders and without expression."""
-    rig = apply.rig(engine.model, engine.rest(state))
-    known = [state.expressions.index(name) for name in rig.names if name in state.expressions]
-    clip = state.curves()[:, known] if motion and len(known) == len(rig.names) else None
-    if motion and clip is None:
-        raise BadSetting(
-            f"{engine.label} has expressions that the time line lacks", received=state.expressions
-        )
-    file = state.somebody.face
-    if file is not None:
-        return _written(".glb", lambda path: file.write_rig(path, rig, clip=clip, fps=state.fps))
+def _targets(state: State, rig: apply.Rig, clip: NDArray | None = None) -> bytes:
+    """A rig as a file; that of a loaded head goes through the file it came from."""
+    person = state.somebody
+    if person.face is not None:
+        return _written(".glb", lambda path: person.face.write_rig(path, rig, clip=clip, fps=state.fps))
     return _written(
         ".glb",
         lambda path: write_glb(
-            path, rig.base, rig.topology, rig.targets, rig.names, clip=clip, fps=state.fps,
-            name=state.somebody.name,
+            path, rig.base, rig.topology, rig.targets, rig.names, clip=clip, fps=state.fps, name=person.name,
         ),
     )  # fmt: skip
 

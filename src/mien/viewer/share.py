@@ -76,21 +76,14 @@ def share(
     state = State(model.expressions, len(engine.axes), tuple(cast), cast[0].key)
     arrays: dict[str, NDArray] = {}
     for person in track(cast, "rigs of people"):
-        base, targets = _rig(engine, replace(state, person=person.key))
-        arrays |= {f"base {person.key}": base, f"targets {person.key}": targets}
+        rig = engine.rig(replace(state, person=person.key))
+        arrays |= {f"base {person.key}": rig.base, f"targets {person.key}": rig.targets - rig.base}
     linearity = _linearity(engine, state, arrays)
     payload = _payload(engine, cast, arrays, linearity)
     body = f'<script type="text/plain" id="payload">{base64.b64encode(payload).decode()}</script>'
     text = page(title or engine.label, policy=POLICY, scripts=("offline.js",), body=body).encode()
     write_bytes(Path(path), text)
     return Shared(Path(path), len(cast), len(text) / MEGABYTE, linearity)
-
-
-def _rig(engine: Engine, state: State) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(V, 3) a person at rest and (E, V, 3) what each expression adds, millimeters."""
-    base = engine.rest(state)
-    targets = [engine.face(replace(state, pose={name: 1.0})) - base for name in state.expressions]
-    return base, np.stack(targets) if targets else np.zeros((0, *base.shape), np.float32)
 
 
 def _linearity(engine: Engine, state: State, arrays: dict[str, NDArray]) -> float:
