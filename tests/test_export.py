@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -119,3 +122,27 @@ def test_export_by_command(studio: Studio, capsys: Capture, tmp_path: Path) -> N
         "torchscript"
         in run(capsys, "export", studio.model, "-o", tmp_path / "x.pt", "--format", "torch").sentence
     )
+
+
+def test_the_engineers_tutorial_runs(
+    studio: Studio, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its Python as it stands, on an exported model; the graph gives what the model gives."""
+    pytest.importorskip("onnxruntime")
+    page = Path(__file__).parent.parent / "docs" / "tutorials" / "engineer.md"
+    first, second = re.findall(
+        r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+    (tmp_path / "runs").mkdir()
+    shutil.copytree(studio.model, tmp_path / "runs" / "first")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(compile(first.replace("1000", "8").replace("[:8]", "[:5]"), "engineer.md", "exec"), names)
+    assert names["vertices"].shape == names["faces"][:5].shape
+    assert run(capsys, "export", "runs/first", "-o", "face.onnx", "--controls", "weights").code == 0
+    exec(compile(second, "engineer.md", "exec"), names)
+    model = names["model"]
+    with torch.no_grad():
+        expression = model.express(torch.from_numpy(names["weights"]))
+        truth = model.decode(model.origin(1).replace(expression=expression))
+    np.testing.assert_allclose(names["vertices"], truth, atol=1e-4)

@@ -199,6 +199,17 @@ def test_the_seventeen_classes_of_facetunegan(coma: Path, tmp_path: Path) -> Non
     assert counts["mouth_up_left"] + counts["mouth_up_right"] == 40
 
 
+def test_facetunegans_division_sees_people(coma: Path, tmp_path: Path) -> None:
+    data = prepared("coma", coma, tmp_path / "out", "facetunegan")
+    parts = [data.split(part, protocol="nine-to-one") for part in ("train", "validation", "test")]
+    assert sum(map(len, parts)) == len(data) and len(parts[2]) == round(0.1 * len(data))
+    assert set(parts[2].row_subject) == set(parts[0].row_subject)
+    rows = [set(part.rows) for part in parts if part.rows is not None]
+    assert not rows[0] & rows[2] and not rows[0] & rows[1]
+    other = data.split("test", protocol="nine-to-one", seed=1).rows
+    assert other is not None and rows[2] != set(other)
+
+
 def test_apexes_chosen_by_eye_win(coma: Path, tmp_path: Path) -> None:
     picks = tmp_path / "picks.csv"
     picks.write_text("subject,class,frame\nFaceTalk_170720_00137_TA,bareteeth,13\n")
@@ -406,6 +417,8 @@ def test_a_folder_without_the_set_says_where_to_apply(name: str, tmp_path: Path,
         assert f"## {heading}\n" in page, heading
     assert all(f"`{selection}`" in page for selection in kind.selections)
     assert f"mien data prepare {name} " in page
+    index = (Path(__file__).parent.parent / "docs" / "data" / "README.md").read_text(encoding="utf-8")
+    assert f"[`{name}`]({name}.md)" in index
 
 
 def test_unknown_names_and_misplaced_flags(facescape: Path, tmp_path: Path, capsys: Capture) -> None:

@@ -60,7 +60,7 @@ def on_config(config: Any) -> Any:
         {"Mien": ["index.md", *front, "contributing.md", "changelog.md"]},
         {"Tutorials": [*_pages("tutorials"), *(f"notebooks/{path.stem}.md" for path in notebooks())]},
         {"Models": ["models/README.md", *models]},
-        {"Data": _pages("data")},
+        {"Data": ["data/README.md", *(page for page in _pages("data") if page != "data/README.md")]},
         {"Recipes": ["recipes.md", "examples.md"]},
         {"API": ["api/index.md", *(f"api/{name}.md" for name in PACKAGES)]},
     ]

@@ -48,12 +48,23 @@ def interleaved(subject: NDArray, clip: NDArray, frame: NDArray, seed: int) -> N
     return np.where(order < 10, PARTS.index("test"), np.where(order < 15, PARTS.index("validation"), 0))
 
 
+def nine_to_one(subject: NDArray, clip: NDArray, frame: NDArray, seed: int) -> NDArray:
+    """A tenth of the rows at random tests, a twentieth validates (FaceTuneGAN's CoMA: people are seen)."""
+    order = np.random.default_rng([seed, 20230]).permutation(len(subject))
+    tests, validations = round(0.1 * len(order)), round(0.05 * len(order))
+    part = np.zeros(len(order), np.int8)
+    part[order[:tests]] = PARTS.index("test")
+    part[order[tests : tests + validations]] = PARTS.index("validation")
+    return part
+
+
 PROTOCOLS: dict[str, Split] = {
     "subject": by_subject,
     "seven-to-three": seven_to_three,
     "seventeen-to-three": seventeen_to_three,
     "first-ten": first_ten,
     "interleaved": interleaved,
+    "nine-to-one": nine_to_one,
 }
 
 
