@@ -131,7 +131,7 @@ def open_face(path: Path, model: FaceModel, landmarks: Path | None = None) -> Fa
             return Face(vertices, mesh, model.topology, decision)
     from mien.cli.foreign import HeadFace, register_head
 
-    return HeadFace.of(register_head(mesh, model, landmarks))
+    return HeadFace.of(register_head(mesh, model, landmarks), path)
 
 
 def read(path: Path, model: FaceModel, landmarks: Path | None = None) -> Face:

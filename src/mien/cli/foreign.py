@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 
 from mien.cli.faces import Face, read
 from mien.errors import Unsupported
+from mien.io.glb_targets import add_glb_targets, move_glb
 from mien.io.mesh import Mesh, read_mesh
 
 if TYPE_CHECKING:
-    from mien.apply import Head
+    from collections.abc import Sequence
+
+    from mien.apply import Head, Rig
     from mien.models.base import FaceModel
 
 
@@ -24,14 +27,31 @@ class HeadFace(Face):
 
     Args:
         head: The mesh and the model's template on it.
+        source: The mesh's file.
     """
 
     head: Head
+    source: Path
 
     @staticmethod
-    def of(head: Head) -> HeadFace:
+    def of(head: Head, source: Path) -> HeadFace:
         """The face of an opened head."""
-        return HeadFace(head.vertices, head.mesh, head.registration.topology, head.decision, head)
+        return HeadFace(head.vertices, head.mesh, head.registration.topology, head.decision, head, source)
+
+    def write(self, path: Path, vertices: NDArray) -> None:
+        """As the file came; of a GLB also nodes, materials and textures are kept in a GLB."""
+        if path.suffix.lower() == self.source.suffix.lower() == ".glb":
+            return move_glb(self.source, path, self.layout, self.restored(vertices))
+        return super().write(path, vertices)
+
+    def write_rig(self, path: Path, rig: Rig, names: Sequence[str] | None = None, **options: Any) -> None:
+        """A GLB with targets: the file's own GLB with targets added, or a new one."""
+        own = path.suffix.lower() == self.source.suffix.lower() == ".glb"
+        if own and options.get("texture") is None:
+            kept = {key: value for key, value in options.items() if key in ("clip", "fps")}
+            moved = self.restored(rig.targets)
+            return add_glb_targets(self.source, path, self.layout, moved, names or rig.names, **kept)
+        return super().write_rig(path, rig, names, **options)
 
     @property
     def foreign(self) -> bool:
@@ -45,7 +65,8 @@ class HeadFace(Face):
             mesh.faces, self.layout.faces
         ):
             return read(path, model)
-        return replace(self, vertices=self.head.registration.follow(mesh.vertices), layout=mesh)
+        there = self.head.registration.follow(mesh.vertices)
+        return replace(self, vertices=there, layout=mesh, source=path)
 
     def restored(self, vertices: NDArray) -> NDArray[np.float32]:
         """(..., V, 3) millimeters of the model's topology as the file's own vertices, unit and axes."""

@@ -131,14 +131,15 @@ def _other(
 def _inside_mouth(cloud: NDArray, mouth: Opening, template: Surface) -> bool:
     """Whether a piece lies behind the lips, not farther back and up or down than a mouth reaches.
 
-    Depth counts from what faces forward: the inside of the lips faces the teeth. A mustache lies before it.
+    Depth counts from the outermost that faces forward: the inside of the lips faces the teeth, the pocket of
+    a mouth lies behind them. A mustache lies before it.
     """
     offset = (cloud.mean(axis=0) - mouth.center) / mouth.width
     if not (abs(offset[0]) < 0.8 and abs(offset[1]) < 0.9 and -2.0 < offset[2] < 0.15):
         return False
     front = template.vertices[template.normals[:, 2] > 0.2]
-    _, near = cKDTree(front[:, :2]).query(cloud[:, :2], k=min(6, len(front)))
-    return bool((np.median(front[near, 2], axis=1) - cloud[:, 2] > 1.0).mean() > 0.6)
+    _, near = cKDTree(front[:, :2]).query(cloud[:, :2], k=min(12, len(front)))
+    return bool((front[near, 2].max(axis=1) - cloud[:, 2] > 1.0).mean() > 0.6)
 
 
 def jaw_region(vertices: NDArray, mouth: Opening) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import BadFile, BadMesh
-from mien.io.record import Mesh, assemble
+from mien.io.record import Mark, Mesh, assemble
 
 _COMPONENTS = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
@@ -38,7 +38,7 @@ class Morphs(NamedTuple):
     faces: NDArray[np.int32]
 
 
-class _Document:
+class Document:
     """A parsed GLB container."""
 
     def __init__(self, path: Path) -> None:
@@ -94,12 +94,12 @@ class _Document:
             raise IndexError("an accessor reaches beyond the binary chunk")
         return np.ndarray((count, width), kind, self.binary, start, (stride, itemsize))
 
-    def transforms(self) -> list[tuple[int, NDArray[np.float64]]]:
-        """(mesh number, (4, 4) matrix) of every node that shows a mesh."""
+    def transforms(self) -> list[tuple[int, int, NDArray[np.float64]]]:
+        """(node, mesh, (4, 4) matrix) of every node that shows a mesh."""
         nodes = self.json.get("nodes", [])
         scenes = self.json.get("scenes")
         roots = scenes[self.json.get("scene", 0)].get("nodes", []) if scenes else range(len(nodes))
-        found: list[tuple[int, NDArray[np.float64]]] = []
+        found: list[tuple[int, int, NDArray[np.float64]]] = []
         stack = [(node, np.eye(4)) for node in reversed(list(roots))]
         for _ in range(4 * len(nodes) + 4):  # more steps than nodes would be a loop in the file
             if not stack:
@@ -107,7 +107,7 @@ class _Document:
             number, parent = stack.pop()
             matrix = parent @ _matrix(nodes[number])
             if "mesh" in nodes[number]:
-                found.append((nodes[number]["mesh"], matrix))
+                found.append((number, nodes[number]["mesh"], matrix))
             stack += [(child, matrix) for child in reversed(nodes[number].get("children", []))]
         raise ValueError("the node tree has a loop")
 
@@ -140,13 +140,12 @@ _DAMAGE = (KeyError, IndexError, ValueError, TypeError, AttributeError, Overflow
 
 def read_glb(path: Path) -> Mesh:
     """Reads all triangles of a GLB file's scene, in meters; see :func:`mien.io.mesh.read_mesh`."""
-    document = _Document(path)
+    document = Document(path)
     try:
         parts = [
-            _part(document, primitive, document.json["meshes"][mesh], matrix)
-            for mesh, matrix in document.transforms()
-            for primitive in document.json["meshes"][mesh]["primitives"]
-            if primitive.get("mode", 4) == 4 and "POSITION" in primitive["attributes"]
+            _part(document, part, document.json["meshes"][mesh], matrix)
+            for _, mesh, matrix in document.transforms()
+            for part in parts_of(document.json["meshes"][mesh])
         ]
     except _DAMAGE as error:
         raise _damaged(path, error) from error
@@ -155,32 +154,61 @@ def read_glb(path: Path) -> Mesh:
             f"{path.name!r} holds no triangles", remedy="export the mesh itself, not only its nodes"
         )
     offsets = np.cumsum([0] + [len(points) for points, *_ in parts])
-    uv_offsets = np.cumsum([0] + [0 if uv is None else len(uv) for _, _, uv, _ in parts])
+    uv_offsets = np.cumsum([0] + [0 if part[2] is None else len(part[2]) for part in parts])
+    face_offsets = np.cumsum([0] + [len(part[1]) for part in parts])
     points = np.concatenate([points for points, *_ in parts])
-    faces = np.concatenate([faces + start for (_, faces, _, _), start in zip(parts, offsets, strict=False)])
+    faces = np.concatenate([part[1] + start for part, start in zip(parts, offsets, strict=False)])
+    marks = tuple(
+        Mark(int(start + first), "usemtl", material)
+        for part, start in zip(parts, face_offsets, strict=False)
+        for first, material in part[4]
+    )
     uv = uv_corners = None
     if all(part[2] is not None for part in parts):
         uv = np.concatenate([part[2] for part in parts])
         uv_corners = np.concatenate(
             [part[3] + start for part, start in zip(parts, uv_offsets, strict=False)]
         ).ravel()
-    return assemble(points, np.full(len(faces), 3), faces.ravel(), uv, uv_corners, name=path.stem)
+    named = marks if len({mark.name for mark in marks}) > 1 else ()
+    sizes = np.full(len(faces), 3)
+    return assemble(points, sizes, faces.ravel(), uv, uv_corners, marks=named, name=path.stem)
 
 
-def _part(document: _Document, primitive: dict, mesh: dict, matrix: NDArray) -> tuple:
-    """Points, triangles, uv and uv triangles of one primitive."""
-    points = document.accessor(primitive["attributes"]["POSITION"]).astype(np.float64)
-    vertex_map = _vertex_map(mesh, len(points))
-    corners = _triangles(document, primitive, len(points))
+def parts_of(mesh: dict) -> list[list[dict]]:
+    """The triangle primitives of a mesh, those together that share their vertices (one for each material)."""
+    groups: dict[tuple, list[dict]] = {}
+    for primitive in mesh["primitives"]:
+        attributes = primitive["attributes"]
+        if primitive.get("mode", 4) == 4 and "POSITION" in attributes:
+            groups.setdefault((attributes["POSITION"], attributes.get("TEXCOORD_0")), []).append(primitive)
+    return list(groups.values())
+
+
+def _part(document: Document, primitives: list[dict], mesh: dict, matrix: NDArray) -> tuple:
+    """Points, triangles, uv, uv triangles, (first triangle, material) of primitives that share vertices."""
+    attributes = primitives[0]["attributes"]
+    points = document.accessor(attributes["POSITION"]).astype(np.float64)
+    vertex_map = vertex_map_of(mesh, len(points))
+    pieces = [_triangles(document, primitive, len(points)) for primitive in primitives]
+    firsts = np.cumsum([0] + [len(piece) for piece in pieces])
+    corners = np.concatenate(pieces)
+    names = [_material(document, primitive) for primitive in primitives]
     uv = None
-    if "TEXCOORD_0" in primitive["attributes"]:
-        uv = document.accessor(primitive["attributes"]["TEXCOORD_0"]).astype(np.float64) * (1, -1) + (0, 1)
+    if "TEXCOORD_0" in attributes:
+        uv = document.accessor(attributes["TEXCOORD_0"]).astype(np.float64) * (1, -1) + (0, 1)
     count = int(vertex_map.max()) + 1
     points = points[:count] @ matrix[:3, :3].T + matrix[:3, 3]
-    return points, vertex_map[corners], uv, corners
+    return points, vertex_map[corners], uv, corners, list(zip(firsts.tolist(), names, strict=False))
 
 
-def _triangles(document: _Document, primitive: dict, count: int) -> NDArray[np.int64]:
+def _material(document: Document, primitive: dict) -> str:
+    number = primitive.get("material")
+    if number is None:
+        return "default"
+    return str(document.json["materials"][number].get("name") or f"material_{number}")
+
+
+def _triangles(document: Document, primitive: dict, count: int) -> NDArray[np.int64]:
     if "indices" in primitive:
         corners = document.accessor(primitive["indices"]).astype(np.int64).reshape(-1, 3)
     else:
@@ -194,7 +222,7 @@ def _triangles(document: _Document, primitive: dict, count: int) -> NDArray[np.i
     return corners
 
 
-def _vertex_map(mesh: dict, count: int) -> NDArray[np.int32]:
+def vertex_map_of(mesh: dict, count: int) -> NDArray[np.int32]:
     """The vertex of each glTF vertex: our writer puts the repeats of seam vertices last and lists them."""
     repeats = np.array((mesh.get("extras") or {}).get("splitVertices", []), np.int32)
     originals = count - len(repeats)
@@ -212,7 +240,7 @@ def read_glb_targets(path: str | Path) -> Morphs:
     path = Path(path)
     if not path.is_file():
         raise BadFile("the GLB file does not exist", received=str(path), remedy="check the path")
-    document = _Document(path)
+    document = Document(path)
     try:
         number, mesh = next(
             (
@@ -222,12 +250,13 @@ def read_glb_targets(path: str | Path) -> Morphs:
             ),
             (0, document.json["meshes"][0]),
         )
-        primitive = mesh["primitives"][0]
+        primitives = parts_of(mesh)[0]
+        primitive = primitives[0]
         points = document.accessor(primitive["attributes"]["POSITION"]).astype(np.float64)
-        vertex_map = _vertex_map(mesh, len(points))
+        vertex_map = vertex_map_of(mesh, len(points))
         count = int(vertex_map.max()) + 1
         changes = [document.accessor(item["POSITION"])[:count] for item in primitive.get("targets", [])]
-        faces = vertex_map[_triangles(document, primitive, len(points))]
+        faces = vertex_map[np.concatenate([_triangles(document, item, len(points)) for item in primitives])]
         animation = _animation(document, number, len(changes))
         names = (mesh.get("extras") or {}).get("targetNames") or [f"target_{i}" for i in range(len(changes))]
     except _DAMAGE as error:
@@ -240,7 +269,7 @@ def read_glb_targets(path: str | Path) -> Morphs:
     )  # fmt: skip
 
 
-def _animation(document: _Document, mesh: int, count: int) -> tuple[NDArray[np.float32], float] | None:
+def _animation(document: Document, mesh: int, count: int) -> tuple[NDArray[np.float32], float] | None:
     """Weights and frame rate of the first animation of a mesh's weights."""
     nodes = document.json.get("nodes", [])
     for animation in document.json.get("animations", []):

@@ -7,8 +7,6 @@ that holds them. glTF is in meters, +Y up, +Z out of the face; Mien's millimeter
 from __future__ import annotations
 
 import io
-import json
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,14 +18,13 @@ from mien.errors import BadFile, BadMesh, DataMissing, WrongTopology
 from mien.geometry.differential import vertex_normals
 from mien.io.atomic import write_bytes
 from mien.io.glb import Morphs, read_glb, read_glb_targets
+from mien.io.glb_buffer import Buffer
 from mien.io.record import Mesh
 from mien.topology import Topology
 
 __all__ = ["Morphs", "png_bytes", "read_glb", "read_glb_targets", "write_glb"]
 
 METERS = 0.001
-_FLOAT, _UINT16, _UINT32 = 5126, 5123, 5125
-_VERTEX_DATA, _INDEX_DATA = 34962, 34963
 
 
 def write_glb(
@@ -72,7 +69,7 @@ def write_glb(
     image = None if texture is None else _image(texture, uv is not None)
     vertex_map, corners, uv = _split_seams(len(base), faces, uv, uv_faces)
 
-    buffer = _Buffer()
+    buffer = Buffer()
     primitive: dict[str, Any] = {"attributes": {}, "material": 0, "mode": 4}
     primitive["attributes"]["POSITION"] = buffer.add((base * METERS)[vertex_map], "VEC3", bounds=True)
     base_normals = vertex_normals(base, faces) if normals else None
@@ -82,24 +79,25 @@ def write_glb(
         primitive["attributes"]["TEXCOORD_0"] = buffer.add(
             uv * (1, -1) + (0, 1), "VEC2"
         )  # glTF counts v down
-    primitive["indices"] = buffer.add_indices(corners)
-    mesh: dict[str, Any] = {"name": name, "primitives": [primitive]}
+    materials = material_runs(layout)
+    extra: dict[str, Any] = {}
     if len(targets):
         primitive["targets"] = _morphs(buffer, base, targets, base_normals, faces, vertex_map)
-        mesh |= {"weights": [0.0] * len(targets), "extras": {"targetNames": [str(item) for item in names]}}
+        extra = {"weights": [0.0] * len(targets), "extras": {"targetNames": [str(item) for item in names]}}
+    mesh = {"name": name, "primitives": _by_material(primitive, buffer, corners, materials), **extra}
     if len(vertex_map) > len(base):
         mesh.setdefault("extras", {})["splitVertices"] = vertex_map[len(base) :].tolist()
 
-    document = _document(name, mesh)
+    document = _document(name, mesh, list(materials))
     if clip is not None:
         document["animations"] = [_animation(buffer, clip, fps)]
     if image is not None:
         document |= {"images": [buffer.add_image(*image)], "samplers": [{"wrapS": 10497, "wrapT": 10497}]}
         document["textures"] = [{"source": 0, "sampler": 0}]
-        document["materials"][0]["pbrMetallicRoughness"] |= {
-            "baseColorTexture": {"index": 0},
-            "baseColorFactor": [1.0, 1.0, 1.0, 1.0],
-        }
+        for material in document["materials"]:
+            material["pbrMetallicRoughness"] |= {
+                "baseColorTexture": {"index": 0}, "baseColorFactor": [1.0, 1.0, 1.0, 1.0],
+            }  # fmt: skip
     write_bytes(path, buffer.container(document))
     return vertex_map
 
@@ -190,8 +188,33 @@ def _split_seams(
     return vertex_map, number[inverse.ravel()], values
 
 
+def material_runs(layout: Topology | Mesh | NDArray) -> dict[str, NDArray[np.bool_]]:
+    """Material -> (F,) mask of its triangles; one material, ``skin``, where the layout names none."""
+    names = layout.names() if isinstance(layout, Mesh) else ()
+    if not isinstance(layout, Mesh) or not names:
+        return {"skin": np.ones(0, bool)}
+    sizes = np.full(len(layout.faces), 3) if layout.polygons is None else layout.polygons.sizes
+    masks = {name: np.repeat(layout.polygons_in(name), sizes - 2) for name in names}
+    rest = ~np.logical_or.reduce(list(masks.values()))
+    return masks | ({"unnamed": rest} if rest.any() else {})
+
+
+def _by_material(
+    primitive: dict[str, Any], buffer: Buffer, corners: NDArray, materials: dict[str, NDArray]
+) -> list[dict[str, Any]]:
+    """One primitive a material; all share their vertices."""
+    if len(materials) == 1:
+        return [primitive | {"indices": buffer.add_indices(corners)}]
+    triangles = corners.reshape(-1, 3)
+    return [
+        primitive | {"indices": buffer.add_indices(triangles[mask].ravel()), "material": number}
+        for number, mask in enumerate(materials.values())
+        if mask.any()
+    ]
+
+
 def _morphs(
-    buffer: _Buffer,
+    buffer: Buffer,
     base: NDArray,
     targets: NDArray,
     normals: NDArray | None,
@@ -208,7 +231,7 @@ def _morphs(
     return morphs
 
 
-def _animation(buffer: _Buffer, weights: NDArray, fps: float) -> dict[str, Any]:
+def _animation(buffer: Buffer, weights: NDArray, fps: float) -> dict[str, Any]:
     weights = np.asarray(weights, np.float64)
     times = np.arange(len(weights)) / fps
     sampler = {
@@ -225,7 +248,7 @@ def _animation(buffer: _Buffer, weights: NDArray, fps: float) -> dict[str, Any]:
     }
 
 
-def _document(name: str, mesh: dict[str, Any]) -> dict[str, Any]:
+def _document(name: str, mesh: dict[str, Any], materials: Sequence[str]) -> dict[str, Any]:
     skin = {"baseColorFactor": [0.72, 0.66, 0.61, 1.0], "metallicFactor": 0.0, "roughnessFactor": 0.65}
     return {
         "asset": {"version": "2.0", "generator": "mien"},
@@ -233,60 +256,7 @@ def _document(name: str, mesh: dict[str, Any]) -> dict[str, Any]:
         "scenes": [{"nodes": [0]}],
         "nodes": [{"name": name, "mesh": 0}],
         "meshes": [mesh],
-        "materials": [{"name": "skin", "doubleSided": True, "pbrMetallicRoughness": skin}],
+        "materials": [
+            {"name": item, "doubleSided": True, "pbrMetallicRoughness": dict(skin)} for item in materials
+        ],
     }
-
-
-class _Buffer:
-    """The binary chunk, and the accessors that describe what lies where in it."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._length = 0
-        self.views: list[dict[str, int]] = []
-        self.accessors: list[dict[str, Any]] = []
-
-    def _view(self, content: bytes, **kind: int) -> int:
-        self.views.append({"buffer": 0, "byteOffset": self._length, "byteLength": len(content), **kind})
-        padded = content + b"\0" * (-len(content) % 4)
-        self._parts.append(padded)
-        self._length += len(padded)
-        return len(self.views) - 1
-
-    def add(self, rows: NDArray, kind: str, *, bounds: bool = False, vertices: bool = True) -> int:
-        """Appends (n, k) floats; the number of their accessor."""
-        rows = np.ascontiguousarray(rows, "<f4")
-        view = self._view(rows.tobytes(), **({"target": _VERTEX_DATA} if vertices else {}))
-        accessor = {"bufferView": view, "componentType": _FLOAT, "count": len(rows), "type": kind}
-        if bounds:
-            accessor |= {"min": rows.min(axis=0).tolist(), "max": rows.max(axis=0).tolist()}
-        self.accessors.append(accessor)
-        return len(self.accessors) - 1
-
-    def add_indices(self, corners: NDArray) -> int:
-        """Appends triangle corners in the smallest type that never uses its largest value."""
-        small = corners.max() < 65535
-        view = self._view(corners.astype("<u2" if small else "<u4").tobytes(), target=_INDEX_DATA)
-        kind = _UINT16 if small else _UINT32
-        self.accessors.append(
-            {"bufferView": view, "componentType": kind, "count": len(corners), "type": "SCALAR"}
-        )
-        return len(self.accessors) - 1
-
-    def add_image(self, content: bytes, kind: str) -> dict[str, Any]:
-        """Appends an encoded picture."""
-        return {"bufferView": self._view(content), "mimeType": kind}
-
-    def container(self, document: dict[str, Any]) -> bytes:
-        """The whole GLB file."""
-        document |= {
-            "accessors": self.accessors,
-            "bufferViews": self.views,
-            "buffers": [{"byteLength": self._length}],
-        }
-        text = json.dumps(document, separators=(",", ":")).encode()
-        text += b" " * (-len(text) % 4)
-        binary = b"".join(self._parts)
-        total = 12 + 8 + len(text) + 8 + len(binary)
-        head = struct.pack("<4sIIII", b"glTF", 2, total, len(text), 0x4E4F534A)
-        return head + text + struct.pack("<II", len(binary), 0x004E4942) + binary
