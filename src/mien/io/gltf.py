@@ -92,12 +92,7 @@ def write_glb(
     if clip is not None:
         document["animations"] = [_animation(buffer, clip, fps)]
     if image is not None:
-        document |= {"images": [buffer.add_image(*image)], "samplers": [{"wrapS": 10497, "wrapT": 10497}]}
-        document["textures"] = [{"source": 0, "sampler": 0}]
-        for material in document["materials"]:
-            material["pbrMetallicRoughness"] |= {
-                "baseColorTexture": {"index": 0}, "baseColorFactor": [1.0, 1.0, 1.0, 1.0],
-            }  # fmt: skip
+        _paint(document, buffer, image)
     write_bytes(path, buffer.container(document))
     return vertex_map
 
@@ -186,6 +181,16 @@ def _split_seams(
     values = np.zeros((len(vertex_map), 2))
     values[number] = uv[coordinate]
     return vertex_map, number[inverse.ravel()], values
+
+
+def _paint(document: dict[str, Any], buffer: Buffer, image: tuple[bytes, str]) -> None:
+    """Gives every material the one picture."""
+    document |= {"images": [buffer.add_image(*image)], "samplers": [{"wrapS": 10497, "wrapT": 10497}]}
+    document["textures"] = [{"source": 0, "sampler": 0}]
+    for material in document["materials"]:
+        material["pbrMetallicRoughness"] |= {
+            "baseColorTexture": {"index": 0}, "baseColorFactor": [1.0, 1.0, 1.0, 1.0],
+        }  # fmt: skip
 
 
 def material_runs(layout: Topology | Mesh | NDArray) -> dict[str, NDArray[np.bool_]]:
