@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import struct
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from mien.apply.crowds import new_people
 from mien.cli import command
 from mien.data.dataset import FaceDataset
 from mien.data.writer import DatasetWriter
-from mien.figures import draw, textured_people, textured_sheet
+from mien.figures import draw, expression_sheet, textured_people, textured_sheet
 from mien.io.gltf import png_bytes
 from mien.io.mesh import write_obj
 from mien.models.facecam import FaceCAM
@@ -135,6 +136,13 @@ def test_a_render_shows_the_texture_where_the_uv_says(data: FaceDataset) -> None
     red, green, blue, yellow = quarters
     assert red[0] > 2 * red[1:].max() and green[1] > 2 * green[[0, 2]].max() and blue[2] > 2 * blue[:2].max()
     assert min(yellow[:2]) > 2 * yellow[2]
+
+
+def test_a_sheet_of_textured_data_shows_the_textures(data: FaceDataset) -> None:
+    colored = expression_sheet(data, people=2, expressions=["neutral", "smile"], size=50)
+    clay = expression_sheet(replace(data, textures=None), people=2, expressions=["neutral", "smile"], size=50)
+    difference = np.abs(np.asarray(colored).astype(int) - np.asarray(clay))
+    assert colored.size == clay.size and (difference.max(axis=2) > 30).mean() > 0.05
 
 
 def test_sheets_of_textured_faces(model: FaceCAM, folder: Path, tmp_path: Path) -> None:

@@ -168,8 +168,7 @@ class TextureModel(nn.Module):
         )  # fmt: skip
         change = (shown.mean(dim=(2, 3)) - self.tone)[:, :, None, None]
         maps = self.base + self.slope * change
-        mask = self._mask(size)
-        mask = torch.from_numpy(mask[top:bottom, left:right]).to(maps)
+        mask = torch.from_numpy(self._mask(size)[top:bottom, left:right]).to(maps)
         part = maps[:, :, top:bottom, left:right]
         maps[:, :, top:bottom, left:right] = torch.lerp(part, shown, mask)
         return ((maps.clamp(-1, 1) + 1) * 127.5 + 0.5).to(torch.uint8).permute(0, 2, 3, 1)

@@ -191,7 +191,7 @@ class TextureGame:
         who = self.labels.person(batch.subject)
         known = who != UNKNOWN
         if not known.any():
-            return {"matching": sum(p.sum() for p in self.generator.parameters()) * 0.0}
+            return {"matching": torch.stack([p.sum() for p in self.generator.parameters()]).sum() * 0.0}
         z_id, truth, share = self.people[who], real, self.settings.texture_virtual_people
         if share:
             assert batch.partner_texture is not None and batch.partner_subject is not None
