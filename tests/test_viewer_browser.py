@@ -182,6 +182,7 @@ def test_bad_files_are_told_and_change_nothing(page: Page) -> None:
     assert "too large" in page.page.get_by_role("alert").last.inner_text()
     page.settled()
     assert page.state("people.length") == people
+    page.page.evaluate("studio.limit = studio.about.limit")
 
 
 def test_the_time_line_plays_and_exports_what_it_shows(page: Page, tmp_path: Path) -> None:

@@ -160,6 +160,7 @@ def _next(demo: Demo) -> Section:
     other = next((demo.out / "faces" / "examples").glob("*_smile.obj"), example)
     run, out = demo.run_folder(MAIN), demo.out
     commands = (
+        f"mien view {run} {example} --data {out / 'faces'}",
         f"mien rig {run} {example} -o rig.glb",
         f"mien animate {run} {example} -e smile --onset 0.2 --apex 0.6 --offset 1.0 -o smile.glb",
         f"mien transfer {run} --expression {other} --onto {example} -o transferred.obj",
