@@ -81,3 +81,23 @@ def test_muon_trains_models_of_matrices_alone() -> None:
     optimizer.step()
     assert not torch.equal(module.weight, before)
     optimizer.load_state_dict(optimizer.state_dict())
+
+
+def test_a_part_is_trained_by_adam_at_its_own_rate() -> None:
+    torch.manual_seed(0)
+    module = nn.ModuleDict({"gates": nn.Linear(4, 6, bias=False), "decoder": nn.Linear(6, 5)})
+    alone = nn.Linear(4, 6, bias=False)
+    alone.load_state_dict(module["gates"].state_dict())
+    both = MuonWithAdam(module, 1e-2, by_adam=module["gates"], adam_rate=3e-3)
+    assert [group["lr"] for group in both.param_groups] == [1e-2, 1e-2, 3e-3]
+    adam = torch.optim.Adam(alone.parameters(), 3e-3)
+    for _ in range(3):
+        module["gates"](torch.ones(2, 4)).square().sum().backward()
+        module["decoder"](torch.ones(2, 6)).square().sum().backward()
+        alone(torch.ones(2, 4)).square().sum().backward()
+        for optimizer in (both, adam):
+            optimizer.step()
+            optimizer.zero_grad()
+    torch.testing.assert_close(module["gates"].weight, alone.weight)
+    both.load_state_dict(both.state_dict())
+    assert [group["lr"] for group in both.param_groups] == [1e-2, 1e-2, 3e-3]

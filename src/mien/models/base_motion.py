@@ -19,6 +19,7 @@ from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch
 from mien.errors import MissingNeutral
 from mien.models.base import FaceModel, Losses, Stage
+from mien.models.base_optimizer import MuonWithAdam, optimizer_of
 from mien.nn.principal import principal_axes
 from mien.topology import Topology
 
@@ -38,6 +39,8 @@ class Settings:
     pairs: int = 0  #: pairs of neighboring frames that the losses look at in each clip; 0: all
     steps: int = 5738  #: 100 epochs of 153 people x 6 clips in batches of 16
     rate: float = 1e-3  #: learning rate
+    optimizer: str = "adam"  #: of the decoder; or "muon" (:mod:`mien.models.base_optimizer`)
+    decoder_rate: float = 1e-2  #: learning rate of the decoder with "muon"
     weight_decay: float = 5e-5
     decay: float = 0.99  #: the rate is multiplied by this ...
     decay_every: int = 57  #: ... every so many steps (an epoch)
@@ -262,7 +265,7 @@ class MotionModel(FaceModel):
     ) -> Iterator[Stage]:
         clips = clips_of(data)
         batch = clip_batches(data, clips, self.signals(data, clips), settings.batch_size, settings.pairs)
-        optimizer = torch.optim.Adam(self.parameters(), settings.rate, weight_decay=settings.weight_decay)
+        optimizer = self._optimizer(settings)
 
         def rate(index: int) -> float:
             rise = min(1.0, (index + 1) / max(1, settings.warm_up))
@@ -273,6 +276,16 @@ class MotionModel(FaceModel):
             {"motion": optimizer}, rates={"motion": rate}, validate=self._validation(validation),
             validate_every=settings.validate_every, patience=settings.patience,
         )  # fmt: skip
+
+    def _optimizer(self, settings: Any) -> torch.optim.Optimizer:
+        """Adam; or Muon for the decoder, with Adam for the recurrence, which gains nothing from it."""
+        if settings.optimizer != "muon":
+            return optimizer_of(
+                self, settings.rate, weight_decay=settings.weight_decay, kind=settings.optimizer
+            )
+        return MuonWithAdam(
+            self, settings.decoder_rate, settings.weight_decay, by_adam=self.encoder, adam_rate=settings.rate
+        )
 
     def training_step(self, batch: Batch, index: int, settings: Any) -> Iterator[tuple[str, Losses]]:
         """L = L_r + L_c (eq. 5) on the drawn frames; see :func:`mien.data.clip_sampling.clip_batches`."""

@@ -47,17 +47,35 @@ class MuonWithAdam(Optimizer):
     Muon (K. Jordan et al., 2024) replaces the momentum of a matrix by its nearest orthogonal matrix, so that
     rare directions are learned as fast as frequent ones; mesh autoencoders of short runs gain much from it.
     Steps are scaled to the size of Adam's (J. Liu et al., 2025), so learning rates carry over.
+
+    Args:
+        module: What is trained.
+        rate: Learning rate.
+        weight_decay: As either kind defines it.
+        by_adam: A part of the module that Adam trains whole: gates of a recurrent layer, for example, are no
+            better for orthogonal steps.
+        adam_rate: Learning rate of that part; None: the same.
     """
 
-    def __init__(self, module: nn.Module, rate: float, weight_decay: float = 0.0) -> None:
-        matrices = [p for p in module.parameters() if p.ndim == 2]
-        others = [p for p in module.parameters() if p.ndim != 2]
+    def __init__(
+        self,
+        module: nn.Module,
+        rate: float,
+        weight_decay: float = 0.0,
+        *,
+        by_adam: nn.Module | None = None,
+        adam_rate: float | None = None,
+    ) -> None:
+        apart = list(by_adam.parameters()) if by_adam is not None else []
+        left = [p for p in module.parameters() if not any(p is other for other in apart)]
+        matrices, others = ([p for p in left if (p.ndim == 2) == flat] for flat in (True, False))
         self.parts: list[Optimizer] = [
             torch.optim.Muon(matrices, rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
         ]
-        if others:
-            self.parts.append(torch.optim.Adam(others, rate, weight_decay=weight_decay))
-        super().__init__([{"params": part} for part in (matrices, others) if part], {"lr": rate})
+        for parameters, own in ((others, rate), (apart, adam_rate or rate)):
+            if parameters:
+                self.parts.append(torch.optim.Adam(parameters, own, weight_decay=weight_decay))
+        super().__init__([dict(part.param_groups[0]) for part in self.parts], {"lr": rate})
         self.param_groups = [group for part in self.parts for group in part.param_groups]
         self._share()
 

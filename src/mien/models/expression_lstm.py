@@ -41,6 +41,7 @@ class ExpressionLSTM(MotionModel):
           ``signal_scale="proportional"`` makes half the signal ask for half the motion.
         - The losses may look at random pairs of neighboring frames instead of all (``pairs``), weighted so
           that the expected loss is the same.
+        - The standard profile trains the decoder by Muon, for a shorter training.
         - ``identity_size`` joins principal coefficients of x_id to z_t: the paper's own model does not know
           whom it moves, and names that as its limit.
 
@@ -77,7 +78,7 @@ class ExpressionLSTM(MotionModel):
         "smoke": {"steps": 60, "pairs": 2, "batch_size": 8, "rate": 4e-3, "decay_every": 1, "decay": 0.97},
         "standard": {
             "steps": 8000, "pairs": 1, "rate": 3e-3, "decay": 0.5, "decay_every": 1300, "warm_up": 20,
-            "weight_decay": 0.0,
+            "weight_decay": 0.0, "optimizer": "muon",
         },
         "full": {},
     }  # fmt: skip
