@@ -13,12 +13,13 @@ from mien.apply.heads import Head, open_head
 from mien.apply.moving import Stream, animate, between_poses, few_targets
 from mien.apply.people import blend, interpolate, neutralize, reconstruct, transfer
 from mien.apply.rigs import Rig, rig
+from mien.apply.targets import rig_by_rules
 from mien.apply.textures import colored, generate_textured, texture
 from mien.data.motion import Act, curves, named_weights, score, timing_curve
 
 __all__ = [
     "ABILITIES", "Act", "Head", "Rig", "Stream", "ability", "animate", "between_poses", "blend",
     "codes_of", "colored", "curves", "few_targets", "generate", "generate_batches", "generate_textured",
-    "interpolate", "named_weights", "neutralize", "open_head", "reconstruct", "refusal", "rig", "score",
-    "texture", "timing_curve", "transfer",
+    "interpolate", "named_weights", "neutralize", "open_head", "reconstruct", "refusal", "rig",
+    "rig_by_rules", "score", "texture", "timing_curve", "transfer",
 ]  # fmt: skip

@@ -75,13 +75,27 @@ class Face:
             write_obj_sequence(partial, (self.restored(frame) for frame in frames), self.layout, stem=stem)
 
     def write_rig(self, path: Path, rig: Rig, names: Sequence[str] | None = None, **options: Any) -> None:
-        """Writes a rig as GLB with this file's texture coordinates; ``names`` rename its targets."""
+        """Writes a rig as GLB or USD with this file's texture coordinates; ``names`` rename its targets."""
+        if path.suffix.lower() in (".usda", ".usdc", ".usd"):
+            from mien.io.usd import write_usd
+
+            kept = {key: value for key, value in options.items() if key in ("clip", "fps")}
+            base, targets = self.shown(rig.base), self.shown(rig.targets)
+            return write_usd(
+                path, base, self.drawn, targets, names or rig.names, name=self.layout.name, **kept
+            )
         if path.suffix.lower() != ".glb":
-            raise BadSetting("a rig is written as GLB", received=str(path), remedy="name the output *.glb")
+            raise BadSetting(
+                "a rig is written as GLB or USD", received=str(path), remedy="name the output *.glb or *.usda"
+            )
         write_glb(
             path, self.shown(rig.base), self.drawn, self.shown(rig.targets), names or rig.names,
             name=self.layout.name, **options,
         )  # fmt: skip
+
+    def stage(self) -> Topology:
+        """What pictures of this face need: triangles, a rest pose, and colors where the model names parts."""
+        return self.topology
 
     def in_model_uv(self) -> Face:
         """The same face, drawn with the texture coordinates of the model's topology."""

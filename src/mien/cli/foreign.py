@@ -13,6 +13,7 @@ from mien.cli.faces import Face, read
 from mien.errors import Unsupported
 from mien.io.glb_targets import add_glb_targets, move_glb
 from mien.io.mesh import Mesh, read_mesh
+from mien.topology import Topology
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,6 +76,10 @@ class HeadFace(Face):
     def shown(self, vertices: NDArray) -> NDArray[np.float32]:
         """Millimeters, +Y up, +Z out of the face, of the file's own vertices."""
         return self.decision.apply(self.restored(vertices))
+
+    def stage(self) -> Topology:
+        """The mesh itself at rest."""
+        return Topology(self.layout.name, self.layout.faces, self.shown(self.vertices))
 
     def in_model_uv(self) -> Face:
         """Not possible: the mesh has no texture coordinates of the model."""

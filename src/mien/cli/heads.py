@@ -1,4 +1,4 @@
-"""``mien register``: a model's template laid onto a mesh of any topology."""
+"""``mien register`` and ``mien rig``: heads of any topology in, rigs out."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 import typer
 
 from mien.cli.shell import examples, plain, say, show, show_json
-
-PANEL = "Use a model"
+from mien.cli.use import LANDMARKS, MODEL, OUT, PANEL, STYLE
 
 
 def register(
@@ -53,6 +52,48 @@ def register(
     return None
 
 
+def rig(
+    model_dir: Path = MODEL,
+    neutral: Path = typer.Argument(..., metavar="NEUTRAL", help="The person at rest."),
+    names: str = typer.Option("model", "--names", help="model, arkit, or a CSV: target, name, weight, side."),
+    texture: str | None = typer.Option(
+        None, "--texture", help="Albedo PNG or JPEG in the mesh's uv, or 'model': made for this person."
+    ),
+    style: str | None = STYLE,
+    landmarks: Path | None = LANDMARKS,
+    save_names: Path | None = typer.Option(
+        None, "--save-names", help="Also write the table of names, to edit and give back with --names."
+    ),
+    out: Path = OUT,
+) -> None:
+    """Makes a GLB or USD with named morph targets for this face; the rest pose is the input, exactly.
+
+    The head may have any topology: it keeps its vertices, order, materials and further pieces; eyes and
+    teeth follow.
+    """
+    from mien import apply
+    from mien.cli.faces import open_model, read, style_person
+    from mien.cli.targets import chosen_targets
+    from mien.data.arkit import rules_table
+    from mien.io.atomic import write_bytes
+    from mien.io.gltf import png_bytes
+
+    model = open_model(model_dir)
+    chosen = chosen_targets(names, model.expressions)
+    face = read(neutral, model, landmarks)
+    made = apply.rig_by_rules(model, face.vertices, chosen, style=style_person(style, model))
+    if save_names:
+        write_bytes(save_names, rules_table(chosen).encode())
+    image: bytes | Path | None = Path(texture) if texture else None
+    if texture == "model":
+        face, image = face.in_model_uv(), png_bytes(apply.texture(model, face.vertices)[0])
+    face.write_rig(out, made, texture=image)
+    show(
+        f"{out}: {len(made.names)} morph targets; sums of them are {made.linearity_mm:.2f} mm off the model."
+    )
+    say("Names are in extras.targetNames, where Blender, Unity and three.js look for them.")
+
+
 def _text(report: dict[str, Any]) -> bytes:
     import json
 
@@ -61,8 +102,17 @@ def _text(report: dict[str, Any]) -> bytes:
 
 def add_to(app: typer.Typer) -> None:
     """Adds these commands to ``mien``."""
-    lines = (
-        "mien register head.obj --onto runs/first -o head_registered.obj",
-        "mien register scan.ply --onto runs/first --landmarks points.csv -o scan_registered.obj --json",
-    )
-    app.command("register", epilog=examples(*lines), rich_help_panel=PANEL)(register)
+    table: dict[Any, tuple[str, ...]] = {
+        register: (
+            "mien register head.obj --onto runs/first -o head_registered.obj",
+            "mien register scan.ply --onto runs/first --landmarks points.csv -o registered.obj --json",
+        ),
+        rig: (
+            "mien rig runs/first neutral.obj -o rig.glb",
+            "mien rig runs/first my_head.glb --names arkit --save-names names.csv -o rig.usda",
+            "mien rig runs/facecam neutral.obj --style-of other.obj -o styled.glb",
+            "mien rig runs/textured neutral.obj --texture model -o colored.glb",
+        ),
+    }
+    for function, lines in table.items():
+        app.command(epilog=examples(*lines), rich_help_panel=PANEL)(function)

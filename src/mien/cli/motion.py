@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 PANEL = "Use a model"
 TARGETS = ("auto", "named", "motion", "frames")
 FILMS, ARCHIVES, MESHES = (".mp4", ".gif"), (".npz",), (".obj", ".ply", ".stl")
+RIGS = (".glb", ".usda", ".usdc", ".usd")
 
 
 @dataclass(frozen=True)
@@ -175,24 +176,29 @@ def write_clip(out: Path, model: FaceModel, face: Face, wish: Wish) -> dict[str,
         face.write(out, targets[0])
         return {"out": str(out), "weights": dict(zip(model.expressions, strongest.tolist(), strict=True))}
     frames = apply.animate(model, face.vertices, wish.weights, fps=wish.fps, style=wish.style)
-    if ending == ".glb":
+    if ending in RIGS:
         return facts | _write_glb(out, model, face, frames, wish)
     if ending in FILMS:
         from mien.figures.motion import film
         from mien.io.video import write_video
 
         pictures = film(
-            frames, model.topology, weights=wish.weights, names=model.expressions, fps=wish.fps,
+            face.shown(frames), face.stage(), weights=wish.weights, names=model.expressions, fps=wish.fps,
             size=wish.size,
         )  # fmt: skip
         write_video(out, pictures, wish.fps)
     elif ending in ARCHIVES:
         names = np.array(model.expressions)
         np.savez(out, vertices=face.shown(frames), weights=wish.weights, expressions=names, fps=wish.fps)
+    elif ending == ".pc2":
+        from mien.io.pc2 import write_pc2
+
+        write_pc2(out, face.restored(frames))
     elif ending:
         raise BadSetting(
-            "a clip is written as GLB, MP4, GIF, NPZ, a mesh or a folder of OBJ files", received=str(out),
-            remedy="name it *.glb, *.mp4, *.gif, *.npz or *.obj, or give a folder",
+            "a clip is written as GLB, USD, PC2, MP4, GIF, NPZ, a mesh or a folder of OBJ files",
+            received=str(out),
+            remedy="name it *.glb, *.usda, *.pc2, *.mp4, *.gif, *.npz or *.obj, or give a folder",
         )  # fmt: skip
     else:
         face.write_frames(out, frames, "clip")

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from mien.cli.shell import choice, examples, parse_weights, say, show
+from mien.cli.shell import choice, examples, parse_weights, show
 from mien.errors import BadSetting
 
 PANEL = "Use a model"
@@ -229,41 +229,6 @@ def fit(
     show(f"{out}: passes {len(names)} landmarks at {residual:.2f} mm on average.")
 
 
-def rig(
-    model_dir: Path = MODEL,
-    neutral: Path = typer.Argument(..., metavar="NEUTRAL", help="The person at rest."),
-    names: str = typer.Option("model", "--names", help="model, arkit, or a CSV with columns name, target."),
-    texture: str | None = typer.Option(
-        None, "--texture", help="Albedo PNG or JPEG in the mesh's uv, or 'model': made for this person."
-    ),
-    style: str | None = STYLE,
-    landmarks: Path | None = LANDMARKS,
-    out: Path = OUT,
-) -> None:
-    """Makes a GLB with named morph targets for this face; the rest pose is the input, exactly.
-
-    The head may have any topology: it keeps its vertices, order, materials and further pieces; eyes and
-    teeth follow.
-    """
-    from mien import apply
-    from mien.cli.faces import open_model, read, style_person
-    from mien.cli.targets import chosen_targets
-    from mien.io.gltf import png_bytes
-
-    model = open_model(model_dir)
-    chosen = chosen_targets(names, model.expressions)
-    face = read(neutral, model, landmarks)
-    made = apply.rig(model, face.vertices, list(chosen), style=style_person(style, model))
-    image: bytes | Path | None = Path(texture) if texture else None
-    if texture == "model":
-        face, image = face.in_model_uv(), png_bytes(apply.texture(model, face.vertices)[0])
-    face.write_rig(out, made, names=list(chosen.values()), texture=image)
-    show(
-        f"{out}: {len(made.names)} morph targets; sums of them are {made.linearity_mm:.2f} mm off the model."
-    )
-    say("Names are in extras.targetNames, where Blender, Unity and three.js look for them.")
-
-
 def add_to(app: typer.Typer) -> None:
     """Adds these commands to ``mien``."""
     table: dict[Any, tuple[str, ...]] = {
@@ -287,11 +252,6 @@ def add_to(app: typer.Typer) -> None:
             "mien interpolate runs/first a.obj b.obj --factor expression --from -0.5 --to 1.5 -o beyond",
         ),
         fit: ("mien fit runs/first landmarks.csv -o fitted.obj",),
-        rig: (
-            "mien rig runs/first neutral.obj -o rig.glb",
-            "mien rig runs/facecam neutral.obj --style-of other.obj -o styled.glb",
-            "mien rig runs/textured neutral.obj --texture model -o colored.glb",
-        ),
     }
     for function, lines in table.items():
         app.command(epilog=examples(*lines), rich_help_panel=PANEL)(function)

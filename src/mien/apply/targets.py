@@ -1,0 +1,61 @@
+"""Rigs under other names: targets made of weighted parts of a model's expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.apply.rigs import Rig, rig
+from mien.data.arkit import Rule
+from mien.models.base import FaceModel
+from mien.topology import Topology
+
+_SOFT_MM = 7.0  # over which one side fades into the other
+
+
+def rig_by_rules(model: FaceModel, neutral: Any, rules: Sequence[Rule], *, style: Any = None) -> Rig:
+    """A rig whose targets are made by rules; see :class:`mien.data.arkit.Rule`.
+
+    Args:
+        model: Any model.
+        neutral: (V, 3) float, millimeters. The person at rest.
+        rules: What each target is made of; several rules of one target are added up.
+        style: As for :func:`mien.apply.rig`.
+    """
+    names = tuple(dict.fromkeys(rule.name for rule in rules))
+    made = rig(model, neutral, names, style=style)
+    targets = {rule.target: made.base.astype(np.float64).copy() for rule in rules}
+    for rule in rules:
+        change = made.targets[names.index(rule.name)] - made.base
+        targets[rule.target] += rule.weight * share(model.topology, rule)[:, None] * change
+    stacked = np.stack(list(targets.values())).astype(np.float32)
+    return Rig(made.topology, made.base, stacked, tuple(targets), made.linearity_mm)
+
+
+def share(topology: Topology, rule: Rule) -> NDArray[np.float64]:
+    """(V,) how much of an expression each vertex takes: halves of a face fade into each other."""
+    template = topology.template.astype(np.float64)
+    result = np.ones(len(template))
+    if rule.side != "both":
+        result *= _fade(template[:, 0] * (1 if rule.side == "left" else -1))
+    if rule.half != "all":
+        middle = _nose_height(topology)
+        result *= _fade((template[:, 1] - middle) * (1 if rule.half == "upper" else -1))
+    return result
+
+
+def _fade(distance: NDArray) -> NDArray[np.float64]:
+    """0 to 1 from 7 mm on one side to 7 mm on the other, smoothly."""
+    t = np.clip(0.5 + distance / (2 * _SOFT_MM), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def _nose_height(topology: Topology) -> float:
+    """The height of the middle of the nose, or of the face where no landmarks tell."""
+    named = dict(zip(topology.landmarks.names, topology.landmarks.positions(topology.template), strict=True))
+    if "ibug_28" in named and "ibug_30" in named:
+        return float((named["ibug_28"][1] + named["ibug_30"][1]) / 2)
+    return float(np.median(topology.template[:, 1]))

@@ -1,0 +1,114 @@
+"""ARKit's blendshapes out of expressions that a model has under other names: by a table that people edit."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mien.data.expressions import ARKIT, ARKIT_MISSING, expression_set
+from mien.errors import BadFile, BadSetting, DataMissing, UnknownName
+
+SIDES, HALVES = ("both", "left", "right"), ("all", "upper", "lower")
+COLUMNS = ("target", "name", "weight", "side", "half")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a morph target is made of.
+
+    Args:
+        target: Its name.
+        name: The model's expression.
+        weight: At which weight.
+        side: ``both``, or the ``left`` or ``right`` half of the face alone (the person's own).
+        half: ``all``, or what lies above (``upper``) or below (``lower``) the middle of the nose.
+    """
+
+    target: str
+    name: str
+    weight: float = 1.0
+    side: str = "both"
+    half: str = "all"
+
+
+def _sided(stem: str, name: str, half: str = "all") -> list[Rule]:
+    return [Rule(f"{stem}{side}", name, 1.0, side.lower(), half) for side in ("Left", "Right")]
+
+
+_FACESCAPE20 = [
+    Rule("jawOpen", "mouth_stretch"), Rule("jawLeft", "jaw_left"), Rule("jawRight", "jaw_right"),
+    Rule("jawForward", "jaw_forward"), Rule("mouthLeft", "mouth_left"), Rule("mouthRight", "mouth_right"),
+    Rule("mouthPucker", "lip_puckerer"), Rule("mouthFunnel", "lip_funneler"),
+    Rule("mouthShrugLower", "chin_raiser"), Rule("cheekPuff", "cheek_blowing", half="lower"),
+    Rule("browInnerUp", "sadness", half="upper"), *_sided("browDown", "brow_lower", "upper"),
+    *_sided("browOuterUp", "brow_raiser", "upper"), *_sided("eyeBlink", "eye_closed", "upper"),
+    *_sided("mouthSmile", "smile", "lower"), *_sided("cheekSquint", "smile", "upper"),
+    *_sided("mouthFrown", "sadness", "lower"), *_sided("mouthDimple", "dimpler", "lower"),
+]  # fmt: skip
+"""FaceScape's expressions move both sides at once, and some more than one place: halves of the face are the
+nearest that they have. What has no near relative (``mouthRollUpper``, ``noseSneerLeft`` ...) is left out."""
+
+
+def arkit_rules(expressions: Sequence[str]) -> list[Rule]:
+    """ARKit targets that a model with these expressions can have: its own, or the nearest that it has."""
+    own = [Rule(name, name) for name in ARKIT if name in expressions]
+    if own:
+        return own
+    if set(expression_set("facescape20").names) <= set(expressions):
+        return list(_FACESCAPE20)
+    raise BadSetting(
+        "this model has no ARKit expressions", received=", ".join(expressions),
+        remedy="train on data built with --expressions arkit, or give a table: --names table.csv",
+    )  # fmt: skip
+
+
+def lacking(rules: Sequence[Rule]) -> list[str]:
+    """ARKit's names that no rule makes."""
+    made = {rule.target for rule in rules}
+    return [name for name in (*ARKIT, *ARKIT_MISSING) if name not in made]
+
+
+def read_rules(path: Path, expressions: Sequence[str]) -> list[Rule]:
+    """Reads a table with the columns target and name, and if wanted weight, side and half.
+
+    Several lines of one target are added up.
+    """
+    if not path.is_file():
+        raise DataMissing("the table of names does not exist", received=str(path), remedy="check the path")
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = csv.DictReader(file)
+        if not {"name", "target"} <= set(rows.fieldnames or ()):
+            raise BadFile(
+                "the table of names needs the columns name and target", received=f"{path}: {rows.fieldnames}",
+                remedy="the first line must be: target,name or target,name,weight,side,half",
+            )  # fmt: skip
+        rules = [_rule(row, f"line {rows.line_num} of {path}", expressions) for row in rows]
+    if not rules or not all(rule.target for rule in rules):
+        raise BadFile("the table of names is empty or has a line without a target", received=str(path))
+    return rules
+
+
+def _rule(row: dict[str, str], where: str, expressions: Sequence[str]) -> Rule:
+    if row["name"] not in expressions:
+        raise UnknownName("expression", row["name"], expressions)
+    side, half = row.get("side") or "both", row.get("half") or "all"
+    for kind, value, known in (("side", side, SIDES), ("half", half, HALVES)):
+        if value not in known:
+            raise UnknownName(kind, value, known)
+    try:
+        weight = float(row.get("weight") or 1.0)
+    except ValueError as error:
+        raise BadFile("a weight is not a number", received=f"{row['weight']!r} in {where}") from error
+    return Rule(row["target"], row["name"], weight, side, half)
+
+
+def rules_table(rules: Sequence[Rule]) -> str:
+    """The rules as a CSV that :func:`read_rules` reads: a start for one's own."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(COLUMNS)
+    table.writerows((rule.target, rule.name, f"{rule.weight:g}", rule.side, rule.half) for rule in rules)
+    return text.getvalue()

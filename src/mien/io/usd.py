@@ -1,0 +1,202 @@
+"""USD out: a rig as a skinned mesh with named blend shapes (UsdSkel), weights over time, materials.
+
+USD is in meters here, +Y up, as glTF. Needs the extra ``usd`` (the package usd-core).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import BadFile, BadMesh, WrongTopology, require
+from mien.geometry.differential import vertex_normals
+from mien.io.gltf import METERS
+from mien.io.record import Mesh
+from mien.topology import Topology
+
+_MOVED = 1e-6  # meters: vertices that a target moves less are left out of it
+
+
+def write_usd(
+    path: str | Path, base: NDArray, layout: Topology | Mesh, targets: NDArray, names: Sequence[str], *,
+    clip: NDArray | None = None, fps: float = 30.0, name: str = "face",
+) -> None:  # fmt: skip
+    """Writes a rig as USD: one mesh with its polygons, texture coordinates, materials and blend shapes.
+
+    Args:
+        path: A ``.usda``, ``.usdc`` or ``.usd`` file.
+        base: (V, 3) float, millimeters. The pose of all-zero weights.
+        layout: A Topology or a Mesh: polygons, texture coordinates, materials.
+        targets: (E, V, 3) float, millimeters. Absolute positions at weight one.
+        names: E target names; what USD does not allow in names becomes an underscore.
+        clip: (T, E) float. Weights over time, or None.
+        fps: Frames per second of the clip.
+        name: The name of the mesh.
+    """
+    usd = require("pxr.Usd", "usd")
+    if Path(path).suffix.lower() not in (".usda", ".usdc", ".usd"):
+        raise BadFile("a USD file ends with .usda, .usdc or .usd", received=str(path))
+    base, targets = np.asarray(base, np.float64), np.asarray(targets, np.float64)
+    wanted = len(layout.template) if isinstance(layout, Topology) else len(layout.vertices)
+    if base.shape != (wanted, 3) or targets.shape[1:] != base.shape or len(names) != len(targets):
+        raise WrongTopology(
+            f"a rig needs a base ({wanted}, 3) and {len(names)} targets of that shape",
+            received=f"{base.shape} and {targets.shape}",
+        )
+    spelled = _spelled(names)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    stage = usd.Stage.CreateInMemory()
+    _Scene(stage, _identifier(name)).write(base, layout, targets, spelled, clip, fps)
+    if not stage.GetRootLayer().Export(str(path)):
+        raise BadFile(f"cannot write {str(path)!r}", remedy="free some space or choose another folder")
+
+
+def _identifier(name: str) -> str:
+    text = re.sub(r"\W", "_", name, flags=re.ASCII) or "face"
+    return text if not text[0].isdigit() else f"_{text}"
+
+
+def _spelled(names: Sequence[str]) -> list[str]:
+    """Names as USD allows them, all different."""
+    spelled = [_identifier(name) for name in names]
+    if len(set(spelled)) < len(spelled):
+        raise BadMesh("targets need different names, as USD spells them", received=", ".join(names))
+    return spelled
+
+
+class _Scene:
+    """A stage with one skeletal root: a skeleton of one joint, its animation, and the mesh."""
+
+    def __init__(self, stage: Any, name: str) -> None:
+        from pxr import UsdGeom, UsdSkel
+
+        self.stage, self.root = stage, f"/{name}"
+        UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.y)
+        UsdGeom.SetStageMetersPerUnit(stage, 1.0)
+        head = UsdSkel.Root.Define(stage, self.root)
+        stage.SetDefaultPrim(head.GetPrim())
+        self.head = head
+
+    def write(
+        self, base: NDArray, layout: Topology | Mesh, targets: NDArray, names: list[str],
+        clip: NDArray | None, fps: float,
+    ) -> None:  # fmt: skip
+        """All prims of the rig."""
+        from pxr import UsdSkel, Vt
+
+        mesh = self._mesh(base, layout)
+        self._materials(mesh, layout)
+        self._blend_shapes(mesh, base, targets, names, layout)
+        skeleton = self._skeleton(mesh, len(base))
+        animation = UsdSkel.Animation.Define(self.stage, f"{self.root}/animation")
+        animation.CreateBlendShapesAttr(names)
+        weights = animation.CreateBlendShapeWeightsAttr(Vt.FloatArray([0.0] * len(names)))
+        if clip is not None:
+            self.stage.SetTimeCodesPerSecond(fps)
+            self.stage.SetFramesPerSecond(fps)
+            self.stage.SetStartTimeCode(0)
+            self.stage.SetEndTimeCode(len(clip) - 1)
+            for frame, row in enumerate(np.asarray(clip, np.float32)):
+                weights.Set(Vt.FloatArray.FromNumpy(np.ascontiguousarray(row)), frame)
+        UsdSkel.BindingAPI.Apply(skeleton.GetPrim()).CreateAnimationSourceRel().SetTargets(
+            [animation.GetPath()]
+        )
+        bounds = np.concatenate([base[None], targets]) * METERS
+        extent = np.stack([bounds.min(axis=(0, 1)), bounds.max(axis=(0, 1))]).astype(np.float32)
+        self.head.CreateExtentAttr(Vt.Vec3fArray.FromNumpy(extent))
+
+    def _mesh(self, base: NDArray, layout: Topology | Mesh) -> Any:
+        from pxr import Sdf, UsdGeom, Vt
+
+        mesh = UsdGeom.Mesh.Define(self.stage, f"{self.root}/mesh")
+        points = (base * METERS).astype(np.float32)
+        polygons = layout.polygons
+        sizes = np.full(len(layout.faces), 3) if polygons is None else polygons.sizes
+        corners = layout.faces.ravel() if polygons is None else polygons.corners
+        mesh.CreatePointsAttr(Vt.Vec3fArray.FromNumpy(points))
+        mesh.CreateFaceVertexCountsAttr(Vt.IntArray.FromNumpy(np.ascontiguousarray(sizes, np.int32)))
+        mesh.CreateFaceVertexIndicesAttr(Vt.IntArray.FromNumpy(np.ascontiguousarray(corners, np.int32)))
+        mesh.CreateSubdivisionSchemeAttr(UsdGeom.Tokens.none)
+        extent = np.stack([points.min(axis=0), points.max(axis=0)])
+        mesh.CreateExtentAttr(Vt.Vec3fArray.FromNumpy(extent))
+        normals = vertex_normals(base, layout.faces).astype(np.float32)
+        mesh.CreateNormalsAttr(Vt.Vec3fArray.FromNumpy(normals))
+        mesh.SetNormalsInterpolation(UsdGeom.Tokens.vertex)
+        uv_corners = None if layout.uv_faces is None else layout.uv_faces.ravel()
+        if polygons is not None:
+            uv_corners = polygons.uv_corners
+        if layout.uv is not None and uv_corners is not None:
+            kind = Sdf.ValueTypeNames.TexCoord2fArray
+            uv = UsdGeom.PrimvarsAPI(mesh).CreatePrimvar("st", kind, UsdGeom.Tokens.faceVarying)
+            uv.Set(Vt.Vec2fArray.FromNumpy(np.ascontiguousarray(layout.uv, np.float32)))
+            uv.SetIndices(Vt.IntArray.FromNumpy(np.ascontiguousarray(uv_corners, np.int32)))
+        return mesh
+
+    def _materials(self, mesh: Any, layout: Topology | Mesh) -> None:
+        """One preview material for the mesh, or one for each material that the layout names."""
+        from pxr import Gf, Sdf, UsdGeom, UsdShade, Vt
+
+        names = list(layout.names()) if isinstance(layout, Mesh) else []
+        for number, name in enumerate(names or ["skin"]):
+            material = UsdShade.Material.Define(self.stage, f"{self.root}/materials/{_identifier(name)}")
+            shader = UsdShade.Shader.Define(self.stage, f"{material.GetPath()}/surface")
+            shader.CreateIdAttr("UsdPreviewSurface")
+            color = shader.CreateInput("diffuseColor", Sdf.ValueTypeNames.Color3f)
+            color.Set(Gf.Vec3f(0.72, 0.66, 0.61))
+            shader.CreateInput("roughness", Sdf.ValueTypeNames.Float).Set(0.65)
+            output = shader.CreateOutput("surface", Sdf.ValueTypeNames.Token)
+            material.CreateSurfaceOutput().ConnectToSource(output)
+            target = mesh.GetPrim()
+            if names:
+                rows = np.flatnonzero(layout.polygons_in(name)).astype(np.int32)  # type: ignore[union-attr]
+                subset = UsdGeom.Subset.CreateGeomSubset(
+                    mesh, f"part_{number}_{_identifier(name)}", UsdGeom.Tokens.face,
+                    Vt.IntArray.FromNumpy(rows), UsdShade.Tokens.materialBind,
+                )  # fmt: skip
+                target = subset.GetPrim()
+            UsdShade.MaterialBindingAPI.Apply(target).Bind(material)
+        if names:
+            apart = UsdGeom.Tokens.nonOverlapping
+            UsdShade.MaterialBindingAPI(mesh).SetMaterialBindSubsetsFamilyType(apart)
+        UsdGeom.Scope.Define(self.stage, f"{self.root}/materials")
+
+    def _blend_shapes(
+        self, mesh: Any, base: NDArray, targets: NDArray, names: list[str], layout: Topology | Mesh
+    ) -> None:
+        """Sparse offsets of each target, and of its normals."""
+        from pxr import UsdSkel, Vt
+
+        rest = vertex_normals(base, layout.faces)
+        paths = []
+        for name, target in zip(names, targets, strict=True):
+            shape = UsdSkel.BlendShape.Define(self.stage, f"{mesh.GetPath()}/{name}")
+            change = (target - base) * METERS
+            rows = np.flatnonzero(np.abs(change).max(axis=1) > _MOVED).astype(np.int32)
+            turned = vertex_normals(target, layout.faces) - rest
+            shape.CreatePointIndicesAttr(Vt.IntArray.FromNumpy(rows))
+            shape.CreateOffsetsAttr(Vt.Vec3fArray.FromNumpy(change[rows].astype(np.float32)))
+            shape.CreateNormalOffsetsAttr(Vt.Vec3fArray.FromNumpy(turned[rows].astype(np.float32)))
+            paths.append(shape.GetPath())
+        binding = UsdSkel.BindingAPI.Apply(mesh.GetPrim())
+        binding.CreateBlendShapesAttr(names)
+        binding.CreateBlendShapeTargetsRel().SetTargets(paths)
+
+    def _skeleton(self, mesh: Any, count: int) -> Any:
+        """One joint that holds the whole head: readers want a skeleton where there are blend shapes."""
+        from pxr import Gf, UsdSkel, Vt
+
+        skeleton = UsdSkel.Skeleton.Define(self.stage, f"{self.root}/skeleton")
+        skeleton.CreateJointsAttr(["head"])
+        still = Vt.Matrix4dArray([Gf.Matrix4d(1.0)])
+        skeleton.CreateBindTransformsAttr(still)
+        skeleton.CreateRestTransformsAttr(still)
+        binding = UsdSkel.BindingAPI.Apply(mesh.GetPrim())
+        binding.CreateSkeletonRel().SetTargets([skeleton.GetPath()])
+        binding.CreateJointIndicesPrimvar(False, 1).Set(Vt.IntArray([0] * count))
+        binding.CreateJointWeightsPrimvar(False, 1).Set(Vt.FloatArray([1.0] * count))
+        return skeleton
