@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,16 +14,17 @@ from mien.data.statistics import subject_means
 from mien.nn.principal import BLOCK, principal_axes
 
 Rows = NDArray[np.int64]
+Read = Callable[[Rows], NDArray[np.float32]]
 
 
 @torch.no_grad()
 def start_additively(model: Any, data: FaceDataset, classes: Mapping[str, NDArray[np.int64]]) -> None:
     """Starts a two-layer generator as a linear model: people's mean faces, and what differs from them.
 
-    Identity codes move along the principal axes of people's mean faces, expression codes along those of their
-    scans about these means, and noise along the next ones. Further factors start without effect. As codes are
-    normal, any rotation of them is as good: the one is taken that brings the codes of labels nearest to the
-    faces with these labels.
+    Identity codes move along the principal axes of people's mean faces; codes of further factors along those
+    of their classes' mean displacements; expression codes along those of what is left, and noise along the
+    next ones. As codes are normal, any rotation of them is as good: the one is taken that brings the codes of
+    labels nearest to the faces with these labels.
 
     Args:
         model: With ``generator`` (Linear, LeakyReLU, Linear), ``sizes``, ``mean_face``, ``scale`` and
@@ -33,36 +34,72 @@ def start_additively(model: Any, data: FaceDataset, classes: Mapping[str, NDArra
     """
     sizes, subject = model.sizes, data.row_subject
     means = subject_means(data)
-    people = np.array(sorted(means))
     center = model.mean_face.numpy(force=True)
     rows = np.flatnonzero(data.row_labeled("identity"))
+    one_each = rows[np.unique(subject[rows], return_index=True)[1]]
+    further = [name for name in classes if name not in ("identity", "expression")]
+    effects: dict[str, NDArray[np.float32]] = {}
 
     def between(part: Rows) -> NDArray[np.float32]:
         return np.stack([means[int(person)] for person in subject[part]]) - center
 
     def within(part: Rows) -> NDArray[np.float32]:
-        return data[part] - center - between(part)
+        left = data[part] - center - between(part)
+        return left - sum(effects[name][classes[name][part]] for name in effects)
 
-    one_each = rows[[int(np.flatnonzero(subject[rows] == person)[0]) for person in people]]
-    who = principal_axes(
-        between, one_each, sizes["identity"], centered=False, label="axes of people"
-    )  # fmt: skip
+    axes: dict[str, NDArray[np.float32]] = {}
+    for name in further:
+        effects |= {name: _effects(within, rows, classes[name], len(model.label_codes(name)))}
+        moved = effects[name].reshape(len(effects[name]), -1)
+        _, spread, directions = np.linalg.svd(moved / max(1, len(moved) - 1) ** 0.5, full_matrices=False)
+        kept = min(sizes[name], int((spread > 1e-6 * max(spread[0], 1e-12)).sum()))
+        axes[name] = directions[:kept] * spread[:kept, None]
+    who = principal_axes(between, one_each, sizes["identity"], centered=False, label="axes of people")
+    # Faces whose other labels are all known have these effects taken off; the others would bring them back.
+    clean = rows[np.all([classes[name][rows] >= 0 for name in further], axis=0)] if further else rows
     what = principal_axes(
-        within, rows, sizes["expression"] + sizes["noise"], centered=False, label="axes of expressions"
-    )
-    axes = {"identity": who.axes * who.std[:, None], "expression": what.axes * what.std[:, None]}
-    axes["noise"] = axes["expression"][sizes["expression"] :]
-    axes["expression"] = axes["expression"][: sizes["expression"]]
-    for name, read, shown in (("identity", between, one_each), ("expression", within, rows)):
-        label = classes[name][shown]
-        known = shown[label >= 0]
-        if len(known):
-            inverse = np.linalg.pinv(axes[name])
-            blocks = [known[start : start + BLOCK] for start in range(0, len(known), BLOCK)]
-            codes = np.concatenate([read(block).reshape(len(block), -1) @ inverse for block in blocks])
-            wanted = model.label_codes(name)[label[label >= 0]].numpy(force=True)
-            axes[name] = _turned(axes[name], codes, wanted)
+        within, clean if len(clean) else rows, sizes["expression"] + sizes["noise"], centered=False,
+        label="axes of expressions",
+    )  # fmt: skip
+    axes["identity"], both = who.axes * who.std[:, None], what.axes * what.std[:, None]
+    axes["expression"], axes["noise"] = both[: sizes["expression"]], both[sizes["expression"] :]
+    _turn(model, axes, {"identity": (between, one_each), "expression": (within, rows)}, classes)
+    for name in further:
+        wanted = model.label_codes(name).numpy(force=True)
+        codes = effects[name][:-1].reshape(len(wanted), -1) @ np.linalg.pinv(axes[name])
+        axes[name] = _turned(axes[name], codes, wanted)
     _carry(model, axes)
+
+
+def _effects(read: Read, rows: Rows, label: NDArray[np.int64], count: int) -> NDArray[np.float32]:
+    """(count + 1, V, 3) mean of each class's faces about the mean of them all; zero without a label (-1)."""
+    known = rows[label[rows] >= 0]
+    sums, counts = np.zeros((count + 1, *read(known[:1]).shape[1:])), np.zeros(count + 1)
+    for start in range(0, len(known), BLOCK):
+        part = known[start : start + BLOCK]
+        np.add.at(sums, label[part], read(part))
+        np.add.at(counts, label[part], 1)
+    present = counts > 0
+    sums[present] /= counts[present][:, None, None]
+    sums[present] -= sums[present].mean(axis=0)
+    return sums.astype(np.float32)
+
+
+def _turn(
+    model: Any, axes: dict[str, NDArray[np.float32]], shown: Mapping[str, tuple[Read, Rows]],
+    classes: Mapping[str, NDArray[np.int64]],
+) -> None:  # fmt: skip
+    """Turns the axes of factors toward the codes of their labels, by all faces that have one."""
+    for name, (read, rows) in shown.items():
+        label = classes[name][rows]
+        known = rows[label >= 0]
+        if not len(known):
+            continue
+        inverse = np.linalg.pinv(axes[name])
+        blocks = [known[start : start + BLOCK] for start in range(0, len(known), BLOCK)]
+        codes = np.concatenate([read(block).reshape(len(block), -1) @ inverse for block in blocks])
+        wanted = model.label_codes(name)[label[label >= 0]].numpy(force=True)
+        axes[name] = _turned(axes[name], codes, wanted)
 
 
 def _turned(axes: NDArray, codes: NDArray, wanted: NDArray) -> NDArray[np.float32]:
