@@ -88,11 +88,16 @@ def test_a_gathered_product_is_the_sparse_one() -> None:
     expected = np.einsum("vn,bnd->bvd", matrix.toarray(), x.numpy())
     np.testing.assert_allclose(GatheredRows(rows)(x), expected, atol=1e-5)
     order = np.random.default_rng(0).integers(0, 20, (20, 9))
-    for operator in (SpiralOperator(9).set(order), SpiralOperator(9).set(order, kept=np.arange(0, 20, 2))):
+    up = random(20, 20, density=0.2, random_state=1, format="csr", dtype=np.float32)
+    for operator in (
+        SpiralOperator(9).set(order), SpiralOperator(9).set(order, kept=np.arange(0, 20, 2)),
+        SpiralOperator(9).set(order, up=up),
+    ):  # fmt: skip
         for layer in (SpiralConvolution(4, 6, 9), SpiralConvolution(4, 3, 9)):
             plain = layer(x, operator)
             gathered = SpiralOperator(9)
             gathered.gather = GatheredRows(operator.gather)  # type: ignore[assignment]
+            gathered.spread = GatheredRows(operator.spread)  # type: ignore[assignment]
             torch.testing.assert_close(GatheredConvolution(layer)(x, gathered), plain, rtol=0, atol=1e-5)
 
 

@@ -47,6 +47,8 @@ class GatheredRows(nn.Module):
 class GatheredConvolution(nn.Module):
     """y_v = b + W [x_{spiral(v, 1)}, ..., x_{spiral(v, S)}] as one gather and one matrix product.
 
+    The product comes first where it leaves fewer numbers to gather, as in training.
+
     Args:
         layer: The layer as training uses it.
     """
@@ -57,8 +59,14 @@ class GatheredConvolution(nn.Module):
 
     def forward(self, x: Tensor, operator: SpiralOperator) -> Tensor:
         """(B, U, C) to (B, V, D)."""
-        gathered = operator.gather(x).unflatten(1, (-1, operator.length)).flatten(2)
-        return gathered @ self.weight.T + self.bias
+        outputs, inputs = len(self.weight), x.shape[2]
+        if inputs < outputs or (operator.plain and inputs == outputs):
+            gathered = operator.gather(x).unflatten(1, (-1, operator.length)).flatten(2)
+            return gathered @ self.weight.T + self.bias
+        weight = self.weight.view(outputs, operator.length, inputs).permute(2, 1, 0).flatten(1)  # (C, S D)
+        return (
+            operator.spread((x @ weight).unflatten(2, (operator.length, outputs)).flatten(1, 2)) + self.bias
+        )
 
 
 def as_gathers(module: nn.Module) -> nn.Module:
