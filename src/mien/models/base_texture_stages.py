@@ -60,12 +60,12 @@ QUICK_TEXTURES: dict[str, Any] = {
 }  # fmt: skip
 SMOKE_TEXTURES = QUICK_TEXTURES | {
     "texture_channels": 24,
-    "texture_steps": [200, 160, 110, 60, 20, 10, 10],
-    "texture_matching_first": [190, 150, 100, 50, 15, 5, 5],
+    "texture_steps": [500, 400, 220, 120, 20, 10, 10],
+    "texture_matching_first": [490, 390, 210, 110, 15, 5, 5],
 }
 STANDARD_TEXTURES = QUICK_TEXTURES | {
-    "texture_steps": [700, 800, 900, 900, 900, 900, 900],
-    "texture_matching_first": [600, 600, 600, 500, 500, 500, 500],
+    "texture_steps": [1600, 1400, 1100, 900, 900, 900, 900],
+    "texture_matching_first": [1500, 1200, 800, 500, 500, 500, 500],
 }
 
 
