@@ -33,7 +33,7 @@ def people_of(data: FaceDataset, count: int = FROM_DATA) -> list[Person]:
     """Neutral scans of the first training people who may be shown in pictures."""
     train = data.split("train")
     allowed = np.asarray(train.publishable)
-    people = []
+    people: list[Person] = []
     for subject in np.unique(train.row_subject):
         rows = np.flatnonzero(train.is_neutral & (train.row_subject == subject))
         if len(rows) and allowed[subject] and len(people) < count:
