@@ -336,7 +336,8 @@ class Studio {
   }
 
   status() {
-    find('#status').textContent = `${this.somebody().name} · ${this.latency.toFixed(0)} ms`;
+    find('#status').textContent = this.somebody().name;
+    find('#status').title = `${this.latency.toFixed(0)} ms from slider to vertices`;
   }
 
   // ---- the clip
