@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,9 +53,11 @@ def draw_motion(
     if able:
         drawn["apex-errors"] = _apex_errors(able, data, clips)
     if report.curves and importlib.util.find_spec("matplotlib"):
+        from mien.evaluate.sequences import STATIC
         from mien.figures.motion import phase_curves
 
-        shown = {name: np.array(curve["frame_l2"]) for name, curve in report.curves.items()}
+        # Beside a face that does not move at all, models would be one line.
+        shown = {n: np.array(c["frame_l2"]) for n, c in report.curves.items() if n != STATIC}
         drawn["phases"] = phase_curves(shown, title="Error over the phases of unseen people's clips")
     for name, image in drawn.items():
         paths.append(folder / f"{name}.png")
@@ -96,7 +98,9 @@ def _signals(model: FaceModel) -> dict[str, NDArray[np.float32]]:
     }
 
 
-def _sheet(name: str, model: FaceModel, data: FaceDataset, clip: Clip) -> tuple[Image, object]:
+def _sheet(
+    name: str, model: FaceModel, data: FaceDataset, clip: Clip
+) -> tuple[Image, Callable[[Path], None]]:
     """Expressions by time on one unseen neutral, and what writes the same as a film."""
     from mien import apply
     from mien.data.clips import clip_neutral

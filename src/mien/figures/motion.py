@@ -95,7 +95,7 @@ def film(
 
 def clip_sheet(
     clips: Mapping[str, NDArray], topology: Topology, *, weights: Mapping[str, NDArray], fps: float,
-    columns: int = 8, size: int = 170, title: str = "", note: str = "",
+    columns: int = 8, size: int = 200, title: str = "", note: str = "",
 ) -> Image.Image:  # fmt: skip
     """Expressions down, time across: evenly spread frames of each clip, its signal above them.
 
@@ -112,19 +112,25 @@ def clip_sheet(
     view, rows = face_view(topology), []
     for name, frames in track(clips.items(), "drawing clips", total=len(clips)):
         chosen = np.linspace(0, len(frames) - 1, columns).round().astype(int)
-        faces = [Image.fromarray(draw(frames[k], topology, size=size, view=view)) for k in chosen]
+        faces = [_portrait(draw(frames[k], topology, size=size, view=view)) for k in chosen]
         rows.append(_under_signal(faces, weights[name], chosen, fps))
     labels = [name.replace("_", " ") for name in clips]
     return grid([[row] for row in rows], row_labels=labels, title=title, note=note, gap=10)
 
 
+def _portrait(picture: NDArray) -> Image.Image:
+    """The middle of a square picture: faces are taller than wide, and the camera leaves room for jaws."""
+    side = len(picture)
+    return Image.fromarray(picture[side // 16 : -side // 16, side // 7 : -side // 7])
+
+
 def _under_signal(faces: Sequence[Image.Image], signal: NDArray, chosen: NDArray, fps: float) -> Image.Image:
     """One strip: the signal as a filled curve over the faces, a dot and the time at each of them."""
     size, count = faces[0].width, len(faces)
-    band, text = round(size * 0.3), font(max(10, size // 13))
-    strip = Image.new("RGB", (size * count, size + band), BACKGROUND)
+    band, text = round(size * 0.36), font(max(10, size // 10))
+    strip = Image.new("RGB", (size * count, faces[0].height + band), BACKGROUND)
     pen = ImageDraw.Draw(strip)
-    low, high = band - text.size - 7, 5
+    low, high = band - round(text.size) - 7, 5
 
     def place(frame: float) -> tuple[float, float]:
         x = size / 2 + (frame - chosen[0]) / max(chosen[-1] - chosen[0], 1) * size * (count - 1)
