@@ -134,6 +134,7 @@ def test_the_engineers_tutorial_runs(
 ) -> None:
     """Its Python as it stands, on an exported model; the graph gives what the model gives."""
     pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
     page = Path(__file__).parent.parent / "docs" / "tutorials" / "engineer.md"
     first, second = re.findall(
         r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
