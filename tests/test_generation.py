@@ -15,7 +15,7 @@ from torch import Tensor
 from mien.codes import Codes
 from mien.errors import BadFile, BadSetting, UnknownName
 from mien.evaluate.classifier import Classifier
-from mien.evaluate.embedding import triplet_loss
+from mien.evaluate.embedding import GroupSampler, triplet_loss
 from mien.evaluate.embedding_judge import Training, choose_threshold, distance, judge_of, labels_of
 from mien.evaluate.generation import diversity_by_labels
 from mien.evaluate.generation_protocol import evaluate_generation, settings_of
@@ -34,6 +34,7 @@ from mien.nn.linear_split import LinearSplit
 from mien.nn.resnet import ResNet18
 
 SMALL = {
+    "judges": ("pictures", "lite"),
     "pairs": 60, "faces": 6, "resamples": 5, "samples": 20, "image_size": 16, "picture_steps": 2,
     "components": 12, "lite_steps": 80, "people": 4, "sparse_scans": 3, "sparse_steps": 60, "batch": 16,
 }  # fmt: skip
@@ -116,6 +117,26 @@ def test_triplet_loss_by_loops() -> None:
     assert float(triplet_loss(codes, labels, 0.2)) == pytest.approx(wanted, rel=1e-5)
     perfect = torch.eye(3)[labels]
     assert float(triplet_loss(perfect, labels, 0.2)) == 0
+
+
+def test_batches_are_crossed_and_people_move_as_one(world) -> None:
+    person, label = labels_of(world, "identity"), labels_of(world, "expression")
+    generator = torch.Generator().manual_seed(0)
+    plain = GroupSampler(world, label, person, groups=4, members=3, virtual=0.0)
+    vertices, groups = plain.draw(generator)
+    rows = [int(np.abs(world.vertices - face.numpy()).sum(axis=(1, 2)).argmin()) for face in vertices]
+    assert groups.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
+    shown, who = label[rows].reshape(4, 3), person[rows].reshape(4, 3)
+    assert (shown == shown[:, :1]).all() and len(set(shown[:, 0])) == 4
+    assert (who == who[:1]).all() and len(set(who[0])) == 3
+    moved = GroupSampler(world, label, person, groups=4, members=3, virtual=1.0)
+    shifted, _ = moved.draw(torch.Generator().manual_seed(0))
+    shift = (shifted - plain.draw(torch.Generator().manual_seed(0))[0]).view(4, 3, -1)
+    assert (shift - shift[:1]).abs().max() < 1e-4 and shift.abs().mean() > 0.1
+    assert (shift[0, 0] - shift[0, 1]).abs().mean() > 0.1
+    sparse = np.where(np.arange(len(label)) % 7 == 0, label, -2)  # most contexts are missing
+    found, _ = GroupSampler(world, sparse, person, groups=3, members=4, virtual=0.5).draw(generator)
+    assert found.shape[0] == 12
 
 
 # ---- thresholds and judges

@@ -30,28 +30,55 @@ from mien.topology import Topology
 EMBEDDING = 128
 #: Most training faces that the principal components are computed from.
 AXES_FROM = 4000
+#: Most training faces that the mean picture is computed from.
+PICTURES_FROM = 512
 SEED_SALT = 582
 
 
 class PictureEmbedder(nn.Module):
     """ResNet-18 on pictures of normals.
 
+    Faces look alike, so that embeddings of a fresh network nearly coincide and the triplet loss hardly moves
+    them. The mean training picture is subtracted, and a batch normalization without parameters spreads the
+    outputs before they are made unit length; the paper says nothing about either.
+
     Args:
         topology: What the faces share.
         size: Side of the pictures in pixels; the paper takes 224.
     """
 
+    mean: Tensor
+    spread: Tensor
+
     def __init__(self, topology: Topology, size: int) -> None:
         super().__init__()
         self.screen = Screen.around(topology, size)
+        self.register_buffer("mean", torch.zeros(3, size, size))
+        self.register_buffer("spread", torch.ones(()))
         self.register_buffer("faces", torch.from_numpy(topology.faces).long(), persistent=False)
         self.network = ResNet18(EMBEDDING)
+        self.outputs = nn.BatchNorm1d(EMBEDDING, affine=False)
+
+    def prepare(self, data: FaceDataset) -> None:
+        """Measures mean and spread of the pictures on training faces."""
+        rows = _evenly(len(data), PICTURES_FROM)
+        faces, total, squares = self.faces.cpu(), torch.zeros(self.mean.shape), 0.0  # type: ignore[operator]
+        for start in range(0, len(rows), 64):
+            images = normal_images(torch.from_numpy(data[rows[start : start + 64]]), faces, self.screen)
+            total += images.sum(0)
+            squares += float(images.square().sum())
+        mean = total / len(rows)
+        variance = squares / len(rows) / mean.numel() - float(mean.square().mean())
+        self.mean = mean.to(self.mean.device)
+        self.spread = torch.tensor(max(variance, 1e-12) ** 0.5).to(self.spread.device)
 
     def forward(self, vertices: Tensor) -> Tensor:
         """(B, V, 3) millimeters to (B, 128) unit vectors."""
         images = normal_images(vertices, cast(Tensor, self.faces), self.screen)
-        images = images.contiguous(memory_format=torch.channels_last)  # a quarter faster on processors
-        return nn.functional.normalize(self.network(images), dim=1)
+        images = ((images - self.mean) / self.spread).contiguous(
+            memory_format=torch.channels_last
+        )  # a quarter faster on processors
+        return nn.functional.normalize(self.outputs(self.network(images)), dim=1)
 
 
 class AxesEmbedder(nn.Module):
@@ -76,9 +103,7 @@ class AxesEmbedder(nn.Module):
 
     def prepare(self, data: FaceDataset) -> None:
         """Measures the components on training faces."""
-        rows = np.arange(len(data))
-        if len(rows) > AXES_FROM:
-            rows = rows[np.linspace(0, len(rows) - 1, AXES_FROM).astype(int)]
+        rows = _evenly(len(data), AXES_FROM)
         found = principal_axes(data.__getitem__, rows, len(self.axes), label="components for the judges")
         self.mean = torch.from_numpy(found.mean).to(self.mean.device)
         self.axes = torch.zeros_like(self.axes)  # fewer faces than components leave zeros
@@ -88,6 +113,11 @@ class AxesEmbedder(nn.Module):
     def forward(self, vertices: Tensor) -> Tensor:
         """(B, V, 3) millimeters to (B, 128) unit vectors."""
         return nn.functional.normalize(self.network((vertices.flatten(1) - self.mean) @ self.axes.T), dim=1)
+
+
+def _evenly(count: int, most: int) -> NDArray[np.int64]:
+    """All rows, or ``most`` of them, evenly."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
 
 
 def triplet_loss(embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:
@@ -107,23 +137,34 @@ def triplet_loss(embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:
 
 
 class GroupSampler:
-    """Batches of a few labels with a few faces each, partly of people who do not exist.
+    """Batches of a few labels with a few faces each, crossed with the other factor.
 
-    A virtual person is a mixture of the mean scans of all training people, as varied as real ones; a face
-    moves along by what its own person's mean is moved (see :func:`mien.data.sampling.virtual_people`). For
-    the identity network the faces of one label move together and become one new label.
+    Every label of a batch is shown in the same few contexts: expressions by the same people, people with the
+    same expressions. So the triplets hold the hardest negatives there are, and what is not asked for cannot
+    tell labels apart.
+
+    Part of the people do not exist: a virtual person is a mixture of the mean scans of all training people,
+    as varied as real ones, and all faces of a person in the batch move along by what the person's mean is
+    moved (see :func:`mien.data.sampling.virtual_people`).
 
     Args:
         data: Training faces.
         labels: (n,) int. -2 where there is none.
+        context: (n,) int. Label of the other factor; -2 where there is none.
         groups: Labels in a batch.
         members: Faces of each.
-        virtual: Probability that faces are moved.
-        together: Faces of one label move together.
+        virtual: Probability that a person is moved.
     """
 
     def __init__(
-        self, data: FaceDataset, labels: NDArray, *, groups: int, members: int, virtual: float, together: bool
+        self,
+        data: FaceDataset,
+        labels: NDArray,
+        context: NDArray,
+        *,
+        groups: int,
+        members: int,
+        virtual: float,
     ) -> None:
         kinds, counts = np.unique(labels[labels != -2], return_counts=True)
         self.rows = [np.flatnonzero(labels == kind) for kind in kinds[counts > 1]]
@@ -133,34 +174,39 @@ class GroupSampler:
                 received=f"{len(self.rows)} labels",
             )
         self.data, self.groups, self.members = data, min(groups, len(self.rows)), members
-        self.virtual, self.together = virtual, together
+        self.context, self.virtual = context, virtual
         self.owner, self.people = _mean_scans(data) if virtual else (np.zeros(0, np.int64), torch.zeros(0))
 
     def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """(B, V, 3) millimeters and (B,) labels of a batch."""
         chosen = torch.randperm(len(self.rows), generator=generator)[: self.groups].tolist()
-        rows = np.concatenate([self._members(self.rows[k], generator) for k in chosen])
+        first = self.rows[chosen[0]]
+        contexts = np.unique(self.context[first])
+        order = torch.randperm(len(contexts), generator=generator)[: self.members].numpy()
+        wanted = np.resize(contexts[order], self.members)
+        rows = np.concatenate([self._members(self.rows[k], wanted, generator) for k in chosen])
         vertices = torch.from_numpy(self.data[rows])
         if self.virtual:
             vertices = vertices + self._shifts(rows, generator)
         return vertices, torch.arange(self.groups).repeat_interleave(self.members)
 
-    def _members(self, rows: NDArray, generator: torch.Generator) -> NDArray:
-        if len(rows) >= self.members:
-            return rows[torch.randperm(len(rows), generator=generator)[: self.members].numpy()]
-        return rows[torch.randint(len(rows), (self.members,), generator=generator).numpy()]
+    def _members(self, rows: NDArray, wanted: NDArray, generator: torch.Generator) -> NDArray:
+        """One row of each wanted context, or any row of the label where there is none."""
+        found = []
+        for context in wanted:
+            fitting = rows[(self.context[rows] == context) & (context != -2)]
+            fitting = fitting if len(fitting) else rows
+            found.append(fitting[int(torch.randint(len(fitting), (1,), generator=generator))])
+        return np.array(found)
 
     def _shifts(self, rows: NDArray, generator: torch.Generator) -> Tensor:
-        """(B, V, 3) from each face's own person to a virtual one; zeros where the face stays."""
-        count = self.groups if self.together else len(rows)
-        mixture = (mixing_weights(count, len(self.people), generator) @ self.people.flatten(1)).view(
-            count, -1, 3
-        )
-        moved = torch.rand(count, generator=generator) < self.virtual
-        if self.together:
-            mixture, moved = (value.repeat_interleave(self.members, 0) for value in (mixture, moved))
-        owner = torch.from_numpy(self.owner[rows])
-        return (mixture - self.people[owner.clamp_min(0)]) * (moved & (owner >= 0))[:, None, None]
+        """(B, V, 3) from each face's own person to a virtual one; zeros where the person stays."""
+        owners, person = np.unique(self.owner[rows], return_inverse=True)
+        mixture = mixing_weights(len(owners), len(self.people), generator) @ self.people.flatten(1)
+        moved = torch.rand(len(owners), generator=generator) < self.virtual
+        owner = torch.from_numpy(owners)
+        shift = (mixture - self.people.flatten(1)[owner.clamp_min(0)]) * (moved & (owner >= 0))[:, None]
+        return shift.view(len(owners), -1, 3)[torch.from_numpy(person)]
 
 
 def _mean_scans(data: FaceDataset) -> tuple[NDArray[np.int64], Tensor]:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -24,7 +24,8 @@ from mien.evaluate.metrics import Meshes
 from mien.io.atomic import write_bytes
 from mien.topology import Topology, cache_folder
 
-VERSION = 1
+Embedder: TypeAlias = PictureEmbedder | AxesEmbedder
+VERSION = 3
 """Part of the key of cached judges; raise it when training or calibration changes."""
 
 
@@ -215,7 +216,7 @@ def judge_of(
 
 
 def _trained(
-    network: nn.Module, train: FaceDataset, held: FaceDataset, factor: str, training: Training,
+    network: Embedder, train: FaceDataset, held: FaceDataset, factor: str, training: Training,
     device: torch.device, most: int,
 ) -> Calibration:  # fmt: skip
     """Trains the network in place and calibrates it."""
@@ -225,11 +226,11 @@ def _trained(
         rows = rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]
     if len(np.unique(labels[rows])) in (0, 1, len(rows)):
         raise Unsupported(f"the held-out people have too few {factor} labels to choose a threshold")
-    if isinstance(network, AxesEmbedder):
-        network.prepare(train)
+    network.prepare(train)
+    context = labels_of(train, "identity" if factor != "identity" else "expression")
     sampler = GroupSampler(
-        train, labels_of(train, factor), groups=training.groups, members=training.members,
-        virtual=training.virtual, together=factor == "identity",
+        train, labels_of(train, factor), context, groups=training.groups, members=training.members,
+        virtual=training.virtual,
     )  # fmt: skip
     train_embedder(
         network, sampler, steps=training.steps, rate=training.rate, margin=training.margin,
@@ -239,7 +240,7 @@ def _trained(
     return calibrate(embed(network, parts, device), labels[rows], seed=training.seed)
 
 
-def _network(topology: Topology, training: Training) -> nn.Module:
+def _network(topology: Topology, training: Training) -> Embedder:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.seed)
         if training.kind == "lite":

@@ -69,6 +69,7 @@ class GenerationSettings:
 
 PROFILES: Mapping[str, Mapping[str, Any]] = {
     "smoke": {
+        "judges": ("lite",),
         "pairs": 200, "faces": 10, "resamples": 10, "samples": 50, "image_size": 32, "picture_steps": 20,
         "components": 64, "lite_steps": 100, "people": 4, "sparse_scans": 4, "sparse_steps": 40,
     },
@@ -77,7 +78,8 @@ PROFILES: Mapping[str, Mapping[str, Any]] = {
         "image_size": 224, "picture_steps": 20_000, "lite_steps": 5000, "people": 100, "sparse_scans": 144,
     },
 }  # fmt: skip
-"""``standard`` costs minutes of one processor core; ``full`` takes the paper's picture size, on a GPU."""
+"""``smoke`` has no picture networks; ``standard`` costs minutes of one processor core; ``full`` takes the
+paper's picture size, on a GPU."""
 
 
 def settings_of(profile: str, overrides: Mapping[str, Any] | None = None) -> GenerationSettings:

@@ -11,7 +11,7 @@ from mien.topology import Topology
 
 #: Room around the template, in parts of its larger side: open jaws and other people must fit.
 MARGIN = 1.2
-#: Faces drawn at once: the working set stays in the cache.
+#: Faces drawn at once by a processor: the working set stays in its cache.
 AT_ONCE = 8
 #: Pixels this far outside (in barycentric weight) count as inside, so that shared edges leave no cracks.
 EDGE = 1e-5
@@ -75,7 +75,8 @@ def normal_images(vertices: Tensor, faces: Tensor, screen: Screen) -> Tensor:
     Returns:
         (B, 3, size, size) float in -1..1; row 0 is the top.
     """
-    parts = vertices.transpose(0, 1).split(AT_ONCE, dim=1)
+    count = AT_ONCE if vertices.device.type == "cpu" else len(vertices)
+    parts = vertices.transpose(0, 1).split(max(count, 1), dim=1)
     return torch.cat([_images(part.contiguous(), faces, screen) for part in parts])
 
 
