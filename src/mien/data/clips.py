@@ -101,7 +101,7 @@ def clips_of(data: FaceDataset, *, stills: bool = True) -> list[Clip]:
     if stills:
         single = (number < 0) & labeled & ~data.is_neutral & data.has_neutral
         rest = _neutral_rows(data) if single.any() else {}
-        found += [_still(data, row, rest) for row in np.flatnonzero(single)]
+        found += [_still(data, int(row), rest) for row in np.flatnonzero(single)]
     clips = [clip for clip in found if clip is not None]
     if not clips:
         raise MissingNeutral(

@@ -48,7 +48,7 @@ def signal_panel(
     active = np.flatnonzero(np.abs(values).max(axis=0, initial=0) > 0)
     for number, index in enumerate(active):
         color = COLORS[number % len(COLORS)]
-        for frame in np.flatnonzero(np.abs(values[:-1, index]) + np.abs(values[1:, index]) > 0):
+        for frame in np.flatnonzero(np.abs(values[:-1, index]) + np.abs(values[1:, index]) > 0).tolist():
             pen.line([place(k, float(values[k, index])) for k in (frame, frame + 1)], color, 3)
         peak = np.flatnonzero(values[:, index] >= values[:, index].max() - 1e-6)
         x, y = place(float(peak.mean()), float(values[:, index].max()))

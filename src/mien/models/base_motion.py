@@ -78,9 +78,10 @@ class MotionModel(FaceModel):
         self.size, self.signal_scale, self.per_vertex = size, signal_scale, per_vertex
         self.identity_size = identity_size
         self.encoder = nn.LSTM(len(expressions), size, batch_first=True, bias=False)
-        nn.init.normal_(self.encoder.weight_ih_l0, std=SIGNAL_SPREAD)
+        first, again = dict(self.encoder.named_parameters()).values()
+        nn.init.normal_(first, std=SIGNAL_SPREAD)
         with torch.no_grad():
-            for gate in self.encoder.weight_hh_l0.chunk(4):
+            for gate in again.chunk(4):
                 nn.init.orthogonal_(gate)
         count, flat = len(expressions), topology.vertex_count * 3
         shapes = {
@@ -310,7 +311,7 @@ class MotionModel(FaceModel):
             clips = clips_of(data) if data is not None and len(data) else []
         except MissingNeutral:
             clips = []
-        return partial(self.validation_error, data, clips) if clips else None
+        return None if data is None or not clips else partial(self.validation_error, data, clips)
 
     @torch.no_grad()
     def validation_error(self, data: FaceDataset, clips: Sequence[Clip]) -> dict[str, float]:
