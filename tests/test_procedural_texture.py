@@ -178,3 +178,20 @@ def test_a_set_with_textures_has_the_same_faces_and_people_who_stay_themselves(t
     within = np.abs(images - means[data.subject]).mean()
     between = min(np.abs(means[a] - means[b]).mean() for a, b in ((0, 1), (0, 2), (1, 2)))
     assert between > 3 * within > 0
+
+
+def test_a_beard_has_no_edge(painter: Painter) -> None:
+    """From row to row the shadow of a beard deepens little by little, on cheeks and at the sides."""
+    from dataclasses import replace
+
+    who = replace(painted(painter, [0, 0], "male").who, beard=1.0)
+    shaved, bearded = (
+        PaintedPerson(painter, replace(who, beard=amount)).wearing({}).astype(float).mean(axis=2)
+        for amount in (0.0, 1.0)
+    )
+    darker = shaved - bearded
+    assert darker[at(68, 12)[0], 100:150].mean() > 10
+    for column in (24, -24):
+        x = at(0, column)[1]
+        bands = darker[:210, x - 10 : x + 10].reshape(42, 5, 20).mean(axis=(1, 2))
+        assert np.abs(np.diff(bands)).max() < 8

@@ -171,9 +171,8 @@ class Skin:
         if self.who.beard <= 0:
             return
         row, away = self.canvas.row, self.canvas.away
-        jaw = _step((row - 52.0 - 0.5 * np.maximum(away - 12, 0)) / 6.0) + _step((away - 19.0) / 5.0) * (
-            row > 40
-        )
+        jaw = _step((row - 51.0 - 0.2 * np.maximum(away - 12, 0)) / 8.0)
+        jaw += _step((away - 20.0) / 5.0) * _step((row - 24.0) / 24.0)
         upper = _step((row - 45.0) / 2.0) * (row < 52) * _step((13.5 - away) / 4.0)
         where_grown = np.clip(np.maximum(jaw, upper), 0, 1) * (1 - self.painter.lips)
         where_grown *= 1 - 0.6 * self.painter.near(63.0, 7.0, 7.0, 3.0)
