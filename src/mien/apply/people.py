@@ -41,7 +41,8 @@ def neutralize(model: FaceModel, vertices: Any, *, keep_detail: bool = False) ->
     codes = codes_of(model, vertices)
     result = decoded(model, codes, model.neutral_face)
     if keep_detail:
-        result = result + (faces_on(model, vertices).cpu().numpy() - decoded(model, codes))
+        lost = faces_on(model, vertices).cpu().numpy() - decoded(model, codes)
+        result = (result + lost).astype(np.float32)
     return like(vertices, result)
 
 

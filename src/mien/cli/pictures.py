@@ -88,7 +88,8 @@ def _cast(data: FaceDataset, seed: int) -> _Cast:
     from mien.errors import BadSetting
 
     known = data.row_labeled("expression") & data.has_neutral & (data.label >= 0)
-    people = np.intersect1d(np.unique(data.row_subject[known]), np.flatnonzero(data.publishable))
+    shown: NDArray[Any] = np.flatnonzero(np.asarray(data.publishable))
+    people = np.intersect1d(np.unique(data.row_subject[known]), shown)
     if not len(people):
         raise BadSetting(
             "no picture can be drawn: nobody may be shown who has a neutral and a labeled expression",
@@ -160,9 +161,9 @@ def _textured(name: str, model: FaceModel, seed: int) -> dict[str, Image]:
         for pose in range(min(3, len(poses))):
             first, second = (people[k : k + 1].replace(expression=poses[pose : pose + 1]) for k in (1, 2))
             rows.append(Codes.cat([model.mix(first, second, share) for share in SHARES]))
+        colored = [apply.colored(model, row) for row in rows]
         walks = textured_people(
-            *(np.stack(parts) for parts in zip(*(apply.colored(model, row) for row in rows), strict=True)),
-            model.topology, labels[: len(rows)], [f"{share:g}" for share in SHARES],
+            np.stack([meshes for meshes, _ in colored]), np.stack([maps for _, maps in colored]), model.topology, labels[: len(rows)], [f"{share:g}" for share in SHARES],
             f"From one person to another and beyond, {name}",
         )  # fmt: skip
     return {"textures": sheet, "texture-walk": walks}

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.evaluate.generation_draws import short
+from mien.data.dataset import FaceDataset
 from mien.evaluate.metrics import Meshes, Statistics, avd
 from mien.progress import track
 
@@ -45,7 +46,7 @@ def diversity_of(relatives: Iterable[Mapping[str, Meshes]]) -> dict[str, NDArray
 
 
 def diversity_by_labels(
-    meshes: Meshes, labels: Mapping[str, NDArray], *, pairs: int = 10_000, seed: int = 0
+    meshes: Meshes | FaceDataset, labels: Mapping[str, NDArray], *, pairs: int = 10_000, seed: int = 0
 ) -> dict[str, NDArray[np.float64]]:
     """``div_all``, ``div_id``, ``div_exp`` and so on of real faces: what a generator should come near to.
 

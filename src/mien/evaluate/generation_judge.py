@@ -117,12 +117,12 @@ def _decoupling(maker: Maker, model: FaceModel, bench: Bench, people: dict[str, 
         for family in track(families, f"faces with the same {factor}", total=s.faces):
             for kind, judge in usable.items():
                 found[kind].append(judge.embed(family))
-        for kind, judge in judges.items():
+        for kind, found_judge in judges.items():
             metric = f"dec_{short(factor)}" + ("_lite" if kind == "lite" else "")
-            if isinstance(judge, str):
-                yield maker.absent(metric, judge, unit="%")
+            if isinstance(found_judge, str):
+                yield maker.absent(metric, found_judge, unit="%")
                 continue
-            codes, tau = np.stack(found[kind]), judge.calibration.threshold
+            codes, tau = np.stack(found[kind]), found_judge.calibration.threshold
             same = 100.0 * (distance(codes[:, :1], codes[:, 1:]) < tau).mean(axis=1)
             people[metric] = units(same)
             yield maker.over_people(metric, same, unit="%")

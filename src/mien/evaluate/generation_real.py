@@ -89,7 +89,8 @@ def _mean_face(bench: Bench) -> Iterator[Row]:
         rows = sparse.targets(bench.judged, bench.settings.sparse_scans)
     except MienError:
         return
-    train, total = bench.judged.train, 0.0
+    train = bench.judged.train
+    total = np.zeros((train.topology.vertex_count, 3))
     for start in range(0, len(train), 256):
         part = train[start : start + 256]
         total = total + part.sum(axis=0, dtype=np.float64)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,12 +55,12 @@ def surface_distances(points: NDArray, vertices: NDArray, faces: NDArray) -> NDA
     points, corners = np.asarray(points, np.float64), np.asarray(vertices, np.float64)[faces]
     centers = corners.mean(axis=1)
     radius = np.linalg.norm(corners - centers[:, None], axis=2).max(axis=1)
-    bound = cKDTree(vertices[np.unique(faces)]).query(points)[0]
+    bound = np.asarray(cKDTree(vertices[np.unique(faces)]).query(points)[0])
     result = np.full(len(points), np.inf)
     tree = cKDTree(centers)
     for start in range(0, len(points), 4096):
         part = slice(start, start + 4096)
-        near = tree.query_ball_point(points[part], bound[part] + radius.max())
+        near: Any = tree.query_ball_point(points[part], bound[part] + radius.max())
         counts = np.array([len(found) for found in near])
         pair_point = np.repeat(np.arange(len(counts)), counts) + start
         pair_face = np.concatenate(near).astype(np.int64)

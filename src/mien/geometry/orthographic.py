@@ -90,7 +90,7 @@ def _images(vertices: Tensor, faces: Tensor, screen: Screen) -> Tensor:
     pixel, owner, weights = found.pixel[seen], found.owner[seen], found.weights[seen]
     corners = faces[owner // count] * count + (owner % count)[:, None]
     normals = smooth_normals(vertices, faces).flatten(0, 1)
-    color = sum(weights[:, k, None] * normals[corners[:, k]] for k in range(3))
+    color = torch.stack([weights[:, k, None] * normals[corners[:, k]] for k in range(3)]).sum(0)
     picture = vertices.new_zeros(count * size * size, 3)
     picture[pixel] = torch.nn.functional.normalize(color, dim=1, eps=1e-12)
     return picture.view(count, size, size, 3).permute(0, 3, 1, 2)

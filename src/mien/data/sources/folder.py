@@ -88,7 +88,7 @@ def _write(writer: DatasetWriter, labels: LabelTable, faces: Faces, folder: Path
         clip = clips.setdefault((entry.subject, entry.clip), len(clips)) if entry.clip else -1
         texture: Path | NDArray | None = folder / entry.texture if entry.texture else None
         if texture is not None and pixels is not None:
-            texture = read_texture(texture, size=pixels)
+            texture = read_texture(folder / entry.texture, size=pixels)
         writer.append(
             vertices, entry.weights, subject=subject, clip=clip, frame=entry.frame, labeled=known,
             texture=texture,

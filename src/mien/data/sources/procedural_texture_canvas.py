@@ -87,8 +87,7 @@ def procedural_canvas(size: int) -> Canvas:
     """The canvas of the procedural uv, and of every decimation of it."""
     resolution = _resolution(size)
     steps = (np.arange(resolution) + 0.5) / resolution
-    u, v = np.meshgrid(steps, 1 - steps)
-    u, v = u.ravel(), v.ravel()
+    u, v = (axis.ravel() for axis in np.meshgrid(steps, 1 - steps))
     skin = np.flatnonzero(v >= SKIN_END)
     row, column = (1 - v[skin]) / (1 - SKIN_END) * (ROWS - 1), u[skin] * 2 * HALF - HALF
     balls, polar = _balls(u, v)
