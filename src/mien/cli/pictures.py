@@ -162,8 +162,9 @@ def _textured(name: str, model: FaceModel, seed: int) -> dict[str, Image]:
             first, second = (people[k : k + 1].replace(expression=poses[pose : pose + 1]) for k in (1, 2))
             rows.append(Codes.cat([model.mix(first, second, share) for share in SHARES]))
         colored = [apply.colored(model, row) for row in rows]
+        meshes, maps = (np.stack(parts) for parts in zip(*colored, strict=True))
         walks = textured_people(
-            np.stack([meshes for meshes, _ in colored]), np.stack([maps for _, maps in colored]), model.topology, labels[: len(rows)], [f"{share:g}" for share in SHARES],
+            meshes, maps, model.topology, labels[: len(rows)], [f"{share:g}" for share in SHARES],
             f"From one person to another and beyond, {name}",
         )  # fmt: skip
     return {"textures": sheet, "texture-walk": walks}

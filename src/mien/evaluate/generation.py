@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.evaluate.generation_draws import short
 from mien.data.dataset import FaceDataset
+from mien.evaluate.generation_draws import short
 from mien.evaluate.metrics import Meshes, Statistics, avd
 from mien.progress import track
 
