@@ -1,0 +1,150 @@
+"""Heads of topologies that no model has seen, by the command line: in with any mesh, out with the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import run, tree
+from heads import Z_UP, ball, joined, remeshed
+
+from mien.cli import command
+from mien.data.sources.procedural import build_procedural, procedural_topology
+from mien.data.sources.procedural_person import Person
+from mien.geometry.registration import main_piece
+from mien.io.gltf import read_glb_targets, write_glb
+from mien.io.landmarks import read_landmarks
+from mien.io.mesh import read_mesh, write_obj, write_ply
+from mien.io.pc2 import read_pc2
+from mien.io.record import Mark, Mesh
+
+Capture = pytest.CaptureFixture[str]
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """A model of procedural faces, and a stranger's head on disk.
+
+    Args:
+        root: The folder.
+        model: A run of ``morphable``.
+        person: Whose head it is.
+        mesh: The head with eyeballs, in meters and Z-up, as ``head.obj`` holds it.
+        rows: How many of its vertices are skin.
+    """
+
+    root: Path
+    model: Path
+    person: Person
+    mesh: Mesh
+    rows: int
+
+    def posed(self, **shapes: float) -> np.ndarray:
+        """(N, 3) the head performing, in its own unit and axes."""
+        kept, skin = main_piece(procedural_topology())
+        there = remeshed(skin, seed=2).of(self.person.perform(shapes)[kept])
+        eyes = self.mesh.vertices[self.rows :]
+        return np.concatenate([there @ Z_UP.T * 0.001, eyes]).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    root = tmp_path_factory.mktemp("workshop")
+    build_procedural(root / "data", subjects=10, vertices=900)
+    assert command(["train", "morphable", "--data", str(root / "data"), "--out", str(root / "model")]) == 0
+    person = Person.draw(np.random.default_rng(11))
+    kept, skin = main_piece(procedural_topology())
+    remesh = remeshed(skin, seed=2)
+    pieces = [(remesh.of(person.neutral[kept]), remesh.faces), *(ball(eye, 11.5) for eye in person.eyes)]
+    vertices, faces = joined(*pieces)
+    own = (vertices @ Z_UP.T * 0.001).astype(np.float32)
+    marks = (Mark(0, "usemtl", "skin"), Mark(len(remesh.faces), "usemtl", "eyes"))
+    uv = own[:, :2] * 4
+    mesh = Mesh(own, faces.astype(np.int32), uv=uv, uv_faces=faces.astype(np.int32), marks=marks, name="head")
+    write_obj(root / "head.obj", own, mesh)
+    return Workshop(root, root / "model", person, read_mesh(root / "head.obj"), len(pieces[0][0]))
+
+
+def test_rig(workshop: Workshop, capsys: Capture, tmp_path: Path) -> None:
+    out, names = tmp_path / "rig.glb", tmp_path / "names.csv"
+    told = run(
+        capsys, "rig", workshop.model, workshop.root / "head.obj", "--names", "arkit", "--save-names", names,
+        "-o", out,
+    )  # fmt: skip
+    assert told.code == 0 and "in meters; turned to +Y up" in told.err and "lacks" in told.err
+    assert "jawOpen,mouth_stretch,1,both,all" in names.read_text()
+    made, mesh = read_glb_targets(out), workshop.mesh
+    upright = mesh.vertices.astype(np.float64) @ Z_UP * 1000
+    np.testing.assert_allclose(made.base, upright, rtol=3e-7, atol=1e-5)
+    np.testing.assert_array_equal(made.faces, mesh.faces)
+    assert read_mesh(out).names() == ("skin", "eyes")
+    change = dict(zip(made.names, made.targets - made.base, strict=True))
+    np.testing.assert_allclose(change["eyeBlinkLeft"][workshop.rows :], 0, atol=1e-4)  # eyeballs rest
+    truth = (workshop.posed(jawOpen=1.0) - mesh.vertices) @ Z_UP * 1000
+    jaw, moved = change["jawOpen"][: workshop.rows], truth[: workshop.rows]
+    assert np.corrcoef(jaw.ravel(), moved.ravel())[0, 1] > 0.9
+    assert np.abs(change["eyeBlinkLeft"]).max() > 4 and np.abs(change["eyeBlinkRight"]).max() > 4
+    left = made.base[:, 0] > 12
+    assert np.abs(change["eyeBlinkRight"][left]).max() < 0.5
+
+
+def test_a_glb_comes_back_as_itself_with_targets(workshop: Workshop, capsys: Capture, tmp_path: Path) -> None:
+    source, out = tmp_path / "head.glb", tmp_path / "rig.glb"
+    upright = workshop.mesh.vertices @ Z_UP * 1000
+    write_glb(source, upright, workshop.mesh, name="my head")
+    assert run(capsys, "rig", workshop.model, source, "-o", out).code == 0
+    np.testing.assert_array_equal(read_mesh(out).vertices, read_mesh(source).vertices)
+    assert len(read_glb_targets(out).names) == 19
+
+
+def test_transfer_and_clip_keep_order_and_unit(workshop: Workshop, capsys: Capture, tmp_path: Path) -> None:
+    head, smiling = workshop.root / "head.obj", tmp_path / "smiling.obj"
+    there = workshop.posed(mouthSmile_L=1.0, mouthSmile_R=1.0)
+    write_obj(smiling, there, workshop.mesh)
+    out = tmp_path / "again.obj"
+    told = run(
+        capsys, "transfer", workshop.model, "--expression", smiling, "--expression-neutral", head,
+        "--onto", head, "-o", out,
+    )  # fmt: skip
+    assert told.code == 0
+    mesh = read_mesh(out)
+    np.testing.assert_array_equal(mesh.faces, workshop.mesh.faces)
+    np.testing.assert_array_equal(mesh.uv_faces, workshop.mesh.uv_faces)
+    skin = slice(0, workshop.rows)
+    left = np.linalg.norm(mesh.vertices - there, axis=1)[skin].mean()
+    assert left < 0.75 * np.linalg.norm(workshop.mesh.vertices - there, axis=1)[skin].mean()
+    clip = tmp_path / "clip.pc2"
+    assert run(capsys, "animate", workshop.model, head, "-e", "smile", "--fps", "6", "-o", clip).code == 0
+    np.testing.assert_array_equal(read_pc2(clip)[0], workshop.mesh.vertices)
+
+
+def test_register_reports_and_its_landmarks_come_back(
+    workshop: Workshop, capsys: Capture, tmp_path: Path
+) -> None:
+    out = tmp_path / "on.obj"
+    told = run(capsys, "register", workshop.root / "head.obj", "--onto", workshop.model, "-o", out, "--json")
+    assert told.code == 0
+    report = told.json
+    assert report["unit"] == "meters" and report["pieces"] == {"eye": 2} and report["mean_mm"] < 0.2
+    assert tree(tmp_path) == ["on.json", "on.obj", "on.png", "on_landmarks.csv"]
+    names, points = read_landmarks(tmp_path / "on_landmarks.csv", any_unit=True)
+    assert "ibug_30" in names and np.ptp(points, axis=0).max() < 0.4  # in meters
+    again = run(
+        capsys, "register", workshop.root / "head.obj", "--onto", workshop.model, "-o", tmp_path / "b.obj",
+        "--landmarks", tmp_path / "on_landmarks.csv", "--json",
+    )  # fmt: skip
+    assert again.json["landmark_mm"] < 1.0
+    vertices = read_mesh(out).vertices
+    np.testing.assert_allclose(read_mesh(tmp_path / "b.obj").vertices, vertices, atol=6)
+
+
+def test_what_is_no_face_is_refused_and_leaves_nothing(
+    workshop: Workshop, capsys: Capture, tmp_path: Path
+) -> None:
+    vertices, faces = ball(np.zeros(3), 100.0)
+    write_ply(tmp_path / "ball.ply", vertices, faces)
+    told = run(capsys, "rig", workshop.model, tmp_path / "ball.ply", "-o", tmp_path / "rig.glb")
+    assert "no face can be found on 'ball'" in told.sentence and "landmarks" in told.sentence
+    assert tree(tmp_path) == ["ball.ply"]
