@@ -62,7 +62,7 @@ class PictureEmbedder(nn.Module):
     def prepare(self, data: FaceDataset) -> None:
         """Measures mean and spread of the pictures on training faces."""
         rows = _evenly(len(data), PICTURES_FROM)
-        faces, total, squares = self.faces.cpu(), torch.zeros(self.mean.shape), 0.0  # type: ignore[operator]
+        faces, total, squares = self.get_buffer("faces").cpu(), torch.zeros(self.mean.shape), 0.0
         for start in range(0, len(rows), 64):
             images = normal_images(torch.from_numpy(data[rows[start : start + 64]]), faces, self.screen)
             total += images.sum(0)

@@ -132,7 +132,7 @@ def attachment(
     """
     normals = vertex_normals(points, faces) if len(faces) else Surface(points, faces).normals
     normals = np.where(skin[:, None], normals, 0.0)  # cards of hair and lashes face anywhere
-    template = Surface(registered, topology.faces)
+    template = Surface(registered, topology.faces.astype(np.int64))
     place = template.located(points, normals)
     corners, weights = place.corners, place.weights
     slits, outer = rims(topology)

@@ -62,7 +62,7 @@ def find_parts(
     spheres = [(part.center, _radius(points[part.members], part.center)) for part in eyes]
     parts = list(eyes)
     taken = {int(part.members[0]) for part in eyes}
-    template = Surface(registered, topology.faces)
+    template = Surface(registered, topology.faces.astype(np.int64))
     for members in others:
         if int(members[0]) not in taken:
             parts.append(_other(points, members, slits, spheres, template, topology))
