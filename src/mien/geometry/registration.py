@@ -259,8 +259,7 @@ def _skin(placed: NDArray, faces: NDArray, topology: Topology) -> NDArray[np.boo
         near = np.linalg.norm(found.points - topology.template, axis=1) < _COVER_MM
         covers.append((int(item), near & ((found.normals * normals).sum(axis=1) > 0.5)))
     covers.sort(key=lambda cover: -int(cover[1].sum()))
-    chosen: list[int] = []
-    covered = np.zeros(topology.vertex_count, bool)
+    chosen, covered = list[int](), np.zeros(topology.vertex_count, bool)
     for number, near in covers:
         if not chosen or (near & ~covered).mean() > _SHARE:
             chosen.append(number)
