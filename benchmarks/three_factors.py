@@ -2,8 +2,8 @@
 
     python benchmarks/three_factors.py RUN --data DIR [--faces 50] [--members 20] [--out FILE.csv]
 
-For every factor a judge (a network on principal components, with a threshold chosen on real faces of other
-people) says whether two faces are the same in it. Faces that share one factor's code and nothing else are
+For every factor a judge that knows all labels (a network on principal components, with a threshold chosen on
+real faces of other people) says whether two faces are the same in it. Faces that share one factor's code and nothing else are
 then shown to all judges: wanted is 100 on the diagonal, and what random faces score elsewhere. The last rows
 are random faces of the model, and real faces: pairs with the same label, and random pairs.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="CSV to write")
     options = parser.parse_args()
     model, data = load_model(str(options.run)), FaceDataset.load(options.data)
+    # The file keeps the labels that training may not see; judges are to know them all.
+    data = replace(data, labeled={name: np.ones(len(data.vertices), bool) for name in data.labeled})
     factors = Drawn(model, seed=0).factors()
     judges = judges_of(data, factors, options.steps)
     rows = [shares(model, judges, factor, options.faces, options.members) for factor in factors]
