@@ -3,9 +3,10 @@
     python benchmarks/three_factors.py RUN --data DIR [--faces 50] [--members 20] [--out FILE.csv]
 
 For every factor a judge that knows all labels (a network on principal components, with a threshold chosen on
-real faces of other people) says whether two faces are the same in it. Faces that share one factor's code and nothing else are
-then shown to all judges: wanted is 100 on the diagonal, and what random faces score elsewhere. The last rows
-are random faces of the model, and real faces: pairs with the same label, and random pairs.
+real faces of other people) says whether two faces are the same in it. Faces that share one factor's code and
+nothing else are then shown to all judges: wanted is 100 on the diagonal, and what random faces score
+elsewhere. The last rows are random faces of the model, and real faces: pairs with the same label, and random
+pairs.
 """
 
 from __future__ import annotations
