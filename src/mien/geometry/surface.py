@@ -31,7 +31,7 @@ class Surface:
     """
 
     vertices: NDArray[np.float64]
-    faces: NDArray[np.int64]
+    faces: NDArray
     toward: NDArray[np.float64] | None = None
 
     @property
