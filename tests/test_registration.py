@@ -19,6 +19,7 @@ from mien.figures.registration import registration_sheet
 from mien.geometry.hierarchy import decimate
 from mien.geometry.nonrigid import Schedule
 from mien.geometry.openings import openings
+from mien.geometry.parts import over_ball
 from mien.geometry.procrustes import procrustes
 from mien.geometry.registration import Registration, main_piece, register
 from mien.topology import Topology
@@ -175,6 +176,20 @@ def test_eyes_and_upper_teeth_stay_and_lower_teeth_turn_rigidly_with_the_jaw() -
     fit = procrustes(before, after)
     np.testing.assert_allclose(fit.apply(before), after, atol=1e-3)
     assert np.degrees(np.arccos((np.trace(fit.rotation) - 1) / 2)) > 5
+
+
+def test_lids_slide_over_the_eyeball() -> None:
+    rng = np.random.default_rng(0)
+    center, radius = np.array([30.0, 20.0, 80.0]), 12.0
+    front = rng.normal(size=(200, 3))
+    front[:, 2] = np.abs(front[:, 2])
+    front /= np.linalg.norm(front, axis=1, keepdims=True)
+    lids = center + front * rng.uniform(12.1, 16, (200, 1))
+    pushed = over_ball(lids, np.stack([np.zeros_like(lids), np.full_like(lids, -5.0)]), center, radius)
+    np.testing.assert_allclose(pushed[0], 0, atol=1e-12)
+    before, after = (np.linalg.norm(lids + move - center, axis=1) for move in (-5.0, pushed[1]))
+    assert (before < radius).sum() > 20 and (after > radius).all()
+    np.testing.assert_allclose(pushed[1][before > 1.04 * radius], -5.0)
 
 
 def test_holes_and_point_scans() -> None:

@@ -12,7 +12,7 @@ from scipy.sparse.linalg import splu
 
 from mien.geometry.differential import cotangent_laplacian, vertex_areas, vertex_normals
 from mien.geometry.openings import edge_lengths, opening_loops, openings, side_of
-from mien.geometry.parts import Part, find_parts
+from mien.geometry.parts import Part, eye_spheres, find_parts, over_ball
 from mien.geometry.surface import Places, Surface, connected, rim_vertices, welded
 from mien.topology import Topology
 
@@ -21,6 +21,7 @@ _PIECE_MM = 25.0  # a card of hair or a lash is not farther from the skin than t
 _FADE_MM = 70.0  # along the surface beyond the template: nothing moves from there on
 _SPREAD_MM = 30.0  # above this scale what lies beyond the template stretches rather than bends
 _SMOOTH = 3.0  # edges of the template: bends of shorter wavelength come from its triangles, not from the face
+_LID_REACH = 1.7  # radii of an eyeball within which skin is lids, which slide over it
 _SURE_MM = 4.0  # a place is on one side of a slit if the other is so much farther along the surface
 _WRONG_MM = 2.0  # and on the wrong side of it from here on
 
@@ -67,6 +68,9 @@ class Carrier:
         change = (moved - self.registered).reshape(-1, *self.registered.shape)
         columns = change.transpose(1, 0, 2).reshape(len(self.registered), -1)
         carried = self._solve(columns).reshape(len(self._points), -1, 3).transpose(1, 0, 2)
+        for center, radius in eye_spheres(self.parts, self._points):
+            near = self._skin & (np.linalg.norm(self._points - center, axis=1) < _LID_REACH * radius)
+            carried[:, near] = over_ball(self._points[near], carried[:, near], center, radius)
         for part in self.parts:
             if part.follows is not None:
                 carried[:, part.members] = part.follows(self._points[part.members], self.registered, change)

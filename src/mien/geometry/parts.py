@@ -85,6 +85,35 @@ def _eyeball(points: NDArray, members: NDArray, slits: list[Opening]) -> Part | 
     return None
 
 
+def eye_spheres(parts: list[Part], points: NDArray) -> list[tuple[NDArray, float]]:
+    """(center, radius) of each eyeball; irises and other pieces inside one are left out."""
+    found: list[tuple[NDArray, float]] = []
+    for part in parts:
+        if part.kind == "eye":
+            radius = _radius(points[part.members], part.center)
+            if all(np.linalg.norm(part.center - other) > 0.5 * size for other, size in found):
+                found.append((part.center, radius))
+    return found
+
+
+def over_ball(points: NDArray, change: NDArray, center: NDArray, radius: float) -> NDArray[np.float64]:
+    """Displacements of lids that slide over an eyeball where they would cut through it.
+
+    Args:
+        points: (n, 3) float, millimeters. Skin around an eye at rest.
+        change: (B, n, 3) float, millimeters.
+        center: (3,) float, millimeters. Of the eyeball.
+        radius: Of the eyeball, millimeters.
+    """
+    rest = np.linalg.norm(points - center, axis=1)
+    offset = points + change - center
+    distance = np.linalg.norm(offset, axis=-1)
+    # Lids lie as close to the ball as they did, a hair outside it at least; what was inside stays inside.
+    limit = np.where(rest > radius, np.minimum(rest, 1.03 * radius), 0.0)
+    stretch = np.maximum(1.0, limit / np.maximum(distance, 1e-9))
+    return center + offset * stretch[..., None] - points
+
+
 def _sphere_center(cloud: NDArray) -> NDArray[np.float64]:
     """(3,) the center of the sphere of least squares through points."""
     middle = cloud.mean(axis=0)
