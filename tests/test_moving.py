@@ -286,7 +286,7 @@ def test_animate_reads_curves_and_refuses_nonsense(folder: Path, capsys: Capture
     assert "did you mean 'smile'" in run(capsys, *start, "-e", "smiel", *out).sentence
     assert "between two expressions" in run(capsys, *start, "--between", "smile", *out).sentence
     assert "named, motion" in run(capsys, *start, "-e", "smile", "--targets", "few", *out).sentence
-    assert "GLB, MP4" in run(capsys, *start, "-e", "smile", "-o", tmp_path / "x.avi").sentence
+    assert "GLB, USD, PC2, MP4" in run(capsys, *start, "-e", "smile", "-o", tmp_path / "x.avi").sentence
     assert not list(tmp_path.glob("x*"))
 
 

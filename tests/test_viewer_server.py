@@ -143,7 +143,11 @@ def test_the_command_serves_until_it_is_interrupted(studio: Folder) -> None:
         "--port",
         "0",
     ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    # A job in the background of a shell ignores interrupts, and so would its children.
+    heeding = signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, heeding)
+    try:
         assert process.stdout is not None and process.stderr is not None
         address = process.stdout.readline().strip()
         assert address.startswith("http://127.0.0.1:")
@@ -156,6 +160,9 @@ def test_the_command_serves_until_it_is_interrupted(studio: Folder) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 0
         assert process.stderr.read().strip().endswith("Closed.")
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_the_share_command_writes_one_page(

@@ -262,7 +262,7 @@ def foreign_head() -> HeadFace:
     quality = Quality(0.0, 0.0, 1.0, 0, topology.face_count, None, np.zeros(topology.vertex_count))
     skin = np.ones(len(vertices), bool)
     found = Registration(topology, HEAD, placement, vertices, mesh.faces, skin, quality)
-    return HeadFace.of(apply.Head(mesh, found))
+    return HeadFace.of(apply.Head(mesh, found), Path("head.obj"))
 
 
 def test_a_head_of_its_own_topology_is_shown_and_saved_as_its_own_mesh(tmp_path: Path) -> None:

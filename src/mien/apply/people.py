@@ -79,8 +79,8 @@ def transfer(
             "numbers of faces do not match", received=f"{len(source)} expressions onto {len(target)}"
         )
     source, target = (c if len(c) == count else c.repeat(count) for c in (source, target))
-    expression = model.add_expressions(target.expression, source.expression) if add else source.expression
-    moved = target.replace(expression=expression)
+    shown = model.add_expressions(target.expression, source.expression) if add else source.expression
+    moved = target.replace(expression=shown)
     result = decoded(model, moved if intensity == 1 else model.mix(target, moved, intensity))
     if keep_detail:
         lost = faces_on(model, onto).cpu().numpy() - decoded(model, target)
