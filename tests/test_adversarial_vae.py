@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from fixtures import planted
+from torch import nn
 
 from mien.geometry.spread import evenly_spread
 from mien.models.adversarial_vae import (
@@ -18,6 +19,7 @@ from mien.models.adversarial_vae import (
     Settings,
     divergence,
     joint_training,
+    shown,
 )
 from mien.models.base import validation_errors
 from mien.nn.pointnet import thin
@@ -148,6 +150,40 @@ def test_weights_scale_their_terms() -> None:
         values.append(dict(stage.step(stage.batch(torch.Generator().manual_seed(0)), 0))["vae"])
     for name, value in values[0].items():
         torch.testing.assert_close(values[1][name], 2 * value, msg=name)
+
+
+def test_the_divisor_changes_the_start_and_not_the_objective() -> None:
+    """The same face in millimeters costs the same; untrained decoders are as rough as their unit is large."""
+    data = planted().data
+    fine, coarse = (AdversarialVAE(data.topology, data.expressions, 6, 5, divisor=d) for d in (100.0, 573.0))
+    for model in (fine, coarse):
+        model.prepare(data)
+        for decoder in model.decoders.values():
+            nn.init.zeros_(decoder[2].weight), nn.init.constant_(decoder[2].bias, 3.0 / model.unit)
+    terms = []
+    for model in (fine, coarse):
+        settings = Settings(batch_size=6, identity_discriminator=False, identity_code=0.0, smoothness=0.1)
+        stage = joint_training(model, IdentityDiscriminator(), data, settings, None)
+        losses = dict(stage.step(stage.batch(torch.Generator().manual_seed(0)), 0))["vae"]
+        terms.append({name: losses[name] for name in ("reconstruction", "neutral", "smoothness")})
+    for name, value in terms[0].items():
+        torch.testing.assert_close(terms[1][name], value, rtol=1e-4, atol=1e-6, msg=name)
+    start = [AdversarialVAE(data.topology, data.expressions, 6, 5, divisor=d) for d in (100.0, 573.0)]
+    rough = [(m.neutral_face(m.sample(64)) - m.mean_face).std() / m.unit for m in start]
+    assert abs(rough[1] / rough[0] - 1).item() < 0.2
+
+
+def test_noise_on_what_the_discriminator_sees_fades_geometrically() -> None:
+    mesh = torch.zeros(1, 40_000, 3)
+    settings = Settings(
+        discriminator_noise=20.0, discriminator_noise_last=2.0, discriminator_noise_until=1000
+    )
+    for index, expected in ((0, 20.0), (500, 40.0**0.5), (1000, 2.0), (5000, 2.0)):
+        (seen,) = shown([mesh], settings, 573.0, index)
+        assert float(seen.std()) * 573 == pytest.approx(expected, rel=0.02)
+    (same,) = shown([mesh], Settings(discriminator_noise=3.0), 100.0, 700)
+    assert float(same.std()) * 100 == pytest.approx(3.0, rel=0.02)
+    assert torch.equal(shown([mesh], Settings(), 100.0)[0], mesh)
 
 
 def test_divergence_fades_where_the_preset_says() -> None:

@@ -144,6 +144,30 @@ def test_penalty_is_the_squared_gradient_of_the_right_class() -> None:
     torch.testing.assert_close(penalty, 10 / 2 * torch.stack(squares).mean())
 
 
+def test_training_starts_near_plain_instance_norm() -> None:
+    """Scales and shifts of full size would be noise that training silences by killing the units of M."""
+    data = tiny_data()
+    model = FaceTuneGAN(data.topology, data.expressions, **{**TINY, "mapping": (256,) * 6 + (16,)})
+    assert model.mapping(torch.randn(200, 3)).abs().mean().item() < 0.2
+
+
+def test_style_learns_by_adam_at_its_own_rate() -> None:
+    data = tiny_data()
+    model = FaceTuneGAN(data.topology, data.expressions, **TINY)
+    model.prepare(data)
+    for kind in ("adam", "muon"):
+        settings = Settings(optimizer=kind, rate=3e-3, style_rate=1e-3, average=0.0, batch_size=4)
+        (stage,) = model.stages(data, settings)
+        rates = {
+            id(p): group["lr"]
+            for group in stage.optimizers["generator"].param_groups
+            for p in group["params"]
+        }
+        own = {id(p) for part in (model.style, model.mapping) for p in part.parameters()}
+        assert all(rate == (1e-3 if key in own else 3e-3) for key, rate in rates.items())
+        assert len(rates) == len(list(model.parameters()))
+
+
 def test_reconstruction_alone_comes_first() -> None:
     _, play, batch = game(reconstruction_first=1)
     assert [name for name, _ in play.step(batch, 0)] == ["generator"]

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
+from torch.nn.functional import mse_loss
 
 from mien.codes import Codes
 from mien.data.dataset import FaceDataset
@@ -23,8 +24,6 @@ from mien.nn.mesh import MeshLaplacian
 from mien.nn.pointnet import PointNetClassifier, PointNetFeatures, running_statistics_kept, thin
 from mien.topology import Topology
 
-#: Networks see coordinates about the mean face's centroid, in units of 100 mm.
-UNIT = 100.0
 DIFFERENT, SAME = 0, 1
 
 
@@ -56,7 +55,9 @@ class Settings:
     decay_every: int = 5_000  #: ... every so many steps (50 epochs in the paper)
     discriminator_batch_norm: bool = False  #: batch statistics in joint training too (CoMA with neutrals)
     discriminator_points: int | None = None  #: random points a step that the discriminator sees; None: all
-    discriminator_noise: float = 0.0  #: deviation of noise on the faces it sees, units of 100 mm
+    discriminator_noise: float = 0.0  #: deviation of noise on the faces it sees, millimeters ...
+    discriminator_noise_last: float | None = None  #: ... and where it ends; None: it stays the same
+    discriminator_noise_until: int = 3000  #: joint step at which it has faded to its last value
     identity_code_every: int = 1  #: apply the code term every so many steps, as many times heavier
     closed_form_start: bool = False  #: begin at a linear model (:mod:`mien.nn.start`) instead of at noise
     closed_form_finish: int = 0  #: batches of a final exact least squares of heads and decoders; 0: none
@@ -108,6 +109,8 @@ class AdversarialVAE(FaceModel):
         expressions: E expression names.
         identity_size: Size of z_id (4 CoMA, 40 BU-3DFE, 64 FaceScape).
         expression_size: Size of z_exp (the same sizes).
+        divisor: Networks see coordinates about the mean face's centroid divided by this many millimeters
+            (the paper: CoMA 260, BU-3DFE 156, FaceScape 573); decoders start at noise in proportion to it.
         hidden: Width of both decoders.
         encoder_points: How many evenly spread vertices the encoder sees; None: all, as published.
         sampled_codes: Encode to a random code of the posterior instead of its mean.
@@ -130,20 +133,16 @@ class AdversarialVAE(FaceModel):
     )  # fmt: skip
     Settings = Settings
     profiles: ClassVar = {
-        "smoke": QUICK
-        | {
-            "closed_form_finish": 60,
-            "steps": 200,
-            "pretraining_steps": 50,
-            "decay_every": 30,
+        "smoke": QUICK | {
+            "closed_form_finish": 60, "steps": 200, "pretraining_steps": 50, "decay_every": 30,
             "validate_every": 100,
         },
-        "standard": QUICK
-        | {"steps": 10_000, "pretraining_steps": 1000, "decay_every": 1000, "validate_every": 500},
+        "standard": QUICK | {
+            "steps": 10_000, "pretraining_steps": 1000, "decay_every": 1000, "validate_every": 500,
+        },
         "full": {},
     }  # fmt: skip
 
-    unit: ClassVar[float] = UNIT
     mean_face: Tensor
     seen: Tensor
 
@@ -156,8 +155,10 @@ class AdversarialVAE(FaceModel):
         hidden: int = 256,
         encoder_points: int | None = None,
         sampled_codes: bool = False,
+        divisor: float = 100.0,
     ) -> None:
         super().__init__(topology, expressions)
+        self.unit = divisor
         self.sampled_codes = sampled_codes
         self.register_buffer("mean_face", torch.from_numpy(topology.template.copy()))
         seen = min(encoder_points or topology.vertex_count, topology.vertex_count)
@@ -194,11 +195,11 @@ class AdversarialVAE(FaceModel):
 
     def neutral_face(self, codes: Codes) -> Tensor:
         """X_id_hat, (B, V, 3) millimeters: the identity shape, which needs no rest code here."""
-        return self.mean_face + UNIT * self.shape("identity", codes.identity)
+        return self.mean_face + self.unit * self.shape("identity", codes.identity)
 
     def expression_offset(self, codes: Codes) -> Tensor:
         """X_exp_hat, (B, V, 3) millimeters: what the expression adds, to be put on any neutral."""
-        return UNIT * self.shape("expression", codes.expression)
+        return self.unit * self.shape("expression", codes.expression)
 
     def sample(self, count: int, *, generator: Generator | None = None) -> Codes:
         sizes = (self.config["identity_size"], self.config["expression_size"])
@@ -208,8 +209,8 @@ class AdversarialVAE(FaceModel):
     # ---- the networks in their own unit
 
     def normalize(self, vertices: Tensor) -> Tensor:
-        """Millimeters to coordinates about the mean face's centroid in units of 100 mm."""
-        return (vertices - self.mean_face.mean(0)) / UNIT
+        """Millimeters to coordinates about the mean face's centroid in units of ``divisor``."""
+        return (vertices - self.mean_face.mean(0)) / self.unit
 
     def features_of(self, vertices: Tensor) -> Tensor:
         """(B, 1024) encoder features of faces (B, V, 3) in millimeters."""
@@ -222,7 +223,7 @@ class AdversarialVAE(FaceModel):
         return tuple([head(features) for head in group] for group in heads)
 
     def shape(self, factor: str, code: Tensor) -> Tensor:
-        """D_id(z_id) or D_exp(z_exp), (B, V, 3) in units of 100 mm."""
+        """D_id(z_id) or D_exp(z_exp), (B, V, 3) in units of ``divisor``."""
         return self.decoders[factor](code).unflatten(-1, (-1, 3))
 
     # ---- training
@@ -257,10 +258,14 @@ class IdentityDiscriminator(PointNetClassifier):
                 module.eval()
 
 
-def shown(meshes: list[Tensor], settings: Settings) -> list[Tensor]:
-    """What the discriminator sees; noise keeps it from living on the decoder's own."""
+def shown(meshes: list[Tensor], settings: Settings, unit: float, index: int = 0) -> list[Tensor]:
+    """What the discriminator sees at a joint step; noise keeps it from living on the decoder's own."""
+    noise = settings.discriminator_noise
+    if noise and settings.discriminator_noise_last:
+        fading = min(1.0, index / settings.discriminator_noise_until)
+        noise *= (settings.discriminator_noise_last / noise) ** fading
     meshes = thin(meshes, settings.discriminator_points)
-    return [mesh + settings.discriminator_noise * torch.randn_like(mesh) for mesh in meshes]
+    return [mesh + noise / unit * torch.randn_like(mesh) for mesh in meshes]
 
 
 def pretraining(
@@ -271,7 +276,7 @@ def pretraining(
     def step(batch: Batch, index: int) -> Iterator[tuple[str, Losses]]:
         assert batch.partner is not None and batch.same is not None
         first, second = (model.normalize(x) for x in (batch.vertices, batch.partner))
-        first, second = shown([first, second], settings)
+        first, second = shown([first, second], settings, model.unit)
         loss = functional.cross_entropy(discriminator.judge(first, second), batch.same)
         yield "discriminator", {"pairs": loss}
 
@@ -328,11 +333,12 @@ class Objective:
     def __init__(
         self, model: AdversarialVAE, discriminator: IdentityDiscriminator, settings: Settings
     ) -> None:
-        self.model, self.discriminator = model, discriminator
+        self.model, self.discriminator, self.settings = model, discriminator, settings
         smoothness = settings.smoothness
         if smoothness is None:
             smoothness = 0.0 if settings.neutrals else 3e-4
-        self.settings, self.smoothness = settings, smoothness
+        scale = (model.unit / 100) ** 2  # weights of squared lengths hold for units of 100 mm
+        self.reconstruction, self.smoothness = settings.reconstruction * scale, smoothness * scale
         self.laplacian = MeshLaplacian(model.topology).to(model.device) if smoothness else None
 
     def step(self, batch: Batch, index: int) -> Iterator[tuple[str, Losses]]:
@@ -347,9 +353,8 @@ class Objective:
         if settings.identity_discriminator:
             assert batch.partner is not None
             self.discriminator.settle(settings.discriminator_batch_norm)
-            yield "discriminator", self.discriminate(x, model.normalize(batch.partner), x_id.detach())
-        squared = functional.mse_loss(x_id + offset, x)
-        losses = {"reconstruction": settings.reconstruction * squared}
+            yield "discriminator", self.discriminate(x, model.normalize(batch.partner), x_id.detach(), index)
+        losses = {"reconstruction": self.reconstruction * mse_loss(x_id + offset, x)}
         fading = 1.0 if settings.divergence_until is None else max(0.0, 1 - index / settings.divergence_until)
         for name, m, v in zip(("identity", "expression"), means, log_variances, strict=True):
             losses[f"divergence_{name}"] = fading * settings.divergence * divergence(m, v)
@@ -357,26 +362,25 @@ class Objective:
             assert batch.neutral is not None
             losses |= self.supervised(x, x_id, offset, model.normalize(batch.neutral))
         if settings.identity_discriminator:
-            losses["adversarial"] = settings.adversarial * self.judged_same(x, x_id)
+            losses["adversarial"] = settings.adversarial * self.judged_same(x, x_id, index)
         if settings.identity_code and index % settings.identity_code_every == 0:
-            weight = settings.identity_code * settings.identity_code_every
-            losses["identity_code"] = weight * self.code_distance(means[0], x_id)
+            distance = self.code_distance(means[0], x_id)
+            losses["identity_code"] = settings.identity_code * settings.identity_code_every * distance
         if self.laplacian is not None:
             losses["smoothness"] = self.smoothness * self.laplacian(x_id).square().sum(-1).mean()
         yield "vae", losses
 
-    def discriminate(self, x: Tensor, partner: Tensor, x_id: Tensor) -> Losses:
+    def discriminate(self, x: Tensor, partner: Tensor, x_id: Tensor, index: int) -> Losses:
         """Eq. 8: (X, another scan) is the same person, (X, X_id_hat) is not."""
-        x, partner, x_id = shown([x, partner, x_id], self.settings)
+        x, partner, x_id = shown([x, partner, x_id], self.settings, self.model.unit, index)
         logits = self.discriminator.judge(torch.cat([x, x]), torch.cat([partner, x_id]))
         labels = torch.tensor([SAME, DIFFERENT], device=x.device).repeat_interleave(len(x))
         return {"discriminator": functional.cross_entropy(logits, labels)}
 
-    def judged_same(self, x: Tensor, x_id: Tensor) -> Tensor:
+    def judged_same(self, x: Tensor, x_id: Tensor, index: int) -> Tensor:
         """The VAE's side of eq. 6, non-saturating."""
-        x, x_id = shown([x, x_id], self.settings)
-        # The critic's own weights get no gradient here: they are not updated and it costs time.
-        self.discriminator.requires_grad_(False)
+        x, x_id = shown([x, x_id], self.settings, self.model.unit, index)
+        self.discriminator.requires_grad_(False)  # not updated here, and its gradient costs time
         logits = self.discriminator.judge(x, x_id)
         self.discriminator.requires_grad_(True)
         return functional.cross_entropy(logits, torch.full((len(x),), SAME, device=x.device))
@@ -384,12 +388,10 @@ class Objective:
     def supervised(self, x: Tensor, x_id: Tensor, offset: Tensor, neutral: Tensor) -> Losses:
         """Terms that need the true neutral, inside the bracket of a1."""
         settings = self.settings
-        losses = {"neutral": settings.neutral * functional.mse_loss(x_id, neutral)}
+        losses = {"neutral": settings.neutral * mse_loss(x_id, neutral)}
         if settings.expression_offset:
-            losses["expression_offset"] = settings.expression_offset * functional.mse_loss(
-                offset, x - neutral
-            )
-        return {name: settings.reconstruction * loss for name, loss in losses.items()}
+            losses["expression_offset"] = settings.expression_offset * mse_loss(offset, x - neutral)
+        return {name: self.reconstruction * loss for name, loss in losses.items()}
 
     def code_distance(self, z_id: Tensor, x_id: Tensor) -> Tensor:
         """mean |z_id - z_id(encode(X_id_hat))|, with gradient through both."""

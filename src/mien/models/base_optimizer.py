@@ -15,7 +15,13 @@ KINDS = ("adam", "muon")
 
 
 def optimizer_of(
-    module: nn.Module, rate: float, *, weight_decay: float = 0.0, kind: str = "adam"
+    module: nn.Module,
+    rate: float,
+    *,
+    weight_decay: float = 0.0,
+    kind: str = "adam",
+    apart: nn.Module | None = None,
+    apart_rate: float | None = None,
 ) -> Optimizer:
     """Adam, as the publications have it, or :class:`MuonWithAdam`, which needs about a third of the steps.
 
@@ -24,6 +30,8 @@ def optimizer_of(
         rate: Learning rate; the same number fits both kinds.
         weight_decay: As either kind defines it.
         kind: ``adam`` or ``muon``.
+        apart: A part of the module that Adam trains in either case, see :class:`MuonWithAdam`.
+        apart_rate: Learning rate of that part; None: the same.
 
     Raises:
         UnknownName: Another kind.
@@ -32,13 +40,16 @@ def optimizer_of(
     if kind not in KINDS:
         raise UnknownName("optimizer", kind, KINDS)
     if kind == "adam":
-        return torch.optim.Adam(module.parameters(), rate, weight_decay=weight_decay)
+        own = list(apart.parameters()) if apart is not None else []
+        others = [p for p in module.parameters() if not any(p is one for one in own)]
+        groups = [{"params": others}, *([{"params": own, "lr": apart_rate or rate}] if own else [])]
+        return torch.optim.Adam(groups, rate, weight_decay=weight_decay)
     if not hasattr(torch.optim, "Muon"):
         raise Unsupported(
             "this PyTorch has no Muon optimizer", received=torch.__version__,
             remedy="install torch 2.9 or newer, or train with --set optimizer=adam",
         )  # fmt: skip
-    return MuonWithAdam(module, rate, weight_decay)
+    return MuonWithAdam(module, rate, weight_decay, by_adam=apart, adam_rate=apart_rate)
 
 
 class MuonWithAdam(Optimizer):
@@ -53,7 +64,7 @@ class MuonWithAdam(Optimizer):
         rate: Learning rate.
         weight_decay: As either kind defines it.
         by_adam: A part of the module that Adam trains whole: gates of a recurrent layer, for example, are no
-            better for orthogonal steps.
+            better for orthogonal steps, and narrow layers with ReLU lose their units to them.
         adam_rate: Learning rate of that part; None: the same.
     """
 

@@ -53,6 +53,7 @@ class Settings:
     optimizer: str = "adam"  #: or "muon" (:mod:`mien.models.base_optimizer`)
     rate: float = 1e-4
     discriminator_rate: float | None = None  #: None: as ``rate``
+    style_rate: float | None = None  #: of Es and M, always by Adam; None: as ``rate``
     weight_decay: float = 5e-5
     decay: float = 1.0  #: both rates are multiplied by this ...
     decay_every: int = 10_000  #: ... every so many steps
@@ -73,8 +74,8 @@ CHOICES = {
     "gradient_penalty_reduction": ("sample", "batch_mean"),
 }  # fmt: skip
 QUICK = {
-    "optimizer": "muon", "rate": 3e-3, "discriminator_rate": 5e-3, "weight_decay": 0.0, "batch_size": 16,
-    "gradient_penalty_every": 8, "virtual_people": 0.5, "warm_up": 100, "average": 0.99,
+    "optimizer": "muon", "rate": 3e-3, "discriminator_rate": 5e-3, "style_rate": 1e-3, "weight_decay": 0.0,
+    "batch_size": 16, "gradient_penalty_every": 8, "virtual_people": 0.5, "warm_up": 100, "average": 0.99,
 }  # fmt: skip
 
 
@@ -144,7 +145,7 @@ class FaceTuneGAN(FaceModel):
     Settings = Settings
     profiles: ClassVar = {
         "smoke": QUICK | {"steps": 100, "decay": 0.5, "decay_every": 30, "average": 0.9},
-        "standard": QUICK | {"reconstruction_first": 1500, "steps": 8000, "decay": 0.8, "decay_every": 1000},
+        "standard": QUICK | {"reconstruction_first": 500, "steps": 7000, "decay": 0.7, "decay_every": 875},
         "full": {},
     }
 
@@ -180,6 +181,8 @@ class FaceTuneGAN(FaceModel):
         self.decoder = Decoder(size, content_size, channels, length)
         self.mapping = perceptron([style_size, *mapping, self.decoder.style_parameters])
         self.apply(kaiming)
+        with torch.no_grad():  # AdaIN starts near plain instance norm; at full size its noise kills M's units
+            self.mapping[-1].weight.mul_(0.05)
 
     def prepare(self, data: FaceDataset) -> None:
         """Mean face, one deviation for all coordinates, spirals and hierarchy."""
@@ -229,12 +232,15 @@ class FaceTuneGAN(FaceModel):
         discriminator = Discriminator(self, settings.feature_of).to(self.device)
         modules = {"model": self, "generator": generator, "discriminator": discriminator}
         optimizers = {
-            name: optimizer_of(module, rate, weight_decay=settings.weight_decay, kind=settings.optimizer)
-            for name, module, rate in (
-                ("discriminator", discriminator, settings.discriminator_rate or settings.rate),
-                ("generator", generator, settings.rate),
+            name: optimizer_of(
+                module, rate, weight_decay=settings.weight_decay, kind=settings.optimizer,
+                apart=apart, apart_rate=settings.style_rate,
             )
-        }
+            for name, module, rate, apart in (
+                ("discriminator", discriminator, settings.discriminator_rate or settings.rate, None),
+                ("generator", generator, settings.rate, nn.ModuleList([generator.style, generator.mapping])),
+            )
+        }  # fmt: skip
 
         def rate(index: int) -> float:
             rise = min(1.0, (index + 1) / max(1, settings.warm_up))
