@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -226,6 +227,27 @@ def trained(data: FaceDataset) -> FaceCAM:
                 stage.optimizers[name].step()
     model.calibrate(data)
     return model.eval()
+
+
+def test_textures_for_a_shape_that_is_trained_already(data: FaceDataset, tmp_path: Path) -> None:
+    """The shape is another run's to the last bit, whatever the seed; what differs elsewhere is refused."""
+    pytest.importorskip("lightning.fabric", reason="needs the extra mien[train]")
+
+    def fit(out: str, **changes: object) -> FaceCAM:
+        plan = plan_training("facecam", SMALL | changes, profile="smoke", seed=int("taken" in out))
+        return fit_model(plan, data, tmp_path / out, accelerator="cpu", progress=False)  # type: ignore
+
+    shape = fit("shape", texture_size=0)
+    taken = fit("taken", shape_from=str(tmp_path / "shape"))
+    left = {name: value for name, value in taken.state_dict().items() if not name.startswith("painter.")}
+    assert set(left) == set(shape.state_dict())
+    assert all(torch.equal(value, left[name]) for name, value in shape.state_dict().items())
+    stages = {json.loads(line)["stage"] for line in (tmp_path / "taken/metrics.jsonl").open()}
+    assert stages == {"texture 8 px", "texture 16 px"} and taken.makes_textures
+    with pytest.raises(BadSetting, match="another hidden"):
+        fit("other", shape_from=str(tmp_path / "shape"), hidden=[12, 8])
+    with pytest.raises(BadSetting, match="nothing left to learn"):
+        fit("none", shape_from=str(tmp_path / "shape"), texture_size=0)
 
 
 def crop_colors(maps: torch.Tensor) -> np.ndarray:

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch, Sampler, faces, same_subject_pairs, virtual_people
+from mien.errors import BadSetting
 from mien.models.base import Losses, Stage
 from mien.models.base_facecam import UNKNOWN, Discriminator, Heads, LabelMap, class_loss
 from mien.models.base_texture_stages import TextureSettings
@@ -50,6 +51,7 @@ class Settings(TextureSettings):
     latent_batch_size: int = 100
     latent_steps: int = 100_000
     latent_rate: float = 2e-4
+    shape_from: str | None = None  #: a finished run whose shape is taken, so that textures alone are learned
 
 
 class Supervised:
@@ -254,6 +256,39 @@ def latent_stage(
         game.step,
         {"model": model, **players}, optimizers, begin=partial(game.measure, data),
     )  # fmt: skip
+
+
+def take_shape(model: Any, folder: str) -> None:
+    """Statistics, networks and z_id of a trained FaceCAM: what is left to learn is textures.
+
+    Args:
+        model: A FaceCAM that is prepared for the same faces and people.
+        folder: Of a finished run that differs in its textures only.
+    """
+    from mien.models import load_model
+
+    if not model.makes_textures:
+        raise BadSetting(
+            "with the shape of a finished run there is nothing left to learn but textures",
+            received="texture_size 0", remedy="set texture_size, too",
+        )  # fmt: skip
+    given = load_model(folder)
+    if given.name != model.name or given.topology.fingerprint != model.topology.fingerprint:
+        received = f"{given.name} on {given.topology.name}, here {model.name} on {model.topology.name}"
+        raise BadSetting("a shape is taken from a model of the same kind and faces", received=received)
+    known = {"expressions": list(given.expressions)} | given.config
+    wanted = {"expressions": list(model.expressions)} | model.config
+    differs = [name for name in wanted if not name.startswith("texture_") and known[name] != wanted[name]]
+    if differs:
+        name = differs[0]
+        raise BadSetting(
+            f"the run whose shape is taken has another {name}",
+            received=f"{str(known[name])[:80]} in {folder}, here {str(wanted[name])[:80]}",
+            remedy="use the data, profile and settings of that run; only those of textures may differ",
+        )  # fmt: skip
+    measured = ("painter.", "calibration.")  # from the data, here and after training
+    kept = {name: value for name, value in given.state_dict().items() if not name.startswith(measured)}
+    model.load_state_dict(kept, strict=False)
 
 
 def scans(data: FaceDataset, size: int, partners: bool, virtual: float) -> Sampler:

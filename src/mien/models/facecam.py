@@ -16,7 +16,7 @@ from mien.data.statistics import vertex_statistics
 from mien.errors import BadSetting, UnknownName
 from mien.models.base import FaceModel, Reference, Stage
 from mien.models.base_facecam import Decoder, Discriminator, Heads, LabelMap, descend_to, pair
-from mien.models.base_facecam_stages import Settings, latent_stage, supervised_stage
+from mien.models.base_facecam_stages import Settings, latent_stage, supervised_stage, take_shape
 from mien.models.base_texture import texture_model
 from mien.models.base_texture_stages import SMOKE_TEXTURES, STANDARD_TEXTURES, texture_stages
 from mien.nn.principal import principal_axes
@@ -211,8 +211,7 @@ class FaceCAM(FaceModel):
             self.spread.fill_(1.0)[:kept] = (std * std.mean()).sqrt().clamp_min(1e-6)
         self.people = LabelMap(data, self.intensities).people
         self.config["people"] = list(self.people)
-        size = (len(self.people), self.z_people.shape[1])
-        self.z_people = torch.randn(size, generator=torch.Generator().manual_seed(0)).to(self.device)
+        self.z_people = torch.randn(len(self.people), self.sizes[2]).to(self.device)
         if self.painter is not None:
             self.painter.prepare(data.take(data.has_textures))
 
@@ -380,9 +379,12 @@ class FaceCAM(FaceModel):
                 received=f"{len(labels.people)} people with labeled expressions of {len(self.people)}",
             )
         sizes = (*self.sizes[:2], len(self.people), self.class_count)
-        yield supervised_stage(self, Heads(*sizes).to(self.device), data, settings, labels, validation)
-        judge = Discriminator(*sizes, inputs=settings.d_inputs, dropout=settings.dropout)
-        yield latent_stage(self, judge.to(self.device), data, settings, labels)
+        if settings.shape_from:
+            take_shape(self, settings.shape_from)
+        else:
+            yield supervised_stage(self, Heads(*sizes).to(self.device), data, settings, labels, validation)
+            judge = Discriminator(*sizes, inputs=settings.d_inputs, dropout=settings.dropout)
+            yield latent_stage(self, judge.to(self.device), data, settings, labels)
         if self.painter is not None:
             textured = data.take(data.has_textures)
             yield from texture_stages(self, self.painter, textured, self.z_people, labels, settings)
