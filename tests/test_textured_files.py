@@ -151,9 +151,11 @@ def test_sheets_of_textured_faces(model: FaceCAM, folder: Path, tmp_path: Path) 
     smaller = textured_sheet(faces, maps, model.topology, ("a", "b", "c"), size=60, with_maps=False)
     assert sheet.height == smaller.height + 60
     out = tmp_path / "pictures"
-    only = ["--only", "textures", "--only", "texture-walk", "-e", "smile", "-e", "anger"]
-    assert command(["gallery", str(folder), *only, "-o", str(out)]) == 0
-    assert Image.open(out / "textures.png").width > 3 * 170 and (out / "texture-walk.png").is_file()
+    names = ("textures", "texture-people", "texture-intensity", "texture-walk")
+    only = [part for name in names for part in ("--only", name)]
+    assert command(["gallery", str(folder), *only, "-e", "smile", "-e", "anger", "-o", str(out)]) == 0
+    widths = [Image.open(out / f"{name}.png").width for name in names]
+    assert widths[0] > 3 * 170 and widths[1] > 8 * 170 and min(widths[2:]) > 7 * 150
     rows = textured_people(faces[None], maps[None], model.topology, ("one",), ("a", "b", "c"), size=60)
     assert rows.width >= 180
     assert Image.open(BytesIO(png_bytes(maps[0]))).size == (256, 256)

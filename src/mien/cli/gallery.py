@@ -27,6 +27,8 @@ PICTURES = (
     "clusters",
     "levels",
     "textures",
+    "texture-people",
+    "texture-intensity",
     "texture-walk",
 )
 
@@ -88,6 +90,8 @@ def _pictures(
         "styles": lambda: styles.style_sheet(model, cast[:3], shown[0], cast[3:]),
         "style-transfer": lambda: styles.style_transfer_sheet(model, cast, shown[:4]),
         "textures": lambda: textures.expressions_of_one(model, cast, (names or list(model.expressions))[:7]),
+        "texture-people": lambda: textures.people_in_color(model, cast, names[0] if names else None),
+        "texture-intensity": lambda: textures.intensities_in_color(model, cast[: len(shown)], shown),
         "texture-walk": lambda: textures.walk_beyond(model, cast, [None, *shown[:2]]),
         "clusters": lambda: _clusters(model, people, seed, scores),
         "levels": lambda: _levels(model, seed, scores),

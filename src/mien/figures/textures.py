@@ -12,7 +12,7 @@ from PIL import Image as Pictures
 from mien.codes import Codes
 from mien.figures.faces import draw, face_view
 from mien.figures.sheets import grid
-from mien.figures.styles import BEYOND, performing, spoken
+from mien.figures.styles import BEYOND, SHOWN_LEVELS, performing, spoken
 from mien.models.base import FaceModel
 from mien.progress import track
 from mien.topology import Topology
@@ -93,6 +93,29 @@ def walk_beyond(
     return textured_people(
         faces, maps, model.topology, sides, [f"{amount:g}" for amount in BEYOND], title, size=size
     )
+
+
+def people_in_color(model: FaceModel, people: Codes, name: str | None, *, size: int = 170) -> Pictures.Image:
+    """Several people with one expression: shape, shape with texture, texture (figure 5's column)."""
+    codes = performing(model, people, [name] * len(people))
+    labels = [f"person {k + 1}" for k in range(len(people))]
+    title = f"Generated people, {'neutral' if name is None else spoken(name)}, {model.name}"
+    return textured_sheet(*_colored(model, codes), model.topology, labels, title=title, size=size)
+
+
+def intensities_in_color(
+    model: FaceModel, people: Codes, names: Sequence[str], *, size: int = 150
+) -> Pictures.Image:
+    """Expressions down, intensities across, also beyond the trained 1; each row a person."""
+    rows = [
+        Codes.cat([performing(model, people[k : k + 1], [name], level) for level in SHOWN_LEVELS])
+        for k, name in enumerate(names)
+    ]
+    faces, maps = (np.stack(parts) for parts in zip(*(_colored(model, row) for row in rows), strict=True))
+    return textured_people(
+        faces, maps, model.topology, [spoken(name) for name in names],
+        [f"{level:g}" for level in SHOWN_LEVELS], f"Intensity, {model.name}", size=size,
+    )  # fmt: skip
 
 
 @torch.no_grad()
