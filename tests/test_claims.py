@@ -94,6 +94,21 @@ def test_a_retest_trains_judges_and_goes_on_where_it_was(tmp_path) -> None:
     assert verdicts[0].as_dict()["id"] == "G2"
 
 
+def test_a_finished_run_stands_for_an_arm_if_it_is_one(tmp_path) -> None:
+    data = planted(subjects=20, interaction=0.2, noise=0.1).data
+    settings = {"steps": 2, "pretraining_steps": 1, "identity_size": 4, "expression_size": 4, "batch_size": 4}
+    options = {"ids": ["G3"], "profile": "smoke", "seeds": (0,), "settings": settings}
+    first = claims.retest(data, tmp_path / "all", **options)
+    run = tmp_path / "all/adversarial_vae-without-neutrals-with-discriminator-seed-0"
+    again = claims.retest(data, tmp_path / "part", runs={claims.FREE: run}, **options)
+    assert again[0].ratio == first[0].ratio
+    assert [path.name for path in (tmp_path / "part").iterdir()] == [run.name.replace("h-d", "hout-d")]
+    with pytest.raises(BadSetting, match="another identity_discriminator"):
+        claims.retest(data, tmp_path / "part", runs={claims.PLAIN: run}, **options)
+    with pytest.raises(UnknownName, match="arm"):
+        claims.retest(data, tmp_path / "part", runs={"nobody": run}, **options)
+
+
 def test_claims_about_motion_are_tested_on_clips(tmp_path) -> None:
     data = moving_data(people=20)
     names = ("happy", "angry", "sad", "surprise", "fear")

@@ -9,10 +9,12 @@ from typing import Any
 from mien.claims import adversarial_vae, decoupled_gan, expression_lstm, facecam, facetunegan
 from mien.claims.claim import TRAINING_DATA, Arm, Claim, Results, Verdict, judge
 from mien.data.dataset import FaceDataset
-from mien.errors import UnknownName
+from mien.errors import BadSetting, UnknownName
 from mien.evaluate import evaluate, evaluate_sequences
 from mien.evaluate.generation_protocol import evaluate_generation, settings_of
 from mien.evaluate.sequences import REAL
+from mien.models.base import FaceModel
+from mien.models.files import load_model, model_facts
 from mien.train import fit_model, plan_training
 
 CLAIMS: tuple[Claim, ...] = (
@@ -66,6 +68,7 @@ def retest(
     data: FaceDataset, out: Path | str, *, ids: Sequence[str] = (), profile: str = "standard",
     seeds: Sequence[int] = (0, 1, 2), protocol: str = "subject", settings: Mapping[str, Any] | None = None,
     precision: str = "32-true", judging: Mapping[str, Any] | None = None,
+    runs: Mapping[str, Path | str] | None = None,
 ) -> list[Verdict]:  # fmt: skip
     """Trains every arm that the claims need, judges it on unseen people, and tests the claims.
 
@@ -81,19 +84,22 @@ def retest(
         settings: Further settings, the same for all arms that have them.
         precision: Of the training.
         judging: Further settings of the generation metrics.
+        runs: Arm -> a finished run that stands for it, whatever its schedule; the other arms are trained.
     """
     claims, results = testable(data, ids), Results()
     arms = dict.fromkeys(
         (claim.method, arm) for claim in claims for arm in (claim.arm, claim.against) if arm is not None
     )
     _check(sorted({ARMS[method][arm].model for method, arm in arms} - {""}), settings or {})
+    given = {name: _finished(name, folder, arms, data, protocol) for name, folder in (runs or {}).items()}
     for method, arm in arms:
         trained = ARMS[method][arm]
-        for seed in seeds if trained.model else ():
+        for seed in list(seeds)[: 1 if arm in given else None] if trained.model else ():
             overrides = {**_known(trained.model, settings or {}), **trained.settings}
             plan = plan_training(trained.model, overrides, profile=profile, seed=seed, protocol=protocol)
             folder = Path(out) / f"{method}-{arm.replace(', ', '-').replace(' ', '-')}-seed-{seed}"
-            model = fit_model(plan, data, folder, resume=(folder / "run.json").exists(), precision=precision)
+            resume = (folder / "run.json").exists()
+            model = given.get(arm) or fit_model(plan, data, folder, resume=resume, precision=precision)
             if method in ON_SAMPLES:
                 wanted = settings_of(profile, judging)
                 report, _ = evaluate_generation({arm: model}, data, settings=wanted, protocol=protocol)
@@ -105,6 +111,31 @@ def retest(
                 results.add(REAL, report)
             results.add(arm, report)
     return judge(results, claims)
+
+
+def _finished(
+    name: str, folder: Path | str, arms: Iterable[tuple[str, str]], data: FaceDataset, protocol: str
+) -> FaceModel:
+    """The model of a finished run, after a look at whether it can stand for an arm."""
+    known = {arm: method for method, arm in arms if ARMS[method][arm].model}
+    if name not in known:
+        raise UnknownName("arm of these claims", name, known)
+    rivals, trained = ARMS[known[name]].values(), ARMS[known[name]][name]
+    model, facts = load_model(folder), model_facts(folder)["facts"]
+    plan, wanted = facts["plan"], plan_training(trained.model, trained.settings)
+    has = plan["arguments"] | plan["settings"]
+    has |= {"model": plan["model"], "protocol": plan["protocol"], "data": facts["data"]["fingerprint"]}
+    needs = {"model": trained.model, "protocol": protocol, "data": data.fingerprint}
+    # What tells the arms from each other has to be as in this arm; schedules are free.
+    names = {key for arm in rivals if arm.model == trained.model for key in arm.settings}
+    needs |= {key: value for key, value in {**wanted.arguments, **wanted.settings}.items() if key in names}
+    for key, value in needs.items():
+        if has.get(key) != value:
+            raise BadSetting(
+                f"the run for {name!r} has another {key}", received=f"{has.get(key)} in {folder}",
+                remedy=f"give a run with {key} {value}",
+            )  # fmt: skip
+    return model
 
 
 def _known(model: str, settings: Mapping[str, Any]) -> dict[str, Any]:

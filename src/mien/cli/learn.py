@@ -162,6 +162,8 @@ def claims(
     seeds: int = typer.Option(3, "--seeds", min=1, help="Runs of each setting; the papers average three."),
     protocol: str = typer.Option("subject", "--protocol", help="How the data is divided."),
     setting: list[str] = typer.Option([], "--set", help="key=value for a setting of all runs."),
+    judging: list[str] = typer.Option([], "--judging", help="key=value for how generated faces are judged."),
+    run: list[str] = typer.Option([], "--run", help="ARM=folder: a finished run that stands for an arm."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON only."),
 ) -> None:
     """Tests headline claims of the papers again: trains both sides, judges them on unseen people."""
@@ -170,7 +172,10 @@ def claims(
 
     chosen(ids or ())
     faces = FaceDataset.load(existing(data, "data folder"))
-    options: dict[str, Any] = {"profile": profile, "protocol": protocol, "settings": parse_settings(setting)}
+    options: dict[str, Any] = {
+        "profile": profile, "protocol": protocol, "settings": parse_settings(setting),
+        "judging": parse_settings(judging), "runs": parse_settings(run),
+    }  # fmt: skip
     try:
         verdicts = retest(faces, out, ids=ids or (), seeds=range(seeds), **options)
     except KeyboardInterrupt as error:
@@ -251,6 +256,7 @@ def add_to(app: typer.Typer) -> None:
         claims: (
             "mien claims --data faces --profile smoke",
             "mien claims G1 G2 --data ict-200 --seeds 3 --json",
+            "mien claims C1 C4 --data ict-200 --seeds 1 --run FaceCAM=runs/facecam",
         ),
     }
     for function, lines in table.items():
