@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from mien.evaluate.embedding import GroupSampler, triplet_loss
 from mien.evaluate.embedding_judge import Training, choose_threshold, distance, judge_of, labels_of
 from mien.evaluate.generation import diversity_by_labels
 from mien.evaluate.generation_protocol import evaluate_generation, settings_of
-from mien.evaluate.intensity import measure_intensity, spearman
+from mien.evaluate.intensity import LEVELS, measure_intensity, measure_real_intensity, spearman
 from mien.evaluate.metrics import avd_table
 from mien.evaluate.spaces import silhouettes
 from mien.evaluate.specificity import PatchSums
@@ -332,6 +333,13 @@ def report(world, tmp_path_factory):
     return found
 
 
+def report_names(report) -> set[str]:
+    """The expressions whose probability was followed in real faces."""
+    metric = "intensity_rho_prob/"
+    rows = [row for row in report.rows if row.system == "held-out people" and row.metric.startswith(metric)]
+    return {row.metric.removeprefix(metric) for row in rows}
+
+
 def test_a_true_generator_scores_like_the_data_and_a_leaking_one_does_not(report) -> None:
     assert report.value("true", "dec_exp_lite") > 80 and report.value("true", "dec_id_lite") > 80
     assert report.value("leaking", "dec_exp_lite") < report.value("true", "dec_exp_lite") - 20
@@ -343,6 +351,8 @@ def test_a_true_generator_scores_like_the_data_and_a_leaking_one_does_not(report
     assert report.value("true", "cls_id_held") == 100
     assert report.value("leaking", "cls_id_held") < 80
     assert report.value("true", "intensity_rho_disp_worst") == pytest.approx(1)
+    assert report.value("held-out people", "intensity_rho_prob") > 0.9
+    assert report.row("held-out people", "intensity_rho_prob_worst").reason in report_names(report)
     assert report.value("true", "disp_ratio_1_5") == pytest.approx(1.5, rel=1e-3)
     assert 0 < report.value("true", "specificity") < 5
 
@@ -439,6 +449,29 @@ def test_intensity_counts_collapse_as_zero(world) -> None:
     assert found.rho_disp.shape == (3, 5) and found.rho_prob is None
     assert (found.rho_disp[:, 2] == 0).all() and found.rho_disp[:, [0, 1, 3, 4]] == pytest.approx(1)
     assert np.isnan(found.ratio[:, 2]).all()
+
+
+def test_a_scaled_expression_that_comes_to_look_like_another_one() -> None:
+    """Classes at 0 (rest), 1 and 2 on a line: beyond 1 the first looks more and more like the second."""
+    middle = np.array([0.0, 1.0, 2.0])
+    classifier = Classifier(
+        np.array([-1, 0, 1]), np.zeros(3, np.float32), np.outer([20, 0, 0], middle).astype(np.float32),
+        -10 * middle**2,
+    )  # fmt: skip
+
+    class Scans(list):
+        expressions = ("brow_lower", "anger", "smile")
+
+    face = np.array([[1.0, 0, 0]], np.float32)
+    judged = SimpleNamespace(
+        data=Scans([0 * face, face, 2 * face]), people=np.array([7]), person=np.zeros(3, int),
+        label=np.array([-1, 0, 1]), performed=np.array([False, True, True]), neutrals=0 * face[None],
+    )  # fmt: skip
+    found = measure_real_intensity(judged, classifier)
+    asked = LEVELS
+    odds = 20 * asked - 10 - np.logaddexp(0, 40 * asked - 40)
+    assert found[0, 0] == pytest.approx(spearmanr(asked, odds)[0]) and found[0, 0] < 0.9
+    assert found[0, 1] == pytest.approx(1) and np.isnan(found[0, 2])
 
 
 def test_distance_of_embeddings() -> None:

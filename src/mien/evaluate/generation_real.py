@@ -16,6 +16,7 @@ from mien.evaluate.embedding_judge import Judge, judge_of, labels_of
 from mien.evaluate.generation import diversity_by_labels
 from mien.evaluate.generation_draws import SHORT, short
 from mien.evaluate.generation_judge import Bench, units
+from mien.evaluate.intensity import measure_real_intensity
 from mien.evaluate.people import Judged
 from mien.evaluate.rows import Maker, Row
 from mien.evaluate.specificity import PatchSums
@@ -81,6 +82,24 @@ def _held_out(bench: Bench) -> Iterator[Row]:
         parts = [bench.classifier.named(judged.data[asked[k : k + 64]]) for k in range(0, len(asked), 64)]
         right = np.concatenate([np.zeros(0, int), *parts]) == judged.label[asked]
         yield maker.over_meshes("cls_exp_held", 100.0 * right, judged.person[asked], unit="%")
+        yield from _scaled(maker, judged, bench.classifier)
+
+
+def _scaled(maker: Maker, judged: Judged, classifier: Classifier) -> Iterator[Row]:
+    """What the classifier says to real expressions that are scaled: the limit of its probability."""
+    values = measure_real_intensity(judged, classifier)
+    known = np.isfinite(values)
+    if not known.any():
+        yield maker.absent("intensity_rho_prob", "nobody has a neutral and expressions", unit="")
+        return
+    shown, someone = known.any(axis=0), known.any(axis=1)
+    yield maker.over_people("intensity_rho_prob", np.nanmean(values[someone], axis=1), unit="")
+    means = np.full(len(shown), np.inf)
+    means[shown] = np.nanmean(values[:, shown], axis=0)
+    worst, names = int(means.argmin()), judged.data.expressions
+    yield maker.number("intensity_rho_prob_worst", means[worst], unit="", reason=names[worst])
+    for label in np.flatnonzero(shown):
+        yield maker.number(f"intensity_rho_prob/{names[label]}", float(means[label]), unit="")
 
 
 def _mean_face(bench: Bench) -> Iterator[Row]:

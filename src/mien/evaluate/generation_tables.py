@@ -73,7 +73,9 @@ GENERATION: Sequence[tuple[str, str, Sequence[Column]]] = (
         "Named: % that a classifier of real faces names as asked, new people for each expression or one "
         "person through all. Kept: % of one person's expressions that the lite judge takes for the person at "
         "rest. rho: rank correlation of asked intensity (15 values from 0 to 1.5) with displacement and with "
-        "the classifier's probability, and its worst expression. 1.5 : 1: their displacements' ratio.",
+        "the classifier's probability, and its worst expression; of held-out people, their own expressions "
+        "scaled from rest: beyond what the classifier has seen, an expression may come to look like another "
+        "one. 1.5 : 1: their displacements' ratio.",
         (
             ("cls_exp_held", "named, expression held", plain),
             ("cls_id_held", "named, identity held", plain),

@@ -12,6 +12,7 @@ from mien.codes import Codes
 from mien.evaluate.classifier import Classifier
 from mien.evaluate.generation_draws import performed
 from mien.evaluate.metrics import Meshes, avd
+from mien.evaluate.people import Judged
 from mien.models.base import FaceModel
 from mien.progress import track
 
@@ -70,6 +71,25 @@ def measure_intensity(
         if classifier is not None and moved.max() > 1e-6:
             prob[where] = spearman(classifier.log_odds(walk[:-1], where[1]))
     return Intensity(disp, prob if classifier is not None else None, ratio)
+
+
+def measure_real_intensity(judged: Judged, classifier: Classifier) -> NDArray[np.float64]:
+    """(P, E) rank correlation of probability and intensity of real expressions, scaled along their own lines.
+
+    Each real expression is a line from the person's neutral; what a perfect model that only scales could
+    reach. nan where a person lacks the expression or the neutral.
+
+    Args:
+        judged: Scans of unseen people.
+        classifier: Learned from the faces of others.
+    """
+    found = np.full((len(judged.people), len(judged.data.expressions)), np.nan)
+    for row in np.flatnonzero(judged.performed):
+        person, label = judged.person[row], judged.label[row]
+        neutral = judged.neutrals[person]
+        walk = neutral + LEVELS[:, None, None] * (judged.data[int(row)] - neutral)
+        found[person, label] = spearman(classifier.log_odds(walk, label))
+    return found
 
 
 def _walks(model: FaceModel, people: Codes, levels: NDArray) -> Iterator[Meshes]:
