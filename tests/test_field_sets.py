@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from commands import run
 from field_trees import aside, clip_tree, coma_tree, facescape_tree, move, people, ramp, write
 
@@ -24,6 +25,8 @@ from mien.data.sources.tree import TreeOptions, mesh_files, natural
 from mien.data.textures import read_texture
 from mien.errors import BadFile, BadMesh, BadSetting, DataMissing, UnknownName, WrongTopology
 from mien.io.mesh import read_mesh
+from mien.models.base_texture import PUBLISHED_CROP
+from mien.models.facecam import FaceCAM
 from mien.topology import Topology
 
 Capture = pytest.CaptureFixture[str]
@@ -75,6 +78,37 @@ def test_facescape_textures_come_along_when_asked(facescape: Path, tmp_path: Pat
     picture = read_texture(data.folder / data.textures[row])
     assert picture.shape == (16, 16, 3)
     np.testing.assert_allclose(picture.mean(axis=(0, 1)), [20, 7, 0], atol=3)  # person 2 of the tree, scan 7
+
+
+def test_facecam_learns_textures_from_facescapes_maps(facescape: Path, tmp_path: Path) -> None:
+    """From the maps where the owner left them: people get the color of theirs, and expressions, too."""
+    data = prepared("facescape", facescape, tmp_path / "out")
+    torch.manual_seed(0)
+    model = FaceCAM(
+        data.topology, data.expressions, pca_dim=8, hidden=(8, 8), generator_hidden=(8, 8), texture_size=8,
+        texture_channels=16, texture_noise=2, texture_centered=True,
+    )  # fmt: skip
+    model.prepare(data)
+    assert model.painter is not None and model.painter.box == PUBLISHED_CROP
+    settings = FaceCAM.Settings(
+        texture_steps=[300], texture_matching_first=300, texture_matching=10.0, texture_batch_size=[32],
+        texture_rate=1e-2, texture_average=0.9,
+    )  # fmt: skip
+    *_, stage = model.stages(data, settings)
+    generator = torch.Generator().manual_seed(0)
+    for index in range(stage.steps):
+        for name, losses in stage.step(stage.batch(generator), index):
+            stage.optimizers[name].zero_grad()
+            torch.stack(list(losses.values())).sum().backward()
+            stage.optimizers[name].step()
+    model.eval().calibrate(data)
+    people = model.training_people(data.subjects)
+    weights = torch.zeros(3, len(data.expressions))
+    weights[:, data.expressions.index("brow_lower")] = 1.0
+    with torch.no_grad():
+        maps = model.texture(people.replace(expression=model.express(weights))).float().mean((1, 2))
+    # The tree paints person p in its n-th scan (10 p, n, 0); brow_lower is the 20th.
+    np.testing.assert_allclose(maps, [[0, 20, 0], [10, 20, 0], [20, 20, 0]], atol=3)
 
 
 def test_facescape_in_centimeters_and_smaller(facescape: Path, tmp_path: Path) -> None:
