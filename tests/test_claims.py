@@ -163,8 +163,10 @@ def test_the_published_tables_hold_their_own_claims() -> None:
     chosen = [claim for claim in claims.CLAIMS if claim.id[0] == "D"]
     verdicts = claims.judge(drawn(arms, spread=0.005), chosen)
     states = {(v.claim.id, v.claim.metric): v.state for v in verdicts}
-    assert {key for key, state in states.items() if state != "held"} == {("D13", "dec_exp")}
-    assert states["D13", "dec_exp"] == "untested"  # nobody trained on fewer labels
+    unknown = {("D13", "dec_exp"), ("D1", "dec_exp_own")}
+    assert {key for key, state in states.items() if state != "held"} == unknown
+    # Nobody trained on fewer labels, and the paper does not print what random pairs of a model score.
+    assert {states[key] for key in unknown} == {"untested"}
     for verdict in verdicts:
         if verdict.people and verdict.claim.published:
             assert verdict.ratio == pytest.approx(verdict.claim.published["ICCV 2019"], rel=0.01)

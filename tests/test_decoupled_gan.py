@@ -19,7 +19,8 @@ from mien.data.labels import hide_labels, labels_of
 from mien.errors import BadSetting, UnknownName
 from mien.fit import fit_landmarks
 from mien.models.base import Stage
-from mien.models.decoupled_gan import DecoupledGAN, Game, Settings
+from mien.models.base_decoupled_game import Game, Settings
+from mien.models.decoupled_gan import DecoupledGAN
 from mien.models.files import load_model, save_model
 from mien.nn.image import Discriminator, gradient_penalty
 from mien.nn.mesh import MeshLaplacian

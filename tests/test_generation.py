@@ -19,6 +19,7 @@ from mien.evaluate.classifier import Classifier
 from mien.evaluate.embedding import GroupSampler, triplet_loss
 from mien.evaluate.embedding_judge import Training, choose_threshold, distance, judge_of, labels_of
 from mien.evaluate.generation import diversity_by_labels
+from mien.evaluate.generation_judge import _shares
 from mien.evaluate.generation_protocol import evaluate_generation, settings_of
 from mien.evaluate.intensity import LEVELS, measure_intensity, measure_real_intensity, spearman
 from mien.evaluate.metrics import avd_table
@@ -343,7 +344,8 @@ def report_names(report) -> set[str]:
 def test_a_true_generator_scores_like_the_data_and_a_leaking_one_does_not(report) -> None:
     assert report.value("true", "dec_exp_lite") > 80 and report.value("true", "dec_id_lite") > 80
     assert report.value("leaking", "dec_exp_lite") < report.value("true", "dec_exp_lite") - 20
-    assert report.value("true", "dec_exp_lite_random") < 60
+    same, chance = (report.value("true", f"dec_exp_lite{ending}") for ending in ("", "_random"))
+    assert chance < 60 and report.value("true", "dec_exp_lite_lift") == pytest.approx(same - chance)
     assert report.value("true", "div_all") == pytest.approx(
         report.value("training data", "div_all"), rel=0.25
     )
@@ -360,9 +362,28 @@ def test_a_true_generator_scores_like_the_data_and_a_leaking_one_does_not(report
 def test_a_collapsed_generator_is_told_by_its_diversity(report) -> None:
     assert report.value("collapsed", "dec_id_lite") == report.value("collapsed", "dec_exp_lite") == 100
     assert report.value("collapsed", "dec_exp_lite_random") == 100
+    assert (
+        report.value("collapsed", "dec_exp_lite_lift") == report.value("collapsed", "dec_exp_lite_own") == 0
+    )
     for metric in ("div_all", "div_id", "div_exp", "intensity_rho_disp", "intensity_rho_prob"):
         assert report.value("collapsed", metric) == pytest.approx(0, abs=1e-5), metric
     assert report.row("collapsed", "disp_ratio_1_5").reason == "nothing moves"
+
+
+def test_equal_false_accepts_do_not_care_for_the_judges_threshold() -> None:
+    """Families on a line: centers 0, 1, 2, ..., members a known distance away."""
+    count, members = 11, 8
+    away = np.linspace(0.1, 1.7, members)
+    codes = np.zeros((count, 1 + members, 1))
+    codes[:, 0, 0] = np.arange(count)
+    codes[:, 1:, 0] = codes[:, :1, 0] + away
+    # 10 of 55 pairs of centers are 1 apart, so a tenth of the pairs lie at most 1 apart: at 1 exactly.
+    for threshold, random in ((0.5, 0.0), (1.5, 100 * 20 / 110), (50.0, 100.0)):
+        shares = {name: values.mean() for name, values in _shares(codes, threshold).items()}
+        same = 100 * (away < threshold).mean()
+        assert shares[""] == pytest.approx(same) and shares["_random"] == pytest.approx(random)
+        assert shares["_lift"] == pytest.approx(same - random)
+        assert shares["_own"] == pytest.approx(100 * (away < 1).mean())
 
 
 def test_refusals_have_reasons_and_pictures_and_lite_are_never_in_one_table(report) -> None:

@@ -29,6 +29,8 @@ from mien.progress import track
 if TYPE_CHECKING:
     from mien.evaluate.generation_protocol import GenerationSettings
 
+OWN_FAR = 0.10
+"""False accepts among a model's own random faces at which its decoupling is compared with others'."""
 UNITS = 100
 """Draws are averaged to this many numbers, which claims resample."""
 
@@ -122,14 +124,32 @@ def _decoupling(maker: Maker, model: FaceModel, bench: Bench, people: dict[str, 
             if isinstance(found_judge, str):
                 yield maker.absent(metric, found_judge, unit="%")
                 continue
-            codes, tau = np.stack(found[kind]), found_judge.calibration.threshold
-            same = 100.0 * (distance(codes[:, :1], codes[:, 1:]) < tau).mean(axis=1)
-            people[metric] = units(same)
-            yield maker.over_people(metric, same, unit="%")
-            others = distance(codes[:, None, 0], codes[None, :, 0]) < tau
-            chance = 100.0 * (others.sum(axis=1) - 1) / max(len(codes) - 1, 1)
-            people[f"{metric}_random"] = units(chance)
-            yield maker.over_people(f"{metric}_random", chance, unit="%")
+            codes = np.stack(found[kind])
+            for ending, values in _shares(codes, found_judge.calibration.threshold).items():
+                people[metric + ending] = units(values)
+                yield maker.over_people(metric + ending, values, unit="%")
+
+
+def _shares(codes: NDArray, threshold: float) -> dict[str, NDArray[np.float64]]:
+    """What a judge says of families, and of their first faces, which share nothing.
+
+    Args:
+        codes: (n, 1 + m, D) embeddings: each family's first face, then those that share its code.
+        threshold: Faces nearer than this count as the same.
+
+    Returns:
+        By the ending of the metric's name, (n,) percentages: those that count as the same as the first face;
+        of the other families' first faces; the former minus the latter; and the former at the threshold at
+        which ``OWN_FAR`` of the pairs of first faces count as the same.
+    """
+    near, random = distance(codes[:, :1], codes[:, 1:]), distance(codes[:, None, 0], codes[None, :, 0])
+    same = 100.0 * (near < threshold).mean(axis=1)
+    chance = 100.0 * ((random < threshold).sum(axis=1) - 1) / max(len(codes) - 1, 1)
+    pairs = random[np.triu_indices(len(codes), 1)]
+    own = float(np.quantile(pairs, OWN_FAR)) if len(pairs) else 0.0
+    return {
+        "": same, "_random": chance, "_lift": same - chance, "_own": 100.0 * (near < own).mean(axis=1),
+    }  # fmt: skip
 
 
 def _landmarks(maker: Maker, model: FaceModel, bench: Bench, people: dict[str, Any]) -> Iterator[Row]:

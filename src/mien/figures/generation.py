@@ -58,7 +58,7 @@ def manipulation_figure(
 ) -> Pictures.Image:
     """Sources, targets, targets with the source's expression code, and with both expression codes added.
 
-    Codes are added as offsets from rest, so that adding the code of a face at rest changes nothing.
+    Codes are added as the model adds them: as offsets from rest, or as they are.
 
     Args:
         model: A model that can sample.
@@ -69,8 +69,7 @@ def manipulation_figure(
     """
     generator = torch.Generator().manual_seed(seed)
     source, target = (model.sample(rows, generator=generator) for _ in range(2))
-    rest = model.express(torch.zeros(1, len(model.expressions), device=model.device))
-    added = source.expression + target.expression - rest.to(source.expression)
+    added = model.add_expressions(source.expression, target.expression)
     columns = (source, target, target.replace(expression=source.expression), target.replace(expression=added))
     meshes = [list(row) for row in zip(*(_decoded(model, codes) for codes in columns))]
     names = ("source", "target", "replaced", "added")

@@ -22,9 +22,10 @@ def start_additively(model: Any, data: FaceDataset, classes: Mapping[str, NDArra
     """Starts a two-layer generator as a linear model: people's mean faces, and what differs from them.
 
     Identity codes move along the principal axes of people's mean faces; codes of further factors along those
-    of their classes' mean displacements; expression codes along those of what is left, and noise along the
-    next ones. As codes are normal, any rotation of them is as good: the one is taken that brings the codes of
-    labels nearest to the faces with these labels.
+    of their classes' mean displacements; expression codes along those of what is left. Noise moves nothing at
+    first: along the next axes it would change expressions that share a code, and no term would hold it back.
+    As codes are normal, any rotation of them is as good: the one is taken that brings the codes of labels
+    nearest to the faces with these labels.
 
     Args:
         model: With ``generator`` (Linear, LeakyReLU, Linear), ``sizes``, ``mean_face``, ``scale`` and
@@ -58,11 +59,10 @@ def start_additively(model: Any, data: FaceDataset, classes: Mapping[str, NDArra
     # Faces whose other labels are all known have these effects taken off; the others would bring them back.
     clean = rows[np.all([classes[name][rows] >= 0 for name in further], axis=0)] if further else rows
     what = principal_axes(
-        within, clean if len(clean) else rows, sizes["expression"] + sizes["noise"], centered=False,
+        within, clean if len(clean) else rows, sizes["expression"], centered=False,
         label="axes of expressions",
     )  # fmt: skip
-    axes["identity"], both = who.axes * who.std[:, None], what.axes * what.std[:, None]
-    axes["expression"], axes["noise"] = both[: sizes["expression"]], both[sizes["expression"] :]
+    axes["identity"], axes["expression"] = who.axes * who.std[:, None], what.axes * what.std[:, None]
     _turn(model, axes, {"identity": (between, one_each), "expression": (within, rows)}, classes)
     for name in further:
         wanted = model.label_codes(name).numpy(force=True)
