@@ -39,6 +39,7 @@ SMALL = {
     "judges": ("pictures", "lite"),
     "pairs": 60, "faces": 6, "resamples": 5, "samples": 20, "image_size": 16, "picture_steps": 2,
     "components": 12, "lite_steps": 80, "people": 4, "sparse_scans": 3, "sparse_steps": 60, "batch": 16,
+    "silhouette_scans": 10,
 }  # fmt: skip
 
 
@@ -357,6 +358,8 @@ def test_a_true_generator_scores_like_the_data_and_a_leaking_one_does_not(report
     assert report.row("held-out people", "intensity_rho_prob_worst").reason in report_names(report)
     assert report.value("true", "disp_ratio_1_5") == pytest.approx(1.5, rel=1e-3)
     assert 0 < report.value("true", "specificity") < 5
+    silhouettes = report.row("true", "silhouette_person_in_identity")
+    assert silhouettes.mean is not None and silhouettes.count == 10
 
 
 def test_a_collapsed_generator_is_told_by_its_diversity(report) -> None:

@@ -149,15 +149,15 @@ def silhouette_rows(maker: Maker, model: FaceModel, bench: Bench, people: dict[s
     judged = bench.judged
     if model.anchored:
         raise Unsupported("its identity code is the neutral mesh itself")
-    starts = track(range(0, len(judged.data), 64), "codes of test scans")
-    codes = Codes.cat([codes_of(model, judged.data[start : start + 64]).to("cpu") for start in starts])
+    taken = some_rows(len(judged.data), most=bench.settings.silhouette_scans, seed=bench.settings.seed)
+    starts = track(range(0, len(taken), 64), "codes of test scans")
+    codes = Codes.cat([codes_of(model, judged.data[taken[start : start + 64]]).to("cpu") for start in starts])
     for factor in ("identity", "expression"):
         values = codes.factor(factor).flatten(1).numpy()
-        for name, label in (("person", judged.person), ("expression", judged.label)):
+        for name, label in (("person", judged.person[taken]), ("expression", judged.label[taken])):
             known = np.flatnonzero(label != -2)
-            known = known[some_rows(len(known), seed=bench.settings.seed)]
             scores, metric = silhouettes(values[known], label[known]), f"silhouette_{name}_in_{factor}"
-            owner = judged.person[known]
+            owner = judged.person[taken][known]
             people[metric] = {
                 judged.data.subjects[judged.people[k]]: float(scores[owner == k].mean())
                 for k in np.unique(owner)

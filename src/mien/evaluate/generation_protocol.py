@@ -39,6 +39,7 @@ class GenerationSettings:
         people: People for the control of expressions.
         sparse_scans: Test scans fitted to landmarks.
         sparse_steps: Updates of a fit.
+        silhouette_scans: Test scans whose codes are grouped; models without encoder take long for each.
         batch: Faces decoded at once.
         seed: Of all draws.
         device: Where judges are trained and run; ``auto`` is a GPU if there is one.
@@ -56,6 +57,7 @@ class GenerationSettings:
     people: int = 20
     sparse_scans: int = 36
     sparse_steps: int = 100
+    silhouette_scans: int = 2000
     batch: int = 100
     seed: int = 0
     device: str = "auto"

@@ -41,8 +41,8 @@ def silhouettes(codes: NDArray, labels: NDArray) -> NDArray[np.float64]:
     return np.where(counts[group] > 1, scores, 0)
 
 
-def some_rows(count: int, *, seed: int = 0) -> NDArray[np.int64]:
-    """All rows, or ``MOST`` random ones: distances of all pairs must fit in memory."""
-    if count <= MOST:
+def some_rows(count: int, *, most: int = MOST, seed: int = 0) -> NDArray[np.int64]:
+    """All rows, or ``most`` random ones: distances of all pairs must fit in memory."""
+    if count <= most:
         return np.arange(count)
-    return np.sort(np.random.default_rng([seed, 584]).permutation(count)[:MOST])
+    return np.sort(np.random.default_rng([seed, 584]).permutation(count)[:most])
