@@ -30,6 +30,7 @@ SMALL = {
     "texture_size": 16, "texture_channels": 8, "texture_noise": 6, "texture_batch_size": [8],
     "texture_centered": True, "texture_steps": [3, 12], "texture_matching": 1.0, "texture_new_people": 0.3,
     "texture_matching_first": [1, 2], "texture_virtual_people": 0.5, "texture_detail": 1.0,
+    "texture_performance": 10.0,
 }  # fmt: skip
 
 
@@ -169,6 +170,36 @@ def test_mixtures_of_people_are_mixtures_of_images(data: FaceDataset) -> None:
     with pytest.raises(BadSetting, match="texture_centered"):
         plain = TextureModel(8, 20, 6)
         next(texture_stages(plain, plain, data, model.z_people, game.labels, game.settings))
+
+
+def test_what_is_wrong_with_a_person_is_not_what_is_wrong_with_a_performance(data: FaceDataset) -> None:
+    """A generator with another person's colors but the true change has no such error; a still one has all."""
+    model = fresh(data, texture_size=8)
+    game = game_of(model, data, level=1, texture_matching=1.0, texture_performance=3.0)
+    change = torch.randn(5, 3, 8, 8)
+    fault = torch.randn(20, 192)
+
+    def made(latent: torch.Tensor, level: int, fade: float) -> torch.Tensor:
+        person = (latent[:, 6:26] @ fault).view(-1, 3, 8, 8) + latent[:, :1, None, None]
+        return person + gain * torch.einsum("be,eihw->bihw", latent[:, 27:], change)
+
+    painter, subject = model.painter, torch.tensor([0, 1, 2, 3, 0, 1, 2, 3])
+    assert painter is not None
+    weights = torch.eye(5)[[0, 1, 2, 3, 4, 0, 1, 2]]
+    rest = torch.rand(8, 3, 8, 8) - 0.5
+    moved = rest + (weights @ change.flatten(1)).view(-1, 3, 8, 8) * painter.deviation
+    batch = Batch(torch.zeros(8, 0, 3), subject, weights, texture=moved, neutral_texture=rest)
+    game.generator, gain = made, 1.0  # type: ignore[assignment]
+    real = painter.normalize(moved)
+    losses = game.match_own(batch, real, 1.0)
+    assert losses["performance"].item() < 1e-10 and losses["matching"].item() > 0.5
+    gain = 0.0
+    expected = 3 * change[:4].square().mean().item()  # half of the rows
+    assert game.match_own(batch, real, 1.0)["performance"].item() == pytest.approx(expected, rel=1e-4)
+    still = Batch(torch.zeros(8, 0, 3), subject, 0 * weights, texture=rest, neutral_texture=rest)
+    still.weights[0, 1] = 1.0  # an image that does not change tells nothing
+    game.generator = model.painter.generator
+    assert game.match_own(still, painter.normalize(rest), 1.0)["performance"].item() == 0
 
 
 class Cut(BaseException):

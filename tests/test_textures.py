@@ -96,6 +96,12 @@ def test_batches_hold_images_and_labels_of_the_same_rows(tmp_path: Path) -> None
     np.testing.assert_array_equal(shown, np.stack([picture(r + 3) for r in rows]).transpose(0, 3, 1, 2))
     np.testing.assert_array_equal(batch.weights.numpy(), data.row_weights[rows])
     np.testing.assert_array_equal(batch.subject.numpy(), data.row_subject[rows])
+    alike = textured(data, 6, 16, neutrals=True)(generator.manual_seed(3)).neutral_texture
+    rest = [np.flatnonzero(data.is_neutral & (data.row_subject == data.row_subject[r])) for r in rows]
+    own = [int(found[0]) if len(found) else int(r) for found, r in zip(rest, rows, strict=True)]
+    assert alike is not None and any(len(found) == 0 for found in rest) + (own != rows.tolist()) > 0
+    shown = ((alike + 1) * 127.5).round().numpy().astype(np.uint8)
+    np.testing.assert_array_equal(shown, np.stack([picture(r + 3) for r in own]).transpose(0, 3, 1, 2))
     assert batch.map(lambda x: x[1::2]).texture.shape == (3, 3, 16, 16)  # type: ignore[union-attr]
     assert faces(data, 2)(generator).texture is None
 

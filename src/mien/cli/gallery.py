@@ -120,7 +120,7 @@ def _levels(model: FaceModel, seed: int, scores: dict[str, Any]) -> Image:
     found = embeddings.embedded(model, 10, embeddings.LEVELS, neutral=False, seed=seed)
     by_level = embeddings.silhouettes_by_level(found)
     scores["expression by level"] = {f"{level:.2f}": value for level, value in by_level.items()}
-    return embeddings.level_picture(found, model.expressions, seed=seed)
+    return embeddings.level_picture(found, model.expressions, by_level, seed=seed)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -32,6 +32,7 @@ class Batch:
         labels: (B, K) int64 class of each of K factors, -1 where the label is missing, when asked for.
         partner_texture: (B, 3, S, S) float, -1..1 sRGB: somebody with the same expression, when asked for.
         partner_subject: (B,) int64 subject index of ``partner_texture``.
+        neutral_texture: (B, 3, S, S) float, -1..1 sRGB: the same person at rest, when asked for.
     """
 
     vertices: Tensor
@@ -45,6 +46,7 @@ class Batch:
     labels: Tensor | None = None
     partner_texture: Tensor | None = None
     partner_subject: Tensor | None = None
+    neutral_texture: Tensor | None = None
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Batch:
         """Applies a function (a move to a device, a slice of rows) to every tensor."""

@@ -109,8 +109,9 @@ def texture_paths(data: FaceDataset) -> list[Path]:
 
 
 def textured(
-    data: FaceDataset, size: int, pixels: int, *, crop: Crop = WHOLE, partners: bool = False
-) -> Sampler:
+    data: FaceDataset, size: int, pixels: int, *, crop: Crop = WHOLE, partners: bool = False,
+    neutrals: bool = False,
+) -> Sampler:  # fmt: skip
     """Random scans as texture images, without vertices: (B, 3, S, S) float in -1..1.
 
     Args:
@@ -119,9 +120,13 @@ def textured(
         pixels: S.
         crop: The part of each image.
         partners: Whether each scan comes with another one of the same expression, mostly somebody else's.
+        neutrals: Whether each comes with its person's first neutral; with itself where there is none.
     """
     images, weights, subject = Textures(data, pixels, crop=crop), data.row_weights, data.row_subject
     none, label = torch.zeros(size, 0, 3), data.label
+    rest = np.arange(len(subject))
+    for row in np.flatnonzero(data.is_neutral)[::-1]:
+        rest[subject == subject[row]] = row
     alike = {int(name): np.flatnonzero(label == name) for name in np.unique(label)}
 
     def batch(generator: torch.Generator) -> Batch:
@@ -134,6 +139,8 @@ def textured(
             others = np.array([any_of(alike[int(label[row])], generator) for row in rows])
             batch.partner_texture = signed(torch.from_numpy(images[others]))
             batch.partner_subject = torch.from_numpy(subject[others].astype(np.int64))
+        if neutrals:
+            batch.neutral_texture = signed(torch.from_numpy(images[rest[rows]]))
         return batch
 
     return batch

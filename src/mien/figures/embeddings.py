@@ -145,12 +145,24 @@ def cluster_picture(
     return picture_of(figure)
 
 
-def level_picture(found: Embedded, names: Sequence[str], *, seed: int = 0) -> Image.Image:
-    """Expression embeddings of all intensities, and two zooms with the levels (the appendix's figure 3)."""
+def level_picture(
+    found: Embedded, names: Sequence[str], scores: Mapping[float, float], *, seed: int = 0
+) -> Image.Image:
+    """Expression embeddings of all intensities, and two zooms with the levels (the appendix's figure 3).
+
+    Args:
+        found: Embeddings.
+        names: E expression names.
+        scores: Of :func:`silhouettes_by_level`; some are printed above.
+        seed: Of t-SNE.
+    """
     points = flattened(found.expression, seed)
     figure, axes = axes_of("", columns=3, width=16.5, height=6.0)
     colors = _colors(len(names))[found.label]
-    _cloud(axes[0], points, colors, "all levels from 0 to 1.5; below 0.5 grayed")
+    told = sorted({sorted(scores)[round(k * (len(scores) - 1) / 3)] for k in range(4)})
+    printed = ", ".join(f"{scores[level]:.2f} at {level:.1f}" for level in told)
+    title = f"levels 0 to 1.5; below 0.5 grayed. Silhouette by expression:\n{printed}"
+    _cloud(axes[0], points, colors, title)
     axes[0].scatter(*points[found.level < 0.5].T, s=3, color="#4b4b4b55", linewidths=0)
     strong, weak = _densest(points, found.level > 1.0), _densest(points, found.level < 0.3)
     for panel, center, title in ((axes[1], strong, "A: strong levels"), (axes[2], weak, "B: weak levels")):

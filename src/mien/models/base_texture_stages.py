@@ -46,6 +46,7 @@ class TextureSettings:
     texture_matching_first: int | Sequence[int] = 0  #: first steps of a level (of each) with this term alone
     texture_matching_rate: float = 1e-2  #: learning rate of these; it falls to ``texture_rate``
     texture_detail: float = 0.0  #: the same of differences between neighboring texels
+    texture_performance: float = 0.0  #: the same of what a performance changes in a person's image
     texture_virtual_people: float = 0.0  #: share of rows of these terms that show a mixture of two people
     texture_new_people: float = 0.0  #: share of generated rows whose person is nobody of training
     texture_zero_is_neutral: float = 0.0  #: share of neutral rows that enter as the zero vector
@@ -55,7 +56,7 @@ class TextureSettings:
 QUICK_TEXTURES: dict[str, Any] = {
     "texture_noise": 16, "texture_channels": 32, "texture_centered": True, "texture_batch_size": [16],
     "texture_gradient_penalty_every": 4, "texture_matching": 100.0, "texture_detail": 200.0,
-    "texture_virtual_people": 0.7,
+    "texture_performance": 10_000.0, "texture_virtual_people": 0.7,
     "texture_new_people": 0.3, "texture_zero_is_neutral": 0.5, "texture_average": 0.99,
 }  # fmt: skip
 SMOKE_TEXTURES = QUICK_TEXTURES | {
@@ -64,8 +65,8 @@ SMOKE_TEXTURES = QUICK_TEXTURES | {
     "texture_matching_first": [490, 390, 210, 110, 15, 5, 5],
 }
 STANDARD_TEXTURES = QUICK_TEXTURES | {
-    "texture_steps": [1600, 1400, 1100, 900, 900, 900, 900],
-    "texture_matching_first": [1500, 1200, 800, 500, 500, 500, 500],
+    "texture_steps": [1600, 1400, 1000, 700, 700, 700, 700],
+    "texture_matching_first": [1550, 1300, 850, 550, 500, 500, 500],
 }
 
 
@@ -208,7 +209,29 @@ class TextureGame:
         if settings.texture_detail:
             down, right = wrong.diff(dim=2).abs().mean(), wrong.diff(dim=3).abs().mean()
             losses["detail"] = settings.texture_detail * (down + right)
+        if settings.texture_performance:
+            losses["performance"] = settings.texture_performance * self.performed(batch, real, who, fade)
         return losses
+
+    def performed(self, batch: Batch, real: Tensor, who: Tensor, fade: float) -> Tensor:
+        """Mean square of what is wrong with the change from a person's neutral to a performance.
+
+        People differ a hundred times more than their performances do, and what is wrong with a person drops
+        out of the difference of two images of one noise. Half of the rows are enough.
+        """
+        assert batch.neutral_texture is not None
+        change = real - self.model.normalize(batch.neutral_texture)
+        shown = torch.nonzero((who != UNKNOWN) & (change.abs().amax(dim=(1, 2, 3)) > 0))[:, 0]
+        shown = shown[: -(-len(who) // 2)]
+        if not len(shown):
+            return torch.stack([p.sum() for p in self.generator.parameters()]).sum() * 0.0
+        what, z_id = self.labels.expression(batch.weights)[shown], self.people[who[shown]]
+        noise = torch.randn(len(shown), self.model.noise_size, device=z_id.device)
+        codes = torch.cat([self.one_hot(torch.zeros_like(what)), self.one_hot(what)])
+        twice = z_id.repeat(2, 1), codes, noise.repeat(2, 1)
+        both = generated(self.generator, self.model.noise_size, *twice, self.level, fade)
+        rest, moved = both.chunk(2)
+        return (moved - rest - change[shown]).square().mean()
 
     @torch.no_grad()
     def average(self, index: int) -> None:
@@ -265,7 +288,7 @@ def texture_stages(
         )
         batch = textured(
             data, sizes[min(level, len(sizes)) - 1], pixels, crop=model.box,
-            partners=settings.texture_virtual_people > 0,
+            partners=settings.texture_virtual_people > 0, neutrals=settings.texture_performance > 0,
         )  # fmt: skip
         yield Stage(
             f"texture {pixels} px", steps, batch, game.step, {"model": owner, **players}, optimizers,
