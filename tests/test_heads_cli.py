@@ -11,10 +11,12 @@ from commands import run, tree
 from heads import Z_UP, ball, joined, remeshed
 
 from mien.cli import command
+from mien.cli.faces import Marks
 from mien.data.sources.procedural import build_procedural, procedural_topology
 from mien.data.sources.procedural_person import Person
+from mien.errors import UnknownName
 from mien.geometry.registration import main_piece
-from mien.io.gltf import read_glb_targets, write_glb
+from mien.io.gltf import Morphs, read_glb_targets, write_glb
 from mien.io.landmarks import read_landmarks
 from mien.io.mesh import read_mesh, write_obj, write_ply
 from mien.io.pc2 import read_pc2
@@ -88,6 +90,32 @@ def test_rig(workshop: Workshop, capsys: Capture, tmp_path: Path) -> None:
     assert np.abs(change["eyeBlinkLeft"]).max() > 4 and np.abs(change["eyeBlinkRight"]).max() > 4
     left = made.base[:, 0] > 12
     assert np.abs(change["eyeBlinkRight"][left]).max() < 0.5
+    eyes_turn_by_name(made, workshop.rows)
+    assert "lids do not follow" in told.err and "eyeLook" not in told.err.split("lacks:")[1].split(".")[0]
+
+
+def eyes_turn_by_name(made: Morphs, rows: int) -> None:
+    """Each eyeLook target turns its own eyeball about its center, the right way; the skin stays."""
+    front = np.array([0.0, 0.0, 11.5])
+    for name, eye, way in (
+        ("eyeLookOutLeft", 0, (1, 0)), ("eyeLookInLeft", 0, (-1, 0)), ("eyeLookUpLeft", 0, (0, 1)),
+        ("eyeLookOutRight", 1, (-1, 0)), ("eyeLookInRight", 1, (1, 0)), ("eyeLookDownRight", 1, (0, -1)),
+    ):  # fmt: skip
+        target = made.targets[made.names.index(name)]
+        half = (len(target) - rows) // 2
+        spans = [slice(rows + k * half, rows + (k + 1) * half) for k in (0, 1)]
+        spans.sort(key=lambda span: -made.base[span, 0].mean())  # the person's left eye is at +X
+        mine, other = spans[eye], spans[1 - eye]
+        np.testing.assert_allclose(np.delete(target, np.r_[mine], 0), np.delete(made.base, np.r_[mine], 0))
+        assert other != mine
+        center = made.base[mine].mean(axis=0)
+        ahead = int(np.linalg.norm(made.base[mine] - center - front, axis=1).argmin())
+        moved = (target - made.base)[mine][ahead][:2]
+        assert moved @ way > 3 and abs(moved @ way[::-1]) < 0.3 * abs(moved @ way), (name, moved)
+        radii = np.linalg.norm(target[mine] - center, axis=1) / np.linalg.norm(
+            made.base[mine] - center, axis=1
+        )
+        np.testing.assert_allclose(radii, 1, atol=1e-3)
 
 
 def test_a_glb_comes_back_as_itself_with_targets(workshop: Workshop, capsys: Capture, tmp_path: Path) -> None:
@@ -148,3 +176,21 @@ def test_what_is_no_face_is_refused_and_leaves_nothing(
     told = run(capsys, "rig", workshop.model, tmp_path / "ball.ply", "-o", tmp_path / "rig.glb")
     assert "no face can be found on 'ball'" in told.sentence and "landmarks" in told.sentence
     assert tree(tmp_path) == ["ball.ply"]
+
+
+def test_landmarks_belong_to_the_mesh_that_they_name(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.obj", tmp_path / "b.obj"
+    marks = Marks.of(["a.csv"], first, second)
+    assert (marks[first], marks[second]) == (Path("a.csv"), None)
+    marks = Marks.of(["b.obj=b.csv", f"{first}=a.csv"], first, None, second)
+    assert marks == {first: Path("a.csv"), second: Path("b.csv")}
+    with pytest.raises(UnknownName, match=r"c\.obj"):
+        Marks.of(["c.obj=c.csv"], first, second)
+    with pytest.raises(UnknownName):
+        Marks.of(["c.csv"])
+
+
+def test_every_command_that_takes_a_head_takes_its_landmarks(capsys: Capture) -> None:
+    for name in ("register", "rig", "animate", "transfer", "neutralize", "reconstruct", "interpolate", "view",
+                 "share", "generate"):  # fmt: skip
+        assert "--landmarks" in run(capsys, name, "--help").out, name

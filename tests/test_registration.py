@@ -19,9 +19,11 @@ from mien.figures.registration import registration_sheet
 from mien.geometry.hierarchy import decimate
 from mien.geometry.nonrigid import Schedule
 from mien.geometry.openings import openings
-from mien.geometry.parts import over_ball
+from mien.geometry.parts import Ball, turned
 from mien.geometry.procrustes import procrustes
 from mien.geometry.registration import Registration, main_piece, register
+from mien.geometry.rims import shared_rims
+from mien.geometry.surface import Surface, rim_vertices
 from mien.topology import Topology
 
 
@@ -178,18 +180,73 @@ def test_eyes_and_upper_teeth_stay_and_lower_teeth_turn_rigidly_with_the_jaw() -
     assert np.degrees(np.arccos((np.trace(fit.rotation) - 1) / 2)) > 5
 
 
+def test_lids_that_end_belong_together() -> None:
+    """A head whose eyes are open much wider: the template's lids come to lie on its lids, not beside them."""
+    topology, head = template()[0], stranger()
+    wide = head.remesh.of(head.performed(eyeWide_L=1.0, eyeWide_R=1.0)[main_piece(procedural_topology())[0]])
+    skin = main_piece(topology)[1]
+    found = shared_rims(skin, Surface(wide, head.faces))
+    eyes = [opening for opening in openings(skin) if opening.kind == "eye" and opening.is_open]
+    assert len(eyes) == 2 and len(found) == 8  # of each eye: upper and lower side, two corners
+    registered = register(wide, head.faces, topology)
+    kept, _ = main_piece(topology)
+    placed = Surface(registered.placement.apply(wide), head.faces)
+    rim = placed.vertices[rim_vertices(head.faces, len(wide))]
+    for eye in eyes:
+        lids = registered.vertices[kept][eye.outline]
+        gap = np.linalg.norm(lids[:, None] - rim, axis=2).min(axis=1)
+        assert gap.mean() < 1.0 and gap.max() < 2.5, (gap.mean(), gap.max())
+    # A hole of the size of an eye elsewhere, or the back of a pocket, is no counterpart.
+    assert not shared_rims(skin, Surface(wide - [0, 0, 12], head.faces))
+    assert not shared_rims(skin, Surface(wide, np.zeros((0, 3), int), toward=np.array([0.0, 0, 1])))
+
+
+def sphere(count: int = 4000) -> NDArray[np.float64]:
+    """Unit directions, evenly spread."""
+    height = 1 - 2 * (np.arange(count) + 0.5) / count
+    turn = np.pi * (1 + 5**0.5) * np.arange(count)
+    return np.stack([*(np.sqrt(1 - height**2) * np.array([np.cos(turn), np.sin(turn)])), height], axis=1)
+
+
 def test_lids_slide_over_the_eyeball() -> None:
     rng = np.random.default_rng(0)
     center, radius = np.array([30.0, 20.0, 80.0]), 12.0
-    front = rng.normal(size=(200, 3))
-    front[:, 2] = np.abs(front[:, 2])
-    front /= np.linalg.norm(front, axis=1, keepdims=True)
-    lids = center + front * rng.uniform(12.1, 16, (200, 1))
-    pushed = over_ball(lids, np.stack([np.zeros_like(lids), np.full_like(lids, -5.0)]), center, radius)
-    np.testing.assert_allclose(pushed[0], 0, atol=1e-12)
-    before, after = (np.linalg.norm(lids + move - center, axis=1) for move in (-5.0, pushed[1]))
-    assert (before < radius).sum() > 20 and (after > radius).all()
-    np.testing.assert_allclose(pushed[1][before > 1.04 * radius], -5.0)
+    directions = sphere()
+    cornea = 1 + 0.08 * np.clip((directions[:, 2] - 0.9) / 0.1, 0, 1)  # stands out by one millimeter
+    ball = Ball(center, radius, radius * cornea[:, None] * directions)
+    front = directions[directions[:, 2] > 0][::8]
+    height = ball.reach(front) + rng.uniform(0.1, 4.0, len(front))
+    lids = center + front * height[:, None]
+    moves = np.stack([np.zeros_like(lids), np.full_like(lids, -5.0)])
+    pushed = ball.slid_over(lids, moves, np.full(len(lids), 1.0))
+    np.testing.assert_array_equal(pushed[0], 0)
+    before, after = lids - 5.0 - center, lids + pushed[1] - center
+    assert (np.linalg.norm(before, axis=1) < ball.reach(before)).sum() > 20
+    assert (np.linalg.norm(after, axis=1) > ball.reach(after)).all()
+    free = np.linalg.norm(before, axis=1) > 1.05 * ball.reach(before)
+    assert free.sum() > 20
+    np.testing.assert_array_equal(pushed[1][free], -5.0)
+    # Long triangles dip below their corners, so these stay farther out: by e^2 / 6 r for equal edges.
+    coarse = np.linalg.norm(lids + ball.slid_over(lids, moves, np.full(len(lids), 10.0))[1] - center, axis=1)
+    outer = ~free & (height > ball.reach(front) + 2)
+    assert outer.sum() > 5
+    assert (np.sqrt(coarse[outer] ** 2 - 10.0**2 / 3) > ball.reach(after[outer]) - 0.05).all()
+
+
+def test_eyeballs_turn_about_their_center() -> None:
+    center = np.array([30.0, 20.0, 80.0])
+    looking = center + np.array([[0.0, 0, 12], [0, 12, 0]])
+    left, up, both = turned(looking, center, np.array([[30.0, 0], [0, 20.0], [-30.0, 20.0]]))
+    np.testing.assert_allclose(looking[0] + left[0] - center, [6, 0, 12 * 0.75**0.5], atol=1e-9)
+    np.testing.assert_allclose(left[1], 0, atol=1e-9)
+    pitch = np.radians(20)
+    np.testing.assert_allclose(
+        looking[0] + up[0] - center, [0, 12 * np.sin(pitch), 12 * np.cos(pitch)], atol=1e-9
+    )
+    moved = looking + both - center
+    np.testing.assert_allclose(np.linalg.norm(moved, axis=1), 12)
+    np.testing.assert_allclose(np.degrees(np.arcsin(moved[0, 1] / 12)), 20)
+    assert moved[0, 0] < 0
 
 
 def test_holes_and_point_scans() -> None:

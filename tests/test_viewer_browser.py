@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fixtures import EXPRESSIONS
-from viewers import obj_bytes, small_model, small_studio, world
+from viewers import obj_bytes, painted_files, small_model, small_studio, world
 
 from mien import apply
 from mien.io.gltf import read_glb_targets
@@ -155,6 +155,40 @@ def test_heads_are_loaded_and_wear_expressions(page: Page, tmp_path: Path) -> No
     page.settled()
     assert page.page.locator("#bar").is_visible() and page.colors()[0] > 40
     page.page.screenshot(path=tmp_path / "transfer.png")
+
+
+def test_pictures_are_drawn_on_the_head_that_they_come_with(page: Page, tmp_path: Path) -> None:
+    page.page.get_by_role("button", name="Reset").click()
+    page.page.get_by_label("Surface").select_option("none")
+    for name, data in painted_files(HEAD, tmp_path).items():
+        (tmp_path / name).write_bytes(data)
+    page.page.set_input_files(
+        "#chooser", [tmp_path / name for name in ("painted.obj", "skin.png", "look.mtl")]
+    )
+    page.until("studio.state.people.some((person) => person.name === 'painted')")
+    page.until("studio.stage.faces[0].materials.length === 2 && studio.stage.faces[0].materials[0].map")
+    page.settled()
+    assert np.allclose(page.vertices(), HEAD, atol=0.01)
+    green = """() => {
+      studio.stage.render();
+      const canvas = document.createElement('canvas'); canvas.width = canvas.height = 96;
+      const context = canvas.getContext('2d');
+      context.drawImage(studio.stage.renderer.domElement, 0, 0, 96, 96);
+      const { data } = context.getImageData(0, 0, 96, 96);
+      let count = 0;
+      for (let i = 0; i < data.length; i += 4) count += data[i + 1] > 1.5 * data[i] && data[i + 1] > 60;
+      return count;
+    }"""
+    assert page.page.evaluate(green) > 100, "the picture is not to be seen"
+    page.slide("smile", 0.5)
+    assert np.allclose(page.vertices() - HEAD, 0.5 * world().expression_axes[0], atol=0.05)
+    assert page.page.evaluate(green) > 100
+    page.page.get_by_label("Surface").select_option("rest")
+    page.settled()
+    assert page.page.evaluate(green) < 100, "heat does not lie on the picture"
+    page.page.get_by_label("Surface").select_option("none")
+    page.settled()
+    page.page.screenshot(path=tmp_path / "painted.png")
 
 
 def drop(page: Page, name: str, data: bytes) -> None:

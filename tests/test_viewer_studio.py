@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,15 @@ import pytest
 import torch
 from fixtures import EXPRESSIONS
 from heads import remeshed
-from viewers import faces_of, obj_bytes, small_model, small_studio, world
+from viewers import faces_of, obj_bytes, painted_files, small_model, small_studio, world
 
 from mien import apply
 from mien.cli.foreign import HeadFace
 from mien.errors import MienError
 from mien.geometry.placement import Placement
 from mien.geometry.registration import Quality, Registration
-from mien.io.gltf import read_glb_targets
+from mien.io.glb import Document
+from mien.io.gltf import read_glb_targets, write_glb
 from mien.io.mesh import read_mesh
 from mien.io.record import assemble
 from mien.viewer import uploads
@@ -252,7 +254,7 @@ def test_models_of_other_topologies_are_not_compared() -> None:
     assert torch.is_tensor(other.mean_face)
 
 
-def foreign_head() -> HeadFace:
+def foreign_head(source: Path = Path("head.obj")) -> HeadFace:
     """HEAD as a mesh of its own: twice the triangles, another order, in meters, in the place of the model."""
     topology = world().data.topology
     remesh = remeshed(topology)
@@ -262,7 +264,7 @@ def foreign_head() -> HeadFace:
     quality = Quality(0.0, 0.0, 1.0, 0, topology.face_count, None, np.zeros(topology.vertex_count))
     skin = np.ones(len(vertices), bool)
     found = Registration(topology, HEAD, placement, vertices, mesh.faces, skin, quality)
-    return HeadFace.of(apply.Head(mesh, found), Path("head.obj"))
+    return HeadFace.of(apply.Head(mesh, found), source)
 
 
 def test_a_head_of_its_own_topology_is_shown_and_saved_as_its_own_mesh(tmp_path: Path) -> None:
@@ -292,3 +294,40 @@ def test_a_head_of_its_own_topology_is_shown_and_saved_as_its_own_mesh(tmp_path:
     assert morphs.base.shape == mesh.vertices.shape and np.abs(morphs.base - rest).max() < 1e-2
     with pytest.raises(MienError, match="mesh of its own"):
         studio.look("average")
+
+
+def test_a_glb_leaves_with_all_it_brought_though_its_upload_is_gone(tmp_path: Path) -> None:
+    studio, plain = small_studio(), foreign_head().layout
+    write_glb(tmp_path / "head.glb", 1000 * plain.vertices, plain, name="her head")
+    face = foreign_head(tmp_path / "head.glb")
+    (tmp_path / "head.glb").unlink()
+    studio.add_head("game head", face.vertices, face.decision.sentence, face)
+    for kind in ("glb", "rig"):
+        (tmp_path / f"{kind}.glb").write_bytes(studio.export(kind).data)
+        assert Document(tmp_path / f"{kind}.glb").json["nodes"][0]["name"] == "her head"
+
+
+def test_pictures_that_come_with_a_head_are_worn(tmp_path: Path) -> None:
+    studio, topology = small_studio(), world().data.topology
+    half, count = topology.face_count // 2, topology.vertex_count
+    files = painted_files(HEAD, tmp_path)
+    picture = files["skin.png"]
+    studio.load("look.mtl", files["look.mtl"])
+    studio.load("../skin.png", picture)
+    head, _ = unpack(studio.load("painted.obj", files["painted.obj"]))
+    assert head["panes"][0]["look"] == "loaded-1" and "not there" not in head["state"]["people"][-1]["note"]
+    described, numbers = unpack(studio.look("loaded-1"))
+    skin, beard = described["layout"]["parts"]
+    assert (skin["triangles"], beard["triangles"]) == (half, topology.face_count - half)
+    assert base64.b64decode(skin["picture"].split(",")[1]) == picture and not beard["picture"]
+    tints = numbers[-5 * count : -2 * count].reshape(-1, 3)
+    only = np.setdiff1d(topology.faces[half:], topology.faces[:half])
+    seen = [255 * 0.2 ** (1 / 2.2), 255 * 0.1 ** (1 / 2.2), 0]
+    np.testing.assert_allclose(tints[only] - seen, 0, atol=1e-3)
+    heated, _ = unpack(studio.act("set_heat", {"kind": "rest"}))
+    assert "look" not in heated["panes"][0]
+    (tmp_path / "face.glb").write_bytes(studio.export("glb").data)
+    materials = Document(tmp_path / "face.glb").json["materials"]
+    assert "baseColorTexture" in materials[0]["pbrMetallicRoughness"]
+    with pytest.raises(MienError, match="too large"):
+        small_studio(limit=10).load("skin.png", picture)

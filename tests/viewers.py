@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from fixtures import EXPRESSIONS, Planted, planted
 from numpy.typing import NDArray
 
+from mien.io.gltf import png_bytes
 from mien.io.mesh import write_obj
+from mien.io.record import Mark, Mesh
 from mien.models import model_class
 from mien.models.base import FaceModel
 from mien.viewer import Engine, Studio
@@ -56,3 +59,19 @@ def obj_bytes(vertices: NDArray, folder: object) -> bytes:
     path = folder / "face.obj"  # type: ignore[operator]
     write_obj(path, vertices, world().data.topology)
     return path.read_bytes()
+
+
+def painted_files(vertices: NDArray, folder: Path) -> dict[str, bytes]:
+    """The planted face as an OBJ of two materials, its library and a picture for the first."""
+    topology = world().data.topology
+    corners = np.arange(topology.vertex_count) / topology.vertex_count
+    uv = np.stack([corners, 1 - corners], axis=1).astype(np.float32)
+    marks = (Mark(0, "usemtl", "skin"), Mark(topology.face_count // 2, "usemtl", "beard"))
+    mesh = Mesh(
+        vertices.astype(np.float32), topology.faces, uv=uv, uv_faces=topology.faces, marks=marks,
+        material_file="look.mtl",
+    )  # fmt: skip
+    write_obj(folder / "painted.obj", vertices, mesh)
+    library = b"newmtl skin\nmap_Kd skin.png\nnewmtl beard\nKd 0.2 0.1 0\n"
+    picture = png_bytes(np.full((2, 2, 3), (0, 200, 0), np.uint8))
+    return {"painted.obj": (folder / "painted.obj").read_bytes(), "look.mtl": library, "skin.png": picture}

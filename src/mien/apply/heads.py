@@ -39,9 +39,19 @@ class Head:
         """(V, 3) float32, millimeters: this face for the model, on the model's topology."""
         return self.registration.vertices
 
-    def carry(self, faces: NDArray) -> Faces:
-        """(..., N, 3) float32, the mesh's unit and axes: the mesh when the model's face is (..., V, 3)."""
-        return self.registration.carry(faces)
+    def carry(self, faces: NDArray, gaze: NDArray | None = None) -> Faces:
+        """(..., N, 3) float32, the mesh's unit and axes: the mesh when the model's face is (..., V, 3).
+
+        Args:
+            faces: (..., V, 3) float, millimeters.
+            gaze: (..., 2, 2) degrees, see :func:`mien.data.arkit.gaze_of`: where its eyeballs look.
+        """
+        return self.registration.carry(faces, gaze)
+
+    @property
+    def has_eyeballs(self) -> bool:
+        """Whether the mesh has eyeballs in pieces of their own, which can turn."""
+        return any(part.kind == "eye" for part in self.registration.carrier.parts)
 
     @cached_property
     def decision(self) -> FrameDecision:

@@ -42,6 +42,11 @@ class Rig:
         moved = np.tensordot(values, self.targets - self.base, axes=1)
         return (self.base + moved).astype(np.float32)
 
+    def with_still(self, names: Sequence[str]) -> Rig:
+        """The rig with further targets that leave its base at rest: for what other pieces of a head do."""
+        rest = np.broadcast_to(self.base, (len(names), *self.base.shape))
+        return replace(self, targets=np.concatenate([self.targets, rest]), names=(*self.names, *names))
+
 
 @verb
 def rig(model: FaceModel, neutral: Any, names: Sequence[str] | None = None, *, style: Any = None) -> Rig:

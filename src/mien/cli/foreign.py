@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.cli.faces import Face, read
+from mien.cli.faces import Face, Marks, read
+from mien.data.arkit import gaze_of
 from mien.errors import Unsupported
+from mien.io.glb import Document
 from mien.io.glb_targets import add_glb_targets, move_glb
 from mien.io.mesh import Mesh, read_mesh
 from mien.topology import Topology
@@ -22,60 +24,72 @@ if TYPE_CHECKING:
     from mien.models.base import FaceModel
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class HeadFace(Face):
     """A face of another topology than the model's: results are carried to the vertices of its own file.
 
     Args:
         head: The mesh and the model's template on it.
-        source: The mesh's file.
+        document: What a GLB file held, whose nodes, materials and textures go into results.
     """
 
     head: Head
-    source: Path
+    document: Document | None = None
 
     @staticmethod
     def of(head: Head, source: Path) -> HeadFace:
-        """The face of an opened head."""
-        return HeadFace(head.vertices, head.mesh, head.registration.topology, head.decision, head, source)
+        """The face of a head opened from a file, which is not needed again."""
+        document = Document(source) if source.suffix.lower() == ".glb" else None
+        found = head.registration
+        return HeadFace(head.vertices, head.mesh, found.topology, head.decision, head=head, document=document)
 
-    def write(self, path: Path, vertices: NDArray) -> None:
+    def write(self, path: Path, vertices: NDArray, gaze: NDArray | None = None) -> None:
         """As the file came; of a GLB also nodes, materials and textures are kept in a GLB."""
-        if path.suffix.lower() == self.source.suffix.lower() == ".glb":
-            return move_glb(self.source, path, self.layout, self.restored(vertices))
-        return super().write(path, vertices)
+        if path.suffix.lower() == ".glb" and self.document is not None:
+            return move_glb(self.document, path, self.layout, self.restored(vertices, gaze))
+        return super().write(path, vertices, gaze)
 
-    def write_rig(self, path: Path, rig: Rig, names: Sequence[str] | None = None, **options: Any) -> None:
+    @property
+    def turns_eyes(self) -> bool:
+        """Whether there are eyeballs in pieces of their own."""
+        return self.head.has_eyeballs
+
+    def write_rig(
+        self, path: Path, rig: Rig, names: Sequence[str] | None = None, *, gaze: NDArray | None = None,
+        **options: Any,
+    ) -> None:  # fmt: skip
         """A GLB with targets: the file's own GLB with targets added, or a new one."""
-        own = path.suffix.lower() == self.source.suffix.lower() == ".glb"
-        if own and options.get("texture") is None:
+        own = self.document if path.suffix.lower() == ".glb" else None
+        if own is not None and options.get("texture") is None:
             kept = {key: value for key, value in options.items() if key in ("clip", "fps")}
-            moved = self.restored(rig.targets)
-            return add_glb_targets(self.source, path, self.layout, moved, names or rig.names, **kept)
-        return super().write_rig(path, rig, names, **options)
+            gaze = gaze_of(names or rig.names) if gaze is None else gaze
+            moved = self.restored(rig.targets, gaze)
+            return add_glb_targets(own, path, self.layout, moved, names or rig.names, **kept)
+        return super().write_rig(path, rig, names, gaze=gaze, **options)
 
     @property
     def foreign(self) -> bool:
         """Results are carried."""
         return True
 
-    def posed(self, path: Path, model: FaceModel) -> Face:
+    def posed(self, path: Path, model: FaceModel, marks: Marks | None = None) -> Face:
         """The same person in another pose: by its vertices if it is the same mesh."""
         mesh = read_mesh(path, points=True)
         if len(mesh.vertices) != len(self.layout.vertices) or not np.array_equal(
             mesh.faces, self.layout.faces
         ):
-            return read(path, model)
+            return read(path, model, marks)
         there = self.head.registration.follow(mesh.vertices)
-        return replace(self, vertices=there, layout=mesh, source=path)
+        document = Document(path) if path.suffix.lower() == ".glb" else None
+        return replace(self, vertices=there, layout=mesh, document=document)
 
-    def restored(self, vertices: NDArray) -> NDArray[np.float32]:
+    def restored(self, vertices: NDArray, gaze: NDArray | None = None) -> NDArray[np.float32]:
         """(..., V, 3) millimeters of the model's topology as the file's own vertices, unit and axes."""
-        return self.head.carry(vertices)
+        return self.head.carry(vertices, gaze)
 
-    def shown(self, vertices: NDArray) -> NDArray[np.float32]:
+    def shown(self, vertices: NDArray, gaze: NDArray | None = None) -> NDArray[np.float32]:
         """Millimeters, +Y up, +Z out of the face, of the file's own vertices."""
-        return self.decision.apply(self.restored(vertices))
+        return self.decision.apply(self.restored(vertices, gaze))
 
     def stage(self) -> Topology:
         """The mesh itself at rest."""

@@ -16,9 +16,7 @@ def register(
     onto: Path = typer.Option(
         ..., "--onto", metavar="MODEL_DIR", help="The model whose template is laid on."
     ),
-    landmarks: Path | None = typer.Option(
-        None, "--landmarks", help="CSV name, x, y, z in the mesh's own unit; found by shape without it."
-    ),
+    landmarks: list[str] = LANDMARKS,
     as_json: bool = typer.Option(False, "--json", help="Print JSON only."),
     out: Path = typer.Option(..., "-o", "--out", help="The registered template, *.obj or *.ply."),
 ) -> None:
@@ -27,7 +25,7 @@ def register(
     Beside OUT are written: OUT.json with the numbers, OUT.png to look at, and OUT_landmarks.csv with the
     template's landmarks on the mesh. Move those that are off, and give the file with --landmarks.
     """
-    from mien.cli.faces import open_model
+    from mien.cli.faces import Marks, open_model
     from mien.cli.foreign import register_head, registration_report
     from mien.figures.registration import registration_sheet
     from mien.io.atomic import write_bytes
@@ -35,7 +33,7 @@ def register(
     from mien.io.mesh import read_mesh, write_mesh
 
     model = open_model(onto)
-    head = register_head(read_mesh(mesh, points=True), model, landmarks)
+    head = register_head(read_mesh(mesh, points=True), model, Marks.of(landmarks, mesh)[mesh])
     found = head.registration
     report = registration_report(head, str(mesh), str(onto))
     write_mesh(out, found.vertices, model.topology)
@@ -60,7 +58,7 @@ def rig(
         None, "--texture", help="Albedo PNG or JPEG in the mesh's uv, or 'model': made for this person."
     ),
     style: str | None = STYLE,
-    landmarks: Path | None = LANDMARKS,
+    landmarks: list[str] = LANDMARKS,
     save_names: Path | None = typer.Option(
         None, "--save-names", help="Also write the table of names, to edit and give back with --names."
     ),
@@ -72,16 +70,21 @@ def rig(
     teeth follow.
     """
     from mien import apply
-    from mien.cli.faces import open_model, read, style_person
+    from mien.cli.faces import Marks, open_model, read, style_person
     from mien.cli.targets import chosen_targets
-    from mien.data.arkit import rules_table
+    from mien.data.arkit import GAZE_NAMES, rules_table
     from mien.io.atomic import write_bytes
     from mien.io.gltf import png_bytes
 
     model = open_model(model_dir)
-    chosen = chosen_targets(names, model.expressions)
-    face = read(neutral, model, landmarks)
-    made = apply.rig_by_rules(model, face.vertices, chosen, style=style_person(style, model))
+    marks = Marks.of(landmarks, neutral, style)
+    face = read(neutral, model, marks)
+    eyes = GAZE_NAMES if names == "arkit" and face.turns_eyes else ()
+    chosen = chosen_targets(names, model.expressions, eyes)
+    made = apply.rig_by_rules(model, face.vertices, chosen, style=style_person(style, model, marks))
+    if added := [name for name in eyes if name not in made.names]:
+        say("The eyeballs turn with eyeLook..., the lids do not follow: the model has no such expressions.")
+        made = made.with_still(added)
     if save_names:
         write_bytes(save_names, rules_table(chosen).encode())
     image: bytes | Path | None = Path(texture) if texture else None

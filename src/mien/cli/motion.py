@@ -71,7 +71,7 @@ def animate(
         "auto", "--targets", help="Of a GLB: named, motion (few, of this clip) or frames (one each)."
     ),
     style: str | None = STYLE,
-    landmarks: Path | None = LANDMARKS,
+    landmarks: list[str] = LANDMARKS,
     size: int = typer.Option(420, "--size", min=64, help="Pixels of a film."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON only."),
     out: Path = typer.Option(..., "-o", "--out", help="*.glb, *.mp4, *.gif, *.npz, a mesh, or a folder."),
@@ -84,10 +84,10 @@ def animate(
     """
     choice("kind of targets", targets, TARGETS)
     from mien import apply
-    from mien.cli.faces import open_model, read, style_person
+    from mien.cli.faces import Marks, open_model, read, style_person
 
-    model = open_model(model_dir)
-    face = read(neutral, model, landmarks)
+    model, marks = open_model(model_dir), Marks.of(landmarks, neutral, style)
+    face = read(neutral, model, marks)
     if between:
         first, second = _ends(between, model.expressions)
         walk = apply.between_poses(model, face.vertices, first, second, steps)
@@ -105,7 +105,7 @@ def animate(
         acts = parse_acts(expression, model.expressions, moments)
         shape = "linear" if model.remembers else "minimum-jerk"
         weights = apply.score(model.expressions, acts, fps=fps, duration=length, shape=shape)
-    wish = Wish(strength * weights, fps, targets, size, style_person(style, model))
+    wish = Wish(strength * weights, fps, targets, size, style_person(style, model, marks))
     facts = write_clip(out, model, face, wish)
     return _told(facts, _sentence(facts), as_json)
 
@@ -167,33 +167,30 @@ def write_clip(out: Path, model: FaceModel, face: Face, wish: Wish) -> dict[str,
     import numpy as np
 
     from mien import apply
+    from mien.data.arkit import gaze_of
 
     ending = out.suffix.lower()
     facts: dict[str, Any] = {"out": str(out), "frames": len(wish.weights), "fps": wish.fps}
     if ending in MESHES:
         strongest = wish.weights[wish.weights.sum(axis=1).argmax()]
         targets = apply.between_poses(model, face.vertices, strongest, strongest, 2)
-        face.write(out, targets[0])
+        face.write(out, targets[0], gaze_of(model.expressions, strongest))
         return {"out": str(out), "weights": dict(zip(model.expressions, strongest.tolist(), strict=True))}
     frames = apply.animate(model, face.vertices, wish.weights, fps=wish.fps, style=wish.style)
+    looks = gaze_of(model.expressions, wish.weights)
     if ending in RIGS:
         return facts | _write_glb(out, model, face, frames, wish)
     if ending in FILMS:
-        from mien.figures.motion import film
-        from mien.io.video import write_video
-
-        pictures = film(
-            face.shown(frames), face.stage(), weights=wish.weights, names=model.expressions, fps=wish.fps,
-            size=wish.size,
-        )  # fmt: skip
-        write_video(out, pictures, wish.fps)
+        _film(out, face, face.shown(frames, looks), model.expressions, wish)
     elif ending in ARCHIVES:
         names = np.array(model.expressions)
-        np.savez(out, vertices=face.shown(frames), weights=wish.weights, expressions=names, fps=wish.fps)
+        np.savez(
+            out, vertices=face.shown(frames, looks), weights=wish.weights, expressions=names, fps=wish.fps
+        )
     elif ending == ".pc2":
         from mien.io.pc2 import write_pc2
 
-        write_pc2(out, face.restored(frames))
+        write_pc2(out, face.restored(frames, looks))
     elif ending:
         raise BadSetting(
             "a clip is written as GLB, USD, PC2, MP4, GIF, NPZ, a mesh or a folder of OBJ files",
@@ -201,8 +198,16 @@ def write_clip(out: Path, model: FaceModel, face: Face, wish: Wish) -> dict[str,
             remedy="name it *.glb, *.usda, *.pc2, *.mp4, *.gif, *.npz or *.obj, or give a folder",
         )  # fmt: skip
     else:
-        face.write_frames(out, frames, "clip")
+        face.write_frames(out, frames, "clip", looks)
     return facts
+
+
+def _film(out: Path, face: Face, frames: NDArray, names: Sequence[str], wish: Wish) -> None:
+    from mien.figures.motion import film
+    from mien.io.video import write_video
+
+    pictures = film(frames, face.stage(), weights=wish.weights, names=names, fps=wish.fps, size=wish.size)
+    write_video(out, pictures, wish.fps)
 
 
 def _write_glb(
@@ -212,8 +217,9 @@ def _write_glb(
     import numpy as np
 
     from mien import apply
+    from mien.data.arkit import gaze_of
 
-    kind = wish.targets
+    kind, looks = wish.targets, None
     if kind == "auto":
         kind = "motion" if model.remembers else "named"
     if kind == "named":
@@ -225,9 +231,12 @@ def _write_glb(
         targets = frames
         if kind == "motion":
             targets, curve, error = apply.few_targets(frames, face.vertices)
+        if (turns := gaze_of(model.expressions, wish.weights)) is not None:
+            solved = np.linalg.lstsq(curve, turns.reshape(len(turns), 4), rcond=None)[0]
+            looks = solved.reshape(-1, 2, 2)
         names = tuple(f"{kind.rstrip('s')}_{number}" for number in range(1, len(targets) + 1))
         made = apply.Rig(model.topology, face.vertices, targets, names)
-    face.write_rig(out, made, clip=curve, fps=wish.fps)
+    face.write_rig(out, made, gaze=looks, clip=curve, fps=wish.fps)
     return {"targets": len(made.names), "kind": kind, "error_mm": error}
 
 

@@ -9,13 +9,14 @@ from mien.cli.shell import choice, say
 from mien.data.arkit import Rule, arkit_rules, lacking, read_rules
 
 
-def chosen_targets(names: str, expressions: Sequence[str]) -> list[Rule]:
+def chosen_targets(names: str, expressions: Sequence[str], also: Sequence[str] = ()) -> list[Rule]:
     """What the morph targets are made of.
 
     Args:
         names: ``model`` keeps the model's names, ``arkit`` takes those that are ARKit's or the nearest that
             the model has, a CSV file takes what it lists (see :func:`mien.data.arkit.read_rules`).
         expressions: E expression names of the model.
+        also: ARKit names that the head has without the model.
     """
     if names == "model":
         return [Rule(name, name) for name in expressions]
@@ -23,7 +24,7 @@ def chosen_targets(names: str, expressions: Sequence[str]) -> list[Rule]:
         rules = arkit_rules(expressions)
         if rules[0].name != rules[0].target:
             say("Its expressions are not ARKit's: the nearest, and halves of them, take the names.")
-        if absent := lacking(rules):
+        if absent := [name for name in lacking(rules) if name not in also]:
             say(f"Of ARKit's 52 names the model lacks: {', '.join(absent)}.")
         return rules
     if names.lower().endswith(".csv"):

@@ -14,9 +14,10 @@ PANEL = "Use a model"
 MODEL = typer.Argument(..., metavar="MODEL_DIR", help="A finished run.")
 OUT = typer.Option(..., "-o", "--out", help="Where the result goes.")
 LANDMARKS = typer.Option(
-    None,
+    [],
     "--landmarks",
-    help="CSV name, x, y, z in the mesh's own unit, for a mesh of another topology.",
+    metavar="[MESH=]CSV",
+    help="Table name, x, y, z in the unit of a mesh of another topology; the first mesh's, or MESH=CSV.",
 )
 NEUTRAL = typer.Option(None, "--neutral", help="The same person at rest; models that build on it need it.")
 STYLE = typer.Option(
@@ -38,6 +39,7 @@ def generate(
     ),
     person: str | None = typer.Option(None, "--person", help="Everybody is this training person."),
     style: str | None = STYLE,
+    landmarks: list[str] = LANDMARKS,
     textured: bool = typer.Option(
         False, "--textured", help="GLB files with the texture that the model makes for each person."
     ),
@@ -48,7 +50,7 @@ def generate(
     Thousands go into [bold].npy[/bold]: (N, V, 3) float32 millimeters, written as they are made.
     """
     from mien import apply
-    from mien.cli.faces import open_model, style_person, write_people, write_textured
+    from mien.cli.faces import Marks, open_model, style_person, write_people, write_textured
     from mien.io.arrays import write_faces
 
     model = open_model(model_dir)
@@ -57,7 +59,7 @@ def generate(
         raise BadSetting("--varied and -e exclude each other", received=", ".join(expression))
     free = varied or bool(hold and not weights)
     options: dict[str, Any] = {"weights": None if free else weights, "hold": hold, "person": person}
-    options["style"] = style_person(style, model)
+    options["style"] = style_person(style, model, Marks.of(landmarks, style))
     about = {"seed": seed, "model": str(model_dir), **weights}
     if textured:
         write_textured(
@@ -79,15 +81,17 @@ def reconstruct(
     model_dir: Path = MODEL,
     mesh: Path = typer.Argument(..., help="A face of the model's topology."),
     neutral: Path | None = NEUTRAL,
+    landmarks: list[str] = LANDMARKS,
     out: Path = OUT,
 ) -> None:
     """Encodes a face and decodes it again; prints how many millimeters are lost."""
     from mien import apply
-    from mien.cli.faces import open_model, read
+    from mien.cli.faces import Marks, open_model, read
 
     model = open_model(model_dir)
-    face = read(mesh, model)
-    rest = read(neutral, model).vertices[None] if neutral else None
+    marks = Marks.of(landmarks, mesh, neutral)
+    face = read(mesh, model, marks)
+    rest = read(neutral, model, marks).vertices[None] if neutral else None
     result = apply.reconstruct(model, face.vertices[None], rest)[0]
     face.write(out, result)
     show(f"{out}: mean distance to the input {face.distance(result):.2f} mm.")
@@ -96,7 +100,7 @@ def reconstruct(
 def neutralize(
     model_dir: Path = MODEL,
     mesh: Path = typer.Argument(..., help="An expressive face, of any topology."),
-    landmarks: Path | None = LANDMARKS,
+    landmarks: list[str] = LANDMARKS,
     out: Path = OUT,
 ) -> None:
     """Takes the expression off a face and keeps the person.
@@ -104,10 +108,10 @@ def neutralize(
     A mesh of another topology keeps its own vertices and all its detail.
     """
     from mien import apply
-    from mien.cli.faces import open_model, read
+    from mien.cli.faces import Marks, open_model, read
 
     model = open_model(model_dir)
-    face = read(mesh, model, landmarks)
+    face = read(mesh, model, Marks.of(landmarks, mesh))
     result = apply.neutralize(model, face.vertices[None], keep_detail=face.foreign)[0]
     face.write(out, result)
     show(f"{out}: the face at rest; it moved {face.distance(result):.2f} mm on average.")
@@ -131,7 +135,7 @@ def transfer(
     style: str | None = typer.Option(
         None, "--style", metavar="NAME", help="Not this very face, but how this person performs NAME."
     ),
-    landmarks: Path | None = LANDMARKS,
+    landmarks: list[str] = LANDMARKS,
     out: Path = OUT,
 ) -> None:
     """Puts the expression of one person onto another.
@@ -140,7 +144,7 @@ def transfer(
     coordinates, further pieces and all detail.
     """
     from mien import apply
-    from mien.cli.faces import open_model, read, read_pairs
+    from mien.cli.faces import Marks, open_model, read, read_pairs
 
     model = open_model(model_dir)
     if expression_neutral and len(expression_neutral) != len(expression):
@@ -148,11 +152,12 @@ def transfer(
             "every example of the expression needs its own --expression-neutral",
             received=f"{len(expression)} examples and {len(expression_neutral)} neutrals",
         )
-    rest = read(onto_neutral, model, landmarks) if onto_neutral else None
-    target = rest.posed(onto, model) if rest else read(onto, model, landmarks)
+    marks = Marks.of(landmarks, onto_neutral or onto, onto, *expression_neutral, *expression)
+    rest = read(onto_neutral, model, marks) if onto_neutral else None
+    target = rest.posed(onto, model, marks) if rest else read(onto, model, marks)
     if style:
-        return _transfer_style(model, style, expression, target, intensity, out)
-    performers, rests = read_pairs(expression, expression_neutral, model)
+        return _transfer_style(model, style, expression, target, intensity, marks, out)
+    performers, rests = read_pairs(expression, expression_neutral, model, marks)
     result = apply.transfer(
         model, performers, target.vertices[None], expression_neutral=rests,
         onto_neutral=None if rest is None else rest.vertices[None],
@@ -165,7 +170,7 @@ def transfer(
 
 
 def _transfer_style(
-    model: Any, name: str, performers: list[Path], onto: Any, intensity: float, out: Path
+    model: Any, name: str, performers: list[Path], onto: Any, intensity: float, marks: Any, out: Path
 ) -> None:
     """Puts a named expression onto a neutral face, as the person of another mesh performs it."""
     from mien import apply
@@ -176,7 +181,7 @@ def _transfer_style(
     weights = apply.named_weights(
         model.expressions, {choice("expression", name, model.expressions): intensity}
     )
-    person = read(performers[0], model).vertices
+    person = read(performers[0], model, marks).vertices
     onto.write(out, apply.animate(model, onto.vertices, weights[None], style=person)[0])
     show(f"{out}: {name.replace('_', ' ')} in the style of {performers[0].name}.")
 
@@ -189,15 +194,16 @@ def interpolate(
     factor: str = typer.Option("both", "--factor", help="identity, expression or both."),
     first_at: float = typer.Option(0.0, "--from", help="Share of the way at the first face; -0.5: before A."),
     last_at: float = typer.Option(1.0, "--to", help="Share of the way at the last face; 1.5: beyond B."),
+    landmarks: list[str] = LANDMARKS,
     out: Path = OUT,
 ) -> None:
     """Walks from one face to another, or beyond them, in identity, in expression or in both."""
     choice("factor", factor, ("identity", "expression", "both"))
     from mien import apply
-    from mien.cli.faces import open_model, read
+    from mien.cli.faces import Marks, open_model, read
 
-    model = open_model(model_dir)
-    start, end = read(first, model), read(second, model)
+    model, marks = open_model(model_dir), Marks.of(landmarks, first, second)
+    start, end = read(first, model, marks), read(second, model, marks)
     shares = [first_at + (last_at - first_at) * step / (steps - 1) for step in range(steps)]
     path = apply.interpolate(model, start.vertices[None], end.vertices[None], shares, factor)
     frames = path.reshape(steps, *start.vertices.shape)

@@ -8,8 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mien.data.expressions import ARKIT, ARKIT_MISSING, expression_set
 from mien.errors import BadFile, BadSetting, DataMissing, UnknownName
+
+GAZE_DEGREES = {"In": 30.0, "Out": 30.0, "Up": 20.0, "Down": 30.0}
+"""How far an eyeball turns at full weight: about as far as eyes go before the head follows. The lids of the
+ICT release's ``eyeLookUp`` and ``eyeLookDown`` belong to turns of 11 and 24 degrees."""
+
+GAZE_NAMES = tuple(f"eyeLook{way}{side}" for way in ("Down", "In", "Out", "Up") for side in ("Left", "Right"))
 
 SIDES, HALVES = ("both", "left", "right"), ("all", "upper", "lower")
 COLUMNS = ("target", "name", "weight", "side", "half")
@@ -50,6 +59,29 @@ _FACESCAPE20 = [
 ]  # fmt: skip
 """FaceScape's expressions move both sides at once, and some more than one place: halves of the face are the
 nearest that they have. What has no near relative (``mouthRollUpper``, ``noseSneerLeft`` ...) is left out."""
+
+
+def gaze_of(names: Sequence[str], weights: NDArray | None = None) -> NDArray[np.float64] | None:
+    """Where eyeballs look under named weights, by ARKit's ``eyeLook`` names.
+
+    Args:
+        names: E names, ARKit's or any others.
+        weights: (..., E) float, or None for each name alone at full weight, (E, E).
+
+    Returns:
+        (..., 2, 2) degrees that the left and the right eye (the person's own) turn to the left, and up; None
+        where no eye turns.
+    """
+    each = np.zeros((len(names), 2, 2))
+    for number, name in enumerate(names):
+        for eye, side in enumerate(("Left", "Right")):
+            outward = 1.0 if side == "Left" else -1.0
+            ways = {"Out": (outward, 0.0), "In": (-outward, 0.0), "Up": (0.0, 1.0), "Down": (0.0, -1.0)}
+            for way, direction in ways.items():
+                if name == f"eyeLook{way}{side}":
+                    each[number, eye] = GAZE_DEGREES[way] * np.array(direction)
+    turns = each if weights is None else np.tensordot(np.asarray(weights, np.float64), each, axes=1)
+    return turns if turns.any() else None
 
 
 def arkit_rules(expressions: Sequence[str]) -> list[Rule]:

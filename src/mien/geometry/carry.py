@@ -12,7 +12,7 @@ from scipy.sparse.linalg import splu
 
 from mien.geometry.differential import cotangent_laplacian, vertex_areas, vertex_normals
 from mien.geometry.openings import edge_lengths, opening_loops, openings, side_of
-from mien.geometry.parts import Part, eye_spheres, find_parts, over_ball
+from mien.geometry.parts import Part, eyeballs, find_parts, turned
 from mien.geometry.surface import Places, Surface, connected, rim_vertices, welded
 from mien.topology import Topology
 
@@ -57,23 +57,36 @@ class Carrier:
         self._faces = _proper(self._place[np.asarray(faces, np.int64)])
         self._skin = np.asarray(skin, bool)[first]
         self.parts: list[Part] = find_parts(self._points, self._faces, self._skin, self.registered, topology)
+        self._balls = eyeballs(self.parts, self._points)
+        self._edges = edge_lengths(self._faces, self._points).max(axis=1).toarray().ravel()
         self._solve = _skin_map(
             self._points, self._faces, self._skin, _bound(self.parts, len(first)), self.registered, topology
         )
 
-    def carry(self, moved: NDArray) -> NDArray[np.float64]:
-        """(..., N, 3) displacements of the mesh when the template is at (..., V, 3), millimeters."""
+    def carry(self, moved: NDArray, gaze: NDArray | None = None) -> NDArray[np.float64]:
+        """(..., N, 3) displacements of the mesh when the template is elsewhere, millimeters.
+
+        Args:
+            moved: (..., V, 3) float, millimeters.
+            gaze: (..., 2, 2) degrees or None. How far the left and the right eyeball (the person's own)
+                turn to the left, and up.
+        """
         moved = np.asarray(moved, np.float64)
         lead = moved.shape[:-2]
         change = (moved - self.registered).reshape(-1, *self.registered.shape)
         columns = change.transpose(1, 0, 2).reshape(len(self.registered), -1)
         carried = self._solve(columns).reshape(len(self._points), -1, 3).transpose(1, 0, 2)
-        for center, radius in eye_spheres(self.parts, self._points):
-            near = self._skin & (np.linalg.norm(self._points - center, axis=1) < _LID_REACH * radius)
-            carried[:, near] = over_ball(self._points[near], carried[:, near], center, radius)
+        for ball in self._balls:
+            offset = np.linalg.norm(self._points - ball.center, axis=1)
+            near = self._skin & (offset < _LID_REACH * ball.radius)
+            carried[:, near] = ball.slid_over(self._points[near], carried[:, near], self._edges[near])
         for part in self.parts:
             if part.follows is not None:
                 carried[:, part.members] = part.follows(self._points[part.members], self.registered, change)
+            if part.kind == "eye" and gaze is not None:
+                side = int(part.center[0] < np.median(self.registered[:, 0]))  # +X is the person's left
+                turns = np.broadcast_to(gaze, (*lead, 2, 2)).reshape(-1, 2, 2)[:, side]
+                carried[:, part.members] = turned(self._points[part.members], part.center, turns)
         return carried[:, self._place].reshape(*lead, len(self._place), 3)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, diags
+from scipy.sparse import csr_matrix, diags, vstack
 from scipy.sparse.linalg import eigsh, splu
 
 from mien.geometry.differential import cotangent_laplacian, vertex_areas, vertex_normals
+from mien.geometry.rims import Rim
 from mien.geometry.surface import Places, Surface, rim_vertices
 from mien.topology import Arrays, Topology
 
@@ -28,6 +30,7 @@ class Schedule:
         reach: Longest distance to a match at the first and at the last step.
         tangential: Share of the distance along the surface that a match pulls with; the rest slides.
         landmark_weight: Pull of a landmark against that of all matches together.
+        rim_mm: A rim of the mesh pulls the template's rim like a strip of surface of this breadth.
         prior_weight: Pull of the known people (``people`` of :func:`align`) on the first and the last step.
     """
 
@@ -38,6 +41,7 @@ class Schedule:
     reach: tuple[float, float] = (30.0, 8.0)
     tangential: float = 0.4
     landmark_weight: float = 0.2
+    rim_mm: float = 20.0
     prior_weight: tuple[float, float] = (0.3, 0.03)
 
 
@@ -86,7 +90,7 @@ def _bending(wavelength: float) -> float:
 
 def align(
     start: NDArray, topology: Topology, surface: Surface, *, pulls: Pulls | None = None,
-    people: NDArray | None = None, schedule: Schedule | None = None,
+    rims: Sequence[Rim] = (), people: NDArray | None = None, schedule: Schedule | None = None,
 ) -> NDArray[np.float64]:  # fmt: skip
     """Bends a template onto a surface.
 
@@ -102,6 +106,7 @@ def align(
         topology: Its topology.
         surface: What it is to lie on.
         pulls: Landmarks.
+        rims: Rims of lids and lips that the surface has, too; see :func:`mien.geometry.rims.shared_rims`.
         people: (K, V, 3) float, millimeters, or None. Modes of known faces, scaled to one standard deviation.
         schedule: Steps and weights.
 
@@ -110,7 +115,7 @@ def align(
     """
     schedule = schedule or Schedule()
     smooth = Smoothness(topology)
-    problem = _Problem(np.asarray(start, np.float64), topology, surface, smooth, pulls, schedule)
+    problem = _Problem(np.asarray(start, np.float64), topology, surface, smooth, pulls, tuple(rims), schedule)
     return problem.by_vertex(problem.by_modes(people))
 
 
@@ -123,6 +128,7 @@ class _Problem:
     surface: Surface
     smooth: Smoothness
     pulls: Pulls | None
+    rims: tuple[Rim, ...]
     schedule: Schedule
 
     def matches(self, moved: NDArray, reach: float) -> tuple[Places, NDArray[np.float64]]:
@@ -150,20 +156,30 @@ class _Problem:
             matrix, right = span.normal_equations(
                 match.normals, weight, schedule.tangential, match.points - self.start
             )
-            if self.pulls is not None:
-                at = span.at(self.pulls.matrix)
-                gap = (self.pulls.targets - self.pulls.matrix @ self.start).ravel()
-                matrix += self._pull * at.T @ at
-                right += self._pull * at.T @ gap
+            points, gap, pull = self.named(moved, self.start)
+            at, each = span.at(points), np.repeat(pull, 3)[:, None]
+            matrix += at.T @ (each * at)
+            right += at.T @ (each[:, 0] * gap.ravel())
             ridge = 1e-9 * np.trace(matrix) / len(matrix)
             moved = self.start + span.apply(np.linalg.solve(matrix + np.diag(stiff + ridge), right))
         return moved
 
-    @property
-    def _pull(self) -> float:
-        """The weight of one landmark."""
-        assert self.pulls is not None
-        return self.schedule.landmark_weight * self.smooth.areas.sum() / max(1, len(self.pulls.targets))
+    def named(self, moved: NDArray, base: NDArray) -> tuple[csr_matrix, NDArray, NDArray]:
+        """Points whose place is known, landmarks and rims: (L, V) weights, (L, 3) ways from a base, pulls."""
+        count = len(moved)
+        matrices, gaps, pulls = [csr_matrix((0, count))], [np.zeros((0, 3))], [np.zeros(0)]
+        if self.pulls is not None:
+            each = self.schedule.landmark_weight * self.smooth.areas.sum() / max(1, len(self.pulls.targets))
+            matrices.append(self.pulls.matrix)
+            gaps.append(self.pulls.targets - self.pulls.matrix @ base)
+            pulls.append(np.full(len(self.pulls.targets), each))
+        for rim in self.rims:
+            size = len(rim.members)
+            picked = (np.ones(size), (np.arange(size), rim.members))
+            matrices.append(csr_matrix(picked, (size, count)))
+            gaps.append(rim.targets(moved[rim.members]) - base[rim.members])
+            pulls.append(np.full(size, self.schedule.rim_mm * rim.length))
+        return vstack(matrices).tocsr(), np.concatenate(gaps), np.concatenate(pulls)
 
     def by_vertex(self, moved: NDArray) -> NDArray[np.float64]:
         """(V, 3) the template bent at every vertex, from where the modes have brought it."""
@@ -176,10 +192,9 @@ class _Problem:
             target = moved + across + schedule.tangential * (offset - across)
             system = diags(weight) + _bending(_between(schedule.vertex_stiffness, share)) * self.smooth.energy
             right = weight[:, None] * (target - base)
-            if self.pulls is not None:
-                matrix = self.pulls.matrix
-                system = system + self._pull * (matrix.T @ matrix)
-                right = right + self._pull * (matrix.T @ (self.pulls.targets - matrix @ base))
+            points, gap, pull = self.named(moved, base)
+            system = system + points.T @ diags(pull) @ points
+            right = right + points.T @ (pull[:, None] * gap)
             system = (system + 1e-9 * diags(self.smooth.areas)).tocsc()
             moved = base + splu(system, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}).solve(
                 right
@@ -229,11 +244,10 @@ class _Span:
     def at(self, matrix: csr_matrix) -> NDArray[np.float64]:
         """(3 L, 3 m + k) what each unit does to L points that are weighted means of vertices."""
         fields = matrix @ self.fields
-        columns = np.einsum("lm,cd->lcdm", fields, np.eye(3)).reshape(3 * len(fields), -1)
-        whole = (matrix @ self.whole.reshape(len(self.whole), 3 * self.whole.shape[2])).reshape(
-            3 * len(fields), -1
-        )
-        return np.hstack([columns, whole])
+        count, size, known = len(fields), fields.shape[1], self.whole.shape[2]
+        columns = np.einsum("lm,cd->lcdm", fields, np.eye(3)).reshape(3 * count, 3 * size)
+        whole = matrix @ self.whole.reshape(len(self.whole), 3 * known)
+        return np.hstack([columns, whole.reshape(3 * count, known)])
 
     def normal_equations(
         self, normals: NDArray, weight: NDArray, tangential: float, toward: NDArray

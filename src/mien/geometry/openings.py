@@ -28,6 +28,7 @@ class Opening:
         lower: (m,) vertices of the lower one, without the corners.
         outline: (k,) vertices all around.
         is_open: Whether the outline is a rim of the mesh; otherwise the mesh goes on inward.
+        corners: Vertices of the left and the right corner, by x.
     """
 
     kind: str
@@ -37,6 +38,7 @@ class Opening:
     lower: NDArray[np.int64]
     outline: NDArray[np.int64]
     is_open: bool
+    corners: tuple[int, int]
 
     def on(self, vertices: NDArray) -> Opening:
         """The opening where it lies on another face of the topology, (V, 3) millimeters."""
@@ -62,10 +64,10 @@ def openings(topology: Topology) -> list[Opening]:
     central = [loop for loop in inner if not aside[id(loop)]]
     mouth = _of_landmarks(topology)
     if central:
-        mouth = _of_loop("mouth", max(central, key=lambda loop: np.ptp(vertices[loop, 0])), vertices)
+        mouth = opening_of_loop("mouth", max(central, key=lambda loop: np.ptp(vertices[loop, 0])), vertices)
     above = -np.inf if mouth is None else mouth.center[1]
     eyes = [loop for loop in inner if aside[id(loop)] and vertices[loop, 1].mean() > above]
-    return ([] if mouth is None else [mouth]) + [_of_loop("eye", loop, vertices) for loop in eyes]
+    return ([] if mouth is None else [mouth]) + [opening_of_loop("eye", loop, vertices) for loop in eyes]
 
 
 def opening_loops(topology: Topology) -> list[NDArray[np.int64]]:
@@ -86,10 +88,20 @@ def _of_landmarks(topology: Topology) -> Opening | None:
     corners, upper, lower = (vertex[found[part]].astype(np.int64) for part in ("corners", "upper", "lower"))
     outline = np.concatenate([corners, upper, lower])
     there = topology.template[outline].astype(np.float64)
-    return Opening("mouth", there.mean(axis=0), float(np.ptp(there[:, 0])), upper, lower, outline, False)
+    left, right = sorted(corners.tolist(), key=lambda corner: float(topology.template[corner, 0]))
+    return Opening(
+        "mouth", there.mean(axis=0), float(np.ptp(there[:, 0])), upper, lower, outline, False, (left, right)
+    )
 
 
-def _of_loop(kind: str, loop: NDArray, vertices: NDArray) -> Opening:
+def opening_of_loop(kind: str, loop: NDArray, vertices: NDArray) -> Opening:
+    """What a closed rim surrounds, its corners the outermost vertices to the left and right.
+
+    Args:
+        kind: What to call it.
+        loop: (k,) vertices in order.
+        vertices: (V, 3) float, millimeters.
+    """
     points = vertices[loop]
     left, right = int(points[:, 0].argmin()), int(points[:, 0].argmax())
     turned = np.roll(loop, -left)
@@ -97,7 +109,8 @@ def _of_loop(kind: str, loop: NDArray, vertices: NDArray) -> Opening:
     if vertices[first, 1].mean() < vertices[second, 1].mean():
         first, second = second, first
     width = float(np.linalg.norm(points[right] - points[left]))
-    return Opening(kind, points.mean(axis=0), width, first, second, loop, True)
+    corners = int(loop[left]), int(loop[right])
+    return Opening(kind, points.mean(axis=0), width, first, second, loop, True, corners)
 
 
 def rim_loops(faces: NDArray, count: int) -> list[NDArray[np.int64]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,33 +86,86 @@ def _eyeball(points: NDArray, members: NDArray, slits: list[Opening]) -> Part | 
     return None
 
 
-def eye_spheres(parts: list[Part], points: NDArray) -> list[tuple[NDArray, float]]:
-    """(center, radius) of each eyeball; irises and other pieces inside one are left out."""
-    found: list[tuple[NDArray, float]] = []
-    for part in parts:
-        if part.kind == "eye":
-            radius = _radius(points[part.members], part.center)
-            if all(np.linalg.norm(part.center - other) > 0.5 * size for other, size in found):
-                found.append((part.center, radius))
-    return found
-
-
-def over_ball(points: NDArray, change: NDArray, center: NDArray, radius: float) -> NDArray[np.float64]:
-    """Displacements of lids that slide over an eyeball where they would cut through it.
+@dataclass(frozen=True, eq=False)
+class Ball:
+    """An eyeball as an obstacle: nearly round, with a cornea that stands out.
 
     Args:
-        points: (n, 3) float, millimeters. Skin around an eye at rest.
-        change: (B, n, 3) float, millimeters.
-        center: (3,) float, millimeters. Of the eyeball.
-        radius: Of the eyeball, millimeters.
+        center: (3,) float, millimeters.
+        radius: Millimeters.
+        cloud: (n, 3) float, its vertices from the center.
     """
-    rest = np.linalg.norm(points - center, axis=1)
-    offset = points + change - center
-    distance = np.linalg.norm(offset, axis=-1)
-    # Lids lie as close to the ball as they did, a hair outside it at least; what was inside stays inside.
-    limit = np.where(rest > radius, np.minimum(rest, 1.03 * radius), 0.0)
-    stretch = np.maximum(1.0, limit / np.maximum(distance, 1e-9))
-    return center + offset * stretch[..., None] - points
+
+    center: NDArray[np.float64]
+    radius: float
+    cloud: NDArray[np.float64]
+
+    @cached_property
+    def _directions(self) -> tuple[cKDTree, NDArray[np.float64]]:
+        length = np.linalg.norm(self.cloud, axis=1)
+        kept = length > 0.9 * self.radius  # not what lies inside, like the back of an iris
+        return cKDTree(self.cloud[kept] / length[kept, None]), length[kept]
+
+    def reach(self, offset: NDArray) -> NDArray[np.float64]:
+        """(...,) how far the ball reaches from its center toward (..., 3) offsets, millimeters."""
+        tree, length = self._directions
+        flat = offset.reshape(-1, 3) / np.maximum(np.linalg.norm(offset, axis=-1).reshape(-1, 1), 1e-9)
+        return length[tree.query(flat, k=min(3, len(length)))[1]].max(axis=-1).reshape(offset.shape[:-1])
+
+    def slid_over(self, points: NDArray, change: NDArray, edges: NDArray) -> NDArray[np.float64]:
+        """Displacements of lids that slide over the ball where they would cut through it.
+
+        A triangle dips below its corners: on a ball of radius r by e^2 / 6 r, with edges e (equilateral).
+
+        Args:
+            points: (n, 3) float, millimeters. Skin around the eye at rest.
+            change: (B, n, 3) float, millimeters.
+            edges: (n,) float, millimeters. The longest edge at each vertex.
+
+        Returns:
+            (B, n, 3) float, millimeters.
+        """
+        rest, offset = points - self.center, points + change - self.center
+        gap = np.linalg.norm(rest, axis=1) - self.reach(rest)
+        room = np.minimum(gap, np.maximum(0.03 * self.radius, edges**2 / (5 * self.radius)))
+        # Lids lie as close to the ball as they did, a hair outside it at least; what was inside stays inside.
+        limit = np.where(gap > 0, self.reach(offset) + room, 0.0)
+        stretch = np.maximum(0.0, limit / np.maximum(np.linalg.norm(offset, axis=-1), 1e-9) - 1)
+        return change + offset * np.where(np.any(change != 0, axis=-1), stretch, 0.0)[..., None]
+
+
+def turned(points: NDArray, center: NDArray, degrees: NDArray) -> NDArray[np.float64]:
+    """Displacements of an eyeball that looks elsewhere.
+
+    Args:
+        points: (n, 3) float, millimeters.
+        center: (3,) float, millimeters. What it turns about.
+        degrees: (B, 2) float, to the person's left (from +Z toward +X), and up.
+
+    Returns:
+        (B, n, 3) float, millimeters.
+    """
+    left, up = np.radians(np.asarray(degrees, np.float64)).T
+    zero, one = np.zeros_like(left), np.ones_like(left)
+    pitch = np.array([[one, zero, zero], [zero, np.cos(up), np.sin(up)], [zero, -np.sin(up), np.cos(up)]])
+    yaw = np.array(
+        [[np.cos(left), zero, np.sin(left)], [zero, one, zero], [-np.sin(left), zero, np.cos(left)]]
+    )
+    rotation = np.einsum("ijb,jkb->bik", yaw, pitch)
+    offset = points - center
+    return np.einsum("bik,nk->bni", rotation - np.eye(3), offset)
+
+
+def eyeballs(parts: list[Part], points: NDArray) -> list[Ball]:
+    """The eyeballs of a head; irises and other pieces inside one are left out."""
+    found: list[Ball] = []
+    for part in parts:
+        if part.kind == "eye":
+            cloud = points[part.members] - part.center
+            radius = _radius(points[part.members], part.center)
+            if all(np.linalg.norm(part.center - other.center) > 0.5 * other.radius for other in found):
+                found.append(Ball(part.center, radius, cloud))
+    return found
 
 
 def _sphere_center(cloud: NDArray) -> NDArray[np.float64]:

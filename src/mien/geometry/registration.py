@@ -12,59 +12,19 @@ from scipy.sparse import csr_matrix
 
 from mien.errors import BadMesh
 from mien.geometry.carry import Carrier
-from mien.geometry.differential import face_normals, vertex_normals
+from mien.geometry.differential import vertex_normals
 from mien.geometry.nonrigid import Pulls, Schedule, align
 from mien.geometry.placement import Placement, place_by_landmarks, place_by_shape
 from mien.geometry.procrustes import procrustes
-from mien.geometry.surface import Surface, connected, rim_vertices, welded
+from mien.geometry.quality import Quality, judge
+from mien.geometry.rims import shared_rims
+from mien.geometry.surface import Surface, connected, welded
 from mien.topology import Landmarks, Topology
 
 _SHARE = 0.05  # of the template that only a further piece of the mesh covers: then the piece is skin
 _COVER_MM = 8.0
 _LARGEST_ERROR = 2.5  # millimeters from the surface on average: worse is no registration
 _SMALLEST_COVER = 0.55
-
-
-@dataclass(frozen=True, eq=False)
-class Quality:
-    """How well a template lies on a mesh.
-
-    Args:
-        mean_mm: Mean distance of covered vertices from the mesh's surface.
-        p95_mm: The distance that 95 % of them stay below.
-        covered: Share of the template that has a counterpart on the mesh.
-        flipped: Triangles turned inside out against the placed template.
-        triangles: All triangles.
-        landmark_mm: Mean distance from the given landmarks, or None without any.
-        distance: (V,) float, millimeters; NaN where the mesh has no counterpart.
-    """
-
-    mean_mm: float
-    p95_mm: float
-    covered: float
-    flipped: int
-    triangles: int
-    landmark_mm: float | None
-    distance: NDArray[np.float64]
-
-    def as_dict(self) -> dict[str, float | int | None]:
-        """The numbers, for reports."""
-        return {
-            "mean_mm": round(self.mean_mm, 4), "p95_mm": round(self.p95_mm, 4),
-            "covered": round(self.covered, 4), "flipped_triangles": self.flipped,
-            "triangles": self.triangles,
-            "landmark_mm": None if self.landmark_mm is None else round(self.landmark_mm, 4),
-        }  # fmt: skip
-
-    @property
-    def sentence(self) -> str:
-        """The verdict in words."""
-        landmarks = "" if self.landmark_mm is None else f", {self.landmark_mm:.1f} mm from the landmarks"
-        return (
-            f"the template lies {self.mean_mm:.2f} mm from the surface (95 % below {self.p95_mm:.2f} mm)"
-            f"{landmarks}; {100 * self.covered:.0f} % of it is covered, {self.flipped} of {self.triangles} "
-            "triangles are flipped"
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,18 +56,19 @@ class Registration:
         kept, topology = main_piece(self.topology)
         return Carrier(placed, self.mesh_faces, self.vertices[kept], topology, self.skin)
 
-    def carry(self, moved: NDArray) -> NDArray[np.float32]:
+    def carry(self, moved: NDArray, gaze: NDArray | None = None) -> NDArray[np.float32]:
         """The mesh when the template is elsewhere.
 
         Args:
             moved: (..., V, 3) float, millimeters, in the template's frame.
+            gaze: (..., 2, 2) degrees that the eyeballs turn, see :meth:`Carrier.carry`, or None.
 
         Returns:
             (..., N, 3) float32 in the mesh's own unit and axes. Where the template has not moved, the
             vertices are those of the mesh, bit by bit.
         """
         kept, _ = main_piece(self.topology)
-        change = self.placement.back_vectors(self.carrier.carry(np.asarray(moved)[..., kept, :]))
+        change = self.placement.back_vectors(self.carrier.carry(np.asarray(moved)[..., kept, :], gaze))
         return (self.mesh_vertices + change).astype(np.float32)
 
     def follow(self, mesh_vertices: NDArray) -> NDArray[np.float32]:
@@ -180,8 +141,9 @@ def register(
     surface = _part(placed, faces, skin)
     pulls = Pulls(_landmark_matrix(topology, rows)[:, kept], placement.apply(targets)) if given else None
     known_people = None if people is None else people[:, kept]
-    bent = align(main.template, main, surface, pulls=pulls, people=known_people, schedule=schedule)
-    quality = _judge(bent, main, surface, pulls)
+    rims = shared_rims(main, surface)
+    bent = align(main.template, main, surface, pulls=pulls, rims=rims, people=known_people, schedule=schedule)
+    quality = judge(bent, main, surface, pulls)
     if quality.mean_mm > _LARGEST_ERROR or quality.covered < _SMALLEST_COVER:
         raise BadMesh(
             f"the template could not be laid onto {name!r}", received=quality.sentence,
@@ -276,25 +238,3 @@ def _part(placed: NDArray, faces: NDArray, mask: NDArray) -> Surface:
     kept = place[faces[mask[faces].all(axis=1)]]
     used, index = np.unique(kept, return_inverse=True)
     return Surface(placed[first[used]], index.reshape(-1, 3))
-
-
-def _judge(bent: NDArray, topology: Topology, surface: Surface, pulls: Pulls | None) -> Quality:
-    normals = vertex_normals(bent, topology.faces)
-    found = surface.located(bent, normals)
-    distance = np.linalg.norm(found.points - bent, axis=1)
-    rim = rim_vertices(topology.faces, len(bent))
-    missing = (found.among(surface.rim) & ~rim & (distance > 1.0)) | (
-        (found.normals * normals).sum(axis=1) < 0.3
-    )
-    missing |= distance > 10.0
-    kept = distance[~missing] if (~missing).any() else distance
-    # Against the template turned as it lies there: a triangle that looks the other way is folded over.
-    rest = procrustes(topology.template, bent, scale=True).apply(topology.template)
-    turned = (face_normals(bent, topology.faces) * face_normals(rest, topology.faces)).sum(axis=1) < 0
-    apart = None
-    if pulls is not None:
-        apart = float(np.linalg.norm(pulls.matrix @ bent - pulls.targets, axis=1).mean())
-    return Quality(
-        float(kept.mean()), float(np.quantile(kept, 0.95)), float((~missing).mean()), int(turned.sum()),
-        len(topology.faces), apart, np.where(missing, np.nan, distance),
-    )  # fmt: skip

@@ -15,6 +15,7 @@ from mien.io.record import Mark, Mesh, assemble
 
 _COMPONENTS = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
+_NO_MATERIAL = "default"
 MILLIMETERS = 1000.0
 
 
@@ -39,7 +40,7 @@ class Morphs(NamedTuple):
 
 
 class Document:
-    """A parsed GLB container."""
+    """A parsed GLB container; it does not need its file again."""
 
     def __init__(self, path: Path) -> None:
         data = path.read_bytes()
@@ -94,6 +95,12 @@ class Document:
             raise IndexError("an accessor reaches beyond the binary chunk")
         return np.ndarray((count, width), kind, self.binary, start, (stride, itemsize))
 
+    def view(self, number: int) -> bytes:
+        """The bytes of a buffer view."""
+        part = self.json["bufferViews"][number]
+        start = part.get("byteOffset", 0)
+        return self.binary[start : start + part["byteLength"]]
+
     def transforms(self) -> list[tuple[int, int, NDArray[np.float64]]]:
         """(node, mesh, (4, 4) matrix) of every node that shows a mesh."""
         nodes = self.json.get("nodes", [])
@@ -135,7 +142,7 @@ def _damaged(path: Path, error: Exception) -> BadFile:
     )  # fmt: skip
 
 
-_DAMAGE = (KeyError, IndexError, ValueError, TypeError, AttributeError, OverflowError, MemoryError)
+DAMAGE = (KeyError, IndexError, ValueError, TypeError, AttributeError, OverflowError, MemoryError)
 
 
 def read_glb(path: Path) -> Mesh:
@@ -147,7 +154,7 @@ def read_glb(path: Path) -> Mesh:
             for _, mesh, matrix in document.transforms()
             for part in parts_of(document.json["meshes"][mesh])
         ]
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise _damaged(path, error) from error
     if not parts:
         raise BadMesh(
@@ -169,7 +176,7 @@ def read_glb(path: Path) -> Mesh:
         uv_corners = np.concatenate(
             [part[3] + start for part, start in zip(parts, uv_offsets, strict=False)]
         ).ravel()
-    named = marks if len({mark.name for mark in marks}) > 1 else ()
+    named = marks if {mark.name for mark in marks} != {_NO_MATERIAL} else ()
     sizes = np.full(len(faces), 3)
     return assemble(points, sizes, faces.ravel(), uv, uv_corners, marks=named, name=path.stem)
 
@@ -204,7 +211,7 @@ def _part(document: Document, primitives: list[dict], mesh: dict, matrix: NDArra
 def _material(document: Document, primitive: dict) -> str:
     number = primitive.get("material")
     if number is None:
-        return "default"
+        return _NO_MATERIAL
     return str(document.json["materials"][number].get("name") or f"material_{number}")
 
 
@@ -259,7 +266,7 @@ def read_glb_targets(path: str | Path) -> Morphs:
         faces = vertex_map[np.concatenate([_triangles(document, item, len(points)) for item in primitives])]
         animation = _animation(document, number, len(changes))
         names = (mesh.get("extras") or {}).get("targetNames") or [f"target_{i}" for i in range(len(changes))]
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise _damaged(path, error) from error
     base = points[:count]
     targets = base + np.stack(changes).astype(np.float64) if changes else np.zeros((0, count, 3))

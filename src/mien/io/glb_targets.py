@@ -19,7 +19,7 @@ from mien.io.record import Mesh
 
 
 def add_glb_targets(
-    source: Path, path: Path, mesh: Mesh, targets: NDArray, names: Sequence[str], *,
+    source: Path | Document, path: Path, mesh: Mesh, targets: NDArray, names: Sequence[str], *,
     clip: NDArray | None = None, fps: float = 30.0,
 ) -> None:  # fmt: skip
     """Writes a copy of a GLB file with morph targets; nodes, materials, textures, skins, order are kept.
@@ -27,7 +27,7 @@ def add_glb_targets(
     Targets that the file already has stay in front of the new ones.
 
     Args:
-        source: The file that ``mesh`` was read from.
+        source: The file that ``mesh`` was read from, or its contents.
         path: Where to write.
         mesh: What :func:`mien.io.mesh.read_mesh` read from ``source``.
         targets: (E, N, 3) float, in the scene's meters. The vertices of ``mesh`` at full weight.
@@ -35,7 +35,7 @@ def add_glb_targets(
         clip: (T, E) float. Weights over time, or None.
         fps: Frames per second of the clip.
     """
-    document = Document(source)
+    document = _opened(source)
     targets = np.asarray(targets, np.float64)
     if targets.shape[1:] != mesh.vertices.shape or len(names) != len(targets):
         raise WrongTopology(
@@ -52,22 +52,26 @@ def add_glb_targets(
     write_bytes(path, edit.container())
 
 
-def move_glb(source: Path, path: Path, mesh: Mesh, vertices: NDArray) -> None:
+def move_glb(source: Path | Document, path: Path, mesh: Mesh, vertices: NDArray) -> None:
     """Writes a copy of a GLB file with its vertices elsewhere; all else is kept.
 
     Args:
-        source: The file that ``mesh`` was read from.
+        source: The file that ``mesh`` was read from, or its contents.
         path: Where to write.
         mesh: What :func:`mien.io.mesh.read_mesh` read from ``source``.
         vertices: (N, 3) float, in the scene's meters.
     """
-    edit = _Edit(Document(source))
+    edit = _Edit(_opened(source))
     moved = np.asarray(vertices, np.float64)
     normals = _normal_changes(mesh, moved[None])[0]
     for _, _, part, rows, matrix in edit.pieces(mesh):
         change = (moved - mesh.vertices)[rows] @ np.linalg.inv(matrix[:3, :3]).T
         edit.move(part, change, normals[rows] @ _turn(matrix))
     write_bytes(path, edit.container())
+
+
+def _opened(source: Path | Document) -> Document:
+    return source if isinstance(source, Document) else Document(source)
 
 
 def _turn(matrix: NDArray) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ that holds them. glTF is in meters, +Y up, +Z out of the face; Mien's millimeter
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from mien.geometry.differential import vertex_normals
 from mien.io.atomic import write_bytes
 from mien.io.glb import Morphs, read_glb, read_glb_targets
 from mien.io.glb_buffer import Buffer
+from mien.io.materials import Material
 from mien.io.record import Mesh
 from mien.topology import Topology
 
@@ -36,6 +37,7 @@ def write_glb(
     *,
     normals: bool = True,
     texture: bytes | str | Path | None = None,
+    materials: Mapping[str, Material] | None = None,
     clip: NDArray | None = None,
     fps: float = 30.0,
     name: str = "face",
@@ -52,7 +54,8 @@ def write_glb(
         targets: (E, V, 3) float, millimeters, or None. Absolute positions at weight one.
         names: E target names, kept in ``mesh.extras.targetNames``.
         normals: Whether to write smooth normals, and their change under each target.
-        texture: A PNG or JPEG, as bytes or path; needs texture coordinates.
+        texture: A PNG or JPEG for the whole mesh, as bytes or path; needs texture coordinates.
+        materials: Looks of the materials that a Mesh names; others are clay.
         clip: (T, E) float. Weights over time, or None.
         fps: Frames per second of the clip.
         name: The name of node and mesh.
@@ -67,7 +70,7 @@ def write_glb(
     if clip is not None:
         _check_clip(clip, fps, len(targets))
     image = None if texture is None else _image(texture, uv is not None)
-    vertex_map, corners, uv = _split_seams(len(base), faces, uv, uv_faces)
+    vertex_map, corners, uv = split_seams(len(base), faces, uv, uv_faces)
 
     buffer = Buffer()
     primitive: dict[str, Any] = {"attributes": {}, "material": 0, "mode": 4}
@@ -79,16 +82,17 @@ def write_glb(
         primitive["attributes"]["TEXCOORD_0"] = buffer.add(
             uv * (1, -1) + (0, 1), "VEC2"
         )  # glTF counts v down
-    materials = material_runs(layout)
+    runs = material_runs(layout)
     extra: dict[str, Any] = {}
     if len(targets):
         primitive["targets"] = _morphs(buffer, base, targets, base_normals, faces, vertex_map)
         extra = {"weights": [0.0] * len(targets), "extras": {"targetNames": [str(item) for item in names]}}
-    mesh = {"name": name, "primitives": _by_material(primitive, buffer, corners, materials), **extra}
+    mesh = {"name": name, "primitives": _by_material(primitive, buffer, corners, runs), **extra}
     if len(vertex_map) > len(base):
         mesh.setdefault("extras", {})["splitVertices"] = vertex_map[len(base) :].tolist()
 
-    document = _document(name, mesh, list(materials))
+    document = _document(name, mesh, list(runs))
+    _look(document, buffer, materials or {}, uv is not None)
     if clip is not None:
         document["animations"] = [_animation(buffer, clip, fps)]
     if image is not None:
@@ -165,10 +169,10 @@ def _image(texture: bytes | str | Path, has_uv: bool) -> tuple[bytes, str]:
     )
 
 
-def _split_seams(
+def split_seams(
     count: int, faces: NDArray, uv: NDArray | None, uv_faces: NDArray | None
 ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray | None]:
-    """Original vertex of each glTF vertex, glTF vertex of each corner, and uv of each glTF vertex."""
+    """Vertex of each glTF vertex (repeats stand last), glTF vertex of each corner, uv of each glTF vertex."""
     corners = faces.ravel().astype(np.int64)
     if uv is None or uv_faces is None:
         return np.arange(count, dtype=np.int32), corners, None
@@ -185,12 +189,38 @@ def _split_seams(
 
 def _paint(document: dict[str, Any], buffer: Buffer, image: tuple[bytes, str]) -> None:
     """Gives every material the one picture."""
-    document |= {"images": [buffer.add_image(*image)], "samplers": [{"wrapS": 10497, "wrapT": 10497}]}
-    document["textures"] = [{"source": 0, "sampler": 0}]
+    number = _add_picture(document, buffer, *image)
     for material in document["materials"]:
         material["pbrMetallicRoughness"] |= {
-            "baseColorTexture": {"index": 0}, "baseColorFactor": [1.0, 1.0, 1.0, 1.0],
+            "baseColorTexture": {"index": number}, "baseColorFactor": [1.0, 1.0, 1.0, 1.0],
         }  # fmt: skip
+
+
+def _add_picture(document: dict[str, Any], buffer: Buffer, content: bytes, kind: str) -> int:
+    """Appends a picture; the number of its texture."""
+    document.setdefault("samplers", [{"wrapS": 10497, "wrapT": 10497}])
+    images, textures = document.setdefault("images", []), document.setdefault("textures", [])
+    images.append(buffer.add_image(content, kind))
+    textures.append({"source": len(images) - 1, "sampler": 0})
+    return len(textures) - 1
+
+
+def _look(document: dict[str, Any], buffer: Buffer, looks: Mapping[str, Material], has_uv: bool) -> None:
+    """Gives materials their colors and pictures; one picture of several materials is stored once."""
+    stored: dict[bytes, int] = {}
+    for material in document["materials"]:
+        look = looks.get(material["name"])
+        if look is None:
+            continue
+        surface = material["pbrMetallicRoughness"]
+        surface["baseColorFactor"] = [*look.color, look.opacity]
+        if look.opacity < 1:
+            material["alphaMode"] = "BLEND"
+        if look.picture is not None and has_uv:
+            data = look.picture.data
+            if data not in stored:
+                stored[data] = _add_picture(document, buffer, data, look.picture.kind)
+            surface["baseColorTexture"] = {"index": stored[data]}
 
 
 def material_runs(layout: Topology | Mesh | NDArray) -> dict[str, NDArray[np.bool_]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,7 @@ def read_mesh(path: str | Path, *, points: bool = False) -> Mesh:
         mesh = read_ply(path, points=True) if points and reader is read_ply else reader(path)
     except OSError as error:
         raise BadFile("the mesh file cannot be read", received=f"{path}: {error.strerror}") from error
+    mesh = replace(mesh, path=path)
     finite = np.isfinite(mesh.vertices).all(axis=1)
     if not finite.all():
         first = int(np.argmin(finite))

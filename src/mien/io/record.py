@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,7 @@ class Mesh:
         marks: Groups and materials, by polygon (by triangle where ``polygons`` is None).
         material_file: The OBJ's ``mtllib`` or None.
         name: The file's stem.
+        path: The file that it was read from, or None.
     """
 
     vertices: NDArray[np.float32]
@@ -50,6 +52,7 @@ class Mesh:
     marks: tuple[Mark, ...] = ()
     material_file: str | None = None
     name: str = "mesh"
+    path: Path | None = None
 
     @property
     def polygon_count(self) -> int:

@@ -6,7 +6,7 @@ USD is in meters here, +Y up, as glTF. Needs the extra ``usd`` (the package usd-
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from mien.errors import BadFile, BadMesh, WrongTopology, require
 from mien.geometry.differential import vertex_normals
+from mien.io.atomic import write_bytes
 from mien.io.gltf import METERS
+from mien.io.materials import ENDINGS, Material, Picture
 from mien.io.record import Mesh
 from mien.topology import Topology
 
@@ -25,8 +27,11 @@ _MOVED = 1e-6  # meters: vertices that a target moves less are left out of it
 def write_usd(
     path: str | Path, base: NDArray, layout: Topology | Mesh, targets: NDArray, names: Sequence[str], *,
     clip: NDArray | None = None, fps: float = 30.0, name: str = "face",
+    materials: Mapping[str, Material] | None = None,
 ) -> None:  # fmt: skip
     """Writes a rig as USD: one mesh with its polygons, texture coordinates, materials and blend shapes.
+
+    Pictures of materials go into the folder ``<stem>_pictures`` beside it.
 
     Args:
         path: A ``.usda``, ``.usdc`` or ``.usd`` file.
@@ -37,6 +42,7 @@ def write_usd(
         clip: (T, E) float. Weights over time, or None.
         fps: Frames per second of the clip.
         name: The name of the mesh.
+        materials: Looks of the materials that a Mesh names; others are clay.
     """
     usd = require("pxr.Usd", "usd")
     if Path(path).suffix.lower() not in (".usda", ".usdc", ".usd"):
@@ -51,7 +57,8 @@ def write_usd(
     spelled = _spelled(names)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     stage = usd.Stage.CreateInMemory()
-    _Scene(stage, _identifier(name)).write(base, layout, targets, spelled, clip, fps)
+    scene = _Scene(stage, _identifier(name), {} if materials is None else dict(materials), Path(path))
+    scene.write(base, layout, targets, spelled, clip, fps)
     if not stage.GetRootLayer().Export(str(path)):
         raise BadFile(f"cannot write {str(path)!r}", remedy="free some space or choose another folder")
 
@@ -72,10 +79,11 @@ def _spelled(names: Sequence[str]) -> list[str]:
 class _Scene:
     """A stage with one skeletal root: a skeleton of one joint, its animation, and the mesh."""
 
-    def __init__(self, stage: Any, name: str) -> None:
+    def __init__(self, stage: Any, name: str, looks: dict[str, Material], path: Path) -> None:
         from pxr import UsdGeom, UsdSkel
 
         self.stage, self.root = stage, f"/{name}"
+        self.looks, self.path = looks, path
         UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.y)
         UsdGeom.SetStageMetersPerUnit(stage, 1.0)
         head = UsdSkel.Root.Define(stage, self.root)
@@ -139,18 +147,11 @@ class _Scene:
 
     def _materials(self, mesh: Any, layout: Topology | Mesh) -> None:
         """One preview material for the mesh, or one for each material that the layout names."""
-        from pxr import Gf, Sdf, UsdGeom, UsdShade, Vt
+        from pxr import UsdGeom, UsdShade, Vt
 
         names = list(layout.names()) if isinstance(layout, Mesh) else []
         for number, name in enumerate(names or ["skin"]):
-            material = UsdShade.Material.Define(self.stage, f"{self.root}/materials/{_identifier(name)}")
-            shader = UsdShade.Shader.Define(self.stage, f"{material.GetPath()}/surface")
-            shader.CreateIdAttr("UsdPreviewSurface")
-            color = shader.CreateInput("diffuseColor", Sdf.ValueTypeNames.Color3f)
-            color.Set(Gf.Vec3f(0.72, 0.66, 0.61))
-            shader.CreateInput("roughness", Sdf.ValueTypeNames.Float).Set(0.65)
-            output = shader.CreateOutput("surface", Sdf.ValueTypeNames.Token)
-            material.CreateSurfaceOutput().ConnectToSource(output)
+            material = self._material(name, layout.uv is not None)
             target = mesh.GetPrim()
             if names:
                 rows = np.flatnonzero(layout.polygons_in(name)).astype(np.int32)  # type: ignore[union-attr]
@@ -164,6 +165,44 @@ class _Scene:
             apart = UsdGeom.Tokens.nonOverlapping
             UsdShade.MaterialBindingAPI(mesh).SetMaterialBindSubsetsFamilyType(apart)
         UsdGeom.Scope.Define(self.stage, f"{self.root}/materials")
+
+    def _material(self, name: str, has_uv: bool) -> Any:
+        """A preview surface of a material's color, opacity and picture."""
+        from pxr import Gf, Sdf, UsdShade
+
+        look, kinds = self.looks.get(name, Material()), Sdf.ValueTypeNames
+        material = UsdShade.Material.Define(self.stage, f"{self.root}/materials/{_identifier(name)}")
+        shader = UsdShade.Shader.Define(self.stage, f"{material.GetPath()}/surface")
+        shader.CreateIdAttr("UsdPreviewSurface")
+        color = shader.CreateInput("diffuseColor", kinds.Color3f)
+        color.Set(Gf.Vec3f(*look.color))
+        shader.CreateInput("roughness", kinds.Float).Set(0.65)
+        if look.opacity < 1:
+            shader.CreateInput("opacity", kinds.Float).Set(look.opacity)
+        if look.picture is not None and has_uv:
+            reader = UsdShade.Shader.Define(self.stage, f"{material.GetPath()}/coordinates")
+            reader.CreateIdAttr("UsdPrimvarReader_float2")
+            reader.CreateInput("varname", kinds.String).Set("st")
+            sampler = UsdShade.Shader.Define(self.stage, f"{material.GetPath()}/picture")
+            sampler.CreateIdAttr("UsdUVTexture")
+            sampler.CreateInput("file", kinds.Asset).Set(self._stored(look.picture))
+            sampler.CreateInput("sourceColorSpace", kinds.Token).Set("sRGB")
+            sampler.CreateInput("scale", kinds.Float4).Set(Gf.Vec4f(*look.color, 1.0))
+            for side in ("wrapS", "wrapT"):
+                sampler.CreateInput(side, kinds.Token).Set("repeat")
+            coordinates = sampler.CreateInput("st", kinds.Float2)
+            coordinates.ConnectToSource(reader.CreateOutput("result", kinds.Float2))
+            color.ConnectToSource(sampler.CreateOutput("rgb", kinds.Float3))
+        material.CreateSurfaceOutput().ConnectToSource(shader.CreateOutput("surface", kinds.Token))
+        return material
+
+    def _stored(self, picture: Picture) -> str:
+        """Writes a picture beside the file; how the file names it."""
+        folder = self.path.with_name(f"{self.path.stem}_pictures")
+        stem = re.sub(r"[^\w.-]", "_", Path(picture.name).stem) or "picture"
+        name = f"{stem}{ENDINGS[picture.kind]}"
+        write_bytes(folder / name, picture.data)
+        return f"./{folder.name}/{name}"
 
     def _blend_shapes(
         self, mesh: Any, base: NDArray, targets: NDArray, names: list[str], layout: Topology | Mesh

@@ -2,8 +2,8 @@
 export {
   AnimationMixer, BackSide, Box3, BufferAttribute, BufferGeometry, Color, DirectionalLight, DoubleSide,
   DynamicDrawUsage, FrontSide, Group, HemisphereLight, Mesh, MeshBasicMaterial, MeshLambertMaterial,
-  MeshPhysicalMaterial, NeutralToneMapping, PCFSoftShadowMap, PerspectiveCamera, PMREMGenerator, Scene, ShaderChunk,
-  SphereGeometry, SRGBColorSpace, Vector3, WebGLRenderer,
+  MeshPhysicalMaterial, NeutralToneMapping, PCFSoftShadowMap, PerspectiveCamera, PMREMGenerator, RepeatWrapping, Scene,
+  ShaderChunk, SphereGeometry, SRGBColorSpace, Texture, Vector3, WebGLRenderer,
 } from 'three';
 export { OrbitControls } from 'three/examples/jsm/controls/OrbitControls.js';
 export { GLTFLoader } from 'three/examples/jsm/loaders/GLTFLoader.js';

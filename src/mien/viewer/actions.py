@@ -15,7 +15,7 @@ INTENSITIES = (0.0, 2.0)
 LONGEST_CLIP = 60.0  # seconds
 SHORTEST_RISE = 0.05  # seconds between onset, apex and offset: one frame and a half at 30 a second
 MOST_MOVES = 32
-HEATS = ("none", "scan", "rest", "models")
+HEATS = ("none", "texture", "scan", "rest", "models")
 
 
 def set_weight(state: State, name: str, value: Any) -> State:

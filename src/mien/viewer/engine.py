@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from functools import cached_property
 
@@ -15,6 +16,7 @@ from mien.apply.door import Faces, decoded
 from mien.apply.moving import motion_codes
 from mien.codes import Codes
 from mien.errors import MissingNeutral
+from mien.io.gltf import png_bytes
 from mien.models.base import FaceModel
 from mien.viewer.axes import IdentityAxes, identity_axes
 from mien.viewer.session import Person, State
@@ -101,6 +103,20 @@ class Engine:
             plain = replace(state, pose={}, performer=None, own=False, intensity=1.0)
             self._neutral = who, self.face(plain)
         return self._neutral[1]
+
+    # ---- texture
+
+    def picture_key(self, state: State) -> str:
+        """What the texture depends on, so that the page asks for it only when it has changed."""
+        person = state.somebody
+        parts = self.label, person.key, person.rest, state.identity, state.variation
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+    @torch.no_grad()
+    def picture(self, state: State) -> bytes:
+        """The PNG of the texture that the model makes for the person shown, at rest."""
+        plain = replace(state, pose={}, performer=None, own=False, intensity=1.0)
+        return png_bytes(apply.texture(self.model, self._faces(plain, None, 1, False)[0])[0])
 
     # ---- codes
 

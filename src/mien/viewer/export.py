@@ -10,6 +10,7 @@ from pathlib import Path
 from numpy.typing import NDArray
 
 from mien import apply
+from mien.data.arkit import gaze_of
 from mien.errors import BadSetting, UnknownName
 from mien.io.gltf import write_glb
 from mien.io.mesh import write_mesh
@@ -60,7 +61,8 @@ def _face(engine: Engine, state: State, suffix: str) -> bytes:
     """The face as shown; a loaded head as its file came: topology, unit, axes, polygons, further pieces."""
     vertices, file = engine.face(state), state.somebody.face
     if file is not None:
-        return _written(suffix, lambda path: file.write(path, vertices))
+        looks = gaze_of(state.expressions, state.weights())
+        return _written(suffix, lambda path: file.write(path, vertices, looks))
     topology = engine.model.topology
     write = write_glb if suffix == ".glb" else write_mesh
     return _written(suffix, lambda path: write(path, vertices, topology))

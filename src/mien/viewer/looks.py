@@ -5,6 +5,7 @@ None of it belongs to a model; it is drawn around the vertices that a model give
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,10 @@ from mien.errors import MissingPackage
 from mien.figures.faces import face_colors
 from mien.figures.render import CLAY, openness
 from mien.geometry.parameterize import boundary_loops
+from mien.io.materials import Material
+from mien.io.record import Mesh
 from mien.topology import Topology
+from mien.viewer.paint import paint
 
 if TYPE_CHECKING:
     from mien.apply import Head
@@ -41,24 +45,33 @@ def looks(topology: Topology) -> tuple[list[NDArray], dict[str, Any]]:
     return list(arrays.values()), layout
 
 
+def painted_looks(
+    topology: Topology, layout: Mesh | Topology, materials: Mapping[str, Material]
+) -> tuple[list[NDArray], dict[str, Any]]:
+    """The looks of a topology with the materials of a mesh on it, see :func:`mien.viewer.paint.paint`."""
+    (arrays, sizes), (more, paints) = looks(topology), paint(layout, materials)
+    return [*arrays, *more], {**sizes, **paints}
+
+
 class OwnMesh:
     """A head of a topology of its own, as the page shows it: placed as the model's template is.
 
     Args:
         head: The registered mesh (``mien.apply.Head``).
+        materials: Colors and pictures of its materials.
     """
 
-    def __init__(self, head: Head) -> None:
+    def __init__(self, head: Head, materials: Mapping[str, Material] | None = None) -> None:
         self.head = head
         placed = self.shown(head.vertices)
         self.topology = Topology(head.mesh.name, head.mesh.faces, placed)
-        self.arrays, self.layout = looks(self.topology)
+        self.arrays, self.layout = painted_looks(self.topology, head.mesh, materials or {})
         loops = [*self.layout["eyes"], []]
         self._rims = np.concatenate([np.asarray(loop, np.int64) for loop in loops])
 
-    def shown(self, faces: NDArray) -> NDArray[np.float32]:
-        """(..., N, 3) the mesh, millimeters, where the model's face is (..., V, 3)."""
-        carried = self.head.carry(faces)
+    def shown(self, faces: NDArray, gaze: NDArray | None = None) -> NDArray[np.float32]:
+        """(..., N, 3) the mesh, millimeters, where the model's face is (..., V, 3) and its eyes look."""
+        carried = self.head.carry(faces, gaze)
         placed = self.head.registration.placement.apply(carried.reshape(-1, 3))
         return placed.reshape(carried.shape).astype(np.float32)
 

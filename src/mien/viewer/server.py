@@ -72,6 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
             "/": lambda query: self.server.page,
             "/api/describe": lambda query: studio.describe(),
             "/api/portrait": lambda query: studio.portrait(query.get("person", "")),
+            "/api/texture": lambda query: studio.texture(query.get("model", "")),
             "/api/look": lambda query: studio.look(query.get("person", "")),
             "/api/clip": lambda query: studio.clip(),
             "/api/export": lambda query: studio.export(query.get("kind", "")),

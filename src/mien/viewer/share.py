@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 from mien.data.dataset import FaceDataset
 from mien.errors import BadSetting
 from mien.io.atomic import write_bytes
+from mien.io.materials import Picture
 from mien.progress import track
 from mien.viewer.about import about
 from mien.viewer.engine import Engine
 from mien.viewer.looks import looks
 from mien.viewer.page import page
+from mien.viewer.paint import WORN, address, paint
 from mien.viewer.people import first_people
 from mien.viewer.session import Person, State
 from mien.viewer.uploads import MEGABYTE
@@ -106,6 +108,11 @@ def _payload(engine: Engine, cast: Sequence[Person], arrays: dict[str, NDArray],
     kept = (
         dict(zip(("faces", "template", "colors", "shade"), drawn)) | {"identity": engine.axes.fields} | arrays
     )
+    worn: dict[str, Any] = {"parts": [], "pictures": {}}
+    if engine.model.makes_textures:
+        extra, layout_worn = paint(topology, WORN)
+        kept |= dict(zip(("map", "corners", "tints", "uv"), extra))
+        worn = {"parts": layout_worn["parts"], "pictures": _pictures(engine, cast)}
     kinds: dict[str, Any] = {}
     blocks: list[bytes] = []
     for name, array in kept.items():
@@ -118,9 +125,10 @@ def _payload(engine: Engine, cast: Sequence[Person], arrays: dict[str, NDArray],
     head = {
         **about([engine]), "arrays": kinds, "names": list(engine.model.expressions), "eyes": layout["eyes"],
         "mouth": layout["mouth"], "people": [person_json(person) for person in cast], "topology": exact,
-        "limit": 0,
+        "limit": 0, **worn,
         "can": {
-            "load": False, "random": False, "styles": False, "varied": False, "heats": ["none", "rest"],
+            "load": False, "random": False, "styles": False, "varied": False,
+            "heats": ["none", *(["texture"] if worn["parts"] else []), "rest"],
             "exports": [["obj", "Face as OBJ", "millimeters, vertex order of the model"]],
         },
     }  # fmt: skip
@@ -129,9 +137,16 @@ def _payload(engine: Engine, cast: Sequence[Person], arrays: dict[str, NDArray],
     return gzip.compress(struct.pack("<I", len(text)) + text + b"".join(blocks), 9, mtime=0)
 
 
+def _pictures(engine: Engine, cast: Sequence[Person]) -> dict[str, str]:
+    """The texture that the model makes for each person, by key."""
+    state = State(engine.model.expressions, len(engine.axes), tuple(cast), cast[0].key)
+    made = {person.key: engine.picture(replace(state, person=person.key)) for person in cast}
+    return {key: address(Picture(key, data, "image/png")) for key, data in made.items()}
+
+
 def _block(name: str, array: NDArray) -> tuple[dict[str, Any], bytes]:
     """How an array is kept, and its bytes, padded to four: indices, places, and small steps for fields."""
-    if name == "faces":
+    if name in ("faces", "map", "corners"):
         kind, unit, values = "u4", 1.0, array.astype("<u4")
     elif name == "identity" or name.startswith("targets "):
         unit = max(float(np.abs(array).max(initial=0.0)), 1e-6) / STEPS

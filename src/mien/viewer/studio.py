@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.apply.abilities import refusal
-from mien.cli.faces import Face
+from mien.cli.faces import Face, open_face
+from mien.data.arkit import gaze_of
 from mien.data.dataset import FaceDataset
 from mien.errors import BadSetting, MienError, WrongTopology
 from mien.figures.heat import nice_maximum
@@ -19,10 +20,11 @@ from mien.viewer import actions
 from mien.viewer.about import about
 from mien.viewer.engine import Engine
 from mien.viewer.export import MENU, Download, export
-from mien.viewer.looks import OwnMesh, looks, slits
+from mien.viewer.looks import OwnMesh, looks, painted_looks, slits
+from mien.viewer.paint import MODEL, WORN
 from mien.viewer.people import first_people
 from mien.viewer.session import History, Person, State
-from mien.viewer.uploads import MEGABYTE, read_take, read_upload
+from mien.viewer.uploads import COMPANIONS, MEGABYTE, companion, read_take, read_upload, with_looks
 from mien.viewer.wire import pack, state_json
 
 MOST_LOADED = 40
@@ -58,24 +60,34 @@ class Studio:
         shown = tuple(range(min(len(engines), 3)))
         people = first_people(first.model, data)
         self.history = History(
-            State(first.model.expressions, len(first.axes), people, people[0].key, shown=shown)
+            State(
+                first.model.expressions,
+                len(first.axes),
+                people,
+                people[0].key,
+                shown=shown,
+                heat="texture" if first.model.makes_textures else "none",
+            )  # fmt: skip
         )
         self._lock = threading.RLock()
         self._reading = threading.Lock()  # one registration at a time
         self._rims = np.concatenate([*slits(self.topology)[0], np.zeros(0, np.int64)]).astype(np.int64)
         self._loaded = 0
         self._meshes: dict[str, OwnMesh] = {}
+        self._beside: dict[str, bytes] = {}  # material libraries and pictures for heads that come after them
 
     # ---- what the page asks for
 
     def describe(self) -> bytes:
         """Models, sliders, limits, triangles and looks: what does not change."""
         arrays, layout = looks(self.topology)
+        textured = any(engine.model.makes_textures for engine in self.engines)
         can = {
             "load": True, "random": not refusal(type(self.engines[0].model), "generate"),
             "styles": any(engine.has_styles for engine in self.engines),
             "varied": any(engine.varies for engine in self.engines),
-            "heats": list(actions.HEATS), "exports": [list(item) for item in MENU],
+            "heats": [kind for kind in actions.HEATS if kind != "texture" or textured],
+            "exports": [list(item) for item in MENU],
         }  # fmt: skip
         head = {**about(self.engines), "limit": self.limit, "layout": layout, "can": can}
         return pack(head, arrays)
@@ -90,16 +102,35 @@ class Studio:
             return self._frame()
 
     def load(self, name: str, data: bytes) -> bytes:
-        """Adds a head from the bytes of a mesh file and shows it, or a recording (CSV) to the time line."""
+        """Adds a head from the bytes of a mesh file and shows it, or a recording (CSV) to the time line.
+
+        Material libraries and pictures are kept for the meshes that come after them.
+        """
         if name.lower().endswith(".csv"):
             with self._lock:
                 state = self.history.state
                 take = read_take(name, data, state.expressions, state.fps, limit=self.limit)
                 self.history.do(lambda state: actions.add_take(state, take))
                 return self._frame()
+        if Path(name).suffix.lower() in COMPANIONS:
+            with self._lock:
+                self._beside[companion(name, data, self.limit)] = data
+                while sum(map(len, self._beside.values())) > self.limit:
+                    del self._beside[next(iter(self._beside))]
+                return self._frame()
         # Outside the lock: a mesh of another topology is registered, and sliders go on meanwhile.
         with self._reading:
-            face = read_upload(name, data, self.engines[0].model, limit=self.limit)
+            beside = dict(self._beside)
+            face = read_upload(name, data, self.engines[0].model, limit=self.limit, beside=beside)
+        return self._opened(name, face)
+
+    def open(self, path: Path, landmarks: Path | None = None) -> bytes:
+        """Adds a head from a file of this machine, and shows it."""
+        with self._reading:
+            face = with_looks(open_face(path, self.engines[0].model, landmarks))
+        return self._opened(path.name, face)
+
+    def _opened(self, name: str, face: Face) -> bytes:
         with self._lock:
             self.add_head(Path(name).stem.replace("_", " "), face.vertices, face.decision.sentence, face)
             return self._frame()
@@ -117,10 +148,25 @@ class Studio:
         return person
 
     def look(self, key: str) -> bytes:
-        """Triangles and looks of a head's own mesh."""
+        """Triangles and looks of a head's own mesh, or of the model's with pictures on it."""
         with self._lock:
-            own = self._own_mesh(self.history.state.find(key))
-            return pack({"layout": own.layout}, own.arrays)
+            if key == MODEL:
+                arrays, layout = painted_looks(self.topology, self.topology, WORN)
+                return pack({"layout": layout}, arrays)
+            person = self.history.state.find(key)
+            if person.foreign:
+                own = self._own_mesh(person)
+                return pack({"layout": own.layout}, own.arrays)
+            if person.face is None:
+                raise BadSetting("this person has no mesh of its own", received=person.name)
+            arrays, layout = painted_looks(self.topology, person.face.layout, person.face.looks or {})
+            return pack({"layout": layout}, arrays)
+
+    def texture(self, model: str) -> Download:
+        """The texture that a model makes for the person shown, as a PNG."""
+        with self._lock:
+            number = int(model) if model.isdigit() and int(model) < len(self.engines) else 0
+            return Download("texture.png", "image/png", self.engines[number].picture(self.history.state))
 
     def portrait(self, key: str) -> bytes:
         """The vertices of somebody at rest, or of a head as it came, for a small picture."""
@@ -143,11 +189,11 @@ class Studio:
                     "the clip is too large to be played here", received=f"{size / MEGABYTE:.0f} MB",
                     remedy="make it shorter or show fewer models",
                 )  # fmt: skip
-            own = self._own_mesh_shown(state)
+            own, looks = self._own_mesh_shown(state), gaze_of(state.expressions, state.curves())
             clips, panes = [], []
             for number in state.shown:
                 made, problem = _try(self.engines[number].clip, state)
-                made = made if own is None or made is None else own.shown(made)
+                made = made if own is None or made is None else own.shown(made, looks)
                 panes.append({"model": number, "problem": problem, "size": 0 if made is None else made.size})
                 clips += [] if made is None else [made]
             head = {"frames": frames, "fps": state.fps, "panes": panes}
@@ -171,7 +217,7 @@ class Studio:
         panes: list[dict[str, Any]] = []
         arrays: list[NDArray] = []
         first: NDArray | None = None
-        own = self._own_mesh_shown(state)
+        own, looks = self._own_mesh_shown(state), gaze_of(state.expressions, state.weights())
         for number in state.shown:
             engine = self.engines[number]
             face, problem = _try(engine.face, state)
@@ -181,9 +227,10 @@ class Studio:
                 neutral = engine.neutral(state)
                 if own is None:
                     sent = {"vertices": face, "rims": neutral[self._rims]}
+                    pane |= self._worn(state, engine)
                 else:
                     pane["look"] = state.person
-                    sent = {"vertices": own.shown(face), "rims": own.rims_of(neutral)}
+                    sent = {"vertices": own.shown(face, looks), "rims": own.rims_of(neutral)}
                 if (heat := self._heat(state, engine, face, first)) is not None:
                     pane |= {"maximum": max(1.0, nice_maximum(heat)), "mean": float(heat.mean())}
                     sent["heat"] = heat
@@ -192,23 +239,31 @@ class Studio:
             panes.append(pane)
         return pack({"state": state_json(self.history), "panes": panes}, arrays)
 
+    def _worn(self, state: State, engine: Engine) -> dict[str, Any]:
+        """What the model's mesh wears: the texture that the model makes, or that of a loaded head's file."""
+        if state.heat == "texture" and engine.model.makes_textures:
+            return {"look": MODEL, "picture": engine.picture_key(state)}
+        face = state.somebody.face
+        wears = state.heat == "none" and face is not None and not face.foreign and face.looks
+        return {"look": state.person} if wears else {}
+
     def _own_mesh_shown(self, state: State) -> OwnMesh | None:
         """The head's own mesh, if that is what is to be seen; heat maps lie on the model's."""
-        wanted = state.mesh and state.heat == "none" and state.somebody.foreign
+        wanted = state.mesh and state.heat in ("none", "texture") and state.somebody.foreign
         return self._own_mesh(state.somebody) if wanted else None
 
     def _own_mesh(self, person: Person) -> OwnMesh:
         if not person.foreign:
             raise BadSetting("this head has no mesh of its own", received=person.name)
         if person.key not in self._meshes:
-            self._meshes[person.key] = OwnMesh(person.face.head)
+            self._meshes[person.key] = OwnMesh(person.face.head, person.face.looks)
         return self._meshes[person.key]
 
     def _heat(
         self, state: State, engine: Engine, face: NDArray[np.float32], first: NDArray[np.float32]
     ) -> NDArray[np.float32] | None:
         """(V,) millimeters that are shown as colors, or None."""
-        if state.heat == "none":
+        if state.heat in ("none", "texture"):
             return None
         if state.heat == "scan":
             scan = state.somebody.vertices

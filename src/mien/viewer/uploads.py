@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from mien.cli.faces import Face, open_face
 from mien.data.tracked import weights_of_curves
 from mien.errors import BadFile, BadMesh
 from mien.io.curves import read_curves
+from mien.io.materials import Picture, read_materials
 from mien.io.mesh import READERS, read_mesh
 from mien.models.base import FaceModel
 from mien.viewer.session import Take
 
 MEGABYTE = 1_000_000
 MOST_VERTICES = 300_000
+COMPANIONS = (".mtl", ".png", ".jpg", ".jpeg")
 
 
-def read_upload(name: str, data: bytes, model: FaceModel, *, limit: int = 64 * MEGABYTE) -> Face:
+def read_upload(
+    name: str, data: bytes, model: FaceModel, *, limit: int = 64 * MEGABYTE,
+    beside: Mapping[str, bytes] | None = None,
+) -> Face:  # fmt: skip
     """A mesh file's bytes to a face of a model; a topology of its own is registered.
 
     Args:
@@ -28,15 +34,33 @@ def read_upload(name: str, data: bytes, model: FaceModel, *, limit: int = 64 * M
         data: The file.
         model: What the face is for.
         limit: The largest file, bytes.
+        beside: Material libraries and pictures that came along, by their names.
     """
     with _as_file(name, data, (*READERS, ".csv"), limit) as path:
+        for other, content in (beside or {}).items():
+            path.with_name(other).write_bytes(content)
         count = len(read_mesh(path, points=True).vertices)
         if count > MOST_VERTICES:
             raise BadMesh(
                 f"{path.name!r} has too many vertices to be registered while you wait", received=f"{count:,}",
                 remedy=f"decimate it to {MOST_VERTICES:,} first, or use mien register",
             )  # fmt: skip
-        return open_face(path, model)
+        return with_looks(open_face(path, model))
+
+
+def with_looks(face: Face) -> Face:
+    """The face with the colors and pictures of its materials, as the files around it may not stay."""
+    found, notes = read_materials(face.layout)
+    decision = replace(face.decision, sentence=" ".join([face.decision.sentence, *notes]).strip())
+    return replace(face, looks=found, decision=decision)
+
+
+def companion(name: str, data: bytes, limit: int) -> str:
+    """The plain name of a material library or picture, checked like any upload."""
+    with _as_file(name, data, COMPANIONS, limit) as path:
+        if path.suffix.lower() != ".mtl" and Picture.of(path.name, data) is None:
+            raise BadFile(f"{path.name!r} is neither PNG nor JPEG", remedy="convert it to PNG")
+        return path.name
 
 
 def read_take(

@@ -41,6 +41,11 @@ function lookOf({ layout }, numbers) {
   const look = { eyes: layout.eyes, mouth: layout.mouth };
   look.faces = Uint32Array.from(take(layout.faces));
   for (const name of ['template', 'colors', 'shade']) look[name] = take(layout[name]);
+  if (!layout.parts) return look;
+  for (const name of ['map', 'corners', 'tints', 'uv']) look[name] = take(layout[name]);
+  look.map = Uint32Array.from(look.map);
+  look.corners = Uint32Array.from(look.corners);
+  look.parts = layout.parts;
   return look;
 }
 
@@ -58,6 +63,9 @@ const backend = {
   },
   async load(file) {
     return frame(await ask(`api/load?name=${encodeURIComponent(file.name)}`, { body: file }));
+  },
+  async texture(model) {
+    return URL.createObjectURL(await (await ask(`api/texture?model=${model}`, { json: false })).blob());
   },
   async portrait(person) {
     return (await ask(`api/portrait?person=${encodeURIComponent(person)}`)).numbers;

@@ -3,8 +3,8 @@
 const {
   BackSide, BufferAttribute, BufferGeometry, Color, DirectionalLight, DoubleSide, DynamicDrawUsage, FrontSide, Group,
   HemisphereLight, Mesh, MeshBasicMaterial, MeshLambertMaterial, MeshPhysicalMaterial, NeutralToneMapping,
-  OrbitControls, PCFSoftShadowMap, PerspectiveCamera, PMREMGenerator, RoomEnvironment, Scene, ShaderChunk,
-  SphereGeometry, SRGBColorSpace, Vector3, WebGLRenderer,
+  OrbitControls, PCFSoftShadowMap, PerspectiveCamera, PMREMGenerator, RepeatWrapping, RoomEnvironment, Scene,
+  ShaderChunk, SphereGeometry, SRGBColorSpace, Texture, Vector3, WebGLRenderer,
 } = THREE;
 
 const FIELD_OF_VIEW = 18; // degrees: a portrait lens
@@ -109,26 +109,39 @@ function rimsOf(look, vertices) {
   return Float32Array.from(look.eyes.flat().flatMap((i) => [vertices[3 * i], vertices[3 * i + 1], vertices[3 * i + 2]]));
 }
 
+// A look with pictures draws more vertices than the mesh has: `map` says which each one is, `corners` the triangles,
+// `parts` the material of each run of them.
 class Face {
-  constructor(look) {
+  constructor(look, redraw) {
     this.look = look;
-    const count = look.template.length / 3;
+    this.redraw = redraw;
+    const count = look.map ? look.map.length : look.template.length / 3;
     this.geometry = new BufferGeometry();
     for (const name of ['position', 'normal', 'color']) {
       this.geometry.setAttribute(name, new BufferAttribute(new Float32Array(3 * count), 3).setUsage(DynamicDrawUsage));
     }
-    this.geometry.setIndex(new BufferAttribute(look.faces, 1));
+    this.geometry.setIndex(new BufferAttribute(look.corners ?? look.faces, 1));
+    if (look.uv) this.geometry.setAttribute('uv', new BufferAttribute(look.uv, 2));
+    this.normals = look.map ? new Float32Array(look.template.length) : null;
     this.skinColors = this.paintSkin();
-    this.material = softened(new MeshPhysicalMaterial({
+    this.materials = (look.parts ?? [{ opacity: 1 }]).map(({ opacity }) => softened(new MeshPhysicalMaterial({
       vertexColors: true, roughness: 0.5, clearcoat: 0.12, clearcoatRoughness: 0.42, side: FrontSide,
-      shadowSide: FrontSide, envMapIntensity: 0.55, specularIntensity: 0.75,
-    }));
+      shadowSide: FrontSide, envMapIntensity: 0.55, specularIntensity: 0.75, transparent: opacity < 1, opacity,
+      depthWrite: opacity === 1, visible: opacity > 0,
+    })));
+    let first = 0;
+    (look.parts ?? []).forEach(({ triangles, picture }, k) => {
+      this.geometry.addGroup(3 * first, 3 * triangles, k);
+      first += triangles;
+      if (picture) this.setPicture(picture, k);
+    });
     this.group = new Group();
-    this.skin = new Mesh(this.geometry, this.material);
+    this.skin = new Mesh(this.geometry, look.parts ? this.materials : this.materials[0]);
     this.skin.castShadow = this.skin.receiveShadow = true;
-    const inside = new Mesh(this.geometry, new MeshBasicMaterial({
-      color: INSIDE, side: BackSide, polygonOffset: true, polygonOffsetFactor: 1, polygonOffsetUnits: 4,
+    const hollow = (look.parts ?? [{ opacity: 1 }]).map(({ opacity }) => new MeshBasicMaterial({
+      color: INSIDE, side: BackSide, polygonOffset: true, polygonOffsetFactor: 1, polygonOffsetUnits: 4, visible: opacity === 1,
     }));
+    const inside = new Mesh(this.geometry, look.parts ? hollow : hollow[0]);
     this.group.add(this.skin, inside, this.caps());
     this.eyes = look.eyes.map(() => eyeball());
     if (this.eyes.length) this.group.add(...this.eyes);
@@ -138,25 +151,57 @@ class Face {
   }
 
   dispose() {
-    this.group.traverse((item) => { item.geometry?.dispose(); item.material?.dispose(); });
+    this.group.traverse((item) => { item.geometry?.dispose(); [item.material ?? []].flat().forEach((one) => one.dispose()); });
+    this.materials.forEach((material) => material.userData.picture?.dispose());
+  }
+
+  // A picture for the material of a part, by its address; it shows when it has been read.
+  setPicture(address, part = 0) {
+    const image = new Image();
+    this.wanted = address;
+    image.onload = () => {
+      if (part === 0 && this.wanted !== address && this.look.parts.length === 1) return; // a newer one is on its way
+      const picture = new Texture(image);
+      picture.colorSpace = SRGBColorSpace;
+      picture.wrapS = picture.wrapT = RepeatWrapping;
+      picture.anisotropy = 8;
+      picture.needsUpdate = true;
+      const material = this.materials[part];
+      material.userData.picture?.dispose();
+      material.userData.picture = material.map = picture;
+      material.needsUpdate = true;
+      this.redraw?.();
+    };
+    image.src = address;
   }
 
   // A cheaper skin, for processors that draw without help.
   simplify() {
     if (this.simple) return;
     this.simple = true;
-    this.material = new MeshLambertMaterial({ vertexColors: true, side: FrontSide });
-    this.skin.material = this.material;
+    this.materials = this.materials.map(({ opacity, transparent, depthWrite, visible, map, userData }) => {
+      const plain = new MeshLambertMaterial({ vertexColors: true, side: FrontSide, opacity, transparent, depthWrite, visible, map });
+      plain.userData = userData;
+      return plain;
+    });
+    this.skin.material = this.look.parts ? this.materials : this.materials[0];
     this.skin.receiveShadow = false;
   }
 
   paintSkin() {
-    const { colors, shade } = this.look;
-    const linear = new Float32Array(colors.length);
+    const { colors, shade, map, tints } = this.look;
+    const linear = new Float32Array(map ? 3 * map.length : colors.length);
     const color = new Color();
-    for (let i = 0; i < shade.length; i++) {
-      color.setRGB(colors[3 * i] / 255, colors[3 * i + 1] / 255, colors[3 * i + 2] / 255, SRGBColorSpace);
-      const open = shade[i]; // hidden places are darker, and redder
+    for (let i = 0; i < linear.length / 3; i++) {
+      const at = map ? map[i] : i;
+      const tinted = tints && tints[3 * i] >= 0; // a material of its own: teeth, eyes, cloth
+      const [from, k] = tinted ? [tints, i] : [colors, at];
+      color.setRGB(from[3 * k] / 255, from[3 * k + 1] / 255, from[3 * k + 2] / 255, SRGBColorSpace);
+      if (tinted) {
+        color.multiplyScalar(shade[at] ** 0.4).toArray(linear, 3 * i);
+        continue;
+      }
+      const open = shade[at]; // hidden places are darker, and redder
       linear[3 * i] = color.r * open ** 0.75; linear[3 * i + 1] = color.g * open ** 1.2;
       linear[3 * i + 2] = color.b * open ** 1.25;
     }
@@ -175,8 +220,16 @@ class Face {
   // Vertices as a flat array; colors as sRGB bytes of a heat map, or null for skin.
   show(vertices, heat) {
     const { position, normal, color } = this.geometry.attributes;
-    position.array.set(vertices);
-    smoothNormals(vertices, this.look.faces, normal.array);
+    const { map } = this.look;
+    smoothNormals(vertices, this.look.faces, this.normals ?? normal.array);
+    if (map) {
+      for (let i = 0; i < map.length; i++) {
+        for (let k = 0; k < 3; k++) {
+          position.array[3 * i + k] = vertices[3 * map[i] + k];
+          normal.array[3 * i + k] = this.normals[3 * map[i] + k];
+        }
+      }
+    } else position.array.set(vertices);
     position.needsUpdate = normal.needsUpdate = true;
     if (heat || this.heated || !this.painted) {
       color.array.set(heat ?? this.skinColors);
@@ -185,8 +238,10 @@ class Face {
     this.heated = Boolean(heat);
     this.painted = true;
     if (this.simple) return;
-    this.material.roughness = heat ? 0.9 : 0.5;
-    this.material.clearcoat = heat ? 0 : 0.12;
+    for (const material of this.materials) {
+      material.roughness = heat ? 0.9 : 0.5;
+      material.clearcoat = heat ? 0 : 0.12;
+    }
   }
 
   // Eyeballs follow the rims of the face at rest: lids close over them.
@@ -249,11 +304,26 @@ function madeRenderer(options) {
   return renderer;
 }
 
+// Lowest and highest coordinates of the points above a height.
+function box(points, above) {
+  const low = [Infinity, Infinity, Infinity];
+  const high = [-Infinity, -Infinity, -Infinity];
+  for (let i = 0; i < points.length; i += 3) {
+    if (points[i + 1] < above) continue;
+    for (let k = 0; k < 3; k++) {
+      low[k] = Math.min(low[k], points[i + k]);
+      high[k] = Math.max(high[k], points[i + k]);
+    }
+  }
+  return [low, high];
+}
+
 class Stage {
   constructor(container, look) {
     this.container = container;
     this.look = look;
     this.faces = [];
+    this.seen = new Set([look]);
     this.frames = 0;
     this.scene = new Scene();
     this.simple = isSoftware();
@@ -276,12 +346,8 @@ class Stage {
   }
 
   frameCamera() {
-    const low = [Infinity, Infinity, Infinity];
-    const high = [-Infinity, -Infinity, -Infinity];
-    this.look.template.forEach((value, i) => {
-      low[i % 3] = Math.min(low[i % 3], value);
-      high[i % 3] = Math.max(high[i % 3], value);
-    });
+    const [low, high] = box(this.look.template, -Infinity);
+    this.chin = low[1];
     const size = high.map((value, k) => value - low[k]);
     this.span = 1.3 * Math.max(size[0], size[1]);
     this.wide = 1.25 * size[0];
@@ -307,7 +373,7 @@ class Stage {
 
   setPanes(count) {
     while (this.faces.length < count) {
-      const face = new Face(this.look);
+      const face = new Face(this.look, () => this.draw());
       if (this.simple) face.simplify();
       this.faces.push(face);
       this.scene.add(face.group);
@@ -321,9 +387,23 @@ class Stage {
     if (this.faces[pane].look === look) return;
     this.scene.remove(this.faces[pane].group);
     this.faces[pane].dispose();
-    this.faces[pane] = new Face(look);
+    this.faces[pane] = new Face(look, () => this.draw());
+    this.stepBack(look);
     if (this.simple) this.faces[pane].simplify();
     this.scene.add(this.faces[pane].group);
+  }
+
+  // The first time that a head of its own is seen, all of it down to the chin is in the picture.
+  stepBack(look) {
+    if (this.seen.has(look)) return;
+    this.seen.add(look);
+    const [low, high] = box(look.template, this.chin);
+    const height = 1.3 * (high[1] - low[1]);
+    if (!(height > this.span)) return;
+    this.camera.position.sub(this.controls.target).multiplyScalar(height / this.span);
+    this.controls.target.y = Math.max(this.controls.target.y, (low[1] + high[1]) / 2 - 0.03 * height);
+    this.camera.position.add(this.controls.target);
+    this.controls.update();
   }
 
   show(pane, vertices, heat) {
@@ -413,7 +493,7 @@ class Stage {
       const renderer = madeRenderer({ alpha: true });
       renderer.setSize(size, size, false);
       const scene = new Scene();
-      const sitter = new Face(this.look);
+      const sitter = new Face(this.look, () => this.draw());
       lights(scene, this.center, this.span, false);
       sitter.simplify();
       scene.add(sitter.group);

@@ -4,7 +4,7 @@ const { Stage, heatColors } = MienStage;
 const { button, element, icon, save, slider, toast } = MienWidgets;
 const { Timeline } = MienTimeline;
 const find = (selector) => document.querySelector(selector);
-const HEATS = { none: 'Skin', scan: 'Error to the scan', rest: 'Movement from rest', models: 'Difference of models' };
+const HEATS = { none: 'Skin', texture: 'Texture of the model', scan: 'Error to the scan', rest: 'Movement from rest', models: 'Difference of models' };
 
 class Studio {
   constructor(backend, about) {
@@ -73,9 +73,22 @@ class Studio {
       this.stage.setLook(k, pane.look ? this.looks.get(pane.look) : this.about.look);
       this.stage.show(k, pane.vertices, heat);
       if (pane.rims) this.stage.faces[k].setEyes(pane.rims);
+      if (pane.picture) this.wear(this.stage.faces[k], pane);
     });
     this.overlays();
     if (!this.queue.length) this.reflect();
+  }
+
+  // The texture that a model makes, asked for when the person has changed.
+  async wear(face, { picture, model }) {
+    if (face.picture === picture) return;
+    face.picture = picture;
+    try {
+      const address = await this.backend.texture(model);
+      if (face.picture === picture) face.setPicture(address);
+    } catch (error) {
+      toast(error.message, 'error');
+    }
   }
 
   // One bar for all panes. It grows at once and shrinks only with another map, so that colors can be compared.
@@ -186,7 +199,7 @@ class Studio {
   buildPeople() {
     const { can, limit } = this.about;
     this.cards = new Map();
-    const chooser = element('input', { type: 'file', multiple: true, hidden: true, id: 'chooser', accept: '.obj,.ply,.stl,.glb,.wrl,.vrml,.csv',
+    const chooser = element('input', { type: 'file', multiple: true, hidden: true, id: 'chooser', accept: '.obj,.ply,.stl,.glb,.wrl,.vrml,.csv,.mtl,.png,.jpg,.jpeg',
       onchange: () => { this.loadAll([...chooser.files]); chooser.value = ''; } });
     find('#load').hidden = !can.load;
     find('#load').append(chooser, icon('upload'), element('b', {}, 'Drop a mesh here'),
@@ -216,7 +229,8 @@ class Studio {
   }
 
   async loadAll(files) {
-    for (const file of files) {
+    const beside = (file) => /\.(mtl|png|jpe?g)$/i.test(file.name);
+    for (const file of [...files].sort((a, b) => beside(b) - beside(a))) { // materials before their meshes
       if (file.size > this.limit) {
         toast(`“${file.name}” is too large: ${(file.size / 1e6).toFixed(0)} MB; the studio takes up to ${this.limit / 1e6} MB.`, 'error');
         continue;
@@ -226,6 +240,8 @@ class Studio {
       const patience = setTimeout(() => toast(`${file.name} has a topology of its own: fitting the model onto it …`), 2500);
       await this.answered(async () => {
         const answer = await this.backend.load(file).finally(() => clearTimeout(patience));
+        if (beside(file)) toast(`${file.name} goes onto the meshes that are loaded with it or after it`);
+        if (beside(file)) return answer;
         const take = file.name.toLowerCase().endsWith('.csv') ? answer.state.take : null;
         const note = take ? take.notes.join(' ') : answer.state.people.find(({ key }) => key === answer.state.person)?.note;
         toast(note || `Loaded ${file.name}`);
