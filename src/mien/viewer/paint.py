@@ -54,7 +54,7 @@ def paint(layout: Mesh | Topology, looks: Mapping[str, Material]) -> tuple[list[
             "picture": "" if picture is None else address(picture),
         })  # fmt: skip
         ordered.append(rows)
-    arrays = {
+    arrays: dict[str, NDArray] = {
         "map": vertex_map, "corners": np.concatenate(ordered), "tints": tints,
         "uv": np.zeros((len(vertex_map), 2)) if uv is None else uv,
     }  # fmt: skip
