@@ -275,6 +275,10 @@ def test_textures_for_a_shape_that_is_trained_already(data: FaceDataset, tmp_pat
     assert all(torch.equal(value, left[name]) for name, value in shape.state_dict().items())
     stages = {json.loads(line)["stage"] for line in (tmp_path / "taken/metrics.jsonl").open()}
     assert stages == {"texture 8 px", "texture 16 px"} and taken.makes_textures
+    still = {"texture_steps": [0, 1], "texture_fade": 0.0, "texture_rate": 1e-12, "texture_matching_first": 0}
+    on = fit("on", shape_from=str(tmp_path / "taken"), **still).state_dict()
+    for name, value in taken.state_dict().items():
+        torch.testing.assert_close(on[name], value, atol=1e-6, rtol=0)
     with pytest.raises(BadSetting, match="another hidden"):
         fit("other", shape_from=str(tmp_path / "shape"), hidden=[12, 8])
     with pytest.raises(BadSetting, match="nothing left to learn"):

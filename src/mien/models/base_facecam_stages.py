@@ -51,7 +51,9 @@ class Settings(TextureSettings):
     latent_batch_size: int = 100
     latent_steps: int = 100_000
     latent_rate: float = 2e-4
-    shape_from: str | None = None  #: a finished run whose shape is taken, so that textures alone are learned
+    #: A finished run whose shape is taken, so that textures alone are learned; its own textures of the same
+    #: form are taken, too, and go on.
+    shape_from: str | None = None
 
 
 class Supervised:
@@ -261,6 +263,8 @@ def latent_stage(
 def take_shape(model: Any, folder: str) -> None:
     """Statistics, networks and z_id of a trained FaceCAM: what is left to learn is textures.
 
+    Textures of the same size and form are taken, too, and go on from there.
+
     Args:
         model: A FaceCAM that is prepared for the same faces and people.
         folder: Of a finished run that differs in its textures only.
@@ -286,8 +290,10 @@ def take_shape(model: Any, folder: str) -> None:
             received=f"{str(known[name])[:80]} in {folder}, here {str(wanted[name])[:80]}",
             remedy="use the data, profile and settings of that run; only those of textures may differ",
         )  # fmt: skip
-    measured = ("painter.", "calibration.")  # from the data, here and after training
-    kept = {name: value for name, value in given.state_dict().items() if not name.startswith(measured)}
+    left = ("calibration.",)  # measured after training
+    if any(known[name] != wanted[name] for name in wanted):
+        left = ("painter.", *left)
+    kept = {name: value for name, value in given.state_dict().items() if not name.startswith(left)}
     model.load_state_dict(kept, strict=False)
 
 
