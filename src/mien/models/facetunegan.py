@@ -104,12 +104,13 @@ class FaceTuneGAN(FaceModel):
           Both players minimize their own loss (eq. 10 prints the reverse), and L_lap, of section 3.3, is in.
         - Class scores are independent logits: a softmax (appendix) cannot say "real and of class s".
         - ReLU on hidden layers only: on codes it would make interpolation one-sided.
-        - AdaIN's scale is learned as 1 + a number near 0, so that training starts at plain instance norm.
+        - AdaIN's scale is learned as 1 + a number near 0, and M's last layer starts small, so that training
+          starts at plain instance norm.
         - D_f is averaged over vertices, as in FUNIT: matched vertex by vertex, x_t would take over who s is.
         - The model is a moving average of the trained weights (``average``); 0 reproduces the text.
         - Batches are drawn at random instead of by epochs, so that any step can be resumed exactly.
-        - The smoke and standard profiles take fewer and larger steps by Muon, the first of them for L_rec
-          alone, apply R1 every eighth step, eight times as heavy, and mix people
+        - The smoke and standard profiles take fewer and larger steps by Muon (Es and M by Adam), the first
+          of them for L_rec alone, apply R1 every eighth step, eight times as heavy, and mix people
           (:func:`mien.data.sampling.virtual_people`).
 
     Args:
