@@ -19,7 +19,7 @@ from mien.evaluate.classifier import Classifier
 from mien.evaluate.embedding import GroupSampler, triplet_loss
 from mien.evaluate.embedding_judge import Training, choose_threshold, distance, judge_of, labels_of
 from mien.evaluate.generation import diversity_by_labels
-from mien.evaluate.generation_judge import _shares
+from mien.evaluate.generation_judge import shares
 from mien.evaluate.generation_protocol import evaluate_generation, settings_of
 from mien.evaluate.intensity import LEVELS, measure_intensity, measure_real_intensity, spearman
 from mien.evaluate.metrics import avd_table
@@ -382,11 +382,11 @@ def test_equal_false_accepts_do_not_care_for_the_judges_threshold() -> None:
     codes[:, 1:, 0] = codes[:, :1, 0] + away
     # 10 of 55 pairs of centers are 1 apart, so a tenth of the pairs lie at most 1 apart: at 1 exactly.
     for threshold, random in ((0.5, 0.0), (1.5, 100 * 20 / 110), (50.0, 100.0)):
-        shares = {name: values.mean() for name, values in _shares(codes, threshold).items()}
+        found = {name: values.mean() for name, values in shares(codes, threshold).items()}
         same = 100 * (away < threshold).mean()
-        assert shares[""] == pytest.approx(same) and shares["_random"] == pytest.approx(random)
-        assert shares["_lift"] == pytest.approx(same - random)
-        assert shares["_own"] == pytest.approx(100 * (away < 1).mean())
+        assert found[""] == pytest.approx(same) and found["_random"] == pytest.approx(random)
+        assert found["_lift"] == pytest.approx(same - random)
+        assert found["_own"] == pytest.approx(100 * (away < 1).mean())
 
 
 def test_refusals_have_reasons_and_pictures_and_lite_are_never_in_one_table(report) -> None:

@@ -61,7 +61,7 @@ def judged() -> tuple[DecoupledGAN, Referee]:
     referee = Referee(shown, {name: labels_of(shown, name) for name in FACTORS}, FACTORS, size=12)
     values = stage.validate()
     assert next(iter(values)) == "confusion"
-    named = {"apart_identity", "apart_expression", "named_expression"}
+    named = {"spread", "apart_identity", "apart_expression", "named_expression"}
     assert set(values) == {"confusion", *named}
     assert values["confusion"] == pytest.approx(np.mean([values[name] for name in named]))
     return model, referee
@@ -78,6 +78,8 @@ def fault(model: DecoupledGAN, change: str) -> DecoupledGAN:
     with torch.no_grad():
         if change == "collapsed":
             last.weight.zero_()
+        if change == "half as far":
+            last.weight.mul_(0.5)
         if change == "forgets who":  # noise in the place of two numbers of the identity code
             first.weight[:, 11:13] = first.weight[:, 0:2]
             first.weight[:, 0:2] = 0
@@ -94,13 +96,14 @@ def test_faults_are_told_by_their_own_numbers(judged) -> None:
     assert good["apart_identity"] < 30 and good["apart_expression"] < 15 and good["named_expression"] < 25
     collapsed = referee.errors(fault(model, "collapsed"))
     assert collapsed["apart_identity"] == collapsed["apart_expression"] == 100
-    assert collapsed["named_expression"] > 70
+    assert collapsed["named_expression"] > 70 and collapsed["spread"] == 100
     forgetful = referee.errors(fault(model, "forgets who"))
     assert forgetful["apart_identity"] > good["apart_identity"] + 40
     assert abs(forgetful["apart_expression"] - good["apart_expression"]) < 10
     mixed = referee.errors(fault(model, "mixes labels"))
     assert mixed["named_expression"] > good["named_expression"] + 40
-    assert mixed["apart_identity"] == good["apart_identity"]
+    assert mixed["apart_identity"] == good["apart_identity"] and mixed["spread"] == good["spread"] < 15
+    assert 40 < referee.errors(fault(model, "half as far"))["spread"] < 60
     for wrong in (collapsed, forgetful, mixed):
         assert wrong["confusion"] > good["confusion"] + 10
 

@@ -125,12 +125,12 @@ def _decoupling(maker: Maker, model: FaceModel, bench: Bench, people: dict[str, 
                 yield maker.absent(metric, found_judge, unit="%")
                 continue
             codes = np.stack(found[kind])
-            for ending, values in _shares(codes, found_judge.calibration.threshold).items():
+            for ending, values in shares(codes, found_judge.calibration.threshold).items():
                 people[metric + ending] = units(values)
                 yield maker.over_people(metric + ending, values, unit="%")
 
 
-def _shares(codes: NDArray, threshold: float) -> dict[str, NDArray[np.float64]]:
+def shares(codes: NDArray, threshold: float) -> dict[str, NDArray[np.float64]]:
     """What a judge says of families, and of their first faces, which share nothing.
 
     Args:

@@ -27,7 +27,8 @@ class Referee:
     same label are. Wanted is that faces with the same free code count as the same, and random faces do not;
     the difference of both shares cannot be had by making all faces alike. Codes of labels, too, should
     give faces of their class (the GAN-test of Shmelkov, Schmid and Alahari, "How good is my GAN?", ECCV
-    2018); of identity labels that is not asked, as nobody needs the people of training again.
+    2018); of identity labels that is not asked, as nobody needs the people of training again. And
+    random faces should lie as far apart as training faces do.
 
     Args:
         data: Training faces with the labels that training may see.
@@ -43,6 +44,9 @@ class Referee:
         found = principal_axes(data.__getitem__, rows, size, label="components for the referee")
         scaled = found.axes / np.maximum(found.std, 1e-6)[:, None]
         self.mean, self.axes = torch.from_numpy(found.mean), torch.from_numpy(scaled).T
+        parts = _blocks(np.random.default_rng(0).permutation(rows))
+        apart = [_apart(torch.from_numpy(data[part])) for part in parts]
+        self.diversity = float(np.average(apart, weights=[len(part) for part in parts]))
         self.names = {name: labels[name].names for name in factors}
         #: Discriminant axes, means of the classes, and the distance within which faces count as the same.
         self.judges: dict[str, tuple[Tensor, Tensor, float]] = {}
@@ -50,8 +54,7 @@ class Referee:
             known = labels[name].known
             if len(labels[name].names) < 2:
                 continue
-            blocks = [known[start : start + BLOCK] for start in range(0, len(known), BLOCK)]
-            points = torch.cat([self._points(torch.from_numpy(data[block])) for block in blocks])
+            points = torch.cat([self._points(torch.from_numpy(data[part])) for part in _blocks(known)])
             label = labels[name].index[known]
             axes, means = map(torch.from_numpy, discriminant(points.numpy(), label))
             self.judges[name] = axes, means, same_distance((points @ axes).numpy(), label)
@@ -72,7 +75,8 @@ class Referee:
                 the same codes.
             count: Faces of each test.
         """
-        result = {}
+        faces = model.decode(model.sample(count, generator=torch.Generator().manual_seed(1)).to(model.device))
+        result = {"spread": 100 * abs(1 - _apart(faces) / self.diversity)}
         for name, (axes, means, most) in self.judges.items():
             generator = torch.Generator().manual_seed(0)
             codes, others = (model.sample(count, generator=generator) for _ in range(2))
@@ -93,6 +97,15 @@ class Referee:
             named = torch.cdist(judged(others.replace(**{name: asked})), means).argmin(1)
             result[f"named_{name}"] = 100 * float((named != wanted).float().mean())
         return {"confusion": float(np.mean(list(result.values()))), **result}
+
+
+def _apart(faces: Tensor) -> float:
+    """Mean vertex distance of neighbors among (B, V, 3) faces in random order."""
+    return float((faces - faces.roll(1, 0)).norm(dim=2).mean())
+
+
+def _blocks(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    return [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]
 
 
 def same_distance(points: NDArray[np.float32], label: NDArray[np.int64], share: float = 0.95) -> float:
