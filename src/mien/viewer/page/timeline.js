@@ -92,7 +92,7 @@ class Timeline {
     for (let k = 0; k * step <= duration + 1e-6; k++) {
       const x = this.at(k * step);
       shape('line', { class: 'tick', x1: x, x2: x, y1: 16, y2: height }, this.svg);
-      const text = shape('text', { x, y: 11, class: 'time' }, this.svg);
+      const text = shape('text', { x: k ? x : x + 18, y: 11, class: 'time' }, this.svg); // the marker starts over the first
       text.textContent = k * step === Math.round(k * step) ? `${k * step} s` : (k * step).toFixed(2).replace(/0$/, '');
     }
     moves.forEach((move, index) => this.drawMove(move, index));
