@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from meshes import flat_grid, icosphere, mask, random_rotation
+from scipy.sparse import diags
 
 from mien.errors import MissingPackage, WrongTopology
 from mien.geometry.differential import (
@@ -19,6 +20,7 @@ from mien.geometry.differential import (
     vertex_areas,
     vertex_normals,
 )
+from mien.geometry.factor import factored
 from mien.geometry.gradients import DeformationSolver, deformation_gradients
 from mien.topology import Topology
 
@@ -229,3 +231,30 @@ def test_transfer_to_another_person_moves_the_same_places() -> None:
 
 def test_topology_type_is_what_the_solver_needs() -> None:
     assert Topology("t", flat_grid()[1], flat_grid()[0]).components.tolist() == [0] * 63
+
+
+def test_thin_triangles_neither_fill_the_factors_nor_weigh_without_end() -> None:
+    vertices, faces = flat_grid(40, 40)
+    vertices[:, 0] += 0.3 * vertices[:, 1]  # without right angles, whose cotangents are zero
+    thin = vertices.copy()
+    inner = np.flatnonzero(~rim(faces, len(vertices)))[::7]
+    thin[inner] = thin[inner + 1] + 1e-6 * (thin[inner] - thin[inner + 1])  # almost on their neighbors
+    sizes = []
+    for points in (vertices, thin):
+        stiff = cotangent_laplacian(points, faces)
+        system = (stiff.T @ stiff + diags(np.ones(len(points)))).tocsr()
+        found = factored(system)
+        wanted = np.random.default_rng(0).normal(size=(len(points), 3))
+        assert (
+            np.abs(system @ found.solve(system @ wanted) - system @ wanted).max() < 1e-6 * abs(system).max()
+        )
+        sizes.append(found.L.nnz)
+    assert sizes[1] <= 1.01 * sizes[0]
+    heavy = cotangent_laplacian(thin, faces)
+    light = cotangent_laplacian(thin, faces, smallest_sine=0.02)
+    assert abs(heavy).max() > 1e4 > 300 > abs(light).max()
+    assert np.abs(light @ np.ones(len(thin))).max() < 1e-9
+    np.testing.assert_array_equal(
+        cotangent_laplacian(vertices, faces, smallest_sine=0.02).toarray(),
+        cotangent_laplacian(vertices, faces).toarray(),
+    )

@@ -131,3 +131,16 @@ def test_materials_of_an_obj_become_materials_of_a_glb_and_return(tmp_path: Path
     again = read_glb_targets(tmp_path / "rig.glb")
     np.testing.assert_array_equal(again.faces, faces)
     np.testing.assert_allclose(again.targets[0], target, atol=1e-4)
+
+
+def test_a_point_scan_becomes_points_with_targets(tmp_path: Path) -> None:
+    points = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32) * 80
+    scan = Mesh(points, np.zeros((0, 3), np.int32))
+    write_glb(tmp_path / "scan.glb", points, scan, points[None] + [0, 1, 0], ["up"])
+    primitive = Document(tmp_path / "scan.glb").json["meshes"][0]["primitives"][0]
+    assert primitive["mode"] == 0 and "indices" not in primitive and "NORMAL" not in primitive["attributes"]
+    found = read_glb_targets(tmp_path / "scan.glb")
+    np.testing.assert_allclose(found.base, points, atol=1e-4)
+    np.testing.assert_allclose(found.targets[0] - found.base, np.tile([0, 1, 0], (60, 1)), atol=1e-4)
+    assert found.names == ("up",) and not len(found.faces)
+    validate(tmp_path / "scan.glb")

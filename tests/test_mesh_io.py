@@ -311,3 +311,20 @@ def test_ict_obj_comes_back_whole(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.vertices, mesh.vertices)
     np.testing.assert_array_equal(again.polygons.corners, mesh.polygons.corners)
     np.testing.assert_array_equal(again.polygons.uv_corners, mesh.polygons.uv_corners)
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_a_point_scan_is_written_and_read_again(tmp_path: Path, text: bool) -> None:
+    points = np.random.default_rng(0).normal(size=(30, 3)).astype(np.float32)
+    write_ply(tmp_path / "scan.ply", points, Mesh(points, np.zeros((0, 3), np.int32)))
+    if text:
+        rows = "\n".join(" ".join(f"{value:.9g}" for value in row) for row in points)
+        (tmp_path / "scan.ply").write_text(
+            "ply\nformat ascii 1.0\nelement vertex 30\nproperty float x\nproperty float y\nproperty float z\n"
+            f"element face 0\nproperty list uchar int vertex_indices\nend_header\n{rows}\n"
+        )
+    found = read_mesh(tmp_path / "scan.ply", points=True)
+    np.testing.assert_array_equal(found.vertices, points)
+    assert found.faces.shape == (0, 3)
+    with pytest.raises(BadMesh, match="no faces"):
+        read_mesh(tmp_path / "scan.ply")

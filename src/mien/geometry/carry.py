@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 from scipy.sparse.csgraph import dijkstra
-from scipy.sparse.linalg import splu
 
 from mien.geometry.differential import cotangent_laplacian, vertex_areas, vertex_normals
+from mien.geometry.factor import factored
 from mien.geometry.openings import edge_lengths, opening_loops, openings, side_of
 from mien.geometry.parts import Part, eyeballs, find_parts, turned
 from mien.geometry.surface import Places, Surface, connected, rim_vertices, welded
@@ -19,6 +19,7 @@ from mien.topology import Topology
 _BELIEF_MM = 3.0  # farther from the template's surface than this, a vertex is told by its neighbors
 _PIECE_MM = 25.0  # a card of hair or a lash is not farther from the skin than this
 _FADE_MM = 70.0  # along the surface beyond the template: nothing moves from there on
+_THINNEST = 0.02  # sine of a triangle's angle: what is thinner counts as if it were that
 _SPREAD_MM = 30.0  # above this scale what lies beyond the template stretches rather than bends
 _SMOOTH = 3.0  # edges of the template: bends of shorter wavelength come from its triangles, not from the face
 _LID_REACH = 1.7  # radii of an eyeball within which skin is lids, which slide over it
@@ -116,8 +117,8 @@ def _skin_map(
     energy = _stretch(points, faces, areas)
     weight = areas * belief
     # A vertex alone, or a piece that nothing is believed of, stays at rest.
-    system = (diags(weight) + energy + 1e-7 * diags(areas)).tocsc()[rows][:, rows]
-    factor = splu(system.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+    system = (diags(weight) + energy + 1e-7 * diags(areas)).tocsr()[rows][:, rows]
+    factor = factored(system)
     attached = diags(weight) @ matrix
 
     def carried(values: NDArray) -> NDArray:
@@ -133,7 +134,7 @@ def _stretch(points: NDArray, faces: NDArray, areas: NDArray) -> csr_matrix:
     edges = edge_lengths(faces, points)
     if not edges.nnz:
         return csr_matrix((len(points), len(points)))
-    laplacian = cotangent_laplacian(points, faces)
+    laplacian = cotangent_laplacian(points, faces, smallest_sine=_THINNEST)
     bending = laplacian.T @ diags(1 / areas) @ laplacian
     return (bending + laplacian / _SPREAD_MM**2).tocsr()
 
@@ -228,10 +229,10 @@ def _spread(points: NDArray, faces: NDArray, there: NDArray, seed: NDArray) -> N
         return seed
     weights = graph[near][:, near]
     laplacian = diags(np.asarray(weights.sum(axis=1)).ravel()) - weights
-    system = (laplacian + diags(np.where(sure, 1e3, 1e-6))).tocsc()
+    system = laplacian + diags(np.where(sure, 1e3, 1e-6))
     right = np.where(sure, 1e3 * np.sign(seed[near]), 1e-6 * np.sign(seed[near]))
     result = np.zeros(len(points))
-    result[near] = splu(system).solve(right)
+    result[near] = factored(system).solve(right)
     return result
 
 

@@ -88,7 +88,9 @@ def uniform_laplacian(faces: NDArray, count: int) -> csr_matrix:
     return (identity(count) - alone - diags(1 / np.maximum(degree, 1)) @ near).tocsr()
 
 
-def cotangent_laplacian(vertices: NDArray, faces: NDArray, *, robust: bool = False) -> csr_matrix:
+def cotangent_laplacian(
+    vertices: NDArray, faces: NDArray, *, robust: bool = False, smallest_sine: float = 1e-8
+) -> csr_matrix:
     """(V, V) symmetric positive semidefinite Laplacian, L_ij = -(cot a_ij + cot b_ij) / 2.
 
     Divide row i by ``vertex_areas(...)[i]`` for the pointwise operator.
@@ -98,6 +100,8 @@ def cotangent_laplacian(vertices: NDArray, faces: NDArray, *, robust: bool = Fal
         faces: (F, 3) int.
         robust: Whether to take the intrinsic Delaunay triangulation of Sharp and Crane 2020, whose weights
             are never negative; for scans and decimated meshes. Needs the extra ``geometry``.
+        smallest_sine: A triangle with a smaller angle weighs as if it had this one: collapsed triangles would
+            weigh infinitely, and thin ones so much that the rest of a sum drowns.
     """
     vertices = np.asarray(vertices, np.float64)
     if robust:
@@ -110,8 +114,7 @@ def cotangent_laplacian(vertices: NDArray, faces: NDArray, *, robust: bool = Fal
         apex, first, second = (faces[:, (corner + k) % 3] for k in range(3))
         u, v = vertices[first] - vertices[apex], vertices[second] - vertices[apex]
         cosine, sine = (u * v).sum(axis=1), np.linalg.norm(np.cross(u, v), axis=1)
-        # A collapsed triangle would weigh infinitely; below a millionth of a degree it is one.
-        floor = 1e-8 * np.maximum((u * u).sum(axis=1), (v * v).sum(axis=1))
+        floor = smallest_sine * np.maximum((u * u).sum(axis=1), (v * v).sum(axis=1))
         half = cosine / np.maximum(np.maximum(sine, floor), 1e-300) / 2
         rows += [first, second, first, second]
         columns += [second, first, first, second]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
-from scipy.sparse.linalg import splu
 
 from mien.errors import BadMesh, WrongTopology
 from mien.geometry.differential import face_normals
+from mien.geometry.factor import factored
 
 
 def triangle_frames(vertices: NDArray, faces: NDArray) -> NDArray[np.float64]:
@@ -99,9 +99,7 @@ class DeformationSolver:
         self._held = np.union1d(first, np.flatnonzero(normal.diagonal() == 0))
         self._free = np.setdiff1d(np.arange(count), self._held)
         self._coupling = normal[self._free][:, self._held]
-        system = normal[self._free][:, self._free].tocsc()
-        options = {"SymmetricMode": True}
-        self._factor = splu(system, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=options)
+        self._factor = factored(normal[self._free][:, self._free])
 
     def solve(self, gradients: NDArray, pin_positions: NDArray | None = None) -> NDArray[np.float64]:
         """Vertices with the given gradients.

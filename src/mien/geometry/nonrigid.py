@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags, vstack
-from scipy.sparse.linalg import eigsh, splu
+from scipy.sparse.linalg import eigsh
 
 from mien.geometry.differential import cotangent_laplacian, vertex_areas, vertex_normals
+from mien.geometry.factor import factored
 from mien.geometry.rims import Rim
 from mien.geometry.surface import Places, Surface, rim_vertices
 from mien.topology import Arrays, Topology
@@ -195,10 +196,8 @@ class _Problem:
             points, gap, pull = self.named(moved, base)
             system = system + points.T @ diags(pull) @ points
             right = right + points.T @ (pull[:, None] * gap)
-            system = (system + 1e-9 * diags(self.smooth.areas)).tocsc()
-            moved = base + splu(system, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}).solve(
-                right
-            )
+            system = system + 1e-9 * diags(self.smooth.areas)
+            moved = base + factored(system).solve(right)
         return moved
 
 

@@ -257,13 +257,14 @@ def read_glb_targets(path: str | Path) -> Morphs:
             ),
             (0, document.json["meshes"][0]),
         )
-        primitives = parts_of(mesh)[0]
+        primitives = (parts_of(mesh) or [mesh["primitives"]])[0]  # a scan has points alone
         primitive = primitives[0]
         points = document.accessor(primitive["attributes"]["POSITION"]).astype(np.float64)
         vertex_map = vertex_map_of(mesh, len(points))
         count = int(vertex_map.max()) + 1
         changes = [document.accessor(item["POSITION"])[:count] for item in primitive.get("targets", [])]
-        faces = vertex_map[np.concatenate([_triangles(document, item, len(points)) for item in primitives])]
+        pieces = [_triangles(document, item, len(points)) for item in primitives if item.get("mode", 4) == 4]
+        faces = vertex_map[np.concatenate([np.zeros((0, 3), np.int64), *pieces])]
         animation = _animation(document, number, len(changes))
         names = (mesh.get("extras") or {}).get("targetNames") or [f"target_{i}" for i in range(len(changes))]
     except DAMAGE as error:

@@ -50,7 +50,7 @@ def write_glb(
     Args:
         path: The ``.glb`` file to write.
         base: (V, 3) float, millimeters. The pose of all-zero weights.
-        layout: A Topology, a Mesh (both bring their texture coordinates), or (F, 3) int triangles.
+        layout: A Topology, a Mesh (both bring their uv; a Mesh may be points alone), or (F, 3) int triangles.
         targets: (E, V, 3) float, millimeters, or None. Absolute positions at weight one.
         names: E target names, kept in ``mesh.extras.targetNames``.
         normals: Whether to write smooth normals, and their change under each target.
@@ -75,7 +75,7 @@ def write_glb(
     buffer = Buffer()
     primitive: dict[str, Any] = {"attributes": {}, "material": 0, "mode": 4}
     primitive["attributes"]["POSITION"] = buffer.add((base * METERS)[vertex_map], "VEC3", bounds=True)
-    base_normals = vertex_normals(base, faces) if normals else None
+    base_normals = vertex_normals(base, faces) if normals and len(faces) else None
     if base_normals is not None:
         primitive["attributes"]["NORMAL"] = buffer.add(base_normals[vertex_map], "VEC3")
     if uv is not None:
@@ -124,7 +124,8 @@ def _connectivity(
         faces = np.asarray(layout)
         wanted = int(faces.max(initial=-1)) + 1
     exact = isinstance(layout, (Topology, Mesh))
-    if not len(faces) or len(base) < wanted or (exact and len(base) != wanted):
+    scan = isinstance(layout, Mesh) and not len(faces)
+    if not (len(faces) or scan) or len(base) < wanted or (exact and len(base) != wanted):
         raise WrongTopology(
             f"the faces belong to {wanted} vertices",
             received=f"{len(base)} vertices",
@@ -237,7 +238,9 @@ def material_runs(layout: Topology | Mesh | NDArray) -> dict[str, NDArray[np.boo
 def _by_material(
     primitive: dict[str, Any], buffer: Buffer, corners: NDArray, materials: dict[str, NDArray]
 ) -> list[dict[str, Any]]:
-    """One primitive a material; all share their vertices."""
+    """One primitive a material; all share their vertices. A scan without triangles is drawn as points."""
+    if not len(corners):
+        return [primitive | {"mode": 0}]
     if len(materials) == 1:
         return [primitive | {"indices": buffer.add_indices(corners)}]
     triangles = corners.reshape(-1, 3)

@@ -115,7 +115,7 @@ def _read_binary(data: bytes, at: int, elements: list[_Element], order: str) -> 
     for element in elements:
         sizes = _first_counts(data, at, element, order)
         record = np.dtype([part for item in element.properties for part in _fields(item, order, sizes)])
-        if element.count * record.itemsize <= len(data) - at:
+        if 0 < element.count * record.itemsize <= len(data) - at:
             rows = np.frombuffer(data, record, element.count, at)
             lists = [item for item in element.properties if item.count_kind is not None]
             if all((rows[f"{item.name} count"] == sizes[item.name]).all() for item in lists):

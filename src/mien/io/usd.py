@@ -54,6 +54,8 @@ def write_usd(
             f"a rig needs a base ({wanted}, 3) and {len(names)} targets of that shape",
             received=f"{base.shape} and {targets.shape}",
         )
+    if not len(layout.faces):
+        raise BadMesh("blend shapes of USD need faces", received="a point scan", remedy="write a GLB")
     spelled = _spelled(names)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     stage = usd.Stage.CreateInMemory()
