@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from scipy.sparse import spmatrix
+from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import SuperLU, splu
 
 
-def factored(system: spmatrix) -> SuperLU:
+def factored(system: csr_matrix) -> SuperLU:
     """The factors of a symmetric positive definite matrix; ``solve`` of them takes (n,) or (n, k).
 
     Pivots stay on the diagonal, where such a matrix needs no others: looking for larger ones, which the
