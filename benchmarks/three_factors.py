@@ -27,11 +27,15 @@ from mien.models.base import FaceModel
 Row = dict[str, str | float]
 
 
-def judges_of(data: FaceDataset, factors: tuple[str, ...], steps: int) -> dict[str, Judge]:
-    """A judge of each factor, taught by the labels of the training people."""
+def judges_of(data: FaceDataset, factors: tuple[str, ...], components: int, steps: int) -> dict[str, Judge]:
+    """A judge of each factor, taught by the labels of the training people.
+
+    Few people have few principal components worth the name; the others are the training people's own, and
+    judges that see them do not know other people.
+    """
     train = data.split("train")
     held = data.take(np.flatnonzero(~np.isin(data.row_subject, np.unique(train.row_subject))))
-    training = Training("lite", 128, steps)
+    training = Training("lite", components, steps)
     division = f"{data.fingerprint}-subject-0"
     return {factor: judge_of(train, held, factor, training, division=division) for factor in factors}
 
@@ -65,6 +69,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--faces", type=int, default=50)
     parser.add_argument("--members", type=int, default=20)
+    parser.add_argument("--components", type=int, default=32, help="principal components that judges see")
     parser.add_argument("--steps", type=int, default=600, help="updates of each judge")
     parser.add_argument("--out", type=Path, help="CSV to write")
     options = parser.parse_args()
@@ -72,7 +77,7 @@ def main() -> None:
     # The file keeps the labels that training may not see; judges are to know them all.
     data = replace(data, labeled={name: np.ones(len(data.vertices), bool) for name in data.labeled})
     factors = Drawn(model, seed=0).factors()
-    judges = judges_of(data, factors, options.steps)
+    judges = judges_of(data, factors, options.components, options.steps)
     rows = [shares(model, judges, factor, options.faces, options.members) for factor in factors]
     rows.append(random_share(model, judges, 200))
     for text, field in (("real, same label", "ceiling"), ("real, random", "floor"), ("accuracy", "accuracy")):

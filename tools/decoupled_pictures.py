@@ -46,8 +46,8 @@ def sums(model: FaceModel, rows: int = 4) -> Image.Image:
     generator = torch.Generator().manual_seed(1)
     weights = torch.eye(len(model.expressions))[torch.randperm(len(model.expressions), generator=generator)]
     source, target = (model.sample(rows, generator=generator) for _ in range(2))
-    source = source.replace(expression=model.express(weights[:rows]))
-    target = target.replace(expression=model.express(weights[rows : 2 * rows]))
+    source = source.replace(expression=model.express(weights[torch.arange(rows) % len(weights)]))
+    target = target.replace(expression=model.express(weights[torch.arange(rows, 2 * rows) % len(weights)]))
     added = model.add_expressions(target.expression, source.expression)
     columns = [source, target, target.replace(expression=source.expression), target.replace(expression=added)]
     faces = [drawn(model, codes) for codes in columns]
