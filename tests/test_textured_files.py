@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import gzip
 import json
 import struct
 from dataclasses import replace
@@ -26,6 +28,9 @@ from mien.io.gltf import png_bytes
 from mien.io.mesh import write_obj
 from mien.models.facecam import FaceCAM
 from mien.models.files import save_model
+from mien.viewer import Engine, Studio
+from mien.viewer.share import share
+from mien.viewer.wire import unpack
 
 
 @pytest.fixture(scope="module")
@@ -159,3 +164,29 @@ def test_sheets_of_textured_faces(model: FaceCAM, folder: Path, tmp_path: Path) 
     rows = textured_people(faces[None], maps[None], model.topology, ("one",), ("a", "b", "c"), size=60)
     assert rows.width >= 180
     assert Image.open(BytesIO(png_bytes(maps[0]))).size == (256, 256)
+
+
+def test_the_studio_and_its_pages_wear_the_texture(model: FaceCAM, tmp_path: Path) -> None:
+    studio = Studio([Engine("textured", model)])
+    assert "texture" in unpack(studio.describe())[0]["can"]["heats"]
+    pane = unpack(studio.act("pick", {"key": "random-1"}))[0]["panes"][0]
+    assert pane["look"] == "*" and "heat" not in dict(pane["arrays"])
+    layout = unpack(studio.look("*"))[0]["layout"]
+    faces = model.topology.face_count
+    assert layout["corners"] == 3 * faces and [part["triangles"] for part in layout["parts"]] == [faces]
+    assert layout["map"] > model.topology.vertex_count, "the seam is cut"
+    state = studio.history.state
+    rest = studio.engines[0].face(state)
+    image = np.asarray(Image.open(BytesIO(studio.texture("0").data)))
+    np.testing.assert_array_equal(image, apply.texture(model, rest)[0])
+    posed = unpack(studio.act("set_weight", {"name": "smile", "value": 1.0}))[0]["panes"][0]
+    assert posed["picture"] == pane["picture"], "sliders do not ask for the texture again"
+    other = unpack(studio.act("pick", {"key": "random-2"}))[0]["panes"][0]
+    assert other["picture"] != pane["picture"]
+    assert "look" not in unpack(studio.act("set_heat", {"kind": "none"}))[0]["panes"][0]
+    page = share(tmp_path / "page.html", studio.engines[0], people=2).path.read_text()
+    payload = gzip.decompress(base64.b64decode(page.split('id="payload">')[1].split("<")[0]))
+    head = json.loads(payload[4 : 4 + struct.unpack_from("<I", payload)[0]])
+    assert set(head["pictures"]) == {"average", "random-1"} and "texture" in head["can"]["heats"]
+    shown = base64.b64decode(head["pictures"]["random-1"].split(",")[1])
+    np.testing.assert_array_equal(np.asarray(Image.open(BytesIO(shown))), image)
