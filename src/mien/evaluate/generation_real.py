@@ -94,7 +94,7 @@ def _scaled(maker: Maker, judged: Judged, classifier: Classifier) -> Iterator[Ro
         return
     shown, someone = known.any(axis=0), known.any(axis=1)
     yield maker.over_people("intensity_rho_prob", np.nanmean(values[someone], axis=1), unit="")
-    means = np.full(len(shown), np.inf)
+    means = np.full(known.shape[1], np.inf)
     means[shown] = np.nanmean(values[:, shown], axis=0)
     worst, names = int(means.argmin()), judged.data.expressions
     yield maker.number("intensity_rho_prob_worst", means[worst], unit="", reason=names[worst])

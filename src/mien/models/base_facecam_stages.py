@@ -290,7 +290,7 @@ def take_shape(model: Any, folder: str) -> None:
             received=f"{str(known[name])[:80]} in {folder}, here {str(wanted[name])[:80]}",
             remedy="use the data, profile and settings of that run; only those of textures may differ",
         )  # fmt: skip
-    left = ("calibration.",)  # measured after training
+    left: tuple[str, ...] = ("calibration.",)  # measured after training
     if any(known[name] != wanted[name] for name in wanted):
         left = ("painter.", *left)
     kept = {name: value for name, value in given.state_dict().items() if not name.startswith(left)}

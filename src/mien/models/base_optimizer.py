@@ -42,7 +42,9 @@ def optimizer_of(
     if kind == "adam":
         own = list(apart.parameters()) if apart is not None else []
         others = [p for p in module.parameters() if not any(p is one for one in own)]
-        groups = [{"params": others}, *([{"params": own, "lr": apart_rate or rate}] if own else [])]
+        groups: list[dict[str, Any]] = [{"params": others}]
+        if own:
+            groups.append({"params": own, "lr": apart_rate or rate})
         return torch.optim.Adam(groups, rate, weight_decay=weight_decay)
     if not hasattr(torch.optim, "Muon"):
         raise Unsupported(

@@ -182,8 +182,10 @@ class FaceTuneGAN(FaceModel):
         self.decoder = Decoder(size, content_size, channels, length)
         self.mapping = perceptron([style_size, *mapping, self.decoder.style_parameters])
         self.apply(kaiming)
+        last = self.mapping[-1]
+        assert isinstance(last, nn.Linear)
         with torch.no_grad():  # AdaIN starts near plain instance norm; at full size its noise kills M's units
-            self.mapping[-1].weight.mul_(0.05)
+            last.weight.mul_(0.05)
 
     def prepare(self, data: FaceDataset) -> None:
         """Mean face, one deviation for all coordinates, spirals and hierarchy."""
