@@ -488,14 +488,14 @@ def test_a_scaled_expression_that_comes_to_look_like_another_one() -> None:
 
     face = np.array([[1.0, 0, 0]], np.float32)
     judged = SimpleNamespace(
-        data=Scans([0 * face, face, 2 * face]), people=np.array([7]), person=np.zeros(3, int),
-        label=np.array([-1, 0, 1]), performed=np.array([False, True, True]), neutrals=0 * face[None],
+        data=Scans([0 * face, face, 2 * face, face]), people=np.array([7]), person=np.zeros(4, int),
+        label=np.array([-1, 0, 1, 2]), performed=np.array([False, True, True, True]), neutrals=0 * face[None],
     )  # fmt: skip
     found = measure_real_intensity(judged, classifier)
     asked = LEVELS
     odds = 20 * asked - 10 - np.logaddexp(0, 40 * asked - 40)
     assert found[0, 0] == pytest.approx(spearmanr(asked, odds)[0]) and found[0, 0] < 0.9
-    assert found[0, 1] == pytest.approx(1) and np.isnan(found[0, 2])
+    assert found[0, 1] == pytest.approx(1) and np.isnan(found[0, 2])  # nobody has smiled in training
 
 
 def test_distance_of_embeddings() -> None:

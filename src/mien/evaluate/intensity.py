@@ -77,14 +77,14 @@ def measure_real_intensity(judged: Judged, classifier: Classifier) -> NDArray[np
     """(P, E) rank correlation of probability and intensity of real expressions, scaled along their own lines.
 
     Each real expression is a line from the person's neutral; what a perfect model that only scales could
-    reach. nan where a person lacks the expression or the neutral.
+    reach. nan where a person lacks the expression or the neutral, or the classifier never saw it.
 
     Args:
         judged: Scans of unseen people.
         classifier: Learned from the faces of others.
     """
     found = np.full((len(judged.people), len(judged.data.expressions)), np.nan)
-    for row in np.flatnonzero(judged.performed):
+    for row in np.flatnonzero(judged.performed & np.isin(judged.label, classifier.kinds)):
         person, label = judged.person[row], judged.label[row]
         neutral = judged.neutrals[person]
         walk = neutral + LEVELS[:, None, None] * (judged.data[int(row)] - neutral)
