@@ -307,7 +307,7 @@ def test_faces_without_a_label_leave_the_classifiers_alone() -> None:
     torch.testing.assert_close(first["real_identity"], second["real_identity"])
     torch.testing.assert_close(first["real_expression"], second["real_expression"])
     without = game.judge(vertices, none, 0.0, False)
-    assert float(without["real_identity"]) == float(without["real_expression"]) == 0.0
+    assert without["real_identity"].item() == without["real_expression"].item() == 0.0
     torch.stack(list(without.values())).sum().backward()
 
 

@@ -211,7 +211,8 @@ class FaceCAM(FaceModel):
             self.spread.fill_(1.0)[:kept] = (std * std.mean()).sqrt().clamp_min(1e-6)
         self.people = LabelMap(data, self.intensities).people
         self.config["people"] = list(self.people)
-        self.z_people = torch.randn(len(self.people), self.sizes[2]).to(self.device)
+        seeded = Generator().manual_seed(torch.initial_seed())  # the run's seed, whatever was drawn before
+        self.z_people = torch.randn(len(self.people), self.sizes[2], generator=seeded).to(self.device)
         if self.painter is not None:
             self.painter.prepare(data.take(data.has_textures))
 
