@@ -56,7 +56,7 @@ class TextureSettings:
 QUICK_TEXTURES: dict[str, Any] = {
     "texture_noise": 16, "texture_channels": 32, "texture_centered": True, "texture_batch_size": [16],
     "texture_gradient_penalty_every": 4, "texture_matching": 100.0, "texture_detail": 200.0,
-    "texture_performance": 10_000.0, "texture_virtual_people": 0.7,
+    "texture_performance": 2_000.0, "texture_virtual_people": 0.7,
     "texture_new_people": 0.3, "texture_zero_is_neutral": 0.5, "texture_average": 0.99,
 }  # fmt: skip
 SMOKE_TEXTURES = QUICK_TEXTURES | {
