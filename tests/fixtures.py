@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from mien.data.dataset import FaceDataset
+from mien.models.base import Stage
 from mien.topology import Landmarks, Topology
 
 EXPRESSIONS = ("smile", "jaw_open", "brow_raiser", "mouth_left", "eye_closed")
@@ -119,3 +121,17 @@ def planted(
 def tiny_data(**options: float) -> FaceDataset:
     """The data set of :func:`planted`: 48 faces of 8 people, with some interaction and noise by default."""
     return planted(**({"interaction": 0.2, "noise": 0.05} | options)).data  # type: ignore[arg-type]
+
+
+def run_stage(stage: Stage, generator: torch.Generator, steps: int | None = None) -> list[dict[str, float]]:
+    """The plainest loop over a stage, or its first steps; returns the losses of every step."""
+    seen = []
+    for index in range(stage.steps if steps is None else min(steps, stage.steps)):
+        found: dict[str, float] = {}
+        for name, losses in stage.step(stage.batch(generator), index):
+            stage.optimizers[name].zero_grad()
+            torch.stack(list(losses.values())).sum().backward()
+            stage.optimizers[name].step()
+            found |= {key: float(value.detach()) for key, value in losses.items()}
+        seen.append(found)
+    return seen

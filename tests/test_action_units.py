@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from commands import run
-from fixtures import bumps, tiny_topology
+from fixtures import bumps, run_stage, tiny_topology
 
 from mien.data.action_units import (
     TRACE,
@@ -134,11 +134,7 @@ def train(net: FaceCAM, data: FaceDataset, settings: Settings) -> None:
     for stage in net.stages(data, settings, None):
         if stage.begin:
             stage.begin()
-        for index in range(stage.steps):
-            for name, terms in stage.step(stage.batch(generator), index):
-                stage.optimizers[name].zero_grad()
-                torch.stack(list(terms.values())).sum().backward()
-                stage.optimizers[name].step()
+        run_stage(stage, generator)
     net.eval()
     net.calibrate(data)
 

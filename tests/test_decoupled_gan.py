@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fixtures import planted, tiny_data, tiny_topology
+from fixtures import planted, run_stage, tiny_data, tiny_topology
 from torch.nn import functional
 
 from mien.data.dataset import FaceDataset
@@ -22,6 +22,7 @@ from mien.models.base import Stage
 from mien.models.base_decoupled_game import Game, Settings
 from mien.models.decoupled_gan import DecoupledGAN
 from mien.models.files import load_model, save_model
+from mien.nn.average import follow
 from mien.nn.image import Discriminator, gradient_penalty
 from mien.nn.mesh import MeshLaplacian
 from mien.topology import Topology
@@ -129,10 +130,7 @@ def test_labels_have_fixed_codes_that_are_saved(tmp_path: Path) -> None:
     torch.testing.assert_close(model.express(0 * names)[0], model.label_codes("expression")[-1])
     before = {name: value.clone() for name, value in model.named_buffers()}
     stage = stage_of(model)
-    for name, losses in stage.step(stage.batch(torch.Generator().manual_seed(0)), 0):
-        stage.optimizers[name].zero_grad()
-        torch.stack(list(losses.values())).sum().backward()
-        stage.optimizers[name].step()
+    run_stage(stage, torch.Generator().manual_seed(0), 1)
     for name, value in model.named_buffers():
         assert torch.equal(value, before[name]), f"{name} was trained"
     save_model(model.eval(), tmp_path / "model")
@@ -388,7 +386,7 @@ def test_noise_can_fade_and_the_model_can_follow() -> None:
     with torch.no_grad():
         for parameter in averaged.generator.parameters():
             parameter += 1
-    averaged.follow()
+    follow(model, averaged.generator, 0.75)
     for old, new in zip(before, model.parameters(), strict=True):
         torch.testing.assert_close(new, old + 0.25)
 
@@ -478,11 +476,7 @@ def test_training_teaches_the_labels_and_keeps_the_diversity() -> None:
     stage.begin()
     before = rightly_named(model, data)
     generator = torch.Generator().manual_seed(0)
-    for index in range(stage.steps):
-        for name, losses in stage.step(stage.batch(generator), index):
-            stage.optimizers[name].zero_grad()
-            torch.stack(list(losses.values())).sum().backward()
-            stage.optimizers[name].step()
+    run_stage(stage, generator)
     assert rightly_named(model, data) >= before + 0.2  # one in five by chance
     made_up = model.decode(model.sample(400, generator=torch.Generator().manual_seed(2))).detach()
     real = torch.from_numpy(data[:])[torch.randperm(len(data), generator=generator)]

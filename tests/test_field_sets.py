@@ -10,6 +10,7 @@ import pytest
 import torch
 from commands import run
 from field_trees import aside, clip_tree, coma_tree, facescape_tree, move, people, ramp, write
+from fixtures import run_stage
 
 from mien.data.dataset import FaceDataset
 from mien.data.sources.bosphorus import action_units
@@ -96,11 +97,7 @@ def test_facecam_learns_textures_from_facescapes_maps(facescape: Path, tmp_path:
     )  # fmt: skip
     *_, stage = model.stages(data, settings)
     generator = torch.Generator().manual_seed(0)
-    for index in range(stage.steps):
-        for name, losses in stage.step(stage.batch(generator), index):
-            stage.optimizers[name].zero_grad()
-            torch.stack(list(losses.values())).sum().backward()
-            stage.optimizers[name].step()
+    run_stage(stage, generator)
     model.eval().calibrate(data)
     people = model.training_people(data.subjects)
     weights = torch.zeros(3, len(data.expressions))

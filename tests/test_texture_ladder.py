@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from fixtures import tiny_data
+from fixtures import run_stage, tiny_data
 
 from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch
@@ -251,11 +251,7 @@ def trained(data: FaceDataset) -> FaceCAM:
     generator = torch.Generator().manual_seed(0)
     assert model.painter is not None
     for stage in texture_stages(model, model.painter, data, model.z_people, LabelMap(data, False), settings):
-        for index in range(stage.steps):
-            for name, losses in stage.step(stage.batch(generator), index):
-                stage.optimizers[name].zero_grad()
-                torch.stack(list(losses.values())).sum().backward()
-                stage.optimizers[name].step()
+        run_stage(stage, generator)
     model.calibrate(data)
     return model.eval()
 

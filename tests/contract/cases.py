@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import torch
-from fixtures import tiny_data
+from fixtures import run_stage, tiny_data
 
 from mien.apply import refusal
 from mien.data.dataset import FaceDataset
@@ -76,16 +76,9 @@ def run_stages(model: FaceModel, shown: FaceDataset, limit: int | None = None) -
     generator = torch.Generator().manual_seed(0)
     seen = []
     for stage in model.stages(shown, settings, shown):
-        for index in range(min(stage.steps, limit or stage.steps)):
-            for module in stage.modules.values():
-                module.train()
-            losses: dict[str, float] = {}
-            for name, terms in stage.step(stage.batch(generator), index):
-                stage.optimizers[name].zero_grad()
-                torch.stack(list(terms.values())).sum().backward()
-                stage.optimizers[name].step()
-                losses |= {key: float(value.detach()) for key, value in terms.items()}
-            seen.append(losses)
+        for module in stage.modules.values():
+            module.train()
+        seen += run_stage(stage, generator, limit)
     return seen
 
 

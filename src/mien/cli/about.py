@@ -78,7 +78,7 @@ def cite(
 def add_to(app: typer.Typer) -> None:
     """Adds these commands to ``mien``."""
     table: dict[str, tuple[Any, ...]] = {
-        "demo": (demo, "mien demo", "mien demo --out /tmp/faces --fast"),
+        "demo": (demo, "mien demo", "mien demo --out demo --fast"),
         "list": (list_models, "mien list", "mien list --json"),
         "info": (info, "mien info runs/first"),
         "cite": (cite, "mien cite adversarial_vae", "mien cite"),

@@ -14,6 +14,7 @@ from torch.nn import functional
 from mien.data.labels import Labels
 from mien.data.sampling import Batch
 from mien.models.base import Losses
+from mien.nn.average import follow
 from mien.nn.geometry_image import GeometryMapping
 from mien.nn.image import Discriminator, gradient_penalty
 from mien.nn.mesh import MeshLaplacian
@@ -99,7 +100,7 @@ class Game:
         if index >= settings.discriminator_first:
             mode = self.modes[index % len(self.modes)]
             yield "generator", self.deceive(len(batch.vertices) // updates, mode, noise)
-            self.follow()
+            follow(self.model, self.generator, self.settings.average)
 
     def judge(self, vertices: Tensor, labels: Tensor, noise: float, penalized: bool) -> Losses:
         """L_D: the critic on real faces and on generated ones of all modes, the classifiers on real ones."""
@@ -159,14 +160,6 @@ class Game:
             labels = torch.stack([first, (first + other) % len(places)], dim=1).flatten()
             codes[labeled] = self.model.label_codes(labeled)[places[labels]]
         return torch.cat(list(codes.values()), dim=1), labels
-
-    @torch.no_grad()
-    def follow(self) -> None:
-        """The model moves a little toward the trained weights."""
-        if self.model is self.generator:
-            return
-        for average, trained in zip(self.model.parameters(), self.generator.parameters(), strict=True):
-            average.lerp_(trained, 1 - self.settings.average)
 
     def _image(self, u: Tensor, noise: float) -> Tensor:
         image = self.mapping(u + self.offset)

@@ -19,6 +19,7 @@ from mien.errors import BadSetting
 from mien.models.base import Losses, Stage
 from mien.models.base_facecam import UNKNOWN, Discriminator, Heads, LabelMap, class_loss
 from mien.models.base_texture_stages import TextureSettings
+from mien.nn.average import follow
 
 MEASURED = 2000  #: training scans whose codes give stage II its scale
 
@@ -207,16 +208,10 @@ class LatentGame:
         distances = [(mine - own[known]).abs().mean() for mine, own in zip(made, real, strict=True)]
         return torch.stack(distances).sum() if known.any() else torch.zeros((), device=who.device)
 
-    @torch.no_grad()
     def average(self, index: int) -> None:
-        """The model's generators follow the trained ones."""
-        if self.generators is self.model.generators:
-            return
-        decay = min(self.settings.average, (index + 1) / (index + 10))  # early averages forget the start
-        for kept, trained in zip(
-            self.model.generators.parameters(), self.generators.parameters(), strict=True
-        ):
-            kept.lerp_(trained, 1 - decay)
+        """The model's generators follow the trained ones; early averages forget the start."""
+        decay = min(self.settings.average, (index + 1) / (index + 10))
+        follow(self.model.generators, self.generators, decay)
 
 
 def supervised_stage(

@@ -18,6 +18,7 @@ from mien.errors import BadSetting
 from mien.models.base import Losses, Stage
 from mien.models.base_facecam import UNKNOWN, LabelMap, class_loss
 from mien.models.base_texture import TextureModel, generated
+from mien.nn.average import follow
 from mien.nn.progressive import SMALLEST, ProgressiveDiscriminator, ProgressiveGenerator
 
 
@@ -233,16 +234,10 @@ class TextureGame:
         rest, moved = both.chunk(2)
         return (moved - rest - change[shown]).square().mean()
 
-    @torch.no_grad()
     def average(self, index: int) -> None:
-        """The model's generator follows the trained one."""
-        if self.generator is self.model.generator:
-            return
-        decay = min(
-            self.settings.texture_average, (index + 1) / (index + 10)
-        )  # new levels forget their start
-        for kept, trained in zip(self.model.generator.parameters(), self.generator.parameters(), strict=True):
-            kept.lerp_(trained, 1 - decay)
+        """The model's generator follows the trained one; averages of new levels forget their start."""
+        decay = min(self.settings.texture_average, (index + 1) / (index + 10))
+        follow(self.model.generator, self.generator, decay)
 
 
 def texture_stages(

@@ -20,6 +20,7 @@ from mien.errors import UnknownName
 from mien.models.base import FaceModel, Losses, Reference, Stage, validation_errors
 from mien.models.base_optimizer import optimizer_of
 from mien.models.base_style import ContentEncoder, Decoder, StyleEncoder
+from mien.nn.average import follow
 from mien.nn.gaussian import divergence, draw
 from mien.nn.mesh import MeshLaplacian
 from mien.nn.spiral import SpiralLevels
@@ -314,7 +315,7 @@ class Game:
             yield "discriminator", self.discriminate(x_t.detach(), s, classes, index)
             losses |= self.translate(x, x_t, style, style_s) | self.deceive(x, s, x_r, x_t, classes)
         yield "generator", losses
-        self.follow()
+        follow(self.model, self.generator, self.settings.average)
 
     def translate(self, x: Tensor, x_t: Tensor, style: Tensor, style_s: Tensor) -> Losses:
         """L_sty, L_cyc and L_lap."""
@@ -373,14 +374,6 @@ class Game:
         changed = self.settings.smoothness_of == "change"
         shape = x_t - x if changed else x_t + self.model.mean_face / self.model.deviation
         return self.laplacian(shape).norm(dim=2).mean()
-
-    @torch.no_grad()
-    def follow(self) -> None:
-        """The model moves a little toward the trained weights."""
-        if self.model is self.generator:
-            return
-        for average, trained in zip(self.model.parameters(), self.generator.parameters(), strict=True):
-            average.lerp_(trained, 1 - self.settings.average)
 
 
 def style_classes(weights: Tensor) -> Tensor:
