@@ -164,6 +164,7 @@ def test_controls_stand_beside(report: Report) -> None:
     assert report.value("mean neutral", "neu_avd") > 1
     assert report.value("another person's neutral", "neu_avd") > 1
     assert report.value("the neutral itself", "transfer_avd") > 1
+    assert report.value("class mean, label given", "transfer_avd") == pytest.approx(0, abs=1e-2)
     assert report.value("displacement_transfer", "transfer_avd") == pytest.approx(0, abs=1e-4)
     assert report.value("mean_expression", "transfer_avd") == pytest.approx(0, abs=1e-2)
 

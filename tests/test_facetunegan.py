@@ -119,6 +119,13 @@ def test_terms_are_the_papers() -> None:
     torch.testing.assert_close(lazily, 8 * losses["discriminator"]["gradient_penalty"])
 
 
+def test_the_penalty_falls_by_equal_ratios_to_its_end() -> None:
+    play = game(gradient_penalty=10.0, gradient_penalty_end=0.1, steps=101)[1]
+    np.testing.assert_allclose([play.penalty(index) for index in (0, 50, 100)], [10.0, 1.0, 0.1])
+    steady = game(gradient_penalty=10.0, steps=101)[1]
+    assert steady.penalty(0) == steady.penalty(100) == 10.0
+
+
 def test_players_do_not_train_each_other() -> None:
     model, play, batch = game()
     for name, losses in play.step(batch, 0):

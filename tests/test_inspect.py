@@ -154,3 +154,11 @@ def test_examples_are_unseen_people(tmp_path: Path) -> None:
 def test_private_people_are_no_examples(tmp_path: Path) -> None:
     data = replace(tiny_data(), publishable=np.zeros(8, bool))
     assert write_examples(data, tmp_path) == []
+
+
+def test_data_and_topology_print_as_one_line() -> None:
+    data = tiny_data()
+    text = repr(data.take(data.row_subject < 2))
+    assert "12 faces of 2 people, 5 expressions" in text and repr(data.topology) in text
+    assert f"{data.topology.vertex_count} vertices, {data.topology.face_count} triangles" in text
+    assert "\n" not in text and len(text) < 200

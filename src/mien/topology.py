@@ -117,6 +117,9 @@ class Topology:
         if not np.isfinite(self.template).all():
             raise BadMesh("the template has NaN or infinite vertices", remedy="repair the mesh first")
 
+    def __repr__(self) -> str:
+        return f"Topology({self.name!r}: {self.vertex_count} vertices, {self.face_count} triangles)"
+
     @property
     def vertex_count(self) -> int:
         """V, the number of vertices."""

@@ -141,6 +141,22 @@ def test_calibration_is_finite_and_named(name: str) -> None:
     assert (calibration.identity_std > 0).all() and (calibration.expression_std > 0).all()
 
 
+def test_random_codes_vary_like_those_of_real_faces(name: str) -> None:
+    model = trained(name)
+    if type(model).encode is FaceModel.encode:
+        pytest.skip("it has no encoder: its codes are drawn from the distribution that it was trained for")
+    codes = encoded(model, np.arange(len(data())))
+    for factor in ("identity", "expression"):
+        real, root = codes.factor(factor).double(), getattr(model.calibration, f"{factor}_root").double()
+        if real.ndim > 2:
+            assert not root.numel()
+        else:
+            covariance = torch.cov(real.T, correction=0).reshape(root.shape)
+            torch.testing.assert_close(
+                root @ root, covariance, rtol=1e-3, atol=1e-3 * float(covariance.abs().max())
+            )
+
+
 def test_origin_is_a_likely_face(name: str) -> None:
     model = trained(name)
     middle = model.decode(model.origin(2))

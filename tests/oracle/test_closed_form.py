@@ -244,6 +244,21 @@ def test_pca_is_the_floor_of_linear_reconstruction() -> None:
 # ---- linear split
 
 
+def test_random_codes_have_the_covariance_of_the_training_codes() -> None:
+    data = planted(subjects=12).data
+    model = build(PCA, data, size=9, expression_size=5)
+    drawn = model.sample(40_000, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        real = model.encode(torch.from_numpy(data[:]))
+    for factor in ("identity", "expression"):
+        made, wanted = drawn.factor(factor), real.factor(factor)
+        scale = float(wanted.var(0).max())
+        torch.testing.assert_close(made.mean(0), wanted.mean(0), rtol=0, atol=0.03 * scale**0.5)
+        torch.testing.assert_close(
+            torch.cov(made.T), torch.cov(wanted.T, correction=0), rtol=0, atol=0.03 * scale
+        )
+
+
 def test_linear_split_finds_orthogonal_factors_and_loses_nothing() -> None:
     generator = np.random.default_rng(0)
     turn = np.linalg.qr(generator.normal(size=(7, 7)))[0]

@@ -91,6 +91,13 @@ class FaceDataset:
     def __len__(self) -> int:
         return len(self._rows)
 
+    def __repr__(self) -> str:
+        people = len(np.unique(self.row_subject))
+        return (
+            f"FaceDataset({self.source!r}: {len(self)} faces of {people} people, "
+            f"{len(self.expressions)} expressions, {self.topology!r})"
+        )
+
     def __getitem__(self, index: int | slice | NDArray | list[int]) -> NDArray[np.float32]:
         """A copy of the vertices (n, V, 3), millimeters, of some rows of the view ((V, 3) for one int)."""
         return np.array(self.vertices[self._rows[index]], np.float32)

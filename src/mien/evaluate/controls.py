@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.dataset import FaceDataset
+from mien.data.displacement import mean_displacements
+from mien.errors import MissingNeutral
 from mien.evaluate import metrics
 from mien.evaluate.metrics import Meshes, avd, detail_distances, distances, rigidly_aligned
 from mien.evaluate.people import Draws, Judged
@@ -37,9 +39,7 @@ def control_rows(judged: Judged, sizes: Sequence[int], draws: Draws | None) -> I
     yield from _constant_neutral(judged)
     yield from _other_neutral(judged)
     if draws is not None:
-        errors = avd(judged.neutrals[judged.person[draws.target]], judged.data[draws.target])
-        maker = Maker("the neutral itself", "control", judged.seed)
-        yield from transfer_rows(maker, judged, draws, errors)
+        yield from _transfers_without_a_source(judged, draws)
 
 
 def region_rows(maker: Maker, judged: Judged, rec: Meshes) -> Iterator[Row]:
@@ -90,6 +90,21 @@ def reconstruction_rows(maker: Maker, judged: Judged, rec: Meshes, detail: NDArr
     yield maker.pooled("rec_avd_pooled", rec)
     yield maker.over_meshes("rec_detail", detail, judged.person)
     yield from region_rows(maker, judged, rec)
+
+
+def _transfers_without_a_source(judged: Judged, draws: Draws) -> Iterator[Row]:
+    """On the true neutral: no expression at all, and the mean one of the label, which no transfer is told."""
+    receivers = judged.neutrals[judged.person[draws.target]]
+    truth = judged.data[draws.target]
+    maker = Maker("the neutral itself", "control", judged.seed)
+    yield from transfer_rows(maker, judged, draws, avd(receivers, truth))
+    try:
+        means = mean_displacements(judged.train)
+    except MissingNeutral:
+        return
+    maker = Maker("class mean, label given", "control", judged.seed)
+    predicted = receivers + means[judged.label[draws.target]]
+    yield from transfer_rows(maker, judged, draws, avd(predicted, truth))
 
 
 def _true_neutrals(judged: Judged) -> Iterator[Row]:

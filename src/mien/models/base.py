@@ -281,36 +281,40 @@ class Calibration(nn.Module):
     """What naming expressions needs: measured on training data after training, saved with the model.
 
     ``rest`` (*X) is the expression code of a neutral face; ``offsets`` (E, *X) what full weight of each named
-    expression adds to it; the spreads standardize codes for inversion and sampling.
+    expression adds to it; the spreads standardize codes for inversion. The roots (D, D) of the covariances of
+    codes that are plain vectors make random codes like those of real faces; other codes have none.
     """
 
     rest: Tensor
     offsets: Tensor
     identity_mean: Tensor
     identity_std: Tensor
+    identity_root: Tensor
     expression_mean: Tensor
     expression_std: Tensor
+    expression_root: Tensor
 
     def __init__(self, expression_count: int) -> None:
         super().__init__()
         self.register_buffer("rest", torch.zeros(0))
         self.register_buffer("offsets", torch.zeros(expression_count, 0))
-        for name in ("identity_mean", "identity_std", "expression_mean", "expression_std"):
-            self.register_buffer(name, torch.zeros(0))
+        for factor in ("identity", "expression"):
+            for name, shape in (("mean", (0,)), ("std", (0,)), ("root", (0, 0))):
+                self.register_buffer(f"{factor}_{name}", torch.zeros(shape))
 
     def express(self, weights: Tensor) -> Tensor:
         """Rest plus weighted offsets: (B, E) -> (B, *X), or (B, T, E) -> (B, T, *X)."""
         return self.rest + torch.tensordot(weights.to(self.offsets), self.offsets, dims=1)
 
     def sample(self, count: int, generator: Generator | None = None) -> Codes:
-        """Codes from normal distributions with the spread of the training codes, one number at a time."""
+        """Codes from one normal distribution a factor, with mean and covariance of the training codes."""
         device = generator.device if generator else self.rest.device
-        sizes = len(self.identity_std), len(self.expression_std)
+        sizes = len(self.identity_root), len(self.expression_root)
         drawn = torch.randn(count, sum(sizes), generator=generator, device=device).to(self.rest.device)
         identity, expression = drawn.split(sizes, dim=1)
         return Codes(
-            self.identity_mean + identity * self.identity_std,
-            self.expression_mean + expression * self.expression_std,
+            self.identity_mean + identity @ self.identity_root,
+            self.expression_mean + expression @ self.expression_root,
         )
 
     @torch.no_grad()
@@ -334,8 +338,9 @@ class Calibration(nn.Module):
 
     def _fit(self, sums: _Sums) -> None:
         device = self.rest.device
-        self.identity_mean, self.identity_std = (x.float().to(device) for x in sums.spread("identity"))
-        self.expression_mean, self.expression_std = (x.float().to(device) for x in sums.spread("expression"))
+        for factor in ("identity", "expression"):
+            for name, value in zip(("mean", "std", "root"), sums.spread(factor), strict=True):
+                setattr(self, f"{factor}_{name}", value.float().to(device))
         solution = sums.solve(len(self.offsets)).float().to(device)
         shape = self.expression_mean.shape
         self.rest, self.offsets = solution[0].reshape(shape), solution[1:].reshape(-1, *shape)
@@ -348,6 +353,7 @@ class _Sums:
         self.count = 0
         self.first: dict[str, Tensor] = {}
         self.second: dict[str, Tensor] = {}
+        self.products: dict[str, Tensor] = {}
         self.gram: Tensor | float = 0.0
         self.cross: Tensor | float = 0.0
 
@@ -357,15 +363,21 @@ class _Sums:
             values = codes.factor(name).detach().double().cpu()
             self.first[name] = self.first.get(name, 0.0) + values.sum(0)
             self.second[name] = self.second.get(name, 0.0) + (values**2).sum(0)
+            if values.ndim == 2:
+                self.products[name] = self.products.get(name, 0.0) + values.T @ values
         design = torch.cat([torch.ones(len(weights), 1), weights], dim=1).double()[known]
         values = codes.expression.detach().double().cpu()[known].flatten(1)
         self.gram = self.gram + design.T @ design
         self.cross = self.cross + design.T @ values
 
-    def spread(self, name: str) -> tuple[Tensor, Tensor]:
+    def spread(self, name: str) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean, deviation, and for vectors the symmetric root of the covariance (D, D)."""
         mean = self.first[name] / self.count
-        variance = (self.second[name] / self.count - mean**2).clamp_min(0)
-        return mean, variance.sqrt().clamp_min(1e-6)
+        deviation = (self.second[name] / self.count - mean**2).clamp_min(0).sqrt().clamp_min(1e-6)
+        if name not in self.products:
+            return mean, deviation, torch.zeros(0, 0)
+        values, axes = torch.linalg.eigh(self.products[name] / self.count - mean[:, None] * mean)
+        return mean, deviation, (axes * values.clamp_min(0).sqrt()) @ axes.T
 
     def solve(self, expression_count: int) -> Tensor:
         """(1 + E, D) rest and offsets: least squares of codes on weights, with a trace of ridge."""

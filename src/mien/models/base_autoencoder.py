@@ -107,7 +107,7 @@ class MeshAutoencoder(FaceModel):
         return self.face(self.split.join(codes.identity, codes.expression))
 
     def sample(self, count: int, *, generator: Generator | None = None) -> Codes:
-        """Both parts from normal distributions with the spread of the training codes."""
+        """Both parts from normal distributions with mean and covariance of the training codes."""
         return self.calibration.sample(count, generator)
 
     def code(self, vertices: Tensor) -> Tensor:

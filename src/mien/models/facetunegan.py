@@ -41,6 +41,7 @@ class Settings:
     smoothness_of: str = "face"  #: or "change": the Laplacian of x_t - x
     gradient_penalty: float = 10.0  #: R1 of the discriminator on real faces
     gradient_penalty_reduction: str = "sample"  #: or "batch_mean" (FUNIT): weaker by the batch size squared
+    gradient_penalty_end: float | None = None  #: reached geometrically at the last step; None: constant
     gradient_penalty_every: int = 1  #: apply R1 every so many steps, as many times heavier
     divergence: float = 0.0  #: KL of both codes to N(0, I), for a variational model
     feature_of: str = "mean"  #: D_f averaged over vertices, or "vertex": compared vertex by vertex
@@ -208,7 +209,7 @@ class FaceTuneGAN(FaceModel):
         return self.mean_face + self.deviation * self.join(codes.identity, codes.expression)
 
     def sample(self, count: int, *, generator: Generator | None = None) -> Codes:
-        """Codes with the spread of the training codes; standard normal for a variational model."""
+        """Codes with mean and covariance of the training codes, which ``variational`` draws to N(0, I)."""
         return self.calibration.sample(count, generator)
 
     # ---- the networks on x, normalized faces (B, V, 3)
@@ -339,7 +340,7 @@ class Game:
         losses = {"discriminator": loss}
         if penalized:
             (slope,) = torch.autograd.grad(real.sum(), s, create_graph=True)
-            weight = settings.gradient_penalty / 2 * settings.gradient_penalty_every
+            weight = self.penalty(index) / 2 * settings.gradient_penalty_every
             if settings.gradient_penalty_reduction == "batch_mean":
                 weight /= len(s) ** 2  # the gradient of the mean response, as FUNIT's code has it
             losses["gradient_penalty"] = weight * slope.square().sum((1, 2)).mean()
@@ -364,6 +365,14 @@ class Game:
             "adversarial": settings.adversarial * torch.stack(fooled).mean(),
             "feature": settings.feature * feature,
         }
+
+    def penalty(self, index: int) -> float:
+        """The weight of R1 at this step: falling, so that a discriminator near chance may look closer."""
+        settings = self.settings
+        first, last = settings.gradient_penalty, settings.gradient_penalty_end
+        if last is None:
+            return first
+        return first * (last / first) ** (index / max(1, settings.steps - 1))
 
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
         """dist: mean vertex distance, or mean squared error."""

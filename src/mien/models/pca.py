@@ -91,7 +91,7 @@ class PCA(FaceModel):
         return self.mean_face + (joined @ self.axes).unflatten(1, (-1, 3))
 
     def sample(self, count: int, *, generator: Generator | None = None) -> Codes:
-        """Both parts from normal distributions with the spread of the training codes."""
+        """Both parts from normal distributions with mean and covariance of the training codes."""
         return self.calibration.sample(count, generator)
 
     def _code(self, vertices: Tensor) -> Tensor:
