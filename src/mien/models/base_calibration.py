@@ -1,0 +1,125 @@
+"""How codes lie on the training data: what naming expressions, inversion and sampling need."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+
+from mien.codes import Codes
+from mien.data.dataset import FaceDataset
+
+if TYPE_CHECKING:
+    from mien.models.base import FaceModel
+
+
+class Calibration(nn.Module):
+    """What naming expressions needs: measured on training data after training, saved with the model.
+
+    ``rest`` (*X) is the expression code of a neutral face; ``offsets`` (E, *X) what full weight of each named
+    expression adds to it; the spreads standardize codes for inversion. The roots (D, D) of the covariances of
+    codes that are plain vectors make random codes like those of real faces; other codes have none.
+    """
+
+    rest: Tensor
+    offsets: Tensor
+    identity_mean: Tensor
+    identity_std: Tensor
+    identity_root: Tensor
+    expression_mean: Tensor
+    expression_std: Tensor
+    expression_root: Tensor
+
+    def __init__(self, expression_count: int) -> None:
+        super().__init__()
+        self.register_buffer("rest", torch.zeros(0))
+        self.register_buffer("offsets", torch.zeros(expression_count, 0))
+        for factor in ("identity", "expression"):
+            for name, shape in (("mean", (0,)), ("std", (0,)), ("root", (0, 0))):
+                self.register_buffer(f"{factor}_{name}", torch.zeros(shape))
+
+    def express(self, weights: Tensor) -> Tensor:
+        """Rest plus weighted offsets: (B, E) -> (B, *X), or (B, T, E) -> (B, T, *X)."""
+        return self.rest + torch.tensordot(weights.to(self.offsets), self.offsets, dims=1)
+
+    def sample(self, count: int, generator: Generator | None = None) -> Codes:
+        """Codes from one normal distribution a factor, with mean and covariance of the training codes."""
+        device = generator.device if generator else self.rest.device
+        sizes = len(self.identity_root), len(self.expression_root)
+        drawn = torch.randn(count, sum(sizes), generator=generator, device=device).to(self.rest.device)
+        identity, expression = drawn.split(sizes, dim=1)
+        return Codes(
+            self.identity_mean + identity @ self.identity_root,
+            self.expression_mean + expression @ self.expression_root,
+        )
+
+    @torch.no_grad()
+    def measure(self, model: FaceModel, data: FaceDataset, *, limit: int = 4000, size: int = 64) -> None:
+        """Encodes up to ``limit`` rows and fits rest, offsets and spreads by least squares."""
+        rows = np.arange(len(data))
+        if len(rows) > limit:
+            rows = np.random.default_rng(0).permutation(rows)[:limit]
+        if model.anchored:
+            rows = rows[data.has_neutral[rows]]
+        sums = _Sums()
+        for start in range(0, len(rows), size):
+            part = rows[start : start + size]
+            vertices = torch.from_numpy(data[part]).to(model.device)
+            neutral = None
+            if model.anchored:
+                neutral = torch.from_numpy(data.neutral_of(part)).to(model.device)
+            known = torch.from_numpy(data.row_labeled("expression")[part])
+            sums.add(model.encode(vertices, neutral=neutral), torch.from_numpy(data.row_weights[part]), known)
+        self._fit(sums)
+
+    def _fit(self, sums: _Sums) -> None:
+        device = self.rest.device
+        for factor in ("identity", "expression"):
+            for name, value in zip(("mean", "std", "root"), sums.spread(factor), strict=True):
+                setattr(self, f"{factor}_{name}", value.float().to(device))
+        solution = sums.solve(len(self.offsets)).float().to(device)
+        shape = self.expression_mean.shape
+        self.rest, self.offsets = solution[0].reshape(shape), solution[1:].reshape(-1, *shape)
+
+
+class _Sums:
+    """Running sums of codes, so that per-triangle codes of many faces need not be kept."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: dict[str, Tensor] = {}
+        self.second: dict[str, Tensor] = {}
+        self.products: dict[str, Tensor] = {}
+        self.gram: Tensor | float = 0.0
+        self.cross: Tensor | float = 0.0
+
+    def add(self, codes: Codes, weights: Tensor, known: Tensor) -> None:
+        self.count += len(codes)
+        for name in ("identity", "expression"):
+            values = codes.factor(name).detach().double().cpu()
+            self.first[name] = self.first.get(name, 0.0) + values.sum(0)
+            self.second[name] = self.second.get(name, 0.0) + (values**2).sum(0)
+            if values.ndim == 2:
+                self.products[name] = self.products.get(name, 0.0) + values.T @ values
+        design = torch.cat([torch.ones(len(weights), 1), weights], dim=1).double()[known]
+        values = codes.expression.detach().double().cpu()[known].flatten(1)
+        self.gram = self.gram + design.T @ design
+        self.cross = self.cross + design.T @ values
+
+    def spread(self, name: str) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean, deviation, and for vectors the symmetric root of the covariance (D, D)."""
+        mean = self.first[name] / self.count
+        deviation = (self.second[name] / self.count - mean**2).clamp_min(0).sqrt().clamp_min(1e-6)
+        if name not in self.products:
+            return mean, deviation, torch.zeros(0, 0)
+        values, axes = torch.linalg.eigh(self.products[name] / self.count - mean[:, None] * mean)
+        return mean, deviation, (axes * values.clamp_min(0).sqrt()) @ axes.T
+
+    def solve(self, expression_count: int) -> Tensor:
+        """(1 + E, D) rest and offsets: least squares of codes on weights, with a trace of ridge."""
+        assert isinstance(self.gram, Tensor)
+        ridge = 1e-6 * max(1.0, float(self.gram.diagonal().max())) * torch.eye(1 + expression_count).double()
+        ridge[0, 0] = 0.0
+        return torch.linalg.lstsq(self.gram + ridge, self.cross).solution
