@@ -17,6 +17,7 @@ from commands import Studio, Told, run, tree
 
 from mien.errors import BadFile
 from mien.io.mesh import read_mesh, write_obj
+from mien.models.files import FORMAT
 
 Capture = pytest.CaptureFixture[str]
 
@@ -197,6 +198,24 @@ def test_checkpoint_with_a_flipped_byte(studio: Studio, capsys: Capture, tmp_pat
         path.write_bytes(bytes(content))
         told = run(capsys, "generate", tmp_path / "model", "-o", tmp_path / "people")
         assert "damaged" in told.sentence and not (tmp_path / "people").exists()
+
+
+def test_a_model_folder_of_another_format(studio: Studio, capsys: Capture, tmp_path: Path) -> None:
+    shutil.copytree(studio.model, tmp_path / "old")
+    path = tmp_path / "old" / "config.json"
+    config = json.loads(path.read_text())
+    for found in (1, FORMAT + 1):
+        path.write_text(json.dumps(config | {"format": found, "facts": {"versions": {"mien": "0.0.7"}}}))
+        sentence = run(capsys, "neutralize", tmp_path / "old", studio.smile, "-o", tmp_path / "x").sentence
+        assert (
+            f"reads model folders of format {FORMAT}" in sentence and f"received format {found}" in sentence
+        )
+        assert "train the model again" in sentence and "(0.0.7)" in sentence and str(tmp_path) in sentence
+        assert run(capsys, "info", tmp_path / "old").code == 0  # facts of any version can be read
+    for broken in ({k: v for k, v in config.items() if k != "format"}, [config], "config"):
+        path.write_text(json.dumps(broken))
+        assert "damaged" in run(capsys, "generate", tmp_path / "old", "-o", tmp_path / "x").sentence
+    assert not (tmp_path / "x").exists()
 
 
 def test_an_output_folder_in_use_is_not_touched(studio: Studio, capsys: Capture, tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from mien.models import model_class
 from mien.models.base import FaceModel
 from mien.topology import Topology
 
-FORMAT = 1
+#: Raised whenever a folder of the old form could not be read: other tensors, another config.json.
+FORMAT = 2
 
 
 def save_model(model: FaceModel, folder: Path | str, *, facts: Mapping[str, Any] | None = None) -> None:
@@ -45,7 +46,7 @@ def load_model(folder: Path | str) -> FaceModel:
 
     Raises:
         DataMissing: The folder or a file of it is absent.
-        BadFile: A file is damaged (its checksum or form is wrong).
+        BadFile: A file is damaged (its checksum or form is wrong), or another version's format.
     """
     folder = Path(folder)
     for name in ("config.json", "model.safetensors", "topology.npz"):
@@ -57,6 +58,7 @@ def load_model(folder: Path | str) -> FaceModel:
             )  # fmt: skip
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        _check_format(config, folder)
         topology = Topology.load(folder / "topology.npz")
         intact = topology.fingerprint == config["topology"]
         state = load_tensors(folder / "model.safetensors", config["sha256"])
@@ -69,6 +71,17 @@ def load_model(folder: Path | str) -> FaceModel:
         raise BadFile("the model's topology.npz is damaged", received=str(folder), remedy="copy it again")
     put_state(model, state)
     return model.eval()
+
+
+def _check_format(config: Mapping[str, Any], folder: Path) -> None:
+    """Refuses the folder of another version before its tensors fail one by one."""
+    if config["format"] != FORMAT:
+        writer = config["facts"].get("versions", {}).get("mien", "of its time")
+        raise BadFile(
+            f"this version of Mien reads model folders of format {FORMAT}",
+            received=f"format {config['format']} in {folder}",
+            remedy=f"train the model again, or open it with the Mien that wrote it ({writer})",
+        )
 
 
 def model_facts(folder: Path | str) -> dict[str, Any]:
@@ -86,7 +99,10 @@ def put_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     expected = set(module.state_dict())
     if expected != set(state):
         odd = sorted(expected ^ set(state))[:4]
-        raise BadFile("a checkpoint does not fit the model", received=f"unmatched tensors {odd}")
+        raise BadFile(
+            "a checkpoint does not fit the model", received=f"unmatched tensors {odd}",
+            remedy="train again; another version of Mien may have written it",
+        )  # fmt: skip
     owners = dict(module.named_modules())
     for name, value in state.items():
         owner, _, leaf = name.rpartition(".")
