@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from dataclasses import replace
 from functools import lru_cache
@@ -15,6 +16,7 @@ from fixtures import planted, run_stage, tiny_data, tiny_topology
 from torch.nn import functional
 
 from mien.data.dataset import FaceDataset
+from mien.data.displacement import mean_displacements
 from mien.data.labels import hide_labels, labels_of
 from mien.errors import BadSetting, UnknownName
 from mien.fit import fit_landmarks
@@ -125,9 +127,6 @@ def test_labels_have_fixed_codes_that_are_saved(tmp_path: Path) -> None:
     model, data = made(), tiny_data()
     assert model.label_codes("identity").shape == (8, 6) and model.label_codes("expression").shape == (6, 4)
     model.calibrate(data)
-    names = torch.eye(len(data.expressions))
-    torch.testing.assert_close(model.express(names), model.label_codes("expression")[:-1])
-    torch.testing.assert_close(model.express(0 * names)[0], model.label_codes("expression")[-1])
     before = {name: value.clone() for name, value in model.named_buffers()}
     stage = stage_of(model)
     run_stage(stage, torch.Generator().manual_seed(0), 1)
@@ -139,6 +138,45 @@ def test_labels_have_fixed_codes_that_are_saved(tmp_path: Path) -> None:
     torch.testing.assert_close(again.label_codes("identity"), model.label_codes("identity"))
     with pytest.raises(UnknownName):
         model.label_codes("viseme")
+
+
+def shown(model: DecoupledGAN, weights: torch.Tensor) -> torch.Tensor:
+    """Named expressions of the mean person."""
+    return model.decode(model.origin(len(weights)).replace(expression=model.express(weights))).detach()
+
+
+def test_named_expressions_are_those_of_the_labels() -> None:
+    data = planted(subjects=24).data
+    model = made(data, hidden=64, expression_size=6)
+    stage = stage_of(model, data, start="additive")
+    assert stage.begin is not None
+    stage.begin()
+    model.eval().calibrate(data)
+    names = torch.eye(len(data.expressions))
+    rest = shown(model, 0 * names[:1])[0].numpy()
+    first = np.unique(data.row_subject, return_index=True)[1]
+    assert np.linalg.norm(rest - data.neutral_of(first).mean(axis=0), axis=1).mean() < 0.15
+    moved, wanted = shown(model, names).numpy() - rest, mean_displacements(data)
+    for found, mean in zip(moved, wanted, strict=True):
+        assert np.linalg.norm(found - mean) < 0.15 * np.linalg.norm(mean)
+
+
+def test_named_expressions_do_not_look_at_hidden_labels() -> None:
+    data = planted(subjects=24, interaction=0.2, noise=0.05).data
+    model = made(data, hidden=64)
+    stage = stage_of(model, data, start="additive", expression_labels=0.5)
+    assert stage.begin is not None
+    stage.begin()
+    model.eval().calibrate(data)
+    visible = hide_labels(data, "expression", 0.5).row_labeled("expression")
+    mixed = data.weights.copy()
+    mixed[~visible] = np.roll(mixed[~visible], 1, axis=1)
+    again = copy.deepcopy(model)
+    again.calibrate(replace(data, weights=mixed))
+    torch.testing.assert_close(again.calibration.offsets, model.calibration.offsets)
+    again.label_share.fill_(1.0)
+    again.calibrate(data)
+    assert (again.calibration.offsets - model.calibration.offsets).abs().max() > 1e-3
 
 
 def test_an_expression_without_labels_does_nothing() -> None:
@@ -453,12 +491,15 @@ def test_landmarks_are_fitted_by_the_papers_objective() -> None:
 
 def rightly_named(model: DecoupledGAN, data: FaceDataset) -> float:
     """Share of faces, made from the codes of labels on people who do not exist, that move as labeled."""
-    model.calibrate(data)
     codes = model.sample(20, generator=torch.Generator().manual_seed(1))
     axes = torch.from_numpy(planted(subjects=16).expression_axes).float().flatten(1)
-    rest, right = model.neutral_face(codes), []
-    for number, weights in enumerate(torch.eye(len(data.expressions))):
-        moved = model.decode(codes.replace(expression=model.express(weights[None]).expand(20, -1))) - rest
+    *named, neutral = (
+        model.decode(codes.replace(expression=code.expand(20, -1)))
+        for code in model.label_codes("expression")
+    )
+    right = []
+    for number in range(len(data.expressions)):
+        moved = named[number] - neutral
         right.append((moved.flatten(1) @ functional.normalize(axes, dim=1).T).argmax(1) == number)
     return float(torch.stack(right).float().mean())
 

@@ -19,6 +19,7 @@ from mien.errors import UnknownName
 from mien.models.base import FaceModel, Reference, Stage
 from mien.models.base_additive import start_additively
 from mien.models.base_decoupled_game import Game, Settings, falling
+from mien.models.base_label_faces import codes_of_faces, label_faces
 from mien.models.base_referee import Referee
 from mien.nn.image import SLOPE, Discriminator
 from mien.topology import Topology
@@ -55,6 +56,8 @@ class DecoupledGAN(FaceModel):
         - u is in units of its root mean square over the training data, since noise and L_reg need a unit; D
           sees images of u, which differ from those of positions by a constant image (``positions``).
         - L_reg takes the mean over vertices, so that its weight does not grow with them (``laplacian_sum``).
+        - Named expressions are the codes whose face is the mean person with that label, found by descent
+          after training, not T: codes of T are classified as labeled, and bring what classifiers overlook.
         - Cotangents below zero count as zero. Labels are drawn evenly for G, weighted by frequency for D.
         - The smoke and standard profiles start G as an additive linear model, use 32 x 32 images in which
           every vertex is seen, apply the penalty every fourth update and keep a moving average of G. The
@@ -101,6 +104,7 @@ class DecoupledGAN(FaceModel):
 
     mean_face: Tensor
     scale: Tensor
+    label_share: Tensor
 
     def __init__(
         self,
@@ -122,6 +126,9 @@ class DecoupledGAN(FaceModel):
         self.sizes["noise"] = noise_size
         self.register_buffer("mean_face", torch.from_numpy(topology.template.copy()))
         self.register_buffer("scale", torch.ones(()))
+        self.register_buffer(
+            "label_share", torch.ones(())
+        )  # of the expression labels, that training could see
         for factor in self.factors:  # T_k; as many as labels are found
             self.register_buffer(f"label_codes_{factor}", torch.zeros(0, self.sizes[factor]))
         self.generator = nn.Sequential(
@@ -149,12 +156,22 @@ class DecoupledGAN(FaceModel):
             setattr(self, f"label_codes_{factor}", codes.to(self.device))
 
     def calibrate(self, data: FaceDataset) -> None:
-        """Names of expressions lead to the codes of their labels; all codes are standard normal."""
-        calibration, codes = self.calibration, self.label_codes("expression")
-        known = set(labels_of(data, "expression").names)
+        """Names of expressions lead to the codes whose face is the mean person with that label.
+
+        T itself only has to be *classified* as labeled: its codes may bring whatever else the classifier
+        does not mind. Labels that training could not see are not looked at; all codes are standard normal.
+        """
+        visible = labels_of(hide_labels(data, "expression", float(self.label_share)), "expression")
+        faces = torch.from_numpy(label_faces(data, visible, self.mean_face.numpy(force=True))).to(self.device)
+        origin, codes = self.origin(len(faces)), self.label_codes("expression").clone()
+        places = torch.from_numpy(visible.places(self.class_names("expression"))).to(self.device)
+        codes[places] = codes_of_faces(
+            lambda code: self.decode(origin.replace(expression=code)), faces, origin.expression, self.scale
+        )
+        calibration = self.calibration
         calibration.rest = codes[-1].clone()
         calibration.offsets = codes[:-1] - codes[-1]
-        calibration.offsets[[name not in known for name in self.expressions]] = 0.0
+        calibration.offsets[[name not in visible.names for name in self.expressions]] = 0.0
         for factor in ("identity", "expression"):
             setattr(calibration, f"{factor}_mean", torch.zeros(self.sizes[factor], device=self.device))
             setattr(calibration, f"{factor}_std", torch.ones(self.sizes[factor], device=self.device))
@@ -221,6 +238,7 @@ class DecoupledGAN(FaceModel):
     def stages(
         self, data: FaceDataset, settings: Any, validation: FaceDataset | None = None
     ) -> Iterator[Stage]:
+        self.label_share.fill_(settings.expression_labels)
         data = hide_labels(data, "expression", settings.expression_labels)
         labels = {factor: labels_of(data, factor) for factor in self.factors}
         # The model may be a moving average; what is trained beside it starts as a copy.
