@@ -44,10 +44,10 @@ def test_held_factors_are_shared_and_the_others_are_not() -> None:
 
 def test_an_expression_can_be_added_on_top() -> None:
     smiling, open_mouth = model().express(torch.eye(5)[:2]).detach().split(1)
-    both = model().add_expressions(smiling, open_mouth)
+    both = model().add("expression", smiling, open_mouth)
     np.testing.assert_allclose(both, smiling + open_mouth)
     pca = trained("pca")
-    total = pca.add_expressions(pca.calibration.rest[None], pca.calibration.rest[None])
+    total = pca.add("expression", pca.calibration.rest[None], pca.calibration.rest[None])
     np.testing.assert_allclose(total[0], pca.calibration.rest)  # rest upon rest is rest
 
 

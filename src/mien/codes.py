@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from mien.errors import UnknownName
+
 
 @dataclass(frozen=True)
 class Codes:
@@ -35,8 +37,15 @@ class Codes:
         others = {name: function(value) for name, value in self.others.items()}
         return Codes(function(self.identity), function(self.expression), others)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all factors, those of ``others`` last."""
+        return "identity", "expression", *self.others
+
     def factor(self, name: str) -> Tensor:
         """The code of one factor: ``identity``, ``expression`` or one of ``others``."""
+        if name not in self.names:
+            raise UnknownName("factor", name, self.names)
         return getattr(self, name) if name in ("identity", "expression") else self.others[name]
 
     def replace(self, **factors: Tensor) -> Codes:

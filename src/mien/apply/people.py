@@ -50,6 +50,7 @@ def neutralize(model: FaceModel, vertices: Any, *, keep_detail: bool = False) ->
 def transfer(
     model: FaceModel, expression: Any, onto: Any, *, expression_neutral: Any = None, onto_neutral: Any = None,
     average: bool = False, intensity: float = 1.0, keep_detail: bool = False, add: bool = False,
+    factors: Sequence[str] = ("expression",),
 ) -> Faces:  # fmt: skip
     """People ``onto`` with the expression of other people.
 
@@ -65,6 +66,7 @@ def transfer(
         keep_detail: Adds what the receivers' codes cannot hold: the result is ``onto`` plus the difference
             that the transfer makes to the reconstruction.
         add: Receivers keep their own expression and get the other one on top.
+        factors: What is carried over; models with further factors, such as viseme, carry those, too.
     """
     allow(model, "transfer")
     if model.anchored and onto_neutral is None:
@@ -79,8 +81,10 @@ def transfer(
             "numbers of faces do not match", received=f"{len(source)} expressions onto {len(target)}"
         )
     source, target = (c if len(c) == count else c.repeat(count) for c in (source, target))
-    shown = model.add_expressions(target.expression, source.expression) if add else source.expression
-    moved = target.replace(expression=shown)
+    carried = {name: source.factor(name) for name in factors}
+    if add:
+        carried = {name: model.add(name, target.factor(name), code) for name, code in carried.items()}
+    moved = target.replace(**carried)
     result = decoded(model, moved if intensity == 1 else model.mix(target, moved, intensity))
     if keep_detail:
         lost = faces_on(model, onto).cpu().numpy() - decoded(model, target)
@@ -102,19 +106,21 @@ def interpolate(
         b: (V, 3) float, millimeters. Where it ends.
         steps: Number of faces, at least 2; or their shares of the way: 0 is ``a``, 1 is ``b``, numbers
             outside extrapolate.
-        factor: ``identity``, ``expression`` or ``both``; the other factor stays as in ``a``.
+        factor: ``identity``, ``expression``, a further factor of the model, or ``both`` for the whole code;
+            what is not named stays as in ``a``.
         a_neutral: The first person at rest, for anchored models.
         b_neutral: The second person at rest, for anchored models.
     """
     allow(model, "interpolate")
-    if factor not in ("identity", "expression", "both"):
-        raise UnknownName("factor", factor, ("identity", "expression", "both"))
     if isinstance(steps, int) and steps < 2:
         raise BadSetting("an interpolation has at least 2 steps", received=steps)
     shares = np.linspace(0, 1, steps) if isinstance(steps, int) else np.asarray(steps, np.float64)
     if shares.ndim != 1 or not len(shares) or not np.isfinite(shares).all():
         raise BadSetting("the shares of the way are one or more numbers", received=list(shares))
-    first, second = codes_of(model, a, a_neutral), codes_of(model, b, b_neutral)
+    first = codes_of(model, a, a_neutral)
+    if factor not in (*first.names, "both"):
+        raise UnknownName("factor", factor, (*first.names, "both"))
+    second = codes_of(model, b, b_neutral)
     mixed = [model.mix(first, second, amount) for amount in shares.tolist()]
     if factor != "both":
         mixed = [first.replace(**{factor: codes.factor(factor)}) for codes in mixed]

@@ -21,7 +21,7 @@ AT_ONCE = 8
 
 def generate_textured(
     model: FaceModel, count: int, *, seed: int, weights: Weights | None = None, style: Any = None,
-    hold: Sequence[str] = (), person: str | None = None,
+    hold: Sequence[str] = (), person: str | None = None, expression_of: Any = None,
 ) -> Iterator[tuple[Faces, Maps]]:  # fmt: skip
     """The people of :func:`mien.apply.generate` with the texture map of each, a few at a time.
 
@@ -33,11 +33,12 @@ def generate_textured(
         style: Whose way of performing they take: name of a training person, or a face (V, 3).
         hold: Factors that all share.
         person: Name of a training person whom all faces show, for models that keep their codes.
+        expression_of: (V, 3) float, millimeters. A face whose expression all make.
 
     Yields:
         (n, V, 3) float32, millimeters, and (n, H, W, 3) uint8 sRGB in the topology's uv, row 0 at v = 1.
     """
-    codes = new_people(model, count, seed, weights, style, hold, person)
+    codes = new_people(model, count, seed, weights, style, hold, person, expression_of)
     for start in track(range(0, count, AT_ONCE), "generating"):
         yield colored(model, codes[start : start + AT_ONCE])
 

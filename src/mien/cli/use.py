@@ -35,9 +35,16 @@ def generate(
     expression: list[str] = typer.Option([], "-e", help="Named weight, e.g. smile=0.8; repeat for more."),
     varied: bool = typer.Option(False, "--varied", help="Everybody with a random expression of the model."),
     hold: list[str] = typer.Option(
-        [], "--hold", help="Factor that all share: identity or expression; implies --varied without -e."
+        [],
+        "--hold",
+        metavar="FACTOR",
+        help="What all share: identity, expression or a further factor of the model, such as viseme or "
+        "noise; implies --varied without -e.",
     ),
     person: str | None = typer.Option(None, "--person", help="Everybody is this training person."),
+    expression_of: Path | None = typer.Option(
+        None, "--expression-of", metavar="MESH", help="Everybody does what this face does."
+    ),
     style: str | None = STYLE,
     landmarks: list[str] = LANDMARKS,
     textured: bool = typer.Option(
@@ -50,17 +57,26 @@ def generate(
     Thousands go into [bold].npy[/bold]: (N, V, 3) float32 millimeters, written as they are made.
     """
     from mien import apply
-    from mien.cli.faces import Marks, open_model, style_person, write_people, write_textured
+    from mien.cli.faces import Marks, open_model, read, style_person, write_people, write_textured
     from mien.io.arrays import write_faces
 
     model = open_model(model_dir)
     weights = parse_weights(expression, model.expressions)
-    if varied and weights:
-        raise BadSetting("--varied and -e exclude each other", received=", ".join(expression))
+    asked = [
+        flag
+        for flag, given in (("-e", weights), ("--varied", varied), ("--expression-of", expression_of))
+        if given
+    ]
+    if len(asked) > 1:
+        raise BadSetting("these flags exclude each other", received=" and ".join(asked))
     free = varied or bool(hold and not weights)
+    marks = Marks.of(landmarks, expression_of, style)
     options: dict[str, Any] = {"weights": None if free else weights, "hold": hold, "person": person}
-    options["style"] = style_person(style, model, Marks.of(landmarks, style))
+    options["style"] = style_person(style, model, marks)
     about = {"seed": seed, "model": str(model_dir), **weights}
+    if expression_of:
+        options |= {"weights": None, "expression_of": read(expression_of, model, marks).vertices}
+        about["expression_of"] = str(expression_of)
     if textured:
         write_textured(
             out, apply.generate_textured(model, count, seed=seed, **options), model.topology, about
@@ -132,6 +148,9 @@ def transfer(
         False, "--keep-detail", help="Keep what the model's codes cannot hold of the receiver."
     ),
     add: bool = typer.Option(False, "--add", help="On top of the receiver's own expression."),
+    factor: list[str] = typer.Option(
+        ["expression"], "--factor", help="What is carried over: expression, identity or a further factor."
+    ),
     style: str | None = typer.Option(
         None, "--style", metavar="NAME", help="Not this very face, but how this person performs NAME."
     ),
@@ -161,11 +180,11 @@ def transfer(
     result = apply.transfer(
         model, performers, target.vertices[None], expression_neutral=rests,
         onto_neutral=None if rest is None else rest.vertices[None],
-        average=True, intensity=intensity, keep_detail=keep_detail or target.foreign, add=add,
+        average=True, intensity=intensity, keep_detail=keep_detail or target.foreign, add=add, factors=factor,
     )[0]  # fmt: skip
     target.write(out, result)
     names = " and ".join(path.name for path in expression)
-    show(f"{out}: {onto.name} with the expression of {names}.")
+    show(f"{out}: {onto.name} with the {' and '.join(factor)} of {names}.")
     return None
 
 
@@ -191,14 +210,15 @@ def interpolate(
     first: Path = typer.Argument(..., metavar="A", help="Where it starts."),
     second: Path = typer.Argument(..., metavar="B", help="Where it ends."),
     steps: int = typer.Option(9, "--steps", min=2, help="Number of faces, both ends included."),
-    factor: str = typer.Option("both", "--factor", help="identity, expression or both."),
+    factor: str = typer.Option(
+        "both", "--factor", help="identity, expression, a further factor, or both: the whole code."
+    ),
     first_at: float = typer.Option(0.0, "--from", help="Share of the way at the first face; -0.5: before A."),
     last_at: float = typer.Option(1.0, "--to", help="Share of the way at the last face; 1.5: beyond B."),
     landmarks: list[str] = LANDMARKS,
     out: Path = OUT,
 ) -> None:
-    """Walks from one face to another, or beyond them, in identity, in expression or in both."""
-    choice("factor", factor, ("identity", "expression", "both"))
+    """Walks from one face to another, or beyond them: in identity, expression, another factor or all."""
     from mien import apply
     from mien.cli.faces import Marks, open_model, read
 
@@ -246,16 +266,19 @@ def add_to(app: typer.Typer) -> None:
             "mien generate runs/textured -n 8 -e smile --textured -o smiling",
             "mien generate runs/facecam -n 8 -e smile=1.2 --style-of ict_0003 -o styled",
             "mien generate runs/facecam -n 4 --person ict_0003 -e smile -o takes",
+            "mien generate runs/gan -n 8 --expression-of scan.obj -o strangers",
         ),
         reconstruct: ("mien reconstruct runs/first scan.obj -o again.obj",),
         neutralize: ("mien neutralize runs/first smile.obj -o rest.obj",),
         transfer: (
             "mien transfer runs/first --expression smile.obj --onto other.obj -o smiling.obj",
+            "mien transfer runs/gan --factor viseme --expression talking.obj --onto other.obj -o saying.obj",
             "mien transfer runs/facecam --style smile --expression her.obj --onto me.obj -o like_her.obj",
         ),
         interpolate: (
             "mien interpolate runs/first a.obj b.obj --steps 9 --factor identity -o walk",
             "mien interpolate runs/first a.obj b.obj --factor expression --from -0.5 --to 1.5 -o beyond",
+            "mien interpolate runs/gan a.obj b.obj --factor viseme -o saying",
         ),
         fit: ("mien fit runs/first landmarks.csv -o fitted.obj",),
     }

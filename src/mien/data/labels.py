@@ -35,8 +35,8 @@ class Labels:
         return np.flatnonzero(self.index >= 0)
 
     def places(self, names: Sequence[str]) -> NDArray[np.int64]:
-        """(classes,) where each class stands in a longer list of names; an empty list stands for our own."""
-        every = list(names or self.names)
+        """(classes,) where each class stands in a longer list of names."""
+        every = list(names)
         return np.array([every.index(name) for name in self.names], np.int64)
 
     def among(self, names: Sequence[str]) -> NDArray[np.int64]:

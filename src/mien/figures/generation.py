@@ -69,7 +69,7 @@ def manipulation_figure(
     """
     generator = torch.Generator().manual_seed(seed)
     source, target = (model.sample(rows, generator=generator) for _ in range(2))
-    added = model.add_expressions(source.expression, target.expression)
+    added = model.add("expression", source.expression, target.expression)
     columns = (source, target, target.replace(expression=source.expression), target.replace(expression=added))
     meshes = [list(row) for row in zip(*(_decoded(model, codes) for codes in columns))]
     names = ("source", "target", "replaced", "added")

@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from mien.codes import Codes
 from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch, Sampler
-from mien.errors import MissingNeutral, Unsupported, WrongTopology
+from mien.errors import MissingNeutral, UnknownName, Unsupported, WrongTopology
 from mien.models.base_calibration import Calibration
 from mien.topology import Topology
 
@@ -218,9 +218,11 @@ class FaceModel(nn.Module):
         """People of the training set, by name, at rest."""
         raise self.refusal("name training people", "it keeps no code of them")
 
-    def add_expressions(self, first: Tensor, second: Tensor) -> Tensor:
-        """Codes of two expressions (B, *X) at once: what both differ from rest, added up."""
-        return first + second - self.calibration.rest
+    def add(self, factor: str, first: Tensor, second: Tensor) -> Tensor:
+        """Codes (B, ...) of two expressions, or of another factor, at once: their differences from the
+        origin added up. Factors that the origin lacks are zero there."""
+        origin = self.origin(1)
+        return first + second - (origin.factor(factor) if factor in origin.names else 0.0)
 
     def origin(self, count: int) -> Codes:
         """The mean person at rest, ``count`` times: where inversion starts."""
@@ -276,6 +278,14 @@ class FaceModel(nn.Module):
             return trained
         state = {k: v for k, v in self.state_dict().items() if v.is_floating_point()}
         return sum(v.numel() for k, v in state.items() if not k.startswith(("calibration.", "mean_face")))
+
+
+def rows_of_people(names: Sequence[str], known: Sequence[str]) -> list[int]:
+    """Where training people stand among those that a model keeps codes of."""
+    for name in names:
+        if name not in known:
+            raise UnknownName("training person", name, known)
+    return [known.index(name) for name in names]
 
 
 @torch.no_grad()

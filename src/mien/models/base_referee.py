@@ -91,7 +91,7 @@ class Referee:
             if name == "identity":
                 continue
             wanted = torch.arange(count) % len(means)
-            every = list(model.class_names(name) or self.names[name])
+            every = list(model.class_names(name))
             places = torch.tensor([every.index(label) for label in self.names[name]])
             asked = model.label_codes(name)[places[wanted].to(model.device)]
             named = torch.cdist(judged(others.replace(**{name: asked})), means).argmin(1)

@@ -16,7 +16,7 @@ from mien.data.labels import NEUTRAL, classifiable, hide_labels, labels_of
 from mien.data.sampling import labeled_faces
 from mien.data.statistics import vertex_statistics
 from mien.errors import UnknownName
-from mien.models.base import FaceModel, Reference, Stage
+from mien.models.base import FaceModel, Reference, Stage, rows_of_people
 from mien.models.base_additive import start_additively
 from mien.models.base_decoupled_game import Game, Settings, falling
 from mien.models.base_label_faces import codes_of_faces, label_faces
@@ -74,7 +74,7 @@ class DecoupledGAN(FaceModel):
         further_size: Code size of each of them.
         hidden: Width of the generator's hidden layer.
         unit: Millimeters of one unit of u; None: their root mean square over the training data.
-        classes: Class names of further factors; None: found in the data.
+        classes: Names of the people and of further factors' classes that it learned; None: of the data.
 
     Example:
         >>> model = mien.load_model("runs/decoupled_gan")
@@ -145,14 +145,12 @@ class DecoupledGAN(FaceModel):
         self.mean_face.copy_(torch.from_numpy(mean))
         self.scale.fill_(self._unit or max(float(variance.mean()), 1e-12) ** 0.5)
         self._classes = self.config["classes"] = {
-            name: list(labels_of(data, name).names)
-            for name in self.factors
-            if name not in ("identity", "expression")
+            name: list(labels_of(data, name).names) for name in self.factors if name != "expression"
         }
         generator = torch.Generator().manual_seed(self._seed)
         for factor in self.factors:
-            count = len(self.class_names(factor)) or len(labels_of(data, factor).names)
-            codes = torch.randn(count, self.sizes[factor], generator=generator)
+            size = len(self.class_names(factor)), self.sizes[factor]
+            codes = torch.randn(size, generator=generator)
             setattr(self, f"label_codes_{factor}", codes.to(self.device))
 
     def calibrate(self, data: FaceDataset) -> None:
@@ -193,12 +191,14 @@ class DecoupledGAN(FaceModel):
         return self.split(torch.randn(size, generator=generator, device=where).to(self.device))
 
     def origin(self, count: int) -> Codes:
-        """The likeliest code, zero: eq. 13 weighs the squared code itself."""
+        """The likeliest code, zero: eq. 13 weighs the squared code itself, the supplement adds up codes."""
         return self.split(torch.zeros(count, sum(self.sizes.values()), device=self.device))
 
-    def add_expressions(self, first: Tensor, second: Tensor) -> Tensor:
-        """The sum of both codes, as in the supplement; the mean code, not rest, is zero."""
-        return first + second
+    def training_people(self, names: Sequence[str]) -> Codes:
+        """People of the training set, by name, at rest: the codes of their labels."""
+        people = self.label_codes("identity")[rows_of_people(names, self.class_names("identity"))]
+        rest = self.calibration.rest.expand(len(people), -1)
+        return self.origin(len(people)).replace(identity=people, expression=rest)
 
     # ---- codes
 
@@ -224,7 +224,7 @@ class DecoupledGAN(FaceModel):
         raise UnknownName("factor", factor, self.factors)
 
     def class_names(self, factor: str) -> tuple[str, ...]:
-        """Names of a factor's classes in the order of T_k; people have none."""
+        """Names of a factor's classes, people included, in the order of T_k."""
         if factor == "expression":
             return (*self.expressions, NEUTRAL)
         return tuple((self._classes or {}).get(factor, ()))

@@ -13,8 +13,8 @@ from torch.nn import functional
 from mien.codes import Codes
 from mien.data.dataset import FaceDataset
 from mien.data.statistics import vertex_statistics
-from mien.errors import BadSetting, UnknownName
-from mien.models.base import FaceModel, Reference, Stage
+from mien.errors import BadSetting
+from mien.models.base import FaceModel, Reference, Stage, rows_of_people
 from mien.models.base_facecam import Decoder, Discriminator, Heads, LabelMap, descend_to, pair
 from mien.models.base_facecam_stages import Settings, latent_stage, supervised_stage, take_shape
 from mien.models.base_texture import texture_model
@@ -276,10 +276,7 @@ class FaceCAM(FaceModel):
 
     def training_people(self, names: Sequence[str]) -> Codes:
         """People of the training set, by name, at rest: to be generated from their stored z_id."""
-        for name in names:
-            if name not in self.people:
-                raise UnknownName("training person", name, self.people)
-        z_id = self.z_people[[self.people.index(name) for name in names]]
+        z_id = self.z_people[rows_of_people(names, self.people)]
         zeros = z_id.new_zeros(len(z_id), self.class_count + self.sizes[3])
         return self.to_generate(z_id, *zeros.split([self.class_count, self.sizes[3]], dim=1))
 
