@@ -6,15 +6,21 @@ import json
 import random
 import subprocess
 import sys
+import warnings
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from fixtures import planted
+from meshes import mask
 
 from mien.data.dataset import FaceDataset
-from mien.errors import BadFile, BadSetting, UnknownName
+from mien.errors import BadFile, BadSetting, Note, UnknownName
 from mien.models.files import load_model
+from mien.topology import Topology
 from mien.train import fit_model, loop, plan_training
 
 pytest.importorskip("lightning.fabric", reason="needs the extra mien[train]")
@@ -181,3 +187,67 @@ def test_diverging_losses_stop_with_their_values(data: FaceDataset, tmp_path: Pa
     plan = plan_training("adversarial_vae", OVERRIDES | {"rate": 1e30, "steps": 30}, profile="smoke")
     with pytest.raises(BadSetting, match="no longer finite"):
         fit_model(plan, data, tmp_path / "run", accelerator="cpu", progress=False)
+
+
+def test_speed_is_that_of_the_faces_since_the_last_record(
+    data: FaceDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock that is told what steps and validations take, and a cut with an hour of nothing."""
+    clock = [0.0]
+    step, validate, save = loop.Loop._step, loop.Loop._validate, loop.Loop._save
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    def timed(function: Callable, seconds: float, *, fails_at: float = np.inf) -> Callable:
+        def run(*args: object) -> object:
+            clock[0] += seconds
+            if clock[0] > fails_at:
+                raise Killed
+            return function(*args)
+
+        return run
+
+    monkeypatch.setattr(loop.Loop, "_validate", timed(validate, 60))
+    monkeypatch.setattr(loop.Loop, "_step", timed(step, 0.25, fails_at=62))
+    with pytest.raises(Killed):
+        train(data, tmp_path / "run", save_seconds=0.0)
+    clock[0] += 3600
+    monkeypatch.setattr(loop.Loop, "_step", timed(step, 0.125))
+    monkeypatch.setattr(loop.Loop, "_save", timed(save, 0.0))
+    train(data, tmp_path / "run", resume=True, save_seconds=0.0)
+    rows = [row for row in log_of(tmp_path / "run") if row["kind"] == "losses"]
+    # Batches of six: 24 faces a second before the cut, 48 after it.
+    assert {row["faces_per_second"] for row in rows} == {24.0, 48.0}
+    assert not any("faces_per_second" in row for row in log_of(tmp_path / "run") if row not in rows)
+
+
+def rough_faces() -> FaceDataset:
+    """Six people at rest and smiling, on a mesh so rough that cotangent weights flip triangles."""
+    smooth, generator = mask(), np.random.default_rng(0)
+    template = smooth.template + generator.normal(scale=3, size=smooth.template.shape)
+    topology = Topology("rough", smooth.faces, template.astype(np.float32))
+    faces = topology.template + generator.normal(size=(12, *template.shape)).astype(np.float32)
+    subject, smile = np.repeat(np.arange(6), 2), np.tile([[0.0], [1.0]], (6, 1))
+    return FaceDataset(topology, ("smile",), faces, smile, subject, tuple("abcdef"), license="MIT")
+
+
+def test_notes_of_a_method_are_shown_in_every_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The decoupled GAN tells of vertices that its image misses, unless an option covers them."""
+    faces, told = rough_faces(), []
+    small = {"identity_size": 3, "expression_size": 3, "hidden": 8, "batch_size": 4, "image_size": 16}
+    small |= {"steps": 1, "validate_every": 0, "start": "random"}
+
+    def gan(out: str, covers: bool, progress: bool) -> str:
+        plan = plan_training("decoupled_gan", small | {"image_covers": covers}, profile="smoke")
+        fit_model(plan, faces, tmp_path / out, accelerator="cpu", progress=progress)
+        return " ".join(capsys.readouterr().err.split())
+
+    for number, covers in enumerate((False, False, True)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # what is shown as a note is no warning besides
+            told.append(gan(str(number), covers, True))
+    for text in told[:2]:
+        assert text.count("seen by no pixel of the 16 x 16 image") == 1 and "image_covers=true" in text
+        assert "flipped with cotangent weights" in text
+    assert "no pixel" not in told[2] and "flipped" not in told[2]
+    with pytest.warns(Note, match="seen by no pixel"):
+        assert gan("quiet", False, False) == ""

@@ -34,6 +34,10 @@ class MienError(Exception):
         super().__init__("; ".join(parts) + ".")
 
 
+class Note(UserWarning):
+    """What a user should know although nothing failed; a training run shows it above its progress bar."""
+
+
 class Unsupported(MienError):
     """A model was asked for something that its method does not define."""
 

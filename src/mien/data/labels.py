@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.dataset import FaceDataset
-from mien.errors import BadSetting, UnknownName
+from mien.errors import BadSetting, Note, UnknownName
 
 #: A face that performs an expression more weakly says little about it: clips pass through such frames.
 CLEAR_WEIGHT = 0.5
@@ -106,5 +106,5 @@ def classifiable(labels: Mapping[str, Labels], wanted: Sequence[str] | None = No
     for name in chosen:
         if len(labels[name].names) < 2:
             count = len(labels[name].names)
-            warnings.warn(f"{name} has {count} labeled classes, too few for a classifier", stacklevel=2)
+            warnings.warn(f"{name} has {count} labeled classes, too few for a classifier", Note, stacklevel=2)
     return [name for name in chosen if len(labels[name].names) > 1]

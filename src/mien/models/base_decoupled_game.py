@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from torch.nn import functional
 
 from mien.data.labels import Labels
 from mien.data.sampling import Batch
+from mien.errors import Note
 from mien.models.base import Losses
 from mien.nn.average import follow
 from mien.nn.geometry_image import GeometryMapping
@@ -78,6 +80,12 @@ class Game:
         self.mapping = GeometryMapping(
             model.topology, settings.image_size, samples=settings.image_samples, cover=settings.image_covers
         ).to(device)
+        if self.mapping.unseen:
+            told = (
+                f"{self.mapping.sentence} No gradient of images reaches them; image_covers=true mends that."
+            )
+            square = f" {self.mapping.square.sentence}" if self.mapping.square.cotangent_flips else ""
+            warnings.warn(told + square, Note, stacklevel=2)
         mean = model.mean_face.numpy(force=True)
         self.laplacian = MeshLaplacian(model.topology, cotangent_of=mean).to(device)
         classified = discriminator.classes.keys()

@@ -42,7 +42,7 @@ class GeometryMapping(nn.Module):
     def __init__(self, topology: Topology, size: int = 64, *, samples: int = 1, cover: bool = False) -> None:
         super().__init__()
         self.size, self.count = size, topology.vertex_count
-        square = parameterize(topology)
+        self.square = square = parameterize(topology)
         matrix = _matrix(topology, square, size, samples, cover)
         self.inside = square.inside
         self.seen: NDArray[np.bool_] = np.asarray(abs(matrix).sum(axis=0)).ravel() > 0

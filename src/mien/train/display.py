@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from mien.errors import Note
 
 
 class Display:
@@ -18,7 +23,7 @@ class Display:
     def __init__(self, folder: Path, visible: bool) -> None:
         from rich.console import Console
 
-        self.console = Console(stderr=True, quiet=not visible)
+        self.visible, self.console = visible, Console(stderr=True, quiet=not visible)
         self.bar: Any = None
         self.writer: Any = None
         self.losses = ""
@@ -45,10 +50,12 @@ class Display:
         self.bar.update(self.task, completed=step)
 
     def report(self, values: dict[str, float], kind: str, step: int) -> None:
-        """Losses go beside the bar; validations stay on screen as lines."""
-        text = "  ".join(f"{name} {value:.4g}" for name, value in values.items() if name != "criterion")
+        """Speed and losses go beside the bar; validations stay on screen as lines."""
+        speed = values.get("faces_per_second", 0.0)
+        told = (item for item in values.items() if item[0] not in ("criterion", "faces_per_second"))
+        text = "  ".join(f"{name} {value:.4g}" for name, value in told)
         if kind == "losses":
-            self.bar.update(self.task, losses=text)
+            self.bar.update(self.task, losses=f"{speed:,.{0 if speed >= 10 else 1}f} faces/s  {text}")
         else:
             self.console.print(f"  {self.name} {step}/{self.steps}: {text}", highlight=False)
 
@@ -61,6 +68,23 @@ class Display:
     def note(self, text: str) -> None:
         """A line that stays."""
         self.console.print(f"  {text}", highlight=False)
+
+    @contextmanager
+    def notes(self) -> Iterator[None]:
+        """Meanwhile, what methods warn of as :class:`mien.errors.Note` is a line that stays."""
+        with warnings.catch_warnings():
+            usual = warnings.showwarning
+
+            def told(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+                if issubclass(category, Note):
+                    self.note(str(message))
+                else:
+                    usual(message, category, *place, **more)
+
+            if self.visible:  # otherwise Python shows them where it shows all warnings
+                warnings.simplefilter("always", Note)
+                warnings.showwarning = told
+            yield
 
     def end(self) -> None:
         """Ends the bar of a stage."""

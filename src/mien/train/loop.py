@@ -42,6 +42,7 @@ class Loop:
         self.display, self.save_seconds = display, save_seconds
         self.checkpoint, self.log_path = folder / "checkpoint.safetensors", folder / "metrics.jsonl"
         self.progress = Progress()
+        self.faces, self.since = 0, 0.0  #: trained with since the last record of this process
         self.saved: tuple[Any, Any] | None = None
         self.best: dict[str, Tensor] = {}
 
@@ -86,8 +87,8 @@ class Loop:
     def _run_stage(self, stage: Stage) -> None:
         progress = self.progress
         self.display.begin(stage.name, stage.steps, progress.step)
-        last_save = last_log = time.monotonic()
-        began, before = time.monotonic(), progress.seconds
+        began = last_save = self.since = time.monotonic()
+        before, self.faces = progress.seconds, 0
         stopped = False
         while progress.step < stage.steps and not stopped:
             losses = self._step(stage, progress.step)
@@ -95,10 +96,10 @@ class Loop:
             progress.seconds = before + time.monotonic() - began
             now, finished = time.monotonic(), progress.step == stage.steps
             validate = stage.validate and (progress.step % stage.validate_every == 0 or finished)
-            if validate or finished or progress.step % 50 == 0 or now - last_log > 5:
+            if validate or finished or progress.step % 50 == 0 or now - self.since > 5:
                 values = {name: float(value) for name, value in losses.items()}
-                self._log(stage, values, "losses")
-                last_log = now
+                speed = self.faces / max(time.monotonic() - self.since, 1e-9)
+                self._log(stage, values | {"faces_per_second": speed}, "losses")
             if validate:
                 stopped = self._validate(stage)
             if now - last_save > self.save_seconds:
@@ -111,6 +112,7 @@ class Loop:
         for module in stage.modules.values():
             module.train()
         batch = stage.batch(self.generator)
+        self.faces += math.prod(batch.vertices.shape[:-2])  # of all processes; clips count their frames
         rank, world = self.fabric.global_rank, self.fabric.world_size
         batch = batch.map(lambda value: value[rank::world].to(self.fabric.device))
         seen: dict[str, Tensor] = {}
@@ -164,6 +166,7 @@ class Loop:
 
     def _log(self, stage: Stage, values: dict[str, float], kind: str) -> None:
         self.display.report(values, kind, self.progress.step)
+        self.faces, self.since = 0, time.monotonic()
         if not self.fabric.is_global_zero:
             return
         row = {"stage": stage.name, "step": self.progress.step, "kind": kind}

@@ -127,7 +127,8 @@ def fit_model(
         loop.resume()
         fabric.barrier()  # nobody may read the checkpoint that the first process is about to write
         model.to(fabric.device)
-        loop.run(model.stages(train, kind.Settings(**plan.settings), validation))
+        with display.notes():
+            loop.run(model.stages(train, kind.Settings(**plan.settings), validation))
         header["training_seconds"] = round(loop.progress.seconds, 1)
         header["machine"] |= {"device": str(fabric.device), "processes": fabric.world_size}
         if not fabric.is_global_zero:
