@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -15,16 +16,18 @@ from torch import Tensor
 
 from mien.codes import Codes
 from mien.errors import BadFile, BadSetting, UnknownName
+from mien.evaluate import specificity
 from mien.evaluate.classifier import Classifier
 from mien.evaluate.embedding import GroupSampler, triplet_loss
 from mien.evaluate.embedding_judge import Training, choose_threshold, distance, judge_of, labels_of
 from mien.evaluate.generation import diversity_by_labels
+from mien.evaluate.generation_draws import Drawn
 from mien.evaluate.generation_judge import shares
 from mien.evaluate.generation_protocol import evaluate_generation, settings_of
 from mien.evaluate.intensity import LEVELS, measure_intensity, measure_real_intensity, spearman
 from mien.evaluate.metrics import avd_table
 from mien.evaluate.spaces import silhouettes
-from mien.evaluate.specificity import PatchSums
+from mien.evaluate.specificity import EXTREMES, PatchSums
 from mien.fit import fit_landmark_sets, fit_landmarks
 from mien.geometry.closest import closest_on_triangles, surface_distances
 from mien.geometry.orthographic import Screen, normal_images
@@ -189,7 +192,7 @@ def test_a_judge_learns_people_it_has_never_seen_and_is_cached(world, tmp_path) 
 # ---- nearest faces, pairs, surfaces
 
 
-def test_nearest_faces_are_exact_and_mostly_not_measured() -> None:
+def test_nearest_faces_are_exact_and_mostly_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(0)
     template = generator.normal(size=(700, 3)) * 50
     waves = np.stack([np.sin(template @ generator.normal(size=3) / 60) for _ in range(8)])
@@ -202,6 +205,15 @@ def test_nearest_faces_are_exact_and_mostly_not_measured() -> None:
     assert np.array_equal(found.row, table.argmin(axis=1))
     assert found.distance == pytest.approx(table.min(axis=1), rel=1e-6)
     assert found.measured < 0.05 * table.size
+    monkeypatch.setattr(specificity, "BLOCK", 7)  # a block at a time: the same, and never all samples again
+    crowd = np.concatenate([samples] * 20)
+    index = PatchSums(training, template)
+    tracemalloc.start()
+    again = index.nearest(crowd)
+    assert tracemalloc.get_traced_memory()[1] < 0.6 * crowd.nbytes
+    tracemalloc.stop()
+    np.testing.assert_array_equal(again.row, np.tile(found.row, 20))
+    np.testing.assert_array_equal(again.distance, np.tile(found.distance, 20))
     rough = (template + generator.normal(size=(40, 700, 3))).astype(np.float32)  # bounds are useless here
     hard = PatchSums(rough, template).nearest(rough[:3] + 1)
     assert np.array_equal(hard.row, avd_table(rough[:3] + 1, rough).argmin(axis=1))
@@ -332,6 +344,13 @@ def report(world, tmp_path_factory):
         models | {"refusing": Refusing(*face)}, data, settings=settings_of("smoke", SMALL)
     )
     assert set(bench.samples) == {"true", "leaking", "collapsed"}
+    drawn = Drawn(models["true"], seed=0, batch=SMALL["batch"])
+    samples = np.concatenate([part["random"] for part in drawn.relatives(SMALL["pairs"])])[: SMALL["samples"]]
+    nearest, (meshes, distance) = bench.index.nearest(samples).distance, bench.samples["true"]
+    assert found.value("true", "specificity") == pytest.approx(nearest.mean(), rel=1e-6)
+    order = nearest.argsort()  # pictures show the best and the worst of all samples, and no other is kept
+    assert len(meshes) == 2 * EXTREMES < len(samples) == found.row("true", "specificity").count
+    np.testing.assert_array_equal(samples[order[[0, 1, -2, -1]]], meshes[distance.argsort()[[0, 1, -2, -1]]])
     return found
 
 

@@ -56,8 +56,7 @@ def draw(models: Mapping[str, FaceModel], bench: Bench, out: Path) -> list[Path]
         f"expressions_{label}": manipulation_figure(model, label=label) for label, model in able.items()
     }
     first = next(iter(able.values()))
-    found = {label: (meshes, nearest.distance) for label, (meshes, nearest) in bench.samples.items()}
-    figures["specificity"] = specificity_figure(found, first)
+    figures["specificity"] = specificity_figure(bench.samples, first)
     paths = []
     for name, figure in figures.items():
         path = out / f"{NAME}_{name.replace('/', '-')}.png"

@@ -22,7 +22,7 @@ from mien.evaluate.judge import Judgment, model_facts
 from mien.evaluate.metrics import Meshes
 from mien.evaluate.people import Judged
 from mien.evaluate.rows import Maker, Row
-from mien.evaluate.specificity import Nearest, PatchSums
+from mien.evaluate.specificity import PatchSums, extremes
 from mien.models.base import FaceModel
 from mien.progress import track
 
@@ -46,7 +46,8 @@ class Bench:
         judges: (factor, kind) -> judge, or the sentence why there is none.
         classifier: Of expressions, or the sentence why there is none.
         index: Nearest training faces.
-        samples: System -> its first samples with their distances to the training faces, for pictures.
+        samples: System -> its samples nearest to the training faces and farthest from them, with their
+            distances, for pictures.
     """
 
     data: FaceDataset
@@ -55,7 +56,7 @@ class Bench:
     judges: dict[tuple[str, str], Judge | str]
     classifier: Classifier | str
     index: PatchSums
-    samples: dict[str, tuple[Meshes, Nearest]] = field(default_factory=dict)
+    samples: dict[str, tuple[Meshes, NDArray[np.float64]]] = field(default_factory=dict)
 
 
 def judge_generation(maker: Maker, model: FaceModel, bench: Bench) -> Judgment:
@@ -84,26 +85,30 @@ def units(values: NDArray) -> dict[str, float]:
 
 
 def _diversity(maker: Maker, model: FaceModel, bench: Bench, people: dict[str, Any]) -> Iterator[Row]:
-    """Diversity and specificity from one stream of faces."""
-    settings, kept = bench.settings, list[Meshes]()
+    """Diversity and specificity from one stream of faces, of which only parts are in memory."""
+    settings, found = bench.settings, list[NDArray]()
     drawn = Drawn(model, seed=settings.seed, batch=settings.batch)
     count = max(settings.pairs, settings.samples)
+    kept: tuple[Meshes, NDArray] = np.empty((0, model.topology.vertex_count, 3), np.float32), np.empty(0)
 
     def stream() -> Iterator[dict[str, Meshes]]:
+        nonlocal kept
         parts = track(drawn.relatives(count), "drawing faces", total=-(-count // settings.batch))
         for part in parts:
-            if sum(map(len, kept)) < settings.samples:
-                kept.append(part["random"])
+            samples = part["random"][: settings.samples - sum(map(len, found))]
+            if len(samples):
+                found.append(bench.index.nearest(samples).distance)
+                every = zip(kept, (samples, found[-1]), strict=True)
+                kept = extremes(*(np.concatenate(both) for both in every))
             yield part
 
     for name, values in diversity_of(stream()).items():
         people[name] = units(values)
         yield maker.over_people(name, values[: settings.pairs])
-    samples = np.concatenate(kept)[: settings.samples]
-    nearest = bench.index.nearest(samples)
-    bench.samples[maker.system] = (samples, nearest)
-    people["specificity"] = units(nearest.distance)
-    yield maker.over_people("specificity", nearest.distance)
+    distance = np.concatenate(found)
+    bench.samples[maker.system] = kept
+    people["specificity"] = units(distance)
+    yield maker.over_people("specificity", distance)
 
 
 def _decoupling(maker: Maker, model: FaceModel, bench: Bench, people: dict[str, Any]) -> Iterator[Row]:

@@ -24,7 +24,10 @@ from mien.progress import track
 
 #: Patches at the levels of the search; each level merges those of the next.
 LEVELS = (8, 64, 512)
-BLOCK = 256
+#: Meshes that are in memory at once.
+BLOCK = 64
+#: Nearest and farthest samples that are kept for pictures.
+EXTREMES = 8
 #: Sums of single precision are trusted this far.
 SLACK = 1e-5
 
@@ -65,11 +68,7 @@ class PatchSums:
         self.order, self.starts = _patches(np.asarray(template, np.float64), levels[-1])
         self.center = np.asarray(template, np.float32)
         self.merged = [levels[-1] // size for size in levels]
-        sums = np.empty((3, levels[-1], len(training)), np.float32)
-        parts = range(0, len(training), BLOCK)
-        for start in track(parts, "sums over patches"):
-            rows = np.arange(start, min(start + BLOCK, len(training)))
-            sums[:, :, rows] = self._fine(training[rows])
+        sums = self._fine(training)
         self.levels = [_merged(sums, merged) for merged in self.merged]
 
     def nearest(self, samples: Meshes) -> Nearest:
@@ -79,10 +78,14 @@ class PatchSums:
         distance, row, measured = (np.array(column) for column in zip(*found))
         return Nearest(distance, row, int(measured.sum()))
 
-    def _fine(self, meshes: Meshes) -> NDArray[np.float32]:
+    def _fine(self, meshes: Faces) -> NDArray[np.float32]:
         """(3, patches, n) sums of offsets from the template; offsets keep single precision precise."""
-        offset = np.take(np.asarray(meshes, np.float32) - self.center, self.order, axis=1)
-        return np.ascontiguousarray(np.add.reduceat(offset, self.starts, axis=1).transpose(2, 1, 0))
+        sums = np.empty((3, len(self.starts), len(meshes)), np.float32)
+        for start in track(range(0, len(meshes), BLOCK), "sums over patches"):
+            rows = np.arange(start, min(start + BLOCK, len(meshes)))
+            offset = np.take(np.asarray(meshes[rows], np.float32) - self.center, self.order, axis=1)
+            sums[:, :, rows] = np.add.reduceat(offset, self.starts, axis=1).transpose(2, 1, 0)
+        return sums
 
     def _one(self, sample: Meshes, fine: NDArray) -> tuple[float, int, int]:
         """Distance, row, and how many distances were measured."""
@@ -115,6 +118,13 @@ class PatchSums:
             difference = difference - own[:, patch, None]
             bound += np.sqrt(np.einsum("cn,cn->n", difference, difference))
         return bound.astype(np.float64) * ((1 - SLACK) / self.count)
+
+
+def extremes(meshes: Meshes, distance: NDArray) -> tuple[Meshes, NDArray[np.float64]]:
+    """At most ``EXTREMES`` of the nearest of (n, V, 3) samples and of the farthest, with their distances."""
+    order = np.argsort(distance)
+    rows = np.unique(np.concatenate([order[:EXTREMES], order[-EXTREMES:]]))
+    return meshes[rows], distance[rows]
 
 
 def _merged(sums: NDArray, merged: int) -> NDArray:
