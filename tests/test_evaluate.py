@@ -17,6 +17,7 @@ from mien.codes import Codes
 from mien.data.dataset import FaceDataset
 from mien.errors import MienError, UnknownName
 from mien.evaluate import Report, Table, evaluate
+from mien.machine import machine, machine_text
 from mien.models.base import FaceModel, Reference
 
 
@@ -192,6 +193,11 @@ def test_formats_agree_and_come_back(report: Report, tmp_path) -> None:
     lines = list(csv.DictReader(io.StringIO(report.to_csv())))
     assert len(lines) == len(report.rows)
     assert lines[0]["fingerprint"] == report.conditions["fingerprint"]
+    assert lines[-1]["processor"] == machine()["processor"] and lines[-1]["threads"] == str(
+        torch.get_num_threads()
+    )
+    for path in paths[2:]:
+        assert machine_text(machine()) in path.read_text()  # without seconds, as these reports are equal
     assert json.loads(report.to_json())["meshes"]["shuffled"]["neu_avd"]
     assert "NaN" not in report.to_json()
 

@@ -146,6 +146,8 @@ def test_the_commands_know_the_factors(capsys: Capture, tmp_path: Path) -> None:
     who = speaker().label_codes("identity")[3:4]
     found = read_mesh(tmp_path / "crowd" / "person_0001.obj").vertices
     near(found, drawn.replace(identity=who, expression=source.expression))
+    styled = run(capsys, "transfer", model, *options, "--style", "smile", "-o", tmp_path / "x.obj").sentence
+    assert "--factor mean nothing with --style" in styled
     assert "a.obj" in (tmp_path / "crowd" / "people.csv").read_text()
     assert "--varied and --expression-of" in run(capsys, *crowd, "--varied", "--expression-of", a).sentence
     assert (

@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "mien"
 FLOORS = (
-    ("topology", "codes", "errors", "progress"),
+    ("topology", "codes", "errors", "progress", "machine"),
     ("geometry", "io"),
     ("data", "nn"),
     ("models",),

@@ -31,6 +31,7 @@ from mien.evaluate.specificity import EXTREMES, PatchSums
 from mien.fit import fit_landmark_sets, fit_landmarks
 from mien.geometry.closest import closest_on_triangles, surface_distances
 from mien.geometry.orthographic import Screen, normal_images
+from mien.machine import processor
 from mien.models.base import FaceModel, Reference
 from mien.models.morphable import Morphable
 from mien.models.pca import PCA
@@ -427,6 +428,9 @@ def test_refusals_have_reasons_and_pictures_and_lite_are_never_in_one_table(repo
     assert facts["conditions"]["generation"]["resamples"] == 5
     assert "16-pixel" in report.conditions_text and "224" in report.conditions_text
     assert len(facts["people"]["true"]["dec_exp_lite"]) == 6
+    spent = facts["conditions"]["evaluation_seconds"]
+    assert spent > 0 and f"Judged in {spent:,.0f} s on {processor()}" in report.conditions_text
+    assert f",{spent}\n" in report.to_csv()
 
 
 class Speaking(Planted):

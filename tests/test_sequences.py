@@ -19,6 +19,7 @@ from mien.evaluate import Report, evaluate_sequences
 from mien.evaluate.sequence_classifier import SequenceClassifier, confusion_table, scores_of
 from mien.evaluate.sequence_controls import GRID, MeanClips, warped, warped_mean
 from mien.evaluate.sequences import MEAN, REAL, SCALED, STATIC, JudgedClips, example_clips
+from mien.machine import processor
 from mien.models.files import save_model
 from mien.models.mean_expression import MeanExpression
 from mien.models.pca_lstm import PcaLSTM
@@ -155,7 +156,10 @@ def test_the_command_chooses_sequences_by_itself(tmp_path: Path, capsys: pytest.
     model.calibrate(data)
     save_model(model, tmp_path / "model")
     told = run(capsys, "evaluate", tmp_path / "model", "--data", tmp_path / "data", "--json", "--no-controls")
-    assert told.json["conditions"]["kind"] == "sequences"
+    assert (
+        told.json["conditions"]["kind"] == "sequences" and told.json["conditions"]["evaluation_seconds"] > 0
+    )
+    assert f" s on {processor()}, " in (tmp_path / "model" / "metrics.json").read_text()
     assert (tmp_path / "model" / "metrics.json").read_text().count("seq_avd_total") == 1
 
 

@@ -19,6 +19,7 @@ from meshes import mask
 
 from mien.data.dataset import FaceDataset
 from mien.errors import BadFile, BadSetting, Note, UnknownName
+from mien.machine import processor
 from mien.models.files import load_model
 from mien.topology import Topology
 from mien.train import fit_model, loop, plan_training
@@ -119,6 +120,7 @@ def test_finished_run_is_a_model_folder(data: FaceDataset, tmp_path: Path) -> No
     facts = json.loads((tmp_path / "run" / "config.json").read_text())["facts"]
     assert facts["plan"]["settings"]["steps"] == 12
     assert facts["data"]["fingerprint"] == data.fingerprint
+    assert facts["machine"]["processor"] == processor() and facts["machine"]["threads"] > 0
 
 
 def test_training_reduces_the_error(data: FaceDataset, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def generate(
     ),
     out: Path = typer.Option(..., "-o", "--out", help="Folder of OBJ files, or one array FILE.npy."),
 ) -> None:
-    """Makes new people: at rest, with named expressions, or each with a random one.
+    """Makes new people: at rest, with named expressions, with that of a real face, or with random ones.
 
     Thousands go into [bold].npy[/bold]: (N, V, 3) float32 millimeters, written as they are made.
     """
@@ -171,6 +171,8 @@ def transfer(
             "every example of the expression needs its own --expression-neutral",
             received=f"{len(expression)} examples and {len(expression_neutral)} neutrals",
         )
+    if style and (add or factor != ["expression"]):
+        raise BadSetting("--add and --factor mean nothing with --style, which carries a named expression")
     marks = Marks.of(landmarks, onto_neutral or onto, onto, *expression_neutral, *expression)
     rest = read(onto_neutral, model, marks) if onto_neutral else None
     target = rest.posed(onto, model, marks) if rest else read(onto, model, marks)
@@ -280,7 +282,10 @@ def add_to(app: typer.Typer) -> None:
             "mien interpolate runs/first a.obj b.obj --factor expression --from -0.5 --to 1.5 -o beyond",
             "mien interpolate runs/gan a.obj b.obj --factor viseme -o saying",
         ),
-        fit: ("mien fit runs/first landmarks.csv -o fitted.obj",),
+        fit: (
+            "mien fit runs/first landmarks.csv -o fitted.obj",
+            "mien fit runs/gan landmarks.csv --prior 0.01 -o near_the_landmarks.obj",
+        ),
     }
     for function, lines in table.items():
         app.command(epilog=examples(*lines), rich_help_panel=PANEL)(function)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
@@ -18,6 +19,7 @@ from mien.evaluate.people import Judged
 from mien.evaluate.protocol import conditions, labeled
 from mien.evaluate.report import Report
 from mien.evaluate.rows import Maker
+from mien.machine import machine_since
 from mien.models.base import FaceModel
 from mien.progress import track
 
@@ -130,7 +132,7 @@ def evaluate_generation(
         report: A metric that a model cannot have is a dash with the reason.
         bench: The judges and what else all models were judged with, and the samples kept for pictures.
     """
-    settings = settings or GenerationSettings()
+    began, settings = time.monotonic(), settings or GenerationSettings()
     named = models if isinstance(models, Mapping) else labeled(models)
     judged = Judged.of(data, part=part, protocol=protocol, seed=seed, limit=4000)
     for model in named.values():
@@ -145,7 +147,7 @@ def evaluate_generation(
     people: dict[str, Any] = {"training data": {}}
     real = list(real_rows(bench, people["training data"]))
     report = Report(
-        (*real, *rows), conditions(judged, data.fingerprint) | _drawn(bench),
+        (*real, *rows), conditions(judged, data.fingerprint) | _drawn(bench) | machine_since(began),
         {judgment.system: judgment.facts for judgment in found}, published(),
         people=people | {judgment.system: judgment.people for judgment in found},
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -16,6 +17,7 @@ from mien.evaluate.people import Draws, Judged
 from mien.evaluate.report import Report
 from mien.evaluate.rows import Maker
 from mien.evaluate.sweep import Runner
+from mien.machine import machine, machine_since
 from mien.models import MODELS
 from mien.models.base import FaceModel
 from mien.progress import track
@@ -48,6 +50,7 @@ def evaluate(
     Returns:
         A report; a metric whose preconditions fail is a dash with the reason.
     """
+    began = time.monotonic()
     named = models if isinstance(models, Mapping) else labeled(models)
     judged = Judged.of(data, part=part, protocol=protocol, seed=seed, limit=limit)
     draws = _draws(judged, styles, limit)
@@ -65,7 +68,7 @@ def evaluate(
     found = [task() for task in track(tasks, "judging models")]
     return Report(
         tuple(row for judgment in found for row in judgment.rows),
-        _conditions(judged, data.fingerprint, draws, styles),
+        _conditions(judged, data.fingerprint, draws, styles) | (machine_since(began) if speed else machine()),
         {judgment.system: judgment.facts for judgment in found if judgment.facts},
         dict(published or {}),
         {judgment.system: judgment.scans for judgment in found if judgment.scans},

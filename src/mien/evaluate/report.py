@@ -16,8 +16,13 @@ from mien.evaluate.rows import Row
 from mien.evaluate.sequence_tables import sequence_conditions, sequence_tables
 from mien.evaluate.tables import Table, tables_of
 from mien.io.atomic import write_bytes
+from mien.machine import machine_text
 
 FORMATS = ("json", "csv", "md", "tex")
+#: Conditions that each line of the CSV states.
+REPEATED = (
+    "data", "fingerprint", "protocol", "part", "seed", "processor", "threads", "evaluation_seconds",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -95,10 +100,8 @@ class Report:
         )  # fmt: skip
 
     def to_csv(self) -> str:
-        """One line a row, with the data's fingerprint, split and seed repeated: lines can be merged."""
-        shared = {
-            name: self.conditions.get(name) for name in ("data", "fingerprint", "protocol", "part", "seed")
-        }
+        """One line a row, with the conditions that matter repeated: lines of reports can be merged."""
+        shared = {name: self.conditions.get(name) for name in REPEATED}
         text = io.StringIO()
         records = [{**row.as_dict(), **shared} for row in self.rows]
         writer = csv.DictWriter(text, list(records[0]) if records else list(shared), lineterminator="\n")
@@ -117,12 +120,15 @@ class Report:
 
     @property
     def conditions_text(self) -> str:
-        """The conditions as two sentences."""
+        """The conditions as a few sentences, the machine last."""
         facts = self.conditions
         if not facts:
             return ""
-        if facts.get("kind") == "sequences":
-            return sequence_conditions(facts)
+        told = sequence_conditions(facts) if facts.get("kind") == "sequences" else self._conditions_text()
+        return f"{told} {machine_text(facts)}" if "processor" in facts else told
+
+    def _conditions_text(self) -> str:
+        facts = self.conditions
         seen = facts["people_seen_in_training"]
         people = "none of them seen in training" if not seen else f"{seen} of them seen in training"
         drawn = facts.get("drawn") or f"Transfer: {facts['transfer_draws']:,} draws."

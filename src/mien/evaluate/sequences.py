@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from mien.evaluate.report import Report
 from mien.evaluate.rows import Maker, Row
 from mien.evaluate.sequence_classifier import SequenceClassifier
 from mien.evaluate.sequence_controls import MeanClips, warped, warped_mean
+from mien.machine import machine_since
 from mien.models.base import FaceModel
 from mien.progress import track
 
@@ -106,7 +108,7 @@ def evaluate_sequences(
         controls: Judge the static neutral and the mean clip of each class beside the models.
         published: System -> metric -> printed value, shown apart.
     """
-    judged = JudgedClips.of(data, part=part, protocol=protocol, seed=seed)
+    began, judged = time.monotonic(), JudgedClips.of(data, part=part, protocol=protocol, seed=seed)
     classifier = SequenceClassifier.train(judged.train, clips_of(judged.train, stills=False), seed=seed)
     systems: dict[str, tuple[str, Make | str]] = {REAL: ("control", _real(judged))}
     for label, model in models.items():
@@ -130,7 +132,8 @@ def evaluate_sequences(
             people[label] |= _by_person(judged, motion)
         rows += classifier.rows(maker, codes, _labels(judged), judged.data.expressions)
     facts = {label: {"model": model.name, "latent": _latent(model)} for label, model in models.items()}
-    return Report(tuple(rows), judged.conditions, facts, dict(published or {}), people=people, curves=curves)
+    conditions = judged.conditions | machine_since(began)
+    return Report(tuple(rows), conditions, facts, dict(published or {}), people=people, curves=curves)
 
 
 def _latent(model: FaceModel) -> str:

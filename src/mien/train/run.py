@@ -17,6 +17,7 @@ import torch
 from mien.data.dataset import FaceDataset
 from mien.errors import BadSetting, UnknownName, require
 from mien.io.atomic import write_bytes
+from mien.machine import machine
 from mien.models import model_class
 from mien.models.base import FaceModel
 from mien.models.files import save_model
@@ -162,7 +163,7 @@ def _header(plan: Plan, data: FaceDataset) -> dict[str, Any]:
         },
         "versions": {"mien": mien.__version__, "torch": torch.__version__,
                      "python": platform.python_version()},
-        "machine": {"threads": torch.get_num_threads(), "processor": platform.machine()},
+        "machine": machine(),
     }  # fmt: skip
 
 
