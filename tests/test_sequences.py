@@ -16,7 +16,13 @@ from mien.cli.motion_pictures import draw_motion
 from mien.data.clips import clip_neutral, clips_of
 from mien.errors import BadSetting
 from mien.evaluate import Report, evaluate_sequences
-from mien.evaluate.sequence_classifier import SequenceClassifier, confusion_table, scores_of
+from mien.evaluate.sequence_classifier import (
+    OURS,
+    PUBLISHED,
+    SequenceClassifier,
+    confusion_table,
+    scores_of,
+)
 from mien.evaluate.sequence_controls import GRID, MeanClips, warped, warped_mean
 from mien.evaluate.sequences import MEAN, REAL, SCALED, STATIC, JudgedClips, example_clips
 from mien.machine import processor
@@ -119,11 +125,44 @@ def test_shuffled_labels_are_not_recognized() -> None:
     clips = clips_of(data, stills=False)
     train, test = clips[:25], clips[25:]
     classifier = SequenceClassifier.train(data, train)
-    codes = np.stack([classifier.seen(data[c.rows] - clip_neutral(data, c)) for c in test])
+    codes = np.stack([classifier.seen(data[c.rows], clip_neutral(data, c)) for c in test])
     labels = np.array([c.expression for c in test])
     assert (classifier.predict(codes) == labels).mean() > 0.9
     flipped = codes[np.random.default_rng(0).permutation(len(codes))]
     assert (classifier.predict(flipped) == labels).mean() < 0.6
+
+
+def test_the_published_form_reads_the_person_and_ours_only_what_moves() -> None:
+    data = moving_data(people=8)
+    clips = clips_of(data, stills=False)
+    ours, published = (SequenceClassifier.train(data, clips[:25], form=form) for form in (OURS, PUBLISHED))
+    assert len(ours.networks) > len(published.networks) == 1
+    clip = clips[-1]
+    frames, rest = data[clip.rows], clip_neutral(data, clip)
+    other = clip_neutral(data, clips[0]) - rest  # the same performance on another person
+    np.testing.assert_allclose(ours.seen(frames + other, rest + other), ours.seen(frames, rest), atol=0.02)
+    moved = published.seen(frames + other, rest + other) - published.seen(frames, rest)
+    assert np.abs(moved).max() > 1
+    # Components of the meshes, in proportion: with all axes kept, distances are those of the meshes.
+    near, far = published.seen(frames, rest), published.seen(data[clips[2].rows], rest)
+    places = [np.linspace(0, len(c) - 1, 32).round().astype(int) for c in (clip, clips[2])]
+    meshes = [data[c.rows[place]].reshape(32, -1) for c, place in zip((clip, clips[2]), places)]
+    ratio = np.linalg.norm(near - far, axis=1) / np.linalg.norm(meshes[0] - meshes[1], axis=1)
+    assert ratio.std() < 0.1 * ratio.mean()
+    seen = np.concatenate([data[c.rows].reshape(len(c), -1) for c in clips[:25]])
+    assert np.abs(published.axes.mean - seen.mean(axis=0)).max() < 1  # centered on the training mean
+
+
+def test_both_forms_stand_in_the_report_for_every_system() -> None:
+    found = report()
+    for system in (REAL, STATIC, MEAN, SCALED, "pca_lstm", "mean_expression"):
+        for name in ("", "/smile"):
+            assert 0 <= found.value(system, f"seq_f1_vertices{name}") <= 1
+        taken = [row for row in found.rows if row.system == system and "confusion_vertices/" in row.metric]
+        assert len(taken) == 25
+        assert sum(row.mean for row in taken) == found.conditions["clips"]
+    assert found.by_person(REAL, "seq_accuracy_vertices")
+    assert found.value(STATIC, "seq_f1_vertices") < 0.2 < found.value(REAL, "seq_f1_vertices")
 
 
 def test_the_report_survives_its_file_and_prints(tmp_path: Path) -> None:
@@ -134,6 +173,7 @@ def test_the_report_survives_its_file_and_prints(tmp_path: Path) -> None:
     text = (tmp_path / "report.md").read_text()
     for title in ("Sequences by expression", "Sequences by phase", "Recognition", "Taken for what: pca_lstm"):
         assert title in text
+    assert "Recognition of sequences, by vertices" in text and "Taken for what, by vertices: pca_lstm" in text
     assert "none of them seen in training" in text and f"*{STATIC}*" in text
 
 

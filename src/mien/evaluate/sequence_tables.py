@@ -6,9 +6,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mien.evaluate.rows import Row
+from mien.evaluate.sequence_classifier import OURS, PUBLISHED
 from mien.evaluate.tables import DASH, Table, digits
 
 ERROR = "Mean vertex distance in mm between made and recorded frames of unseen people, lower is better"
+
+RECOGNITION = {
+    OURS: (
+        "",
+        "F1 of a classifier trained on recorded displacements from the neutral, higher is better. Where "
+        "recorded clips are nearly all recognized, equal scores say little.",
+    ),
+    PUBLISHED: (
+        ", by vertices",
+        "F1 of one network on components of the meshes, the person included, as published: lower, also for "
+        "recorded clips.",
+    ),
+}
 
 
 def sequence_tables(rows: Iterable[Row], published: Mapping[str, Mapping[str, Any]]) -> list[Table]:
@@ -35,16 +49,17 @@ def sequence_tables(rows: Iterable[Row], published: Mapping[str, Mapping[str, An
             systems, kinds, values,
             [*((n, f"phase_avd_{n}") for n in names("phase_avd_")), ("steps", "temporal_l1")],
         ),
-        _table(
-            "Recognition of sequences",
-            "F1 of a classifier trained on recorded clips, higher is better. Where recorded clips are nearly "
-            "all recognized, equal scores say little.",
-            systems, kinds, values,
-            [("precision", "seq_precision"), ("recall", "seq_recall"), ("F1", "seq_f1"),
-             *((n, f"seq_f1/{n}") for n in names("seq_f1/"))],
-        ),
     ]  # fmt: skip
-    tables += [_confusion(system, values, names("seq_f1/")) for system in systems if kinds[system] == "model"]
+    for form, (title, note) in RECOGNITION.items():
+        end, shown = form.suffix, names(f"seq_f1{form.suffix}/")
+        columns = [(name, f"seq_{name.lower()}{end}") for name in ("precision", "recall", "F1")]
+        columns += [(name, f"seq_f1{end}/{name}") for name in shown]
+        tables.append(_table(f"Recognition of sequences{title}", note, systems, kinds, values, columns))
+        tables += [
+            _confusion(f"Taken for what{title}: {system}", f"confusion{end}", system, values, shown)
+            for system in systems
+            if kinds[system] == "model"
+        ]
     if published:
         metrics = list(dict.fromkeys(metric for found in published.values() for metric in found))
         body = tuple((s, *(str(found.get(m, DASH)) for m in metrics)) for s, found in published.items())
@@ -75,14 +90,16 @@ def _table(
     return Table(title, note, header, tuple(body), tuple(reasons))
 
 
-def _confusion(system: str, values: Mapping[tuple[str, str], Row], names: Sequence[str]) -> Table:
+def _confusion(
+    title: str, metric: str, system: str, values: Mapping[tuple[str, str], Row], names: Sequence[str]
+) -> Table:
     body = []
     for true in names:
-        found = [values.get((system, f"confusion/{true}/{taken}")) for taken in names]
+        found = [values.get((system, f"{metric}/{true}/{taken}")) for taken in names]
         if all(row is not None and row.mean is not None for row in found):
             body.append((true, *(f"{row.mean:.0f}" for row in found if row and row.mean is not None)))
     note = "Clips of the row's expression that the classifier took for the column's."
-    return Table(f"Taken for what: {system}", note, ("made", *names), tuple(body))
+    return Table(title, note, ("made", *names), tuple(body))
 
 
 def sequence_conditions(facts: Mapping[str, Any]) -> str:

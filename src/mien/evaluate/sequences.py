@@ -16,7 +16,7 @@ from mien.data.dataset import FaceDataset
 from mien.errors import BadSetting, MienError
 from mien.evaluate.report import Report
 from mien.evaluate.rows import Maker, Row
-from mien.evaluate.sequence_classifier import SequenceClassifier
+from mien.evaluate.sequence_classifier import OURS, PUBLISHED, SequenceClassifier
 from mien.evaluate.sequence_controls import MeanClips, warped, warped_mean
 from mien.machine import machine_since
 from mien.models.base import FaceModel
@@ -81,13 +81,13 @@ class Motion:
         avd: For each clip, (T,) mean vertex distance of every frame, millimeters.
         l1: For each clip, (T,) mean absolute coordinate error, millimeters.
         step: For each clip, mean absolute error of the steps from a frame to the next, millimeters.
-        coefficients: For each clip, (32, K) what the classifier sees.
+        seen: For each clip and each classifier, (32, K) what the classifier sees.
     """
 
     avd: list[NDArray] = field(default_factory=list)
     l1: list[NDArray] = field(default_factory=list)
     step: list[float] = field(default_factory=list)
-    coefficients: list[NDArray] = field(default_factory=list)
+    seen: list[list[NDArray]] = field(default_factory=list)
 
 
 def evaluate_sequences(
@@ -104,12 +104,15 @@ def evaluate_sequences(
         data: The whole data set.
         part: Which part is judged.
         protocol: How the set is divided.
-        seed: Of the division, of the classifier and of the bootstrap.
+        seed: Of the division, of the classifiers and of the bootstrap.
         controls: Judge the static neutral and the mean clip of each class beside the models.
         published: System -> metric -> printed value, shown apart.
     """
     began, judged = time.monotonic(), JudgedClips.of(data, part=part, protocol=protocol, seed=seed)
-    classifier = SequenceClassifier.train(judged.train, clips_of(judged.train, stills=False), seed=seed)
+    known = clips_of(judged.train, stills=False)
+    classifiers = [
+        SequenceClassifier.train(judged.train, known, form=form, seed=seed) for form in (OURS, PUBLISHED)
+    ]
     systems: dict[str, tuple[str, Make | str]] = {REAL: ("control", _real(judged))}
     for label, model in models.items():
         systems[label] = ("model", _maker(model, judged))
@@ -123,14 +126,16 @@ def evaluate_sequences(
         if isinstance(make, str):
             rows.append(maker.absent("seq_avd_total", make))
             continue
-        motion = _made(judged, make, classifier)
-        codes = np.stack(motion.coefficients)
-        people[label] = _recognized(judged, classifier.predict(codes))
+        motion = _made(judged, make, classifiers)
+        people[label] = {}
         if label != REAL:
             rows += _error_rows(maker, judged, motion)
             curves[label] = _curves(judged, motion)
             people[label] |= _by_person(judged, motion)
-        rows += classifier.rows(maker, codes, _labels(judged), judged.data.expressions)
+        for classifier, seen in zip(classifiers, zip(*motion.seen, strict=True), strict=True):
+            codes = np.stack(seen)
+            rows += classifier.rows(maker, codes, _labels(judged), judged.data.expressions)
+            people[label] |= _recognized(judged, classifier.predict(codes), classifier.form.suffix)
     facts = {label: {"model": model.name, "latent": _latent(model)} for label, model in models.items()}
     conditions = judged.conditions | machine_since(began)
     return Report(tuple(rows), conditions, facts, dict(published or {}), people=people, curves=curves)
@@ -179,7 +184,7 @@ def _controls(judged: JudgedClips) -> dict[str, tuple[str, Make | str]]:
     }
 
 
-def _made(judged: JudgedClips, make: Make, classifier: SequenceClassifier) -> Motion:
+def _made(judged: JudgedClips, make: Make, classifiers: Sequence[SequenceClassifier]) -> Motion:
     motion = Motion()
     for clip, scale in zip(track(judged.clips, "making clips"), judged.scale.tolist(), strict=True):
         truth, neutral = judged.data[clip.rows], clip_neutral(judged.data, clip)
@@ -188,7 +193,7 @@ def _made(judged: JudgedClips, make: Make, classifier: SequenceClassifier) -> Mo
         motion.avd.append(np.linalg.norm(wrong, axis=2).mean(axis=1))
         motion.l1.append(np.abs(wrong).mean(axis=(1, 2)))
         motion.step.append(float(np.abs(np.diff(wrong, axis=0)).mean()))
-        motion.coefficients.append(classifier.seen(frames - neutral))
+        motion.seen.append([classifier.seen(frames, neutral) for classifier in classifiers])
     return motion
 
 
@@ -236,12 +241,12 @@ def _by_person(judged: JudgedClips, motion: Motion) -> dict[str, dict[str, float
     return means | {"phase_ratio_apex": shares}
 
 
-def _recognized(judged: JudgedClips, found: NDArray) -> dict[str, dict[str, float]]:
+def _recognized(judged: JudgedClips, found: NDArray, suffix: str) -> dict[str, dict[str, float]]:
     """Share of each person's clips that the classifier names, of all and of each expression."""
     hits: dict[str, dict[str, list[float]]] = {}
     for clip, taken in zip(judged.clips, found.tolist(), strict=True):
         name, expression = judged.data.subjects[clip.subject], judged.data.expressions[clip.expression]
-        for metric in ("seq_accuracy", f"seq_recall/{expression}"):
+        for metric in (f"seq_accuracy{suffix}", f"seq_recall{suffix}/{expression}"):
             hits.setdefault(metric, {}).setdefault(name, []).append(float(taken == clip.expression))
     return {metric: {n: float(np.mean(v)) for n, v in values.items()} for metric, values in hits.items()}
 
