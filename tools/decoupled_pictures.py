@@ -48,7 +48,7 @@ def sums(model: FaceModel, rows: int = 4) -> Image.Image:
     source, target = (model.sample(rows, generator=generator) for _ in range(2))
     source = source.replace(expression=model.express(weights[torch.arange(rows) % len(weights)]))
     target = target.replace(expression=model.express(weights[torch.arange(rows, 2 * rows) % len(weights)]))
-    added = model.add_expressions(target.expression, source.expression)
+    added = model.add("expression", target.expression, source.expression)
     columns = [source, target, target.replace(expression=source.expression), target.replace(expression=added)]
     faces = [drawn(model, codes) for codes in columns]
     table = [[column[row] for column in faces] for row in range(rows)]
