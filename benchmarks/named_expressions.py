@@ -3,7 +3,7 @@
     python benchmarks/named_expressions.py RUN... --data DIR
 
 For each run: distance of the mean person at rest to the mean neutral (mm), and the correlation of every named
-expression's displacement with the mean displacement of its label, mean and worst. Models with a fixed code per
+expression's displacement with the mean displacement of its label, mean and worst. Models with a fixed code a
 label (``decoupled_gan``) are also asked with those codes.
 """
 

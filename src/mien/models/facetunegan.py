@@ -99,7 +99,7 @@ class FaceTuneGAN(FaceModel):
         L_lap = mean_v |v - centroid of its neighbors|   on x_t
         L_G = L_adv + L_feat + 0.4 L_sty + L_rec + L_cyc + 0.1 L_lap
 
-    Only expression labels are used: nobody's neutral, and no pairs.
+    Only expression labels are used: no pairs, and neutrals of validation people only to choose weights.
 
     Departures:
         - L_sty compares with Es(s), as the text says; eq. 7 prints Es(x), which would fight the translation.
@@ -111,9 +111,10 @@ class FaceTuneGAN(FaceModel):
         - D_f is averaged over vertices, as in FUNIT: matched vertex by vertex, x_t would take over who s is.
         - The model is a moving average of the trained weights (``average``); 0 reproduces the text.
         - Batches are drawn at random instead of by epochs, so that any step can be resumed exactly.
-        - The smoke and standard profiles take fewer and larger steps by Muon (Es and M by Adam), the first
-          of them for L_rec alone, apply R1 every eighth step, eight times as heavy, and mix people
-          (:func:`mien.data.sampling.virtual_people`).
+        - The smoke and standard profiles take fewer and larger steps by Muon (Es and M by Adam), apply R1
+          every eighth step, eight times as heavy, and mix people by identity label (``virtual_people``).
+          The standard profile begins with L_rec alone, weighs L_rec and L_cyc by 3 and L_sty by 1, as the
+          unit of dist is not published, and lets R1 fall from 10 to 2.
 
     Args:
         topology: What all faces share.
@@ -148,7 +149,17 @@ class FaceTuneGAN(FaceModel):
     Settings = Settings
     profiles: ClassVar = {
         "smoke": QUICK | {"steps": 100, "decay": 0.5, "decay_every": 30, "average": 0.9},
-        "standard": QUICK | {"reconstruction_first": 500, "steps": 7000, "decay": 0.7, "decay_every": 875},
+        "standard": QUICK
+        | {
+            "reconstruction_first": 500,
+            "steps": 9000,
+            "decay": 0.75,
+            "decay_every": 1000,
+            "reconstruction": 3.0,
+            "cycle": 3.0,
+            "style": 1.0,
+            "gradient_penalty_end": 2.0,
+        },
         "full": {},
     }
 
@@ -368,11 +379,9 @@ class Game:
 
     def penalty(self, index: int) -> float:
         """The weight of R1 at this step: falling, so that a discriminator near chance may look closer."""
-        settings = self.settings
-        first, last = settings.gradient_penalty, settings.gradient_penalty_end
-        if last is None:
-            return first
-        return first * (last / first) ** (index / max(1, settings.steps - 1))
+        first, last = self.settings.gradient_penalty, self.settings.gradient_penalty_end
+        done = index / max(1, self.settings.steps - 1)
+        return first if last is None else first * (last / first) ** done
 
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
         """dist: mean vertex distance, or mean squared error."""

@@ -1,0 +1,80 @@
+"""Transfer with a style averaged from a few faces: how much of one performer's manner the mean leaves out.
+
+    python benchmarks/few_shot.py RUN... --data DIR [--examples 1 3 10 30] [--draws 3]
+
+The expression codes of k training people who show an expression are averaged and put on the neutral of every
+unseen person. Mean vertex distance in mm to that person's own scan of it, plain and with the detail
+that the codes lose of the neutral added back.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mien.codes import Codes
+from mien.data.dataset import FaceDataset
+from mien.evaluate.metrics import avd
+from mien.evaluate.people import Judged
+from mien.models import load_model
+from mien.models.base import FaceModel
+
+BATCH = 64
+
+
+def encoded(model: FaceModel, vertices: NDArray) -> Codes:
+    starts = range(0, len(vertices), BATCH)
+    return Codes.cat([model.encode(torch.from_numpy(vertices[k : k + BATCH])) for k in starts])
+
+
+def decoded(model: FaceModel, identity: Tensor, expression: Tensor) -> NDArray[np.float32]:
+    parts = zip(identity.split(BATCH), expression.split(BATCH), strict=True)
+    return np.concatenate([model.decode(Codes(*part)).numpy() for part in parts])
+
+
+@torch.no_grad()
+def errors(model: FaceModel, judged: Judged, count: int, draws: int) -> tuple[float, float]:
+    """Plain and with detail kept, over all labeled expressive scans and some draws of examples."""
+    train, generator = judged.train, np.random.default_rng(0)
+    rows = np.flatnonzero(judged.performed)
+    person, label, truth = judged.person[rows], judged.label[rows], judged.data[rows]
+    known = encoded(model, judged.neutrals)
+    lost = judged.neutrals - decoded(model, known.identity, known.expression)
+    found = []
+    for _ in range(draws):
+        styles = {}
+        for name in np.unique(label):
+            examples = generator.permutation(np.flatnonzero(train.label == name))[:count]
+            styles[name] = encoded(model, train[examples]).expression.mean(0)
+        expression = torch.stack([styles[name] for name in label])
+        made = decoded(model, known.identity[torch.from_numpy(person)], expression)
+        found.append((avd(truth, made).mean(), avd(truth, made + lost[person]).mean()))
+    plain, kept = np.mean(found, axis=0)
+    return float(plain), float(kept)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--examples", type=int, nargs="+", default=[1, 3, 10, 30])
+    parser.add_argument("--draws", type=int, default=3)
+    options = parser.parse_args()
+    data = FaceDataset.load(options.data)
+    judged = Judged.of(data, part="test", protocol="subject", seed=0, limit=None)
+    for run in options.runs:
+        model = load_model(run)
+        for count in options.examples:
+            plain, kept = errors(model, judged, count, options.draws)
+            print(
+                f"{run.name}  examples {count:3d}  transfer {plain:.2f}  detail kept {kept:.2f}", flush=True
+            )
+
+
+if __name__ == "__main__":
+    main()
