@@ -137,7 +137,7 @@ def evaluate_sequences(
             rows += classifier.rows(maker, codes, _labels(judged), judged.data.expressions)
             people[label] |= _recognized(judged, classifier.predict(codes), classifier.form.suffix)
     facts = {label: {"model": model.name, "latent": _latent(model)} for label, model in models.items()}
-    conditions = judged.conditions | machine_since(began)
+    conditions = {**judged.conditions, **machine_since(began)}
     return Report(tuple(rows), conditions, facts, dict(published or {}), people=people, curves=curves)
 
 
