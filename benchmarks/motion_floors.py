@@ -3,8 +3,8 @@
     python benchmarks/motion_floors.py RUN... --data DIR [--clips 60]
 
 Mean vertex distance in mm on evenly spread frames of clips of training people and of unseen people: where
-both are equal, nothing was overfitted, and people's own manner is what is left. For a ``pca_lstm`` also what is
-left of unseen movement when it is projected on the first axes of the training movements.
+both are equal, nothing was overfitted, and people's own manner is what is left. For a ``pca_lstm`` also what
+is left of unseen movement when it is projected on the first axes of the training movements.
 """
 
 from __future__ import annotations
