@@ -13,7 +13,7 @@ from commands import run
 from fixtures import tiny_data, tiny_topology
 
 from mien import apply
-from mien.cli.motion import parse_acts
+from mien.cli.signals import parse_acts
 from mien.data.expressions import ARKIT, expression_set
 from mien.data.motion import Act, resampled, score
 from mien.data.tracked import weights_of_curves
@@ -65,6 +65,30 @@ def test_a_stream_shows_the_frames_of_the_whole_clip(kind: str) -> None:
     stream.reset()
     np.testing.assert_allclose(stream(np.zeros(5)), neutral(), atol=1e-4)
     assert np.abs(whole[-1] - neutral()).max() > 0.1
+
+
+def test_a_stream_at_the_rate_of_its_sensor() -> None:
+    model = model_of("moving")
+    same = apply.Stream(model, neutral(), fps=FPS)
+    whole = apply.animate(model, neutral(), weights())
+    np.testing.assert_allclose([same(frame) for frame in weights()], whole, atol=2e-4)
+    # At the model's own moments the frames are the whole clip's, whatever the signal does in between.
+    acts = [Act({"smile": 1.0}, 0.2, 0.6, 1.0, 1.6)]
+    smooth = apply.score(model.expressions, acts, fps=3 * FPS, duration=2.0, shape="linear")
+    for curve, share in ((weights(), 1.0), (smooth, 0.1)):
+        stream = apply.Stream(model, neutral(), fps=3 * FPS)
+        frames = np.stack([stream(frame) for frame in curve])
+        clip = apply.animate(model, neutral(), curve, fps=3 * FPS)
+        np.testing.assert_allclose(frames[::3], clip[::3], atol=2e-4)
+        assert 0 < np.abs(frames - clip).max() < share * np.abs(clip - neutral()).max()
+    for fps in (13.0, 50.0):  # a held signal has no surprises: everything is the whole clip's
+        held = np.tile([0.7, 0, 0.2, 0, 0], (20, 1)).astype(np.float32)
+        stream, clip = apply.Stream(model, neutral(), fps=fps), apply.animate(model, neutral(), held, fps=fps)
+        np.testing.assert_allclose([stream(frame) for frame in held][:-2], clip[:-2], atol=5e-4)
+    stream.reset()
+    np.testing.assert_allclose(stream(held[0]), clip[0], atol=2e-4)
+    with pytest.raises(BadSetting, match="positive frame rate"):
+        apply.Stream(model, neutral(), fps=0)
 
 
 def test_other_frame_rates_keep_the_pace() -> None:

@@ -138,6 +138,9 @@ def test_styles_on_the_command_line(studio: Studio, tmp_path: Path, capsys: Capt
     assert run(capsys, "transfer", model, *onto, "--style", "smile", "-o", out).code == 0
     expected = apply.rig(net(), NEUTRAL, ["smile"], style=OTHER).targets[0]
     np.testing.assert_allclose(read_mesh(out).vertices, expected, atol=1e-2)
+    start = ("animate", model, faces["neutral"], "-e", "smile", "--style-of", faces["other"])
+    assert run(capsys, *start, "-o", tmp_path / "apex.obj").code == 0
+    np.testing.assert_allclose(read_mesh(tmp_path / "apex.obj").vertices, expected, atol=1e-2)
     rig = run(capsys, "rig", model, faces["neutral"], "--style-of", "nobody", "-o", tmp_path / "a.glb")
     assert rig.code == 2 and "training person" in rig.err
     refused = run(

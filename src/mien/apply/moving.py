@@ -63,14 +63,29 @@ class Stream:
         ...     show(stream({"happy": weights.happy}))
 
     Args:
-        model: Any model. One that remembers expects frames at its own ``frame_rate``.
+        model: Any model.
         neutral: (V, 3) float, millimeters. The person at rest.
+        fps: Frames per second of the sensor; None: the model's own. At another rate, a model that learned
+            the pace of real motion is stepped at its own; between two of its frames the face is on the line
+            to the next one, taken as if the weights stayed as they are: nothing waits for what comes.
         style: Whose way of performing it takes, as in :func:`animate`.
     """
 
-    def __init__(self, model: FaceModel, neutral: Any, *, style: Any = None) -> None:
+    _state: Any
+    _code: Tensor
+    _weights: Tensor | None  # of the sensor frame before
+    _seen: int  # frames of the sensor
+    _made: int  # frames of the model
+
+    def __init__(
+        self, model: FaceModel, neutral: Any, *, fps: float | None = None, style: Any = None
+    ) -> None:
         allow(model, "animate")
-        self.model, self._state = model.eval(), None
+        if fps is not None and not 0 < fps < float("inf"):
+            raise BadSetting("a stream needs a positive frame rate", received=fps)
+        self.model, own = model.eval(), model.frame_rate
+        self._stride = 1.0 if fps is None or own is None else own / fps  # model frames a sensor frame
+        self.reset()
         with torch.no_grad():
             self._face, self._person, self._rest = at_rest(model, neutral, style)
 
@@ -80,17 +95,33 @@ class Stream:
         shown = weights_of(self.model.expressions, weights)
         if shown.ndim != 1:
             raise BadSetting("a frame needs weights (E,)", received=f"an array of shape {tuple(shown.shape)}")
-        code, self._state = self.model.advance(shown[None].to(self.model.device), self._state)
-        shape = self.model.decode(self._person.replace(expression=code))
+        shape = self.model.decode(self._person.replace(expression=self._advanced(shown)))
         return (self._face + (shape - self._rest))[0].float().cpu().numpy()
+
+    def _advanced(self, shown: Tensor) -> Tensor:
+        """(1, *X) the code at this sensor frame; the model's own frames up to it are made on the way."""
+        now, device = self._seen * self._stride, self.model.device
+        before = shown if self._weights is None else self._weights
+        while self._made <= now + 1e-6:
+            weights = torch.lerp(shown, before, (now - self._made) / self._stride)
+            self._code, self._state = self.model.advance(weights[None].to(device), self._state)
+            self._made += 1
+        self._seen, self._weights = self._seen + 1, shown
+        ahead = now - (self._made - 1)
+        if ahead < 1e-6:
+            return self._code
+        return torch.lerp(self._code, self.model.advance(shown[None].to(device), self._state)[0], ahead)
 
     def reset(self) -> None:
         """Back to rest, at once."""
-        self._state = None
+        self._state, self._weights = None, None
+        self._seen = self._made = 0
 
 
 @verb
-def between_poses(model: FaceModel, neutral: Any, first: Weights, second: Weights, steps: int) -> Faces:
+def between_poses(
+    model: FaceModel, neutral: Any, first: Weights, second: Weights, steps: int, *, style: Any = None
+) -> Faces:
     """(steps, V, 3) faces on the straight line between the codes of two apexes, both ends included.
 
     Args:
@@ -99,6 +130,7 @@ def between_poses(model: FaceModel, neutral: Any, first: Weights, second: Weight
         first: Named weights (E,) of one apex.
         second: Named weights (E,) of the other.
         steps: Number of faces, at least 2.
+        style: Whose way of performing it takes, as in :func:`animate`.
     """
     allow(model, "animate")
     if steps < 2:
@@ -106,7 +138,7 @@ def between_poses(model: FaceModel, neutral: Any, first: Weights, second: Weight
     ends = torch.stack([weights_of(model.expressions, weights) for weights in (first, second)])
     a, b = model.express(ends.to(model.device))
     amounts = torch.linspace(0, 1, steps, device=a.device).view(-1, *[1] * a.ndim)
-    return moved(model, neutral, torch.lerp(a[None], b[None], amounts))
+    return moved(model, neutral, torch.lerp(a[None], b[None], amounts), style)
 
 
 def few_targets(

@@ -219,6 +219,19 @@ def read(path: Path, model: FaceModel, marks: Marks | None = None) -> Face:
     return face
 
 
+def read_posed(
+    path: Path, neutral: Path | None, model: FaceModel, marks: Marks
+) -> tuple[Face, NDArray[np.float32] | None]:
+    """A face, and the same person at rest, (1, V, 3), or None without a neutral.
+
+    Where both are poses of one mesh of another topology, it is registered once, at rest.
+    """
+    if neutral is None:
+        return read(path, model, marks), None
+    rest = read(neutral, model, marks)
+    return rest.posed(path, model, marks), rest.vertices[None]
+
+
 def read_pairs(
     faces: Sequence[Path], neutrals: Sequence[Path], model: FaceModel, marks: Marks | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mien.cli.shell import choice, examples, parse_weights, say, show, show_json
+from mien.cli.shell import choice, examples, show, show_json
+from mien.cli.signals import FILMS, MESHES, RIGS, file_weights, parse_acts, refuse_idle, walk_weights, way_of
 from mien.cli.use import LANDMARKS, STYLE
 from mien.errors import BadSetting
 
@@ -18,13 +19,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mien.cli.faces import Face
-    from mien.data.motion import Act
     from mien.models.base import FaceModel
 
 PANEL = "Use a model"
 TARGETS = ("auto", "named", "motion", "frames")
-FILMS, ARCHIVES, MESHES = (".mp4", ".gif"), (".npz",), (".obj", ".ply", ".stl")
-RIGS = (".glb", ".usda", ".usdc", ".usd")
 
 
 @dataclass(frozen=True)
@@ -37,6 +35,7 @@ class Wish:
         targets: One of ``TARGETS``.
         size: Pixels of a film.
         style: Whose way of performing, or None.
+        walk: The weights lead from one apex straight to another; faces lie on the line between their codes.
     """
 
     weights: NDArray[np.float32]
@@ -44,9 +43,11 @@ class Wish:
     targets: str
     size: int
     style: Any = None
+    walk: bool = False
 
 
 def animate(
+    context: typer.Context,
     model_dir: Path = typer.Argument(..., metavar="MODEL_DIR", help="A finished run."),
     neutral: Path = typer.Argument(..., metavar="NEUTRAL", help="The person at rest."),
     expression: list[str] = typer.Option(
@@ -74,7 +75,9 @@ def animate(
     landmarks: list[str] = LANDMARKS,
     size: int = typer.Option(420, "--size", min=64, help="Pixels of a film."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON only."),
-    out: Path = typer.Option(..., "-o", "--out", help="*.glb, *.mp4, *.gif, *.npz, a mesh, or a folder."),
+    out: Path = typer.Option(
+        ..., "-o", "--out", help="*.glb, *.usda, *.pc2, *.mp4, *.gif, *.npz, a mesh, or a folder."
+    ),
 ) -> None:
     """Makes a clip of one person, or with a mesh as output the expression at its apex.
 
@@ -83,83 +86,26 @@ def animate(
     Signals are named expressions with their moments, one or several, or a CSV of curves.
     """
     choice("kind of targets", targets, TARGETS)
+    way = way_of(expression, curves, between)
+    refuse_idle(context, way)
     from mien import apply
     from mien.cli.faces import Marks, open_model, read, style_person
 
     model, marks = open_model(model_dir), Marks.of(landmarks, neutral, style)
     face = read(neutral, model, marks)
     if between:
-        first, second = _ends(between, model.expressions)
-        walk = apply.between_poses(model, face.vertices, first, second, steps)
-        face.write_frames(out, walk, "step")
-        return _told({"out": str(out), "faces": steps}, f"{out}: {steps} faces as OBJ.", as_json)
-    if bool(curves) == bool(expression):
-        raise BadSetting(
-            "a clip needs either expressions (-e) or a file of curves (--curves)",
-            received="both" if curves else "neither", remedy="add -e smile",
-        )  # fmt: skip
-    if curves:
-        weights = _from_file(curves, model, fps, curves_fps)
+        weights = walk_weights(between, model.expressions, steps)
+    elif curves:
+        weights = file_weights(curves, model, fps, curves_fps)
     else:
         moments = (onset, apex, apex if release is None else release, offset)
         acts = parse_acts(expression, model.expressions, moments)
         shape = "linear" if model.remembers else "minimum-jerk"
         weights = apply.score(model.expressions, acts, fps=fps, duration=length, shape=shape)
-    wish = Wish(strength * weights, fps, targets, size, style_person(style, model, marks))
+    person = style_person(style, model, marks)
+    wish = Wish(strength * weights, fps, targets, size, person, walk=bool(between))
     facts = write_clip(out, model, face, wish)
     return _told(facts, _sentence(facts), as_json)
-
-
-def parse_acts(
-    items: Sequence[str], known: Sequence[str], moments: tuple[float, float, float, float]
-) -> list[Act]:
-    """``["happy=0.5", "sad=0.3", "surprise@2,2.3,3"]`` -> two acts: a blend with the usual moments, and one.
-
-    Args:
-        items: What was given with ``-e``.
-        known: The E expression names of the model.
-        moments: Onset, apex, release and offset of items that have none of their own.
-    """
-    from mien.data.motion import Act
-
-    acts, shared = [], dict[str, float]()
-    for item in items:
-        names, timed, numbers = item.partition("@")
-        weights = parse_weights(names.split("+"), known)
-        if not timed:
-            shared |= weights
-            continue
-        try:
-            own = [float(number) for number in numbers.split(",")]
-        except ValueError:
-            own = []
-        if len(own) not in (3, 4):
-            raise BadSetting(
-                "own moments are onset, apex and offset in seconds, or onset, apex, release and offset",
-                received=repr(item), remedy="write -e happy=0.8@0.2,0.6,1.4",
-            )  # fmt: skip
-        onset, apex, offset = own[0], own[1], own[-1]
-        acts.append(Act(weights, onset, apex, own[2] if len(own) == 4 else apex, offset))
-    return [*([Act(shared, *moments)] if shared else []), *acts]
-
-
-def _ends(text: str, known: Sequence[str]) -> list[dict[str, float]]:
-    parts = text.split(",")
-    if len(parts) != 2:
-        raise BadSetting(
-            "a walk goes between two expressions", received=repr(text), remedy="--between happy,surprise"
-        )
-    return [parse_weights(part.split("+"), known) for part in parts]
-
-
-def _from_file(path: Path, model: FaceModel, fps: float, file_fps: float | None) -> NDArray[np.float32]:
-    from mien.data.tracked import weights_of_curves
-    from mien.io.curves import read_curves
-
-    weights, notes = weights_of_curves(read_curves(path), model.expressions, fps, file_fps)
-    for note in notes:
-        say(note)
-    return weights
 
 
 def write_clip(out: Path, model: FaceModel, face: Face, wish: Wish) -> dict[str, Any]:
@@ -173,16 +119,21 @@ def write_clip(out: Path, model: FaceModel, face: Face, wish: Wish) -> dict[str,
     facts: dict[str, Any] = {"out": str(out), "frames": len(wish.weights), "fps": wish.fps}
     if ending in MESHES:
         strongest = wish.weights[wish.weights.sum(axis=1).argmax()]
-        targets = apply.between_poses(model, face.vertices, strongest, strongest, 2)
-        face.write(out, targets[0], gaze_of(model.expressions, strongest))
+        apexes = apply.between_poses(model, face.vertices, strongest, strongest, 2, style=wish.style)
+        face.write(out, apexes[0], gaze_of(model.expressions, strongest))
         return {"out": str(out), "weights": dict(zip(model.expressions, strongest.tolist(), strict=True))}
-    frames = apply.animate(model, face.vertices, wish.weights, fps=wish.fps, style=wish.style)
+    if wish.walk:
+        facts["walk"] = True
+        ends = wish.weights[0], wish.weights[-1]
+        frames = apply.between_poses(model, face.vertices, *ends, len(wish.weights), style=wish.style)
+    else:
+        frames = apply.animate(model, face.vertices, wish.weights, fps=wish.fps, style=wish.style)
     looks = gaze_of(model.expressions, wish.weights)
     if ending in RIGS:
         return facts | _write_glb(out, model, face, frames, wish)
     if ending in FILMS:
         _film(out, face, face.shown(frames, looks), model.expressions, wish)
-    elif ending in ARCHIVES:
+    elif ending == ".npz":
         names = np.array(model.expressions)
         np.savez(
             out, vertices=face.shown(frames, looks), weights=wish.weights, expressions=names, fps=wish.fps
@@ -198,7 +149,7 @@ def write_clip(out: Path, model: FaceModel, face: Face, wish: Wish) -> dict[str,
             remedy="name it *.glb, *.usda, *.pc2, *.mp4, *.gif, *.npz or *.obj, or give a folder",
         )  # fmt: skip
     else:
-        face.write_frames(out, frames, "clip", looks)
+        face.write_frames(out, frames, "step" if wish.walk else "clip", looks)
     return facts
 
 
@@ -221,7 +172,7 @@ def _write_glb(
 
     kind, looks = wish.targets, None
     if kind == "auto":
-        kind = "motion" if model.remembers else "named"
+        kind = "motion" if model.remembers or wish.walk else "named"
     if kind == "named":
         made, curve = apply.rig(model, face.vertices, style=wish.style), wish.weights
         shown = np.stack([made.apply(weights) for weights in curve])
@@ -245,6 +196,8 @@ def _sentence(facts: dict[str, Any]) -> str:
         shown = ", ".join(f"{name} {value:.2f}" for name, value in facts["weights"].items() if value)
         return f"{facts['out']}: the apex, {shown}."
     text = f"{facts['out']}: {facts['frames']} frames at {facts['fps']:g} per second."
+    if facts.get("walk"):
+        text = f"{facts['out']}: {facts['frames']} faces between two apexes."
     if "targets" in facts:
         kind = {"named": "named", "motion": "of this motion", "frames": "one a frame"}[facts["kind"]]
         text += f" {facts['targets']} morph targets ({kind}), {facts['error_mm']:.3f} mm off the frames."
@@ -264,6 +217,7 @@ def add_to(app: typer.Typer) -> None:
         "mien animate runs/first neutral.obj -e happy=0.8@0.2,0.6,1.2 -e surprise@1.4,1.7,2.5 -o both.mp4",
         "mien animate runs/first neutral.obj --curves take.csv --fps 60 -o take.glb",
         "mien animate runs/first neutral.obj --between happy,sad --steps 7 -o walk",
+        "mien animate runs/first neutral.obj --between happy,sad --steps 31 -o walk.glb",
         "mien animate runs/first neutral.obj -e anger=0.7 --fps 25 -o frames",
     )
     app.command(epilog=examples(*lines), rich_help_panel=PANEL)(animate)

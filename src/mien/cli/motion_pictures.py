@@ -25,6 +25,12 @@ MOMENTS = (0.15, 0.6, 1.2, 1.9)
 
 SECONDS, FPS = 2.1, 30.0
 
+CURVES = (
+    ("phases", "frame_l2", "mean vertex distance (mm)"),
+    ("phases-l1", "frame_l1", "mean absolute error of coordinates (mm)"),
+)
+"""Picture, curve and axis; the publication's figure 5 is called L1 there."""
+
 
 def draw_motion(
     models: Mapping[str, FaceModel], data: FaceDataset, report: Report, folder: Path, *, seed: int
@@ -57,8 +63,11 @@ def draw_motion(
         from mien.figures.motion import phase_curves
 
         # Beside a face that does not move at all, models would be one line.
-        shown = {n: np.array(c["frame_l2"]) for n, c in report.curves.items() if n != STATIC}
-        drawn["phases"] = phase_curves(shown, title="Error over the phases of unseen people's clips")
+        curves = {name: found for name, found in report.curves.items() if name != STATIC}
+        for name, metric, label in CURVES:
+            shown = {system: np.array(found[metric]) for system, found in curves.items()}
+            title = "Error over the phases of unseen people's clips"
+            drawn[name] = phase_curves(shown, title=title, label=label)
     for name, image in drawn.items():
         paths.append(folder / f"{name}.png")
         with atomic_file(paths[-1]) as file:

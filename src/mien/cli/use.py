@@ -163,7 +163,7 @@ def transfer(
     coordinates, further pieces and all detail.
     """
     from mien import apply
-    from mien.cli.faces import Marks, open_model, read, read_pairs
+    from mien.cli.faces import Marks, open_model, read_pairs, read_posed
 
     model = open_model(model_dir)
     if expression_neutral and len(expression_neutral) != len(expression):
@@ -174,14 +174,12 @@ def transfer(
     if style and (add or factor != ["expression"]):
         raise BadSetting("--add and --factor mean nothing with --style, which carries a named expression")
     marks = Marks.of(landmarks, onto_neutral or onto, onto, *expression_neutral, *expression)
-    rest = read(onto_neutral, model, marks) if onto_neutral else None
-    target = rest.posed(onto, model, marks) if rest else read(onto, model, marks)
+    target, rest = read_posed(onto, onto_neutral, model, marks)
     if style:
         return _transfer_style(model, style, expression, target, intensity, marks, out)
     performers, rests = read_pairs(expression, expression_neutral, model, marks)
     result = apply.transfer(
-        model, performers, target.vertices[None], expression_neutral=rests,
-        onto_neutral=None if rest is None else rest.vertices[None],
+        model, performers, target.vertices[None], expression_neutral=rests, onto_neutral=rest,
         average=True, intensity=intensity, keep_detail=keep_detail or target.foreign, add=add, factors=factor,
     )[0]  # fmt: skip
     target.write(out, result)
@@ -217,17 +215,26 @@ def interpolate(
     ),
     first_at: float = typer.Option(0.0, "--from", help="Share of the way at the first face; -0.5: before A."),
     last_at: float = typer.Option(1.0, "--to", help="Share of the way at the last face; 1.5: beyond B."),
+    first_neutral: Path | None = typer.Option(
+        None, "--a-neutral", help="The person of A at rest; models that build on it need it."
+    ),
+    second_neutral: Path | None = typer.Option(None, "--b-neutral", help="The person of B at rest."),
     landmarks: list[str] = LANDMARKS,
     out: Path = OUT,
 ) -> None:
     """Walks from one face to another, or beyond them: in identity, expression, another factor or all."""
     from mien import apply
-    from mien.cli.faces import Marks, open_model, read
+    from mien.cli.faces import Marks, open_model, read_posed
 
-    model, marks = open_model(model_dir), Marks.of(landmarks, first, second)
-    start, end = read(first, model, marks), read(second, model, marks)
+    model = open_model(model_dir)
+    marks = Marks.of(landmarks, first_neutral or first, first, second_neutral or second, second)
+    start, first_rest = read_posed(first, first_neutral, model, marks)
+    end, second_rest = read_posed(second, second_neutral, model, marks)
     shares = [first_at + (last_at - first_at) * step / (steps - 1) for step in range(steps)]
-    path = apply.interpolate(model, start.vertices[None], end.vertices[None], shares, factor)
+    path = apply.interpolate(
+        model, start.vertices[None], end.vertices[None], shares, factor,
+        a_neutral=first_rest, b_neutral=second_rest,
+    )  # fmt: skip
     frames = path.reshape(steps, *start.vertices.shape)
     start.write_frames(out, frames, "step")
     show(f"{out}: {steps} faces as OBJ.")
@@ -281,6 +288,7 @@ def add_to(app: typer.Typer) -> None:
             "mien interpolate runs/first a.obj b.obj --steps 9 --factor identity -o walk",
             "mien interpolate runs/first a.obj b.obj --factor expression --from -0.5 --to 1.5 -o beyond",
             "mien interpolate runs/gan a.obj b.obj --factor viseme -o saying",
+            "mien interpolate runs/lstm smile.obj frown.obj --a-neutral a.obj --b-neutral b.obj -o walk",
         ),
         fit: (
             "mien fit runs/first landmarks.csv -o fitted.obj",

@@ -250,7 +250,7 @@ class FaceModel(nn.Module):
         if neutral is None:
             raise MissingNeutral(
                 f"{self.name} builds on the subject's neutral mesh and none was given",
-                remedy="pass the neutral of the same subject",
+                remedy="pass the neutral of the same subject; commands: an option that ends in neutral",
             )
         return neutral
 
