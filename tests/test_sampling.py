@@ -75,5 +75,5 @@ def test_unlabeled_people_stay_real() -> None:
 
 
 def test_one_person_cannot_be_mixed() -> None:
-    with pytest.raises(BadSetting, match="at least two people"):
+    with pytest.raises(BadSetting, match="two people with an identity.*received 1.*--set virtual_people=0"):
         virtual_people(faces(DATA, 4), DATA.take(DATA.row_subject == 0), 0.5)

@@ -214,9 +214,10 @@ def test_pictures_of_motion_are_drawn(tmp_path: Path, monkeypatch: pytest.Monkey
     test = data.split("test")
     paths = draw_motion({"mean": model}, test, report(), tmp_path, seed=0)
     names = {path.name for path in paths}
-    assert names >= {"clips-mean.png", "between-mean.png", "apex-errors.png", "phases.png"}
+    assert names >= {"clips-mean.png", "between-mean.png", "apex-errors.png", "phases.png", "phases-l1.png"}
     for path in paths:
         assert path.stat().st_size > 5000
+    assert (tmp_path / "phases.png").read_bytes() != (tmp_path / "phases-l1.png").read_bytes()
 
 
 def test_stills_are_refused() -> None:

@@ -179,7 +179,11 @@ def virtual_people(sampler: Sampler, data: FaceDataset, share: float, *, neutral
         return sampler
     people = _people(data, neutral)
     if len(people) < 2:
-        raise BadSetting("virtual people are mixtures of at least two people", received=len(people))
+        raise BadSetting(
+            "virtual people are mixtures of at least two people with an identity label",
+            received=f"{len(people)} of them",
+            remedy="label identities, or switch virtual people off with --set virtual_people=0",
+        )
     index = torch.full((len(data.subjects),), -1)
     index[list(people)] = torch.arange(len(people))
     known = torch.stack(list(people.values()))

@@ -109,19 +109,23 @@ def clip_sheet(
         title: Heading.
         note: Small print.
     """
-    view, rows = face_view(topology), []
+    (view, edge), rows = _portrait(np.concatenate(list(clips.values())), size), []
     for name, frames in track(clips.items(), "drawing clips", total=len(clips)):
         chosen = np.linspace(0, len(frames) - 1, columns).round().astype(int)
-        faces = [_portrait(draw(frames[k], topology, size=size, view=view)) for k in chosen]
+        faces = [
+            Image.fromarray(draw(frames[k], topology, size=size, view=view)[:, edge : size - edge])
+            for k in chosen
+        ]
         rows.append(_under_signal(faces, weights[name], chosen, fps))
     labels = [name.replace("_", " ") for name in clips]
     return grid([[row] for row in rows], row_labels=labels, title=title, note=note, gap=10)
 
 
-def _portrait(picture: NDArray) -> Image.Image:
-    """The middle of a square picture: faces are taller than wide, and the camera leaves room for jaws."""
-    side = len(picture)
-    return Image.fromarray(picture[side // 16 : -side // 16, side // 7 : -side // 7])
+def _portrait(frames: NDArray, size: int) -> tuple[View, int]:
+    """A camera that shows all of every frame, and how many columns at either side it leaves empty."""
+    view = View.around(frames, margin=1.08)
+    width = float(np.ptp(frames[..., 0])) / view.span_mm
+    return view, max(0, int(size * (1 - 1.08 * width) / 2))
 
 
 def _under_signal(faces: Sequence[Image.Image], signal: NDArray, chosen: NDArray, fps: float) -> Image.Image:

@@ -15,6 +15,7 @@ from mien.codes import Codes
 from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch, faces, virtual_people
 from mien.data.statistics import vertex_statistics
+from mien.errors import BadSetting
 from mien.models.base import FaceModel, Losses, Stage
 from mien.models.base_optimizer import optimizer_of
 from mien.nn.linear_split import LinearSplit
@@ -83,6 +84,11 @@ class MeshAutoencoder(FaceModel):
     def prepare(self, data: FaceDataset) -> None:
         """Mean and deviation of every coordinate."""
         self.check_data(data)
+        if not data.row_labeled("identity").any():
+            raise BadSetting(
+                f"{self.name} splits its code after training, by what the scans of a person share",
+                received="no scan with an identity label", remedy="say who is who (identity_labeled)",
+            )  # fmt: skip
         mean, variance = vertex_statistics(data)
         spread = np.sqrt(variance)
         self.mean_face.copy_(torch.from_numpy(mean))
