@@ -48,10 +48,13 @@ def test_parameters_at_the_papers_size() -> None:
     for number, (inputs, outputs, entries) in enumerate(table):
         assert counts[f"up.{number}.weight"] == inputs * outputs * entries
         assert counts[f"up.{number}.bias"] == outputs
-    sizes = [28_431]
-    for _ in range(4):
-        sizes.append(-(-sizes[-1] // 5))
-    assert sizes == [28_431, 5_687, 1_138, 228, 46]
+
+
+def test_levels_at_the_papers_size() -> None:
+    topology = grid(117, 243)
+    model = ExpressionLSTM(topology, EMOTIONS, coarsest=46)
+    model.levels.build(topology)
+    assert model.sizes() == [(46, 64), (228, 32), (1_138, 16), (5_687, 8), (28_431, 3)]
 
 
 def test_the_decoder_climbs_the_levels_of_table_1() -> None:

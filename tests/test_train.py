@@ -8,12 +8,16 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from clips import moving_data
+from contract.cases import ARGUMENTS
 from fixtures import planted
 from meshes import mask
 
@@ -30,6 +34,7 @@ OVERRIDES = {
     "identity_size": 4, "expression_size": 4, "hidden": 16, "steps": 12, "pretraining_steps": 6,
     "batch_size": 6, "validate_every": 5, "decay_every": 4, "discriminator_points": 40,
 }  # fmt: skip
+SHORT = {"steps": 7, "batch_size": 6, "validate_every": 3}
 
 
 @pytest.fixture(scope="module")
@@ -58,16 +63,19 @@ class Killed(BaseException):
     """Stands in for SIGKILL: nothing in the library may catch it."""
 
 
-def test_ten_cuts_at_random_moments_change_no_bit(
-    data: FaceDataset, tmp_path: Path, uninterrupted: tuple, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Cut inside batches, updates and saves; every resume continues to bit-identical weights and logs."""
+Run = Callable[..., dict[str, torch.Tensor]]
+
+
+def cut_and_resumed(
+    run: Run, root: Path, monkeypatch: pytest.MonkeyPatch, *, count: int, latest: int = 4
+) -> dict[str, torch.Tensor]:
+    """The weights of a run that was cut ``count`` times inside batches, updates and saves."""
     rng = random.Random(20)
     cuts = 0
     names = ["_step", "_update", "_save", "_validate", "_log"]
 
     def arm() -> None:
-        name, calls = rng.choice(names), rng.randint(1, 4)
+        name, calls = rng.choice(names), rng.randint(1, latest)
         original = getattr(loop.Loop, name)
 
         def cut(self: loop.Loop, *args: object) -> object:
@@ -84,23 +92,50 @@ def test_ten_cuts_at_random_moments_change_no_bit(
         monkeypatch.setattr(loop.Loop, name, cut)
 
     for attempt in range(60):
-        if cuts < 10:
+        if cuts < count:
             arm()
         try:
-            weights = train(data, tmp_path / "run", resume=attempt > 0, save_seconds=0.0)
-            if cuts >= 10:
-                break
+            weights = run(root / "run", resume=attempt > 0, save_seconds=0.0)
+            if cuts >= count:
+                return weights
             # It finished before the cut came: start over in a new folder.
-            (tmp_path / "run").rename(tmp_path / f"done-{attempt}")
+            (root / "run").rename(root / f"done-{attempt}")
         except Killed:
             cuts += 1
         finally:
             monkeypatch.undo()
-    assert cuts == 10
+    raise AssertionError(f"{cuts} cuts")
+
+
+def test_ten_cuts_at_random_moments_change_no_bit(
+    data: FaceDataset, tmp_path: Path, uninterrupted: tuple, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every resume continues to bit-identical weights and logs."""
+    weights = cut_and_resumed(partial(train, data), tmp_path, monkeypatch, count=10)
     whole, log = uninterrupted
     assert all(torch.equal(weights[name], whole[name]) for name in whole)
     kept = [row for row in log_of(tmp_path / "run") if row["kind"] == "validation"]
     assert kept == [row for row in log if row["kind"] == "validation"]
+
+
+@pytest.mark.parametrize("name", ["facetunegan", "expression_lstm", "coma"])
+def test_cuts_change_no_bit_of_other_methods(
+    name: str, data: FaceDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A game of two with a moving average, whole clips, and a split that is measured after training."""
+    plan = plan_training(name, ARGUMENTS[name] | SHORT, profile="smoke")
+    shown = moving_data(people=8) if name == "expression_lstm" else data
+
+    def run(out: Path, **options: Any) -> dict[str, torch.Tensor]:
+        model = fit_model(plan, shown, out, accelerator="cpu", progress=False, **options)
+        return {key: value.clone() for key, value in model.state_dict().items()}
+
+    whole, again = run(tmp_path / "whole"), cut_and_resumed(run, tmp_path, monkeypatch, count=3, latest=2)
+    assert set(again) == set(whole) and all(torch.equal(again[key], whole[key]) for key in whole)
+    logs = [
+        [row for row in log_of(tmp_path / out) if row["kind"] == "validation"] for out in ("whole", "run")
+    ]
+    assert logs[0] == logs[1] and len(logs[0]) > 1
 
 
 def test_seed_decides_every_weight(data: FaceDataset, tmp_path: Path, uninterrupted: tuple) -> None:
