@@ -122,13 +122,8 @@ def write_clip(out: Path, model: FaceModel, face: Face, wish: Wish) -> dict[str,
         apexes = apply.between_poses(model, face.vertices, strongest, strongest, 2, style=wish.style)
         face.write(out, apexes[0], gaze_of(model.expressions, strongest))
         return {"out": str(out), "weights": dict(zip(model.expressions, strongest.tolist(), strict=True))}
-    if wish.walk:
-        facts["walk"] = True
-        ends = wish.weights[0], wish.weights[-1]
-        frames = apply.between_poses(model, face.vertices, *ends, len(wish.weights), style=wish.style)
-    else:
-        frames = apply.animate(model, face.vertices, wish.weights, fps=wish.fps, style=wish.style)
-    looks = gaze_of(model.expressions, wish.weights)
+    facts |= {"walk": True} if wish.walk else {}
+    frames, looks = _frames(model, face, wish), gaze_of(model.expressions, wish.weights)
     if ending in RIGS:
         return facts | _write_glb(out, model, face, frames, wish)
     if ending in FILMS:
@@ -151,6 +146,16 @@ def write_clip(out: Path, model: FaceModel, face: Face, wish: Wish) -> dict[str,
     else:
         face.write_frames(out, frames, "step" if wish.walk else "clip", looks)
     return facts
+
+
+def _frames(model: FaceModel, face: Face, wish: Wish) -> NDArray[np.float32]:
+    """(T, V, 3) the clip or the walk, millimeters."""
+    from mien import apply
+
+    if not wish.walk:
+        return apply.animate(model, face.vertices, wish.weights, fps=wish.fps, style=wish.style)
+    ends = wish.weights[0], wish.weights[-1]
+    return apply.between_poses(model, face.vertices, *ends, len(wish.weights), style=wish.style)
 
 
 def _film(out: Path, face: Face, frames: NDArray, names: Sequence[str], wish: Wish) -> None:
