@@ -18,7 +18,9 @@ from mien.data.expressions import ARKIT, expression_set
 from mien.data.motion import Act, resampled, score
 from mien.data.tracked import weights_of_curves
 from mien.errors import BadFile, BadSetting, MienError
-from mien.figures.motion import clip_sheet, film, signal_panel
+from mien.figures.faces import draw
+from mien.figures.motion import _portrait, clip_sheet, film, signal_panel
+from mien.figures.render import BACKGROUND
 from mien.io.curves import Curves, read_curves
 from mien.io.gltf import read_glb_targets
 from mien.io.mesh import read_mesh, write_mesh
@@ -250,6 +252,11 @@ def test_films_and_sheets_of_faces() -> None:
     clips, signals = {"smile": frames, "jaw_open": frames}, {"smile": np.ones(3), "jaw_open": np.zeros(3)}
     sheet = clip_sheet(clips, model.topology, weights=signals, fps=30, columns=3, size=80)
     assert sheet.width > 240 and sheet.height > 2 * 80
+    view, edge = _portrait(frames, 80)  # all of the face, and little beside it
+    face = (draw(frames[1], model.topology, size=80, view=view) != BACKGROUND).any(axis=2)
+    assert not face[[0, -1]].any() and not face[:, :edge].any() and not face[:, 80 - edge :].any()
+    assert face[:6].any() or face[-6:].any()
+    assert face[:, : edge + 6].any() and face[:, 74 - edge :].any()
 
 
 @pytest.fixture(scope="module")
