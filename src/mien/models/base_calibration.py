@@ -10,9 +10,13 @@ from torch import Generator, Tensor, nn
 
 from mien.codes import Codes
 from mien.data.dataset import FaceDataset
+from mien.errors import Unsupported
 
 if TYPE_CHECKING:
     from mien.models.base import FaceModel
+
+LARGEST_DRAWN = 1024
+"""Numbers of a code whose covariance is measured; codes of every triangle of a mesh are never drawn."""
 
 
 class Calibration(nn.Module):
@@ -20,7 +24,7 @@ class Calibration(nn.Module):
 
     ``rest`` (*X) is the expression code of a neutral face; ``offsets`` (E, *X) what full weight of each named
     expression adds to it; the spreads standardize codes for inversion. The roots (D, D) of the covariances of
-    codes that are plain vectors make random codes like those of real faces; other codes have none.
+    codes that are short vectors make random codes like those of real faces; other codes have none.
     """
 
     rest: Tensor
@@ -48,6 +52,12 @@ class Calibration(nn.Module):
         """Codes from one normal distribution a factor, with mean and covariance of the training codes."""
         device = generator.device if generator else self.rest.device
         sizes = len(self.identity_root), len(self.expression_root)
+        if not min(sizes):
+            raise Unsupported(
+                f"codes of more than {LARGEST_DRAWN} numbers are not drawn at random",
+                received=f"{self.identity_mean.numel()} and {self.expression_mean.numel()}",
+                remedy="train a model with smaller codes",
+            )
         drawn = torch.randn(count, sum(sizes), generator=generator, device=device).to(self.rest.device)
         identity, expression = drawn.split(sizes, dim=1)
         return Codes(
@@ -101,7 +111,7 @@ class _Sums:
             values = codes.factor(name).detach().double().cpu()
             self.first[name] = self.first.get(name, 0.0) + values.sum(0)
             self.second[name] = self.second.get(name, 0.0) + (values**2).sum(0)
-            if values.ndim == 2:
+            if values.ndim == 2 and values.shape[1] <= LARGEST_DRAWN:
                 self.products[name] = self.products.get(name, 0.0) + values.T @ values
         design = torch.cat([torch.ones(len(weights), 1), weights], dim=1).double()[known]
         values = codes.expression.detach().double().cpu()[known].flatten(1)
