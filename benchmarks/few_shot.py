@@ -14,27 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from mien.codes import Codes
+from mien.apply.door import codes_of, decoded
 from mien.data.dataset import FaceDataset
 from mien.evaluate.metrics import avd
 from mien.evaluate.people import Judged
 from mien.models import load_model
 from mien.models.base import FaceModel
-
-BATCH = 64
-
-
-def encoded(model: FaceModel, vertices: NDArray) -> Codes:
-    starts = range(0, len(vertices), BATCH)
-    return Codes.cat([model.encode(torch.from_numpy(vertices[k : k + BATCH])) for k in starts])
-
-
-def decoded(model: FaceModel, identity: Tensor, expression: Tensor) -> NDArray[np.float32]:
-    parts = zip(identity.split(BATCH), expression.split(BATCH), strict=True)
-    return np.concatenate([model.decode(Codes(*part)).numpy() for part in parts])
 
 
 @torch.no_grad()
@@ -43,16 +29,16 @@ def errors(model: FaceModel, judged: Judged, count: int, draws: int) -> tuple[fl
     train, generator = judged.train, np.random.default_rng(0)
     rows = np.flatnonzero(judged.performed)
     person, label, truth = judged.person[rows], judged.label[rows], judged.data[rows]
-    known = encoded(model, judged.neutrals)
-    lost = judged.neutrals - decoded(model, known.identity, known.expression)
+    known = codes_of(model, judged.neutrals)
+    lost = judged.neutrals - decoded(model, known)
     found = []
     for _ in range(draws):
         styles = {}
         for name in np.unique(label):
             examples = generator.permutation(np.flatnonzero(train.label == name))[:count]
-            styles[name] = encoded(model, train[examples]).expression.mean(0)
+            styles[name] = codes_of(model, train[examples]).expression.mean(0)
         expression = torch.stack([styles[name] for name in label])
-        made = decoded(model, known.identity[torch.from_numpy(person)], expression)
+        made = decoded(model, known[torch.from_numpy(person)].replace(expression=expression))
         found.append((avd(truth, made).mean(), avd(truth, made + lost[person]).mean()))
     plain, kept = np.mean(found, axis=0)
     return float(plain), float(kept)

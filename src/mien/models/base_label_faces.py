@@ -12,6 +12,7 @@ from mien.data.dataset import FaceDataset
 from mien.data.labels import Labels
 from mien.data.statistics import subject_means
 from mien.nn.descent import minimize_rows
+from mien.progress import track
 
 STEPS = 60
 PRIOR = 1e-3  #: of a code's squared length: what no label tells stays likely
@@ -33,7 +34,7 @@ def label_faces(data: FaceDataset, labels: Labels, mean: NDArray) -> NDArray[np.
     people, subject = subject_means(data), data.row_subject
     counts = np.bincount(subject[data.row_labeled("identity")], minlength=len(data.subjects))
     effects = np.zeros((len(labels.names), *mean.shape))
-    for row in labels.known:
+    for row in track(labels.known, "faces of labels"):
         person = int(subject[row]) if data.row_labeled("identity")[row] else -1
         own = people[person] if person >= 0 and counts[person] > 1 else mean
         effects[labels.index[row]] += data[int(row)] - own
