@@ -19,37 +19,37 @@ import numpy as np
 import torch
 
 from mien.data.dataset import FaceDataset
-from mien.evaluate.classifier import Classifier
-from mien.evaluate.embedding_judge import Judge, judge_of, labels_of
-from mien.evaluate.generation import diversity_of
-from mien.evaluate.generation_draws import SHORT, Drawn, short
-from mien.evaluate.generation_judge import shares
-from mien.evaluate.generation_protocol import settings_of
+from mien.evaluation.generation.classifier import Classifier
+from mien.evaluation.generation.diversity import diversity_of
+from mien.evaluation.generation.draws import SHORT, RandomFaces, short
+from mien.evaluation.generation.protocol import settings_of
+from mien.evaluation.generation.rows import shares
+from mien.evaluation.generation.similarity import SimilarityNetwork, label_numbers, similarity_network
 from mien.models import load_model
 from mien.models.base import FaceModel
 
 
-def judges_of(data: FaceDataset) -> dict[str, Judge]:
+def judges_of(data: FaceDataset) -> dict[str, SimilarityNetwork]:
     """The lite judges of the standard profile."""
     train = data.split("train")
     held = data.take(np.flatnonzero(~np.isin(data.row_subject, np.unique(train.row_subject))))
     training, division = settings_of("standard").training("lite"), f"{data.fingerprint}-subject-0-False"
-    return {factor: judge_of(train, held, factor, training, division=division) for factor in SHORT}
+    return {factor: similarity_network(train, held, factor, training, division=division) for factor in SHORT}
 
 
 def row_of(
-    model: FaceModel, judges: dict[str, Judge], classifier: Classifier, faces: int, members: int
+    model: FaceModel, judges: dict[str, SimilarityNetwork], classifier: Classifier, faces: int, members: int
 ) -> dict[str, float]:
     """All numbers of one run."""
     row = {}
     for factor, judge in judges.items():
-        families = Drawn(model, seed=1).families(factor, faces, members)
+        families = RandomFaces(model, seed=1).families(factor, faces, members)
         codes = np.stack([judge.embed(family) for family in families])
         for ending, values in shares(codes, judge.calibration.threshold).items():
             row[f"dec_{short(factor)}_lite{ending}"] = float(values.mean())
-    apart = diversity_of(Drawn(model, seed=0).relatives(10 * faces))
+    apart = diversity_of(RandomFaces(model, seed=0).relatives(10 * faces))
     row |= {name: float(values.mean()) for name, values in apart.items()}
-    drawn, right = Drawn(model, seed=3), []
+    drawn, right = RandomFaces(model, seed=3), []
     with torch.no_grad():
         for number, weights in enumerate(torch.eye(len(model.expressions))):
             crowd = drawn.codes(20)
@@ -68,7 +68,7 @@ def main() -> None:
     options = parser.parse_args()
     data = FaceDataset.load(options.data)
     judges, train = judges_of(data), data.split("train")
-    classifier = Classifier.fit(train, labels_of(train, "expression"))
+    classifier = Classifier.fit(train, label_numbers(train, "expression"))
     rows = []
     for run in options.runs:
         found = row_of(load_model(str(run)), judges, classifier, options.faces, options.members)

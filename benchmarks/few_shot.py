@@ -15,16 +15,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mien.apply.door import codes_of, decoded
+from mien.apply.coding import codes_of, decoded
 from mien.data.dataset import FaceDataset
-from mien.evaluate.metrics import avd
-from mien.evaluate.people import Judged
+from mien.evaluation.metrics import avd
+from mien.evaluation.subjects import TestScans
 from mien.models import load_model
 from mien.models.base import FaceModel
 
 
 @torch.no_grad()
-def errors(model: FaceModel, judged: Judged, count: int, draws: int) -> tuple[float, float]:
+def errors(model: FaceModel, judged: TestScans, count: int, draws: int) -> tuple[float, float]:
     """Plain and with detail kept, over all labeled expressive scans and some draws of examples."""
     train, generator = judged.train, np.random.default_rng(0)
     rows = np.flatnonzero(judged.performed)
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=3)
     options = parser.parse_args()
     data = FaceDataset.load(options.data)
-    judged = Judged.of(data, part="test", protocol="subject", seed=0, limit=None)
+    judged = TestScans.of(data, part="test", protocol="subject", seed=0, limit=None)
     for run in options.runs:
         model = load_model(run)
         for count in options.examples:

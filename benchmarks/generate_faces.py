@@ -28,8 +28,8 @@ import torch
 from mien.apply import generate_batches
 from mien.data.dataset import FaceDataset
 from mien.io.arrays import write_faces
-from mien.models.base_decoupled_game import Settings
-from mien.models.decoupled_gan import DecoupledGAN
+from mien.models.decoupled_gan.losses import Settings
+from mien.models.decoupled_gan.model import DecoupledGAN
 from mien.topology import Topology
 
 

@@ -24,8 +24,8 @@ import torch
 from numpy.typing import NDArray
 
 from mien.data.dataset import FaceDataset
-from mien.evaluate.metrics import avd
-from mien.evaluate.specificity import PatchSums
+from mien.evaluation.generation.specificity import PatchSums
+from mien.evaluation.metrics import avd
 from mien.geometry.orthographic import Screen, normal_images
 
 #: Samples in memory at once: what ``mien evaluate --generation`` draws at a time.

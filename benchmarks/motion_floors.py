@@ -17,7 +17,7 @@ import numpy as np
 from mien.data.clips import Clip, clip_neutral, clips_of
 from mien.data.dataset import FaceDataset
 from mien.models import load_model
-from mien.models.base_motion import MotionModel
+from mien.models.motion import MotionModel
 from mien.models.pca_lstm import PcaLSTM
 
 

@@ -24,8 +24,9 @@ import torch
 from torch import Tensor, nn
 
 from mien.data.sampling import Batch
-from mien.models.adversarial_vae import AdversarialVAE, IdentityDiscriminator, Objective, Settings
-from mien.nn.pointnet import PointNetFeatures
+from mien.models.adversarial_vae.losses import IdentityDiscriminator, Objective, Settings
+from mien.models.adversarial_vae.model import AdversarialVAE
+from mien.models.adversarial_vae.pointnet import PointNetFeatures
 from mien.topology import Topology
 
 

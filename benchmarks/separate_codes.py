@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from mien.data.dataset import FaceDataset
 from mien.data.displacement import displaced_rows, mean_displacements
-from mien.evaluate.metrics import avd
-from mien.evaluate.people import Draws, Judged
+from mien.evaluation.metrics import avd
+from mien.evaluation.subjects import TestScans, TransferDraws
 from mien.nn.principal import principal_axes
 
 
@@ -36,8 +36,8 @@ def main() -> None:
     parser.add_argument("--expression", type=int, default=5)
     options = parser.parse_args()
     data = FaceDataset.load(options.data)
-    judged = Judged.of(data, part="test", protocol="subject", seed=0, limit=None)
-    train, draws = judged.train, Draws.of(judged, styles=1, limit=None)
+    judged = TestScans.of(data, part="test", protocol="subject", seed=0, limit=None)
+    train, draws = judged.train, TransferDraws.of(judged, styles=1, limit=None)
 
     people = np.unique(train.row_subject, return_index=True)[1]
     who = principal_axes(train.neutral_of, people, options.identity, label="axes of neutrals")

@@ -20,8 +20,8 @@ import torch
 from spiral_convolution import mask
 
 from mien.apply import Act, Stream, score
-from mien.models.base_motion import MotionModel
 from mien.models.expression_lstm import ExpressionLSTM
+from mien.models.motion import MotionModel
 from mien.models.pca_lstm import PcaLSTM
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise")

@@ -16,7 +16,7 @@ from torch import nn
 
 from mien.data.dataset import FaceDataset
 from mien.models import load_model
-from mien.models.facetunegan import FaceTuneGAN
+from mien.models.facetunegan.model import FaceTuneGAN
 
 
 @torch.no_grad()

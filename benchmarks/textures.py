@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from mien.data.dataset import FaceDataset
 from mien.data.textures import Textures
-from mien.evaluate.intensity import LEVELS, spearman
+from mien.evaluation.generation.intensity import LEVELS, spearman
 from mien.models import load_model
 from mien.progress import track
 

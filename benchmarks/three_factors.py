@@ -19,15 +19,17 @@ from pathlib import Path
 import numpy as np
 
 from mien.data.dataset import FaceDataset
-from mien.evaluate.embedding_judge import Judge, Training, distance, judge_of
-from mien.evaluate.generation_draws import Drawn
+from mien.evaluation.generation.draws import RandomFaces
+from mien.evaluation.generation.similarity import SimilarityNetwork, Training, distance, similarity_network
 from mien.models import load_model
 from mien.models.base import FaceModel
 
 Row = dict[str, str | float]
 
 
-def judges_of(data: FaceDataset, factors: tuple[str, ...], components: int, steps: int) -> dict[str, Judge]:
+def judges_of(
+    data: FaceDataset, factors: tuple[str, ...], components: int, steps: int
+) -> dict[str, SimilarityNetwork]:
     """A judge of each factor, taught by the labels of the training people.
 
     Few people have few principal components worth the name; the others are the training people's own, and
@@ -37,12 +39,16 @@ def judges_of(data: FaceDataset, factors: tuple[str, ...], components: int, step
     held = data.take(np.flatnonzero(~np.isin(data.row_subject, np.unique(train.row_subject))))
     training = Training("lite", components, steps)
     division = f"{data.fingerprint}-subject-0"
-    return {factor: judge_of(train, held, factor, training, division=division) for factor in factors}
+    return {
+        factor: similarity_network(train, held, factor, training, division=division) for factor in factors
+    }
 
 
-def shares(model: FaceModel, judges: dict[str, Judge], factor: str, faces: int, members: int) -> Row:
+def shares(
+    model: FaceModel, judges: dict[str, SimilarityNetwork], factor: str, faces: int, members: int
+) -> Row:
     """Percent of the faces with one code in common that each judge takes for the same."""
-    drawn = Drawn(model, seed=1)
+    drawn = RandomFaces(model, seed=1)
     found: dict[str, list[float]] = {name: [] for name in judges}
     for family in drawn.families(factor, faces, members):
         for name, judge in judges.items():
@@ -50,9 +56,9 @@ def shares(model: FaceModel, judges: dict[str, Judge], factor: str, faces: int, 
     return {"faces": f"same {factor} code"} | {name: round(float(np.mean(v)), 1) for name, v in found.items()}
 
 
-def random_share(model: FaceModel, judges: dict[str, Judge], count: int) -> Row:
+def random_share(model: FaceModel, judges: dict[str, SimilarityNetwork], count: int) -> Row:
     """The same for faces that share nothing."""
-    drawn = Drawn(model, seed=2)
+    drawn = RandomFaces(model, seed=2)
     meshes = drawn.faces(drawn.codes(count))
     first, second = np.triu_indices(count, 1)
     row: Row = {"faces": "random"}
@@ -76,7 +82,7 @@ def main() -> None:
     model, data = load_model(str(options.run)), FaceDataset.load(options.data)
     # The file keeps the labels that training may not see; judges are to know them all.
     data = replace(data, labeled={name: np.ones(len(data.vertices), bool) for name in data.labeled})
-    factors = Drawn(model, seed=0).factors()
+    factors = RandomFaces(model, seed=0).factors()
     judges = judges_of(data, factors, options.components, options.steps)
     rows = [shares(model, judges, factor, options.faces, options.members) for factor in factors]
     rows.append(random_share(model, judges, 200))

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 import mien
-from mien.train import plan_training
+from mien.training import plan_training
 
 out = Path(sys.argv[1] if len(sys.argv) > 1 else "out")
 

@@ -17,7 +17,7 @@ import numpy as np
 import mien
 from mien.apply import curves
 from mien.io.mesh import write_obj_sequence
-from mien.train import plan_training
+from mien.training import plan_training
 
 out = Path(sys.argv[1] if len(sys.argv) > 1 else "out")
 data = mien.build_procedural(out / "faces", subjects=12, vertices=800)

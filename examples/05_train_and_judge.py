@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 
 import mien
-from mien.evaluate import evaluate
-from mien.train import plan_training
+from mien.evaluation import evaluate
+from mien.training import plan_training
 
 out = Path(sys.argv[1] if len(sys.argv) > 1 else "out")
 data = mien.build_procedural(out / "faces", subjects=12, vertices=400)

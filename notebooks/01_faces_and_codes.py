@@ -13,7 +13,7 @@ import torch
 
 import mien
 from mien.figures import grid, render
-from mien.train import plan_training
+from mien.training import plan_training
 
 folder = Path(tempfile.mkdtemp())
 data = mien.build_procedural(folder / "faces", subjects=24, vertices=800)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import mien
 from mien.data.inspect import inspect_dataset
-from mien.evaluate import evaluate
-from mien.train import plan_training
+from mien.evaluation import evaluate
+from mien.training import plan_training
 
 folder = Path(tempfile.mkdtemp())
 data = mien.build_procedural(folder / "faces", subjects=16, vertices=400)

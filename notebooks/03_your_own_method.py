@@ -14,7 +14,7 @@ import torch
 
 import mien
 from mien import Codes
-from mien.evaluate import evaluate
+from mien.evaluation import evaluate
 from mien.models.base import FaceModel, Reference
 
 folder = Path(tempfile.mkdtemp())

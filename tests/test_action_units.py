@@ -22,7 +22,7 @@ from mien.data.action_units import (
 from mien.data.dataset import FaceDataset
 from mien.data.expressions import expression_set
 from mien.errors import BadFile, BadSetting, DataMissing
-from mien.models.facecam import FaceCAM, Settings
+from mien.models.facecam.model import FaceCAM, Settings
 
 Capture = pytest.CaptureFixture[str]
 

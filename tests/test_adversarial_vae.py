@@ -11,9 +11,8 @@ import torch
 from fixtures import planted
 from torch import nn
 
-from mien.geometry.spread import evenly_spread
-from mien.models.adversarial_vae import (
-    AdversarialVAE,
+from mien.geometry.farthest_points import evenly_spread
+from mien.models.adversarial_vae.losses import (
     IdentityDiscriminator,
     Objective,
     Settings,
@@ -21,8 +20,9 @@ from mien.models.adversarial_vae import (
     joint_training,
     shown,
 )
+from mien.models.adversarial_vae.model import AdversarialVAE
+from mien.models.adversarial_vae.pointnet import thin
 from mien.models.base import validation_errors
-from mien.nn.pointnet import thin
 from mien.topology import Topology
 
 CONV = (3 * 64 + 64) + 2 * (64 * 64 + 64) + (64 * 128 + 128) + (128 * 1024 + 1024)

@@ -10,7 +10,7 @@ from fixtures import planted
 from mien import claims
 from mien.data.dataset import FaceDataset
 from mien.errors import BadSetting, UnknownName
-from mien.evaluate import Report
+from mien.evaluation import Report
 
 
 def results(factor: float, spread: float, people: int = 20) -> claims.Results:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mien import apply
 from mien.errors import BadSetting, UnknownName
 from mien.io.arrays import write_faces
-from mien.models.decoupled_gan import DecoupledGAN
+from mien.models.decoupled_gan.model import DecoupledGAN
 
 
 def model() -> DecoupledGAN:

@@ -21,12 +21,12 @@ from mien.data.labels import hide_labels, labels_of
 from mien.errors import BadSetting, UnknownName
 from mien.fit import fit_landmarks
 from mien.models.base import Stage
-from mien.models.base_decoupled_game import Game, Settings
-from mien.models.decoupled_gan import DecoupledGAN
+from mien.models.decoupled_gan.losses import DecouplingLosses, Settings
+from mien.models.decoupled_gan.model import DecoupledGAN
+from mien.models.decoupled_gan.networks import Discriminator, gradient_penalty
 from mien.models.files import load_model, save_model
 from mien.nn.average import follow
-from mien.nn.image import Discriminator, gradient_penalty
-from mien.nn.mesh import MeshLaplacian
+from mien.nn.laplacian import MeshLaplacian
 from mien.topology import Topology
 
 TINY: dict[str, Any] = {"identity_size": 6, "expression_size": 4, "noise_size": 2, "hidden": 48}
@@ -62,7 +62,7 @@ def stage_of(model: DecoupledGAN, data: FaceDataset | None = None, **settings: A
     return stage
 
 
-def game_of(model: DecoupledGAN, data: FaceDataset | None = None, **settings: Any) -> Game:
+def losses_of(model: DecoupledGAN, data: FaceDataset | None = None, **settings: Any) -> DecouplingLosses:
     step: Any = stage_of(model, data, **settings).step
     return step.__self__
 
@@ -242,7 +242,7 @@ def test_an_additive_start_knows_further_factors() -> None:
 
 def test_pairs_share_one_factor_and_differ_in_the_label_of_the_other() -> None:
     model = made()
-    game = game_of(model)
+    game = losses_of(model)
     assert game.modes == [("identity", "expression"), ("expression", "identity")]
     torch.manual_seed(3)
     z, labels = game.draw(400, ("identity", "expression"))
@@ -296,7 +296,7 @@ def test_terms_are_those_of_the_paper() -> None:
     """Recomputed from scratch without noise; the class weights are N / (classes N_c)."""
     data = hide_labels(tiny_data(), "expression", 0.5)
     model = made(data)
-    game = game_of(model, data, instance_noise=0.0, start="random")
+    game = losses_of(model, data, instance_noise=0.0, start="random")
     net, settings = game.discriminator, game.settings
     torch.manual_seed(5)
     losses = game.deceive(8, ("expression", "identity"), 0.0)
@@ -332,7 +332,7 @@ def test_terms_are_those_of_the_paper() -> None:
 
 def test_faces_without_a_label_leave_the_classifiers_alone() -> None:
     model, data = made(), tiny_data()
-    game = game_of(model, instance_noise=0.0)
+    game = losses_of(model, instance_noise=0.0)
     vertices, none = torch.from_numpy(data[:8]), torch.full((8, 2), -1)
     some = none.clone()
     some[0] = torch.tensor([2, 3])
@@ -406,19 +406,19 @@ def test_ablations_leave_terms_out() -> None:
         stage_of(model, classify=["expresion"])
     with pytest.raises(UnknownName, match="additive"):
         stage_of(model, start="warm")
-    positions = game_of(model, positions=True, instance_noise=0.0)
+    positions = losses_of(model, positions=True, instance_noise=0.0)
     shown = positions._image(torch.zeros(1, data.topology.vertex_count, 3), 0.0)
     torch.testing.assert_close(shown, positions.mapping((model.mean_face / model.scale)[None]))
 
 
 def test_noise_can_fade_and_the_model_can_follow() -> None:
     model = made()
-    game = game_of(model, instance_noise=0.2, instance_noise_end=0.0, steps=11)
+    game = losses_of(model, instance_noise=0.2, instance_noise_end=0.0, steps=11)
     assert [round(game._noise(i), 3) for i in (0, 5, 10)] == [0.2, 0.1, 0.0]
     torch.manual_seed(0)
     image = game._image(torch.zeros(64, 120, 3), 0.3)
     assert float(image.std()) == pytest.approx(0.3, rel=0.05)
-    averaged = game_of(model, average=0.75)
+    averaged = losses_of(model, average=0.75)
     assert averaged.generator is not model
     before = [p.clone() for p in model.parameters()]
     with torch.no_grad():
@@ -432,7 +432,7 @@ def test_noise_can_fade_and_the_model_can_follow() -> None:
 def test_a_single_class_has_no_classifier_and_says_so() -> None:
     data = tiny_data().take(tiny_data().is_neutral)
     with pytest.warns(UserWarning, match="expression has 1 labeled classes"):
-        game = game_of(made(data), data)
+        game = losses_of(made(data), data)
     assert list(game.discriminator.classes) == ["identity"]
     losses = game.deceive(4, ("expression", "identity"), 0.1)
     assert "label_expression" not in losses and "feature_identity" in losses
@@ -443,7 +443,7 @@ def test_three_factors_with_partial_labels() -> None:
     model = made(data, further=("viseme",), further_size=3)
     assert model.class_names("viseme") == ("rest", "round")  # "open" is never labeled
     assert model.label_codes("viseme").shape == (2, 3)
-    game = game_of(model, data)
+    game = losses_of(model, data)
     assert len(game.modes) == 6 and ("viseme", "expression") in game.modes
     assert count(game.discriminator.classes["viseme"].head) == 2 * 129
     stage = stage_of(model, data)

@@ -20,8 +20,8 @@ from mien.geometry.differential import (
     vertex_areas,
     vertex_normals,
 )
-from mien.geometry.factor import factored
 from mien.geometry.gradients import DeformationSolver, deformation_gradients
+from mien.geometry.sparse_solver import factored
 from mien.topology import Topology
 
 SEEDS = st.integers(0, 2**31)

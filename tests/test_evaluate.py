@@ -16,7 +16,7 @@ from torch import Tensor
 from mien.codes import Codes
 from mien.data.dataset import FaceDataset
 from mien.errors import MienError, UnknownName
-from mien.evaluate import Report, Table, evaluate
+from mien.evaluation import Report, Table, evaluate
 from mien.machine import machine, machine_text
 from mien.models.base import FaceModel, Reference
 

@@ -18,7 +18,7 @@ from mien.apply.export import export_decoder
 from mien.codes import Codes
 from mien.errors import BadSetting, UnknownName, Unsupported
 from mien.models.base import FaceModel
-from mien.nn.gathered import GatheredConvolution, GatheredRows
+from mien.nn.export import GatheredConvolution, GatheredRows
 from mien.nn.spiral import SparseRows, SpiralConvolution, SpiralOperator
 
 Capture = pytest.CaptureFixture[str]

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from mien.data.clip_sampling import clip_batches
 from mien.data.clips import clip_neutral, clips_of
-from mien.models.base_motion import MotionModel, Settings
 from mien.models.expression_lstm import ExpressionLSTM
+from mien.models.motion import MotionModel, Settings
 from mien.models.pca_lstm import PcaLSTM
 from mien.topology import Topology
 

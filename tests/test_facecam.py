@@ -12,9 +12,9 @@ from torch.nn import functional
 from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch
 from mien.errors import BadSetting
-from mien.models.base_facecam import Decoder, Discriminator, Heads, LabelMap, class_loss
-from mien.models.base_facecam_stages import LatentGame, Settings, Supervised
-from mien.models.facecam import FaceCAM
+from mien.models.facecam.losses import LatentLosses, Settings, Supervised
+from mien.models.facecam.model import FaceCAM
+from mien.models.facecam.networks import Decoder, Discriminator, Heads, LabelMap, class_loss
 from mien.topology import Topology
 
 DATA = tiny_data()
@@ -169,7 +169,7 @@ def test_the_discriminator_learns_people_from_people_and_expressions_from_expres
     net, shown = model(), batch(rows=slice(0, 24))
     labels = LabelMap(DATA, False)
     judge = Recorder(8, 6)
-    game = LatentGame(net, net.generators, judge, labels, Settings())
+    game = LatentLosses(net, net.generators, judge, labels, Settings())
     game.measure(DATA)
     every = torch.cat(game.standardized(torch.from_numpy(DATA[:])), dim=1)
     torch.testing.assert_close(every.mean(0), torch.zeros(12), atol=1e-3, rtol=0)
@@ -190,7 +190,7 @@ def test_the_discriminator_learns_people_from_people_and_expressions_from_expres
 def test_generators_are_asked_for_labels_in_proportion_and_by_their_own_people() -> None:
     torch.manual_seed(0)
     net = model()
-    game = LatentGame(net, net.generators, Recorder(8, 6), LabelMap(DATA, False), Settings(new_people=0.25))
+    game = LatentLosses(net, net.generators, Recorder(8, 6), LabelMap(DATA, False), Settings(new_people=0.25))
     seen: dict[str, Tensor] = {}
 
     def spy(z_id: Tensor, z_exp: Tensor) -> tuple[Tensor, Tensor]:
@@ -209,7 +209,7 @@ def test_generators_are_asked_for_labels_in_proportion_and_by_their_own_people()
 
 def test_nobody_is_asked_for_what_the_data_never_shows() -> None:
     net, moving = model(), DATA.take(DATA.label != -1)
-    game = LatentGame(net, net.generators, Recorder(8, 6), LabelMap(moving, False), Settings())
+    game = LatentLosses(net, net.generators, Recorder(8, 6), LabelMap(moving, False), Settings())
     assert set(game.draw(500, torch.zeros(500))[2].tolist()) == {1, 2, 3, 4, 5}
 
 
@@ -217,7 +217,7 @@ def test_the_neutral_label_may_be_the_zero_vector() -> None:
     net = model()
     what = torch.arange(6).repeat(500)
     for share in (0.0, 0.5, 1.0):
-        game = LatentGame(net, net.generators, Recorder(8, 6), LabelMap(DATA, False),
+        game = LatentLosses(net, net.generators, Recorder(8, 6), LabelMap(DATA, False),
                           Settings(zero_is_neutral=share))  # fmt: skip
         codes = game.one_hot(what)
         silent = codes.sum(1) == 0
@@ -229,7 +229,7 @@ def test_one_draw_of_noise_enters_both_generators() -> None:
     seen = {}
     for name, generator in net.generators.items():
         generator.register_forward_pre_hook(lambda m, args, name=name: seen.update({name: args[0]}))
-    game = LatentGame(net, net.generators, Recorder(8, 6), LabelMap(DATA, False), Settings())
+    game = LatentLosses(net, net.generators, Recorder(8, 6), LabelMap(DATA, False), Settings())
     game.made(net.z_people[:3], torch.eye(6)[:3])
     assert torch.equal(seen["identity"][:, -5:], seen["expression"][:, -5:])
     assert torch.equal(seen["identity"][:, :20], seen["expression"][:, :20])
@@ -239,7 +239,7 @@ def test_one_draw_of_noise_enters_both_generators() -> None:
 def test_each_player_moves_only_its_own_weights() -> None:
     net, labels = model(), LabelMap(DATA, False)
     judge = Discriminator(7, 5, 8, 6, hidden=(16, 8, 8))
-    steps = LatentGame(net, net.generators, judge, labels, Settings(matching=1.0)).step(batch(), 0)
+    steps = LatentLosses(net, net.generators, judge, labels, Settings(matching=1.0)).step(batch(), 0)
     for player, moved, still in (
         ("discriminator", [judge], [net]),
         ("generators", [net.generators], [judge, net.encoders, net.decoder]),

@@ -12,8 +12,8 @@ from fixtures import planted
 
 from mien import apply
 from mien.data.dataset import FaceDataset
-from mien.models.facecam import FaceCAM
-from mien.train import fit_model, loop, plan_training
+from mien.models.facecam.model import FaceCAM
+from mien.training import fit_model, loop, plan_training
 
 pytest.importorskip("lightning.fabric", reason="needs the extra mien[train]")
 

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from mien.data.sampling import Batch, style_pairs
 from mien.errors import UnknownName
-from mien.models.facetunegan import Discriminator, FaceTuneGAN, Game, Settings, style_classes
+from mien.models.facetunegan.losses import Settings, TranslationLosses, style_classes
+from mien.models.facetunegan.model import FaceTuneGAN
+from mien.models.facetunegan.networks import Discriminator
 from mien.nn.spiral_blocks import Style, standardized
 from mien.topology import Topology
 
@@ -93,14 +95,14 @@ def test_classes_of_weights() -> None:
     assert style_classes(weights).tolist() == [1, 3, 0]
 
 
-def game(**changes: object) -> tuple[FaceTuneGAN, Game, Batch]:
+def game(**changes: object) -> tuple[FaceTuneGAN, TranslationLosses, Batch]:
     torch.manual_seed(0)
     data = tiny_data()
     model = FaceTuneGAN(data.topology, data.expressions, **TINY)
     model.prepare(data)
     settings = replace(Settings(), **changes)
     batch = style_pairs(data, 6)(torch.Generator().manual_seed(0))
-    return model, Game(model, model, Discriminator(model, settings.feature_of), settings), batch
+    return model, TranslationLosses(model, model, Discriminator(model, settings.feature_of), settings), batch
 
 
 def played(**changes: object) -> dict[str, dict[str, Tensor]]:
@@ -210,7 +212,7 @@ def test_variational_codes_are_means_and_are_pulled_to_normal() -> None:
     codes = model.encode(torch.from_numpy(data[:3]))
     assert codes.identity.shape == (3, 6) and codes.expression.shape == (3, 3)
     assert torch.equal(codes.identity, model.encode(torch.from_numpy(data[:3])).identity)
-    play = Game(model, model, Discriminator(model), Settings(divergence=1.0))
+    play = TranslationLosses(model, model, Discriminator(model), Settings(divergence=1.0))
     losses = dict(play.step(style_pairs(data, 4)(torch.Generator().manual_seed(0)), 0))
     assert float(losses["generator"]["divergence"].detach()) > 0
 

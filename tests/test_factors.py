@@ -18,7 +18,7 @@ from mien import apply
 from mien.codes import Codes
 from mien.errors import BadSetting, UnknownName, Unsupported
 from mien.io.mesh import read_mesh, write_obj
-from mien.models.decoupled_gan import DecoupledGAN
+from mien.models.decoupled_gan.model import DecoupledGAN
 from mien.models.files import load_model, save_model
 
 Capture = pytest.CaptureFixture[str]

@@ -26,8 +26,8 @@ from mien.data.sources.tree import TreeOptions, mesh_files, natural
 from mien.data.textures import read_texture
 from mien.errors import BadFile, BadMesh, BadSetting, DataMissing, UnknownName, WrongTopology
 from mien.io.mesh import read_mesh
-from mien.models.base_texture import PUBLISHED_CROP
-from mien.models.facecam import FaceCAM
+from mien.models.facecam.model import FaceCAM
+from mien.models.facecam.textures import PUBLISHED_CROP
 from mien.topology import Topology
 
 Capture = pytest.CaptureFixture[str]

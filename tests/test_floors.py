@@ -1,4 +1,4 @@
-"""A module imports only from floors below it; files and functions stay short enough to read."""
+"""A module imports only from floors below it; functions stay short enough to read."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ FLOORS = (
     ("geometry", "io"),
     ("data", "nn"),
     ("models",),
-    ("train", "apply", "fit", "evaluate", "claims", "figures"),
+    ("training", "apply", "fit", "evaluation", "claims", "figures"),
     ("hub", "cli", "viewer", "report", "demo", "__init__", "__main__"),
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 # Neighbors on one floor that may see each other: files need geometry, judging uses what it
 # judges, pictures show what is applied, and testing a claim again trains and judges.
 ALLOWED = {
-    ("io", "geometry"), ("evaluate", "apply"), ("evaluate", "fit"), ("apply", "fit"), ("figures", "apply"),
-    ("claims", "evaluate"), ("claims", "train"),
+    ("io", "geometry"), ("evaluation", "apply"), ("evaluation", "fit"), ("apply", "fit"),
+    ("figures", "apply"),
+    ("figures", "evaluation"), ("claims", "evaluation"), ("claims", "training"),
 }  # fmt: skip
+#: What methods stand on.
+MODEL_BASE = ("base", "calibration", "autoencoder", "motion", "files")
 FILES = sorted(SOURCE.rglob("*.py"))
 
 
@@ -47,7 +50,9 @@ def allowed(importer: tuple[str, ...], imported: tuple[str, ...]) -> bool:
     """The rule of the floors for one import."""
     above, below = FLOOR[importer[0]], FLOOR.get(imported[0], FLOOR["__init__"])
     if importer[0] == imported[0] == "models":
-        return importer[-1] == "__init__" or imported[-1].startswith("base") or imported == ("models",)
+        # A method sees its own folder and what all methods stand on, and no other method.
+        shared = len(imported) < 2 or imported[1] in MODEL_BASE
+        return importer[-1] == "__init__" or shared or importer[1] == imported[1]
     if above in (0, 5) or importer[0] == imported[0]:
         return below <= above
     return below < above or (importer[0], imported[0]) in ALLOWED
@@ -61,11 +66,8 @@ def test_imports_stay_on_lower_floors(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_files_and_functions_are_short(path: Path) -> None:
-    text = path.read_text()
-    limit = 400 if path.parent.name == "models" else 300
-    assert len(text.splitlines()) <= limit, f"{len(text.splitlines())} lines; the limit is {limit}"
-    for node in ast.walk(ast.parse(text)):
+def test_functions_are_short(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             start = node.body[0].end_lineno if ast.get_docstring(node) else node.lineno
             length = (node.end_lineno or 0) - (start or 0) + 1

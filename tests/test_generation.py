@@ -16,18 +16,24 @@ from torch import Tensor
 
 from mien.codes import Codes
 from mien.errors import BadFile, BadSetting, UnknownName
-from mien.evaluate import specificity
-from mien.evaluate.classifier import Classifier
-from mien.evaluate.embedding import GroupSampler, triplet_loss
-from mien.evaluate.embedding_judge import Training, choose_threshold, distance, judge_of, labels_of
-from mien.evaluate.generation import diversity_by_labels
-from mien.evaluate.generation_draws import Drawn
-from mien.evaluate.generation_judge import shares
-from mien.evaluate.generation_protocol import evaluate_generation, settings_of
-from mien.evaluate.intensity import LEVELS, measure_intensity, measure_real_intensity, spearman
-from mien.evaluate.metrics import avd_table
-from mien.evaluate.spaces import silhouettes
-from mien.evaluate.specificity import EXTREMES, PatchSums
+from mien.evaluation.generation import specificity
+from mien.evaluation.generation.classifier import Classifier
+from mien.evaluation.generation.diversity import diversity_by_labels
+from mien.evaluation.generation.draws import RandomFaces
+from mien.evaluation.generation.embedding import GroupSampler, triplet_loss
+from mien.evaluation.generation.intensity import LEVELS, measure_intensity, measure_real_intensity, spearman
+from mien.evaluation.generation.protocol import evaluate_generation, settings_of
+from mien.evaluation.generation.resnet import ResNet18
+from mien.evaluation.generation.rows import shares
+from mien.evaluation.generation.similarity import (
+    Training,
+    choose_threshold,
+    distance,
+    label_numbers,
+    similarity_network,
+)
+from mien.evaluation.generation.specificity import EXTREMES, PatchSums
+from mien.evaluation.metrics import avd_table, silhouettes
 from mien.fit import fit_landmark_sets, fit_landmarks
 from mien.geometry.closest import closest_on_triangles, surface_distances
 from mien.geometry.orthographic import Screen, normal_images
@@ -37,7 +43,6 @@ from mien.models.morphable import Morphable
 from mien.models.pca import PCA
 from mien.nn.descent import minimize_rows
 from mien.nn.linear_split import LinearSplit
-from mien.nn.resnet import ResNet18
 
 SMALL = {
     "judges": ("pictures", "lite"),
@@ -127,7 +132,7 @@ def test_triplet_loss_by_loops() -> None:
 
 
 def test_batches_are_crossed_and_people_move_as_one(world) -> None:
-    person, label = labels_of(world, "identity"), labels_of(world, "expression")
+    person, label = label_numbers(world, "identity"), label_numbers(world, "expression")
     generator = torch.Generator().manual_seed(0)
     plain = GroupSampler(world, label, person, groups=4, members=3, virtual=0.0)
     vertices, groups = plain.draw(generator)
@@ -175,19 +180,19 @@ def test_a_judge_learns_people_it_has_never_seen_and_is_cached(world, tmp_path) 
     train = data.split("train")
     held = data.take(np.flatnonzero(~np.isin(data.rows, train.rows)))
     training = Training("lite", 12, 120, groups=8)
-    judge = judge_of(train, held, "identity", training, division="a")
+    judge = similarity_network(train, held, "identity", training, division="a")
     found = judge.calibration
     assert found.accuracy > 0.95 and found.far <= 0.10
     assert found.ceiling > 0.9 and found.floor < 0.45
-    again = judge_of(train, held, "identity", training, division="a")
+    again = similarity_network(train, held, "identity", training, division="a")
     assert again.source.startswith(str(tmp_path)) and again.calibration == found
     assert np.array_equal(again.embed(held[:5]), judge.embed(held[:5]))
-    other = judge_of(train, held, "identity", training, division="b")
+    other = similarity_network(train, held, "identity", training, division="b")
     assert other.source != again.source
     for path in tmp_path.glob("judges/*.safetensors"):
         path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(BadFile, match="damaged"):
-        judge_of(train, held, "identity", training, division="a")
+        similarity_network(train, held, "identity", training, division="a")
 
 
 # ---- nearest faces, pairs, surfaces
@@ -341,13 +346,13 @@ def report(world, tmp_path_factory):
     data = replace(world, folder=tmp_path_factory.mktemp("data"))
     face = data.topology, data.expressions
     models = {kind: Planted(*face, kind) for kind in ("true", "leaking", "collapsed")}
-    found, bench = evaluate_generation(
+    found, setup = evaluate_generation(
         models | {"refusing": Refusing(*face)}, data, settings=settings_of("smoke", SMALL)
     )
-    assert set(bench.samples) == {"true", "leaking", "collapsed"}
-    drawn = Drawn(models["true"], seed=0, batch=SMALL["batch"])
+    assert set(setup.samples) == {"true", "leaking", "collapsed"}
+    drawn = RandomFaces(models["true"], seed=0, batch=SMALL["batch"])
     samples = np.concatenate([part["random"] for part in drawn.relatives(SMALL["pairs"])])[: SMALL["samples"]]
-    nearest, (meshes, distance) = bench.index.nearest(samples).distance, bench.samples["true"]
+    nearest, (meshes, distance) = setup.index.nearest(samples).distance, setup.samples["true"]
     assert found.value("true", "specificity") == pytest.approx(nearest.mean(), rel=1e-6)
     order = nearest.argsort()  # pictures show the best and the worst of all samples, and no other is kept
     assert len(meshes) == 2 * EXTREMES < len(samples) == found.row("true", "specificity").count
@@ -460,8 +465,8 @@ def test_further_factors_have_judges_and_a_table_of_their_own(world) -> None:
     )  # fmt: skip
     model = Speaking(data.topology, data.expressions)
     settings = settings_of("smoke", SMALL | {"judges": "lite", "lite_steps": 120})
-    report, bench = evaluate_generation({"speaking": model}, data, settings=settings)
-    assert set(bench.judges) == {(factor, "lite") for factor in ("identity", "expression", "viseme")}
+    report, setup = evaluate_generation({"speaking": model}, data, settings=settings)
+    assert set(setup.judges) == {(factor, "lite") for factor in ("identity", "expression", "viseme")}
     assert report.value("speaking", "dec_viseme_lite") > 80
     assert report.value("speaking", "dec_viseme_lite_random") < 70
     assert report.value("training data", "div_viseme") < report.value("training data", "div_all")
@@ -482,7 +487,7 @@ def test_settings_are_checked() -> None:
 
 def test_the_classifier_names_unseen_faces_and_its_odds_never_saturate(world) -> None:
     train, test = world.split("train"), world.split("test")
-    found = Classifier.fit(train, labels_of(train, "expression"), components=20)
+    found = Classifier.fit(train, label_numbers(train, "expression"), components=20)
     assert (found.named(test[:]) == test.label).mean() > 0.9
     face = test.topology.template[None] + np.linspace(0, 30, 40)[:, None, None] * planted().expression_axes[0]
     odds = found.log_odds(face.astype(np.float32), 0)

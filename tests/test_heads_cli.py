@@ -12,8 +12,9 @@ from heads import Z_UP, ball, joined, remeshed
 
 from mien.cli import command
 from mien.cli.faces import Marks
-from mien.data.sources.procedural import build_procedural, procedural_topology
-from mien.data.sources.procedural_person import Person
+from mien.data.sources.procedural.build import build_procedural
+from mien.data.sources.procedural.person import Person
+from mien.data.sources.procedural.topology import procedural_topology
 from mien.errors import UnknownName
 from mien.geometry.registration import main_piece
 from mien.io.gltf import Morphs, read_glb_targets, write_glb

@@ -13,7 +13,7 @@ from fixtures import tiny_data, tiny_topology
 from mien.data.dataset import FaceDataset
 from mien.data.expressions import expression_set
 from mien.data.labels import classifiable, hide_labels, labels_of
-from mien.data.sources.procedural import build_procedural
+from mien.data.sources.procedural.build import build_procedural
 from mien.data.speech import VISEMES, label_marks, takes
 from mien.data.writer import DatasetWriter
 from mien.errors import BadFile, BadSetting, UnknownName

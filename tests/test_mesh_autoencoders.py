@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from mien.errors import BadSetting
 from mien.geometry.hierarchy import hierarchy
-from mien.models.base_autoencoder import MeshAutoencoder, Settings
+from mien.models.autoencoder import MeshAutoencoder, Settings
 from mien.models.coma import CoMA
 from mien.models.spiralnet import SpiralNet
 from mien.nn.chebyshev import ChebyshevConvolution, shifted_laplacian

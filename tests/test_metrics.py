@@ -8,8 +8,9 @@ from fixtures import bumps, planted, tiny_topology
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mien.evaluate import generation, metrics
-from mien.evaluate.specificity import specificity
+from mien.evaluation import metrics
+from mien.evaluation.generation import diversity as generation
+from mien.evaluation.generation.specificity import specificity
 
 
 def test_means_agree_and_spreads_do_not() -> None:
@@ -79,12 +80,12 @@ def test_paths() -> None:
     ends = planted().data.vertices[[0, 7]].astype(float)
     at = np.linspace(0, 1, 11)[:, None, None]
     straight = ends[0] * (1 - at) + ends[1] * at
-    assert generation.path_length_ratio(straight) == pytest.approx(1, rel=1e-4)
-    assert generation.path_step_cv(straight) == pytest.approx(0, abs=1e-4)
+    assert metrics.path_length_ratio(straight) == pytest.approx(1, rel=1e-4)
+    assert metrics.path_step_cv(straight) == pytest.approx(0, abs=1e-4)
     uneven = ends[0] * (1 - at**3) + ends[1] * at**3
-    assert generation.path_step_cv(uneven) > 0.5
+    assert metrics.path_step_cv(uneven) > 0.5
     detour = straight + np.sin(np.pi * at) * 20
-    assert generation.path_length_ratio(detour) > 1.05
+    assert metrics.path_length_ratio(detour) > 1.05
 
 
 def test_statistics_of_nothing_are_nan() -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mien.errors import UnknownName, Unsupported
-from mien.models.base_optimizer import MuonWithAdam, optimizer_of
+from mien.nn.muon import MuonWithAdam, optimizer_of
 
 
 def network() -> nn.Sequential:

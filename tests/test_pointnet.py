@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mien.nn.pointnet import PointNetFeatures
+from mien.models.adversarial_vae.pointnet import PointNetFeatures
 
 CHANNELS = (3, 16, 16, 32, 64)
 

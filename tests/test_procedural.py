@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from mien.data.expressions import SHAPES, expression_set
-from mien.data.sources.anthropometry import NORMS, draw_measurements
-from mien.data.sources.procedural import Person, build_procedural, procedural_topology
-from mien.data.sources.procedural_mesh import EYE_ROW, HALF, MOUTH_ROW, face_mesh
-from mien.data.sources.procedural_paint import paint
-from mien.data.sources.procedural_person import landmark_vertices, population
+from mien.data.sources.procedural.anthropometry import NORMS, draw_measurements
+from mien.data.sources.procedural.build import build_procedural
+from mien.data.sources.procedural.mesh import EYE_ROW, HALF, MOUTH_ROW, face_mesh
+from mien.data.sources.procedural.paint import paint
+from mien.data.sources.procedural.person import Person, landmark_vertices, population
+from mien.data.sources.procedural.topology import procedural_topology
 
 # Lids are laid on round eyeballs after the warp, so what is measured on them may miss by a little.
 LID_TOLERANCE = {"eye_fissure_length": 0.5, "eye_fissure_height": 0.3, "intercanthal_breadth": 0.3}

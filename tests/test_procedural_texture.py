@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.data.sources.procedural import build_procedural, procedural_topology
-from mien.data.sources.procedural_complexion import ITA_RANGE, Complexion, srgb_of_lab
-from mien.data.sources.procedural_mesh import face_mesh
-from mien.data.sources.procedural_template import template
-from mien.data.sources.procedural_texture import PaintedPerson, Painter, painted
-from mien.data.sources.procedural_texture_canvas import fitted_canvas, procedural_canvas, where
+from mien.data.sources.procedural.build import build_procedural
+from mien.data.sources.procedural.complexion import ITA_RANGE, Complexion, srgb_of_lab
+from mien.data.sources.procedural.mesh import face_mesh
+from mien.data.sources.procedural.template import template
+from mien.data.sources.procedural.texture import PaintedPerson, Painter, painted
+from mien.data.sources.procedural.texture_canvas import fitted_canvas, procedural_canvas, where
+from mien.data.sources.procedural.topology import procedural_topology
 from mien.data.textures import read_texture
 from mien.errors import BadSetting, Unsupported
 from mien.geometry.texels import texels

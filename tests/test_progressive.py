@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from mien.errors import BadSetting
-from mien.nn.progressive import (
+from mien.models.facecam.progressive import (
     Equalized,
     ProgressiveDiscriminator,
     ProgressiveGenerator,

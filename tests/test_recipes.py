@@ -12,15 +12,15 @@ from commands import run
 from fixtures import tiny_data
 
 from mien.cli.learn import resolve_plan
-from mien.cli.recipe import Recipe, read_recipe
 from mien.data.sources.field import FIELD_SETS
 from mien.data.splits import PROTOCOLS
 from mien.errors import BadFile, DataMissing, UnknownName
 from mien.models import MODELS, model_class
-from mien.train.run import build_model
+from mien.training.recipes import Recipe, read_recipe
+from mien.training.run import build_model
 
 ROOT = Path(__file__).parent.parent
-RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
+RECIPES = sorted((ROOT / "src" / "mien" / "recipes").glob("*.yaml"))
 
 
 def recipe_id(path: Path) -> str:

@@ -12,8 +12,8 @@ from heads import Z_UP, Remesh, ball, block, joined, remeshed
 from meshes import icosphere, random_rotation
 from numpy.typing import NDArray
 
-from mien.data.sources.procedural import procedural_topology
-from mien.data.sources.procedural_person import Person
+from mien.data.sources.procedural.person import Person
+from mien.data.sources.procedural.topology import procedural_topology
 from mien.errors import BadMesh
 from mien.figures.registration import registration_sheet
 from mien.geometry.hierarchy import decimate

@@ -16,7 +16,7 @@ from fixtures import EXPRESSIONS, planted
 from PIL import Image
 
 from mien.errors import MienError
-from mien.evaluate import Table, evaluate
+from mien.evaluation import Table, evaluate
 from mien.io.gltf import write_glb
 from mien.models import model_class
 from mien.report import Picture, Section, pictures_of, write_report

@@ -11,20 +11,20 @@ from clips import moving_data
 from commands import run
 from fixtures import tiny_data
 
-from mien.cli import motion_pictures
-from mien.cli.motion_pictures import draw_motion
 from mien.data.clips import clip_neutral, clips_of
 from mien.errors import BadSetting
-from mien.evaluate import Report, evaluate_sequences
-from mien.evaluate.sequence_classifier import (
+from mien.evaluation import Report, evaluate_sequences
+from mien.evaluation.motion.classifier import (
     OURS,
     PUBLISHED,
     SequenceClassifier,
     confusion_table,
     scores_of,
 )
-from mien.evaluate.sequence_controls import GRID, MeanClips, warped, warped_mean
-from mien.evaluate.sequences import MEAN, REAL, SCALED, STATIC, JudgedClips, example_clips
+from mien.evaluation.motion.controls import GRID, MeanClips, warped, warped_mean
+from mien.evaluation.motion.protocol import MEAN, REAL, SCALED, STATIC, JudgedClips, example_clips
+from mien.figures import paper_motion
+from mien.figures.paper_motion import draw_motion
 from mien.machine import processor
 from mien.models.files import save_model
 from mien.models.mean_expression import MeanExpression
@@ -205,7 +205,7 @@ def test_the_command_chooses_sequences_by_itself(tmp_path: Path, capsys: pytest.
 
 def test_pictures_of_motion_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few = np.outer(np.array([0, 1, 0]), np.eye(5)[0])
-    monkeypatch.setattr(motion_pictures, "_signals", lambda model: {"smile": few, "jaw_open": few})
+    monkeypatch.setattr(paper_motion, "_signals", lambda model: {"smile": few, "jaw_open": few})
     pytest.importorskip("embreex"), pytest.importorskip("matplotlib")
     data = moving_data(people=8)
     model = MeanExpression(data.topology, data.expressions)

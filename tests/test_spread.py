@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mien.errors import BadSetting
-from mien.geometry.spread import evenly_spread
+from mien.geometry.farthest_points import evenly_spread
 
 
 def test_corners_and_center_of_a_square() -> None:

@@ -14,7 +14,7 @@ from fixtures import tiny_data
 from mien import apply
 from mien.errors import BadSetting, UnknownName, Unsupported
 from mien.io.mesh import read_mesh
-from mien.models.facecam import FaceCAM
+from mien.models.facecam.model import FaceCAM
 from mien.models.files import save_model
 
 DATA = tiny_data()

@@ -15,13 +15,13 @@ from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch
 from mien.data.writer import DatasetWriter
 from mien.errors import BadSetting, Unsupported
-from mien.models.base_facecam import LabelMap
-from mien.models.base_texture import TextureModel
-from mien.models.base_texture_stages import TextureGame, TextureSettings, steps_of, texture_stages
-from mien.models.facecam import FaceCAM
+from mien.models.facecam.model import FaceCAM
+from mien.models.facecam.networks import LabelMap
+from mien.models.facecam.progressive import ProgressiveDiscriminator
+from mien.models.facecam.texture_losses import TextureLosses, TextureSettings, steps_of, texture_stages
+from mien.models.facecam.textures import TextureModel
 from mien.models.files import load_model, save_model
-from mien.nn.progressive import ProgressiveDiscriminator
-from mien.train import fit_model, loop, plan_training
+from mien.training import fit_model, loop, plan_training
 
 CROP = (0.25, 0.0, 0.75, 0.5)
 SMALL = {
@@ -70,12 +70,12 @@ def fresh(data: FaceDataset, **options: object) -> FaceCAM:
 
 def game_of(
     model: FaceCAM, data: FaceDataset, level: int = 2, steps: int = 10, **settings: object
-) -> TextureGame:
+) -> TextureLosses:
     painter, labels = model.painter, LabelMap(data, False)
     assert painter is not None
     critic = ProgressiveDiscriminator(painter.size, painter.classes, len(labels.people), 8)
     settings_ = TextureSettings(**settings)
-    return TextureGame(painter, painter.generator, critic, model.z_people, labels, settings_, level, steps)
+    return TextureLosses(painter, painter.generator, critic, model.z_people, labels, settings_, level, steps)
 
 
 def test_published_settings() -> None:

@@ -19,14 +19,14 @@ from PIL import Image
 from test_gltf import validate
 
 from mien import apply
-from mien.apply.crowds import new_people
+from mien.apply.generation import new_people
 from mien.cli import command
 from mien.data.dataset import FaceDataset
 from mien.data.writer import DatasetWriter
 from mien.figures import draw, expression_sheet, textured_people, textured_sheet
 from mien.io.gltf import png_bytes
 from mien.io.mesh import write_obj
-from mien.models.facecam import FaceCAM
+from mien.models.facecam.model import FaceCAM
 from mien.models.files import save_model
 from mien.viewer import Engine, Studio
 from mien.viewer.share import share

@@ -26,7 +26,7 @@ from mien.errors import BadFile, BadSetting, Note, UnknownName
 from mien.machine import processor
 from mien.models.files import load_model
 from mien.topology import Topology
-from mien.train import fit_model, loop, plan_training
+from mien.training import fit_model, loop, plan_training
 
 pytest.importorskip("lightning.fabric", reason="needs the extra mien[train]")
 

@@ -22,8 +22,8 @@ from mien.io.gltf import read_glb_targets, write_glb
 from mien.io.mesh import read_mesh
 from mien.io.record import assemble
 from mien.viewer import uploads
+from mien.viewer.appearance import looks, slits
 from mien.viewer.axes import identity_axes
-from mien.viewer.looks import looks, slits
 from mien.viewer.studio import Studio
 from mien.viewer.wire import unpack
 

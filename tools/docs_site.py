@@ -23,7 +23,7 @@ PAGES = {
     "README.md": "index.md",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
-    "recipes/README.md": "recipes.md",
+    "src/mien/recipes/README.md": "recipes.md",
     "examples/README.md": "examples.md",
 }
 """Files outside ``docs/`` that are pages, and their names on the site."""

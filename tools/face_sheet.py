@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from mien.data.sources.procedural import build_procedural
+from mien.data.sources.procedural.build import build_procedural
 from mien.figures import expression_sheet
 
 OUT = Path(__file__).parent.parent / "docs" / "images" / "procedural_sheet.png"

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.data.sources.procedural import Person, procedural_topology
+from mien.data.sources.procedural.person import Person
+from mien.data.sources.procedural.topology import procedural_topology
 from mien.figures.geometry import geometry_image_figure
 
 OUT = Path(__file__).parent.parent / "docs" / "images" / "geometry_image.png"

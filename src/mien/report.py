@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from mien.evaluate.tables import Table
+from mien.evaluation.tables import Table
 from mien.io.atomic import write_bytes
 
 if TYPE_CHECKING:
     from mien.data.dataset import FaceDataset
-    from mien.evaluate import Report
+    from mien.evaluation import Report
     from mien.models.base import FaceModel
 
 MAX_WIDTH = 2000  # pixels: wider pictures gain nothing on a page
@@ -222,7 +222,7 @@ def pictures_of(
     """The pictures that belong to an evaluation, as far as the report has numbers for them.
 
     Args:
-        report: Of :func:`mien.evaluate.evaluate`.
+        report: Of :func:`mien.evaluation.evaluate`.
         models: The models that were judged, by their labels.
         data: The data set that was given to ``evaluate``.
         size: Pixels of a face.

@@ -16,7 +16,7 @@ from mien.data.dataset import FaceDataset
 from mien.errors import MissingNeutral, Unsupported
 from mien.models import model_class
 from mien.models.base import FaceModel
-from mien.models.base_calibration import LARGEST_DRAWN
+from mien.models.calibration import LARGEST_DRAWN
 from mien.models.files import load_model, save_model
 
 pytestmark = pytest.mark.parametrize("name", NAMES)

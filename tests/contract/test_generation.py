@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from contract import cases
-from mien.evaluate.generation_protocol import evaluate_generation, settings_of
+from mien.evaluation.generation.protocol import evaluate_generation, settings_of
 from mien.models.base import FaceModel
 
 SMALL = {

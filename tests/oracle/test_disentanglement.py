@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from fixtures import EXPRESSIONS, planted, tiny_topology
 
-from mien.evaluate import metrics
-from mien.evaluate.probes import bootstrap, folds_of, leakage, rank1_code, rank1_mesh
+from mien.evaluation import metrics
+from mien.evaluation.probes import bootstrap, folds_of, leakage, rank1_code, rank1_mesh
 
 VERTICES, TAKES = 4547, 20
 VARIANTS = ("vertex", "pooled", "mesh", "avd")

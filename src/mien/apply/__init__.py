@@ -7,11 +7,11 @@ NumPy float32 millimeters of the same form. It works for every model, or refuses
 from __future__ import annotations
 
 from mien.apply.abilities import ABILITIES, ability, refusal
-from mien.apply.crowds import generate, generate_batches
-from mien.apply.door import codes_of
+from mien.apply.animation import Stream, animate, between_poses, few_targets
+from mien.apply.coding import codes_of
+from mien.apply.editing import blend, interpolate, neutralize, reconstruct, transfer
+from mien.apply.generation import generate, generate_batches
 from mien.apply.heads import Head, open_head
-from mien.apply.moving import Stream, animate, between_poses, few_targets
-from mien.apply.people import blend, interpolate, neutralize, reconstruct, transfer
 from mien.apply.rigs import Rig, rig
 from mien.apply.targets import rig_by_rules
 from mien.apply.textures import colored, generate_textured, texture

@@ -20,7 +20,7 @@ from mien.codes import Codes
 from mien.errors import BadSetting, UnknownName, require
 from mien.io.atomic import write_bytes
 from mien.models.base import FaceModel
-from mien.nn.gathered import as_gathers
+from mien.nn.export import as_gathers
 
 FORMATS = {"onnx": ".onnx", "torchscript": ".pt"}
 CONTROLS = ("codes", "weights")

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.apply.abilities import refusal
-from mien.apply.crowds import generate
-from mien.apply.door import Faces
+from mien.apply.coding import Faces
+from mien.apply.generation import generate
 from mien.geometry.alignment import UNITS, FrameDecision, quarter_turns
 from mien.geometry.procrustes import procrustes
 from mien.geometry.registration import Registration, register

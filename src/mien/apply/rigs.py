@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mien.apply.abilities import allow
-from mien.apply.door import Faces, Weights, codes_of, decoded, faces_on, in_style, verb, weights_of
+from mien.apply.coding import Faces, Weights, codes_of, decoded, faces_on, in_style, verb, weights_of
 from mien.codes import Codes
 from mien.errors import BadSetting
 from mien.models.base import FaceModel

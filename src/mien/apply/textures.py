@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mien.apply.crowds import new_people
-from mien.apply.door import Faces, Weights, codes_of, decoded, verb, weights_of
+from mien.apply.coding import Faces, Weights, codes_of, decoded, verb, weights_of
+from mien.apply.generation import new_people
 from mien.codes import Codes
 from mien.models.base import FaceModel
 from mien.progress import track

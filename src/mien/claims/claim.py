@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from mien.errors import BadSetting, UnknownName
-from mien.evaluate import Report, Table
+from mien.evaluation import Report, Table
 
 SIMILAR = 0.15
 """Two arms are similar when their ratio and its inverse stay below 1 + this."""

@@ -10,12 +10,12 @@ from mien.claims import adversarial_vae, decoupled_gan, expression_lstm, facecam
 from mien.claims.claim import TRAINING_DATA, Arm, Claim, Results, Verdict, judge
 from mien.data.dataset import FaceDataset
 from mien.errors import BadSetting, UnknownName
-from mien.evaluate import evaluate, evaluate_sequences
-from mien.evaluate.generation_protocol import evaluate_generation, settings_of
-from mien.evaluate.sequences import REAL
+from mien.evaluation import evaluate, evaluate_sequences
+from mien.evaluation.generation.protocol import evaluate_generation, settings_of
+from mien.evaluation.motion.protocol import REAL
 from mien.models.base import FaceModel
 from mien.models.files import load_model, model_facts
-from mien.train import fit_model, plan_training
+from mien.training import fit_model, plan_training
 
 CLAIMS: tuple[Claim, ...] = (
     *adversarial_vae.CLAIMS, *facetunegan.CLAIMS, *expression_lstm.CLAIMS, *decoupled_gan.CLAIMS,

@@ -63,7 +63,7 @@ def build(
         "seed": seed, "visemes": visemes, "labels": parse_settings(labels), "textures": textures,
     }  # fmt: skip
     if source == "procedural":
-        from mien.data.sources.procedural import build_procedural
+        from mien.data.sources.procedural.build import build_procedural
 
         data = build_procedural(out, **options)
     else:

@@ -10,8 +10,8 @@ from mien.cli.shell import say
 
 if TYPE_CHECKING:
     from mien.data.dataset import FaceDataset
-    from mien.evaluate import Report
-    from mien.evaluate.generation_judge import Bench
+    from mien.evaluation import Report
+    from mien.evaluation.generation.rows import JudgingSetup
     from mien.models.base import FaceModel
 
 NAME = "generation"
@@ -31,24 +31,24 @@ def judge(
         overrides: Settings to change.
         division: ``protocol``, ``seed`` and ``part``.
     """
-    from mien.evaluate.generation_protocol import evaluate_generation, settings_of
+    from mien.evaluation.generation.protocol import evaluate_generation, settings_of
 
     settings = settings_of(profile, overrides)
-    report, bench = evaluate_generation(models, data, settings=settings, **division)
-    for (factor, kind), found in bench.judges.items():
+    report, setup = evaluate_generation(models, data, settings=settings, **division)
+    for (factor, kind), found in setup.judges.items():
         say(f"{factor} judge ({kind}): {found if isinstance(found, str) else found.source}")
     if out:
         report.save(out, NAME)
-        drawn = draw(models, bench, out)
+        drawn = draw(models, setup, out)
         say(f"Written: {out / NAME}.md, .csv, .tex, .json{''.join(f', {path.name}' for path in drawn)}")
     return report
 
 
-def draw(models: Mapping[str, FaceModel], bench: Bench, out: Path) -> list[Path]:
+def draw(models: Mapping[str, FaceModel], setup: JudgingSetup, out: Path) -> list[Path]:
     """Random samples, one factor held, expressions replaced and added, best and worst specificity, as PNG."""
     from mien.figures.generation import manipulation_figure, samples_figure, specificity_figure
 
-    able = {label: model for label, model in models.items() if label in bench.samples}
+    able = {label: model for label, model in models.items() if label in setup.samples}
     if not able:
         return []
     figures = {f"samples_{label}": samples_figure({label: model}) for label, model in able.items()}
@@ -56,7 +56,7 @@ def draw(models: Mapping[str, FaceModel], bench: Bench, out: Path) -> list[Path]
         f"expressions_{label}": manipulation_figure(model, label=label) for label, model in able.items()
     }
     first = next(iter(able.values()))
-    figures["specificity"] = specificity_figure(bench.samples, first)
+    figures["specificity"] = specificity_figure(setup.samples, first)
     paths = []
     for name, figure in figures.items():
         path = out / f"{NAME}_{name.replace('/', '-')}.png"

@@ -13,8 +13,8 @@ from mien.cli.shell import Stopped, examples, existing, parse_settings, say, sho
 from mien.errors import BadSetting
 
 if TYPE_CHECKING:
-    from mien.evaluate import Table
-    from mien.train import Plan
+    from mien.evaluation import Table
+    from mien.training import Plan
 
 PANEL = "Data and training"
 
@@ -46,7 +46,7 @@ def train(
         return show_json(asdict(plan))
     from mien import hub
     from mien.data.dataset import FaceDataset
-    from mien.train import fit_model
+    from mien.training import fit_model
 
     faces = FaceDataset.load(existing(data, "data folder"))
     try:
@@ -65,10 +65,10 @@ def train(
 
 def resolve_plan(text: str, overrides: dict[str, Any], **choices: Any) -> Plan:
     """The resolved plan of a model or a recipe; flags win over the recipe."""
-    from mien.cli.recipe import is_recipe, read_recipe
     from mien.data.splits import PROTOCOLS
     from mien.errors import UnknownName
-    from mien.train import plan_training
+    from mien.training import plan_training
+    from mien.training.recipes import is_recipe, read_recipe
 
     given = {key: value for key, value in choices.items() if value is not None}
     if given.get("protocol", "subject") not in PROTOCOLS:
@@ -107,8 +107,8 @@ def evaluate(
     from mien.cli.faces import open_model
     from mien.cli.generation import judge as judge_generation
     from mien.data.dataset import FaceDataset
-    from mien.evaluate import CONTROLS, evaluate_sequences
-    from mien.evaluate import evaluate as judge
+    from mien.evaluation import CONTROLS, evaluate_sequences
+    from mien.evaluation import evaluate as judge
 
     if pictures and not out:
         raise BadSetting("--pictures needs a folder to draw into", remedy="add --out FOLDER")
@@ -144,8 +144,8 @@ def evaluate(
 
 def _pictures(models: Any, shown: Any, report: Any, out: Path, seed: int) -> list[Path]:
     """The figures of the kind of evaluation that was made."""
-    from mien.cli.motion_pictures import draw_motion
-    from mien.cli.pictures import draw_pictures
+    from mien.figures.paper_faces import draw_pictures
+    from mien.figures.paper_motion import draw_motion
 
     if report.conditions.get("kind") == "sequences":
         return draw_motion(models, shown, report, out, seed=seed)
@@ -246,7 +246,7 @@ def add_to(app: typer.Typer) -> None:
     table: dict[Any, tuple[str, ...]] = {
         train: (
             "mien train adversarial_vae --data faces --out runs/first --profile smoke",
-            "mien train recipes/gu2023_adversarial_vae_ict.yaml --data ict-200 --out runs/vae",
+            "mien train src/mien/recipes/gu2023_adversarial_vae_ict.yaml --data ict-200 --out runs/vae",
             "mien train adversarial_vae --data faces --out runs/free --set neutrals=false --seed 1",
         ),
         evaluate: (

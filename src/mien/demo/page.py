@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mien import __version__, apply, hub
-from mien.demo.steps import BASELINES, MAIN, Cast
+from mien.demo.steps import BASELINES, MAIN, DemoPeople
 from mien.report import Picture, Section, pictures_of, write_report
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def write_page(demo: Demo) -> None:
 def _rig(demo: Demo) -> Section:
     from mien.figures import face_colors
 
-    made = apply.rig(demo.model(), Cast.of(demo.test).receiver)
+    made = apply.rig(demo.model(), DemoPeople.of(demo.test).receiver)
     return Section(
         "The product: a rig",
         RIG,
@@ -128,7 +128,7 @@ def _generated(demo: Demo) -> Section:
 def _used(demo: Demo) -> Section:
     from mien.figures import face_sheet
 
-    cast, topology = Cast.of(demo.test), demo.data.topology
+    cast, topology = DemoPeople.of(demo.test), demo.data.topology
     with np.load(demo.out / "use" / "meshes.npz") as file:
         meshes = {name: file[name] for name in file.files}
     labels = [label.replace("_", " ") for label in cast.labels]

@@ -17,7 +17,7 @@ from mien import apply
 from mien.cli.shell import Stopped, say
 from mien.data.dataset import FaceDataset
 from mien.errors import BadSetting
-from mien.evaluate import Report, evaluate
+from mien.evaluation import Report, evaluate
 from mien.io.atomic import write_bytes
 from mien.models.base import FaceModel
 
@@ -147,14 +147,14 @@ class Demo:
 
     def build(self) -> None:
         """The embedded data."""
-        from mien.data.sources.procedural import build_procedural
+        from mien.data.sources.procedural.build import build_procedural
 
         build_procedural(self.out / "faces", subjects=self.size.people, vertices=self.size.vertices)
 
     def train(self, name: str) -> None:
         """One model, with its card."""
         from mien import hub
-        from mien.train import fit_model, plan_training
+        from mien.training import fit_model, plan_training
 
         settings = dict(self.size.settings) if name == MAIN else {}
         folder = self.run_folder(name)
@@ -178,7 +178,7 @@ class Demo:
         """What people do with faces, kept as arrays for the pictures and as OBJ for a look."""
         from mien.io.mesh import write_obj
 
-        model, cast = self.model(), Cast.of(self.test)
+        model, cast = self.model(), DemoPeople.of(self.test)
         meshes = {
             "neutralized": apply.neutralize(model, cast.expressive),
             "transferred": apply.transfer(model, cast.expressive, cast.receiver),
@@ -195,7 +195,7 @@ class Demo:
         """A rig of an unseen person, still and moving."""
         from mien.io.gltf import write_glb
 
-        made = apply.rig(self.model(), Cast.of(self.test).receiver)
+        made = apply.rig(self.model(), DemoPeople.of(self.test).receiver)
         curves = clip(made.names)
         topology = self.data.topology
         write_glb(self.out / "rig.glb", made.base, topology, made.targets, made.names)
@@ -214,7 +214,7 @@ class Demo:
 
 
 @dataclass(frozen=True, eq=False)
-class Cast:
+class DemoPeople:
     """Two unseen people for pictures: one performs, the other receives.
 
     Args:
@@ -232,7 +232,7 @@ class Cast:
     truth: NDArray[np.float32]
 
     @staticmethod
-    def of(test: FaceDataset, count: int = 5) -> Cast:
+    def of(test: FaceDataset, count: int = 5) -> DemoPeople:
         """From the first and the last unseen person."""
         people = np.unique(test.row_subject)
         first, last = int(people[0]), int(people[-1])
@@ -251,7 +251,7 @@ class Cast:
         def rest(person: int) -> NDArray[np.float32]:
             return test[int(np.argmax((test.row_subject == person) & test.is_neutral))]
 
-        return Cast(test[rows(first)], tuple(chosen), rest(first), rest(last), test[rows(last)])
+        return DemoPeople(test[rows(first)], tuple(chosen), rest(first), rest(last), test[rows(last)])
 
 
 def clip(names: tuple[str, ...], fps: float = 30.0) -> NDArray[np.float32]:

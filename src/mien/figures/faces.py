@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pictures
 
 from mien.data.dataset import FaceDataset
-from mien.data.sources.procedural_paint import COLORS, paint
+from mien.data.sources.procedural.paint import COLORS, paint
 from mien.data.textures import read_texture, texture_paths
 from mien.errors import BadMesh, BadSetting, UnknownName
 from mien.figures.heat import heat, nice_maximum, with_bar

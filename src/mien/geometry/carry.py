@@ -10,9 +10,9 @@ from scipy.sparse import csr_matrix, diags
 from scipy.sparse.csgraph import dijkstra
 
 from mien.geometry.differential import cotangent_laplacian, vertex_areas, vertex_normals
-from mien.geometry.factor import factored
 from mien.geometry.openings import edge_lengths, opening_loops, openings, side_of
 from mien.geometry.parts import Part, eyeballs, find_parts, turned
+from mien.geometry.sparse_solver import factored
 from mien.geometry.surface import Places, Surface, connected, rim_vertices, welded
 from mien.topology import Topology
 

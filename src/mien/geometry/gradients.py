@@ -8,7 +8,7 @@ from scipy.sparse import csr_matrix, diags
 
 from mien.errors import BadMesh, WrongTopology
 from mien.geometry.differential import face_normals
-from mien.geometry.factor import factored
+from mien.geometry.sparse_solver import factored
 
 
 def triangle_frames(vertices: NDArray, faces: NDArray) -> NDArray[np.float64]:

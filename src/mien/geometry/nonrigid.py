@@ -11,8 +11,8 @@ from scipy.sparse import csr_matrix, diags, vstack
 from scipy.sparse.linalg import eigsh
 
 from mien.geometry.differential import cotangent_laplacian, vertex_areas, vertex_normals
-from mien.geometry.factor import factored
 from mien.geometry.rims import Rim
+from mien.geometry.sparse_solver import factored
 from mien.geometry.surface import Places, Surface, rim_vertices
 from mien.topology import Arrays, Topology
 

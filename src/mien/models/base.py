@@ -16,7 +16,7 @@ from mien.codes import Codes
 from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch, Sampler
 from mien.errors import MissingNeutral, UnknownName, Unsupported, WrongTopology
-from mien.models.base_calibration import Calibration
+from mien.models.calibration import Calibration
 from mien.topology import Topology
 
 Losses = dict[str, Tensor]
@@ -45,7 +45,7 @@ class Reference:
 
 @dataclass
 class Stage:
-    """One phase of training, run by the one loop of :mod:`mien.train`.
+    """One phase of training, run by the one loop of :mod:`mien.training`.
 
     Args:
         name: Shown in progress bars and logs.

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mien.data.dataset import FaceDataset
+from mien.models.autoencoder import QUICK, MeshAutoencoder
 from mien.models.base import Reference
-from mien.models.base_autoencoder import QUICK, MeshAutoencoder
 from mien.nn.chebyshev import ChebyshevConvolution, ChebyshevLevels
 from mien.topology import Topology
 

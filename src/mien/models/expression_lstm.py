@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from mien.data.dataset import FaceDataset
 from mien.models.base import Reference
-from mien.models.base_motion import MotionModel
+from mien.models.motion import MotionModel
 from mien.nn.spiral import SpiralConvolution, SpiralLevels, SpiralOperator
 from mien.topology import Topology
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mien.models.base import Reference
-from mien.models.base_motion import MotionModel
+from mien.models.motion import MotionModel
 from mien.nn.principal import principal_axes
 from mien.topology import Topology
 

@@ -8,8 +8,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from mien.data.dataset import FaceDataset
+from mien.models.autoencoder import QUICK, MeshAutoencoder
 from mien.models.base import Reference
-from mien.models.base_autoencoder import QUICK, MeshAutoencoder
 from mien.nn.spiral import SpiralConvolution, SpiralLevels
 from mien.nn.spiral_blocks import DownBlocks, UpBlock
 from mien.topology import Topology

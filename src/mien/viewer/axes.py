@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mien.apply.abilities import refusal
-from mien.apply.door import decoded
+from mien.apply.coding import decoded
 from mien.models.base import FaceModel
 from mien.topology import Topology
 

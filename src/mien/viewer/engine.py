@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mien import apply
-from mien.apply.door import Faces, decoded
-from mien.apply.moving import motion_codes
+from mien.apply.animation import motion_codes
+from mien.apply.coding import Faces, decoded
 from mien.codes import Codes
 from mien.errors import MissingNeutral
 from mien.io.gltf import png_bytes

@@ -20,10 +20,10 @@ from mien.io.atomic import write_bytes
 from mien.io.materials import Picture
 from mien.progress import track
 from mien.viewer.about import about
+from mien.viewer.appearance import looks
 from mien.viewer.engine import Engine
-from mien.viewer.looks import looks
+from mien.viewer.materials import WORN, address, paint
 from mien.viewer.page import page
-from mien.viewer.paint import WORN, address, paint
 from mien.viewer.people import first_people
 from mien.viewer.session import Person, State
 from mien.viewer.uploads import MEGABYTE

@@ -18,10 +18,10 @@ from mien.errors import BadSetting, MienError, WrongTopology
 from mien.figures.heat import nice_maximum
 from mien.viewer import actions
 from mien.viewer.about import about
+from mien.viewer.appearance import OwnMesh, looks, painted_looks, slits
 from mien.viewer.engine import Engine
 from mien.viewer.export import MENU, Download, export
-from mien.viewer.looks import OwnMesh, looks, painted_looks, slits
-from mien.viewer.paint import MODEL, WORN
+from mien.viewer.materials import MODEL, WORN
 from mien.viewer.people import first_people
 from mien.viewer.session import History, Person, State
 from mien.viewer.uploads import COMPANIONS, MEGABYTE, companion, read_take, read_upload, with_looks

@@ -24,8 +24,8 @@ from mien.data.examples import write_examples
 from mien.data.expressions import SHAPES, ExpressionSet, expression_set
 from mien.data.performance import Style, Variation, capture_noise, take_activations
 from mien.data.sources.ict_release import IctModel, contact_rings, load_ict
-from mien.data.sources.procedural_texture import Painter, painted
-from mien.data.sources.procedural_texture_canvas import fitted_canvas
+from mien.data.sources.procedural.texture import Painter, painted
+from mien.data.sources.procedural.texture_canvas import fitted_canvas
 from mien.data.speech import REST, check_speech, factors_of, label_marks, performed, recipes_with, takes
 from mien.data.table import FACTORS
 from mien.data.writer import DatasetWriter
@@ -36,13 +36,13 @@ from mien.topology import Topology
 
 LICENSE = "MIT (ICT-FaceKit, Copyright 2020 USC Institute for Creative Technologies)"
 CITATION = (
-    "R. Li et al., Learning Formation of Physically-Based Face Attributes, CVPR 2020 "
+    "R. Li et al., Learning Formation of Physically-Based PerformedFace Attributes, CVPR 2020 "
     "(ICT-FaceKit Light, github.com/ICT-VGL/ICT-FaceKit)"
 )
 TEXTURE_CROP = (0.11, 0.08, 0.89, 0.88)  # the part of the uv that the narrow face covers
 
 
-class Face(NamedTuple):
+class PerformedFace(NamedTuple):
     """One scan: vertices (V, 3) in mm, named weights, shapes' activations, place in a clip, viseme."""
 
     vertices: NDArray[np.float32]
@@ -138,7 +138,7 @@ def draw_face(rng: np.random.Generator, model: IctModel) -> NDArray[np.float64]:
 
 def _scans(
     actor: FaceActor, style: Style, names: ExpressionSet, seed: int, person: int, visemes: bool
-) -> Iterator[Face]:
+) -> Iterator[PerformedFace]:
     """The neutral and one take of each expression, silent or with each viseme."""
     recipes = recipes_with(names)
     for expression, viseme, take in takes(names, visemes):
@@ -146,14 +146,18 @@ def _scans(
         levels = take_activations(rng, style, recipes, performed(names, expression, viseme))
         face = actor.perform(levels)
         weights = names.label(expression) if expression else {}
-        yield Face(capture_noise(rng, face, style.variation), weights, _active(levels), viseme=viseme)
+        yield PerformedFace(
+            capture_noise(rng, face, style.variation), weights, _active(levels), viseme=viseme
+        )
 
 
-def _clips(actor: FaceActor, style: Style, names: ExpressionSet, seed: int, person: int) -> Iterator[Face]:
+def _clips(
+    actor: FaceActor, style: Style, names: ExpressionSet, seed: int, person: int
+) -> Iterator[PerformedFace]:
     """A neutral scan, and one clip of each expression."""
     rng = np.random.default_rng([seed, person, 0])
     levels = take_activations(rng, style, names.recipes, {})
-    yield Face(capture_noise(rng, actor.perform(levels), style.variation), {}, _active(levels))
+    yield PerformedFace(capture_noise(rng, actor.perform(levels), style.variation), {}, _active(levels))
     for number, expression in enumerate(names.names):
         rng = np.random.default_rng([seed, person, zlib.crc32(expression.encode())])
         clip = clip_activations(
@@ -164,7 +168,7 @@ def _clips(actor: FaceActor, style: Style, names: ExpressionSet, seed: int, pers
         for frame, (vertices, weight) in enumerate(zip(frames, clip.label, strict=True)):
             share = {name: float(weight) * value for name, value in names.label(expression).items()}
             levels = clip.activations[frame]
-            yield Face(vertices, share, _active(levels), person * len(names) + number, frame)
+            yield PerformedFace(vertices, share, _active(levels), person * len(names) + number, frame)
 
 
 def _active(levels: NDArray) -> dict[str, float]:

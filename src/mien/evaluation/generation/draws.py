@@ -1,0 +1,131 @@
+"""Faces that a model generates, a few at a time, with one factor of their codes held if asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mien.codes import Codes
+from mien.errors import Unsupported
+from mien.evaluation.metrics import Meshes
+from mien.evaluation.subjects import TestScans
+from mien.models.base import FaceModel
+
+SHORT = {"identity": "id", "expression": "exp"}
+"""Factor -> how metrics name it; further factors keep their names."""
+
+NEVER_HELD = ("noise", "style", "texture")
+"""Further codes that are no factor of their own."""
+
+
+def short(factor: str) -> str:
+    """How metrics name a factor."""
+    return SHORT.get(factor, factor)
+
+
+class RandomFaces:
+    """Draws codes with a generator of its own and decodes them.
+
+    Args:
+        model: A model that can sample.
+        seed: The same seed gives the same faces.
+        batch: Faces decoded at once.
+    """
+
+    def __init__(self, model: FaceModel, *, seed: int, batch: int = 100) -> None:
+        self.model, self.batch = model.eval(), batch
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def codes(self, count: int) -> Codes:
+        """Random codes; all factors are drawn."""
+        return self.model.sample(count, generator=self.generator).to(self.model.device)
+
+    @torch.no_grad()
+    def faces(self, codes: Codes) -> NDArray[np.float32]:
+        """(B, V, 3) millimeters."""
+        found = [self.model.decode(codes[k : k + self.batch]) for k in range(0, len(codes), self.batch)]
+        if found[0].dim() != 3:
+            raise Unsupported(f"{self.model.name} decodes motion, and these metrics judge single faces")
+        return torch.cat(found).cpu().numpy()
+
+    def held(self, codes: Codes, factor: str) -> Codes:
+        """Fresh codes with one factor kept."""
+        return self.codes(len(codes)).replace(**{factor: codes.factor(factor)})
+
+    def factors(self) -> tuple[str, ...]:
+        """Which factors can be held: identity, expression and further named ones."""
+        further = (name for name in self.codes(1).others if name not in NEVER_HELD)
+        return "identity", "expression", *further
+
+    def relatives(self, count: int) -> Iterator[dict[str, NDArray[np.float32]]]:
+        """``count`` random faces a part at a time, each with one relative that shares a factor's code.
+
+        Yields:
+            ``random``: (b, V, 3) faces; for each factor (b, V, 3) faces with that factor's codes.
+        """
+        factors = self.factors()
+        for start in range(0, count, self.batch):
+            codes = self.codes(min(self.batch, count - start))
+            part = {"random": self.faces(codes)}
+            yield part | {factor: self.faces(self.held(codes, factor)) for factor in factors}
+
+    def families(self, factor: str, count: int, members: int) -> Iterator[NDArray[np.float32]]:
+        """(1 + members, V, 3): a random face and others with its code of one factor, ``count`` times."""
+        for _ in range(count):
+            codes = self.codes(1)
+            family = self.held(codes.repeat(members), factor)
+            yield self.faces(Codes.cat([codes, family]))
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """People to put expressions on.
+
+    Args:
+        codes: One row a person, at whatever they were doing.
+        source: ``sampled people`` or ``test people``.
+    """
+
+    codes: Codes
+    source: str
+
+
+def subjects_of(model: FaceModel, judged: TestScans, count: int, *, seed: int) -> Subjects:
+    """People that the model samples; if it cannot, test people that it encodes.
+
+    Args:
+        model: Any model.
+        judged: Test scans, for models that cannot sample.
+        count: How many people, or fewer if there are fewer test people.
+        seed: Of the sampled people.
+
+    Raises:
+        Unsupported: It can neither sample nor encode.
+    """
+    drawn = RandomFaces(model, seed=seed)
+    try:
+        return Subjects(drawn.codes(count), "sampled people")
+    except Unsupported:
+        known = np.flatnonzero(np.isfinite(judged.neutrals[:, 0, 0]))[:count]
+        neutrals = torch.from_numpy(judged.neutrals[known]).to(model.device)
+        with torch.no_grad():
+            return Subjects(model.encode(neutrals, neutral=neutrals), "test people")
+
+
+def performed(model: FaceModel, people: Codes, weights: NDArray) -> Iterator[Meshes]:
+    """For each person (n, V, 3) faces with n rows of named weights; everything else of the person stays.
+
+    Args:
+        model: A model that can express.
+        people: P rows of codes.
+        weights: (n, E) float.
+    """
+    drawn = RandomFaces(model, seed=0)
+    with torch.no_grad():
+        shown = model.express(torch.from_numpy(np.asarray(weights, np.float32)).to(model.device))
+    for k in range(len(people)):
+        yield drawn.faces(people[k : k + 1].repeat(len(weights)).replace(expression=shown))

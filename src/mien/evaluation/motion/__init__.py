@@ -1,0 +1,1 @@
+"""Motion that models animate, against recorded clips."""

@@ -1,0 +1,164 @@
+"""A finished evaluation: rows and the conditions they were measured under."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mien.errors import BadFile, UnknownName
+from mien.evaluation.motion.tables import sequence_conditions, sequence_tables
+from mien.evaluation.rows import Row
+from mien.evaluation.tables import Table, tables_of
+from mien.io.atomic import write_bytes
+from mien.machine import machine_text
+
+FORMATS = ("json", "csv", "md", "tex")
+#: Conditions that each line of the CSV states.
+REPEATED = (
+    "data", "fingerprint", "protocol", "part", "seed", "processor", "threads", "evaluation_seconds",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Report:
+    """Rows, conditions, and what was judged.
+
+    Args:
+        rows: One number each.
+        conditions: What every row states: data, fingerprint, split, people, meshes, alignment, seed.
+        systems: Label -> facts of the model: method, latent size, whether it needs neutrals.
+        published: System -> metric -> value printed in a paper, kept apart.
+        meshes: System -> metric -> one value a judged scan, in the order of ``scans``.
+        scans: The judged scans: subject, expression, row of the data set.
+        people: System -> metric -> subject -> value, for metrics that have one value a person.
+        curves: System -> metric -> values over relative time, for clips.
+    """
+
+    rows: tuple[Row, ...]
+    conditions: Mapping[str, Any]
+    systems: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    published: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    meshes: Mapping[str, Mapping[str, list[float | None]]] = field(default_factory=dict)
+    scans: tuple[Mapping[str, Any], ...] = ()
+    people: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+    curves: Mapping[str, Mapping[str, list[float]]] = field(default_factory=dict)
+
+    def row(self, system: str, metric: str) -> Row:
+        """The row of a system and metric.
+
+        Raises:
+            UnknownName: No such system, or it has no such metric.
+        """
+        for row in self.rows:
+            if row.system == system and row.metric == metric:
+                return row
+        if system not in {row.system for row in self.rows}:
+            raise UnknownName("system", system, dict.fromkeys(row.system for row in self.rows))
+        raise UnknownName("metric", metric, (row.metric for row in self.rows if row.system == system))
+
+    def value(self, system: str, metric: str) -> float:
+        """The mean of a row; nan for a dash."""
+        mean = self.row(system, metric).mean
+        return float("nan") if mean is None else mean
+
+    def by_person(self, system: str, metric: str) -> dict[str, float]:
+        """Mean of a metric for each person: ``rec_avd_mesh``, ``neu_avd``, and the consistency variants."""
+        if metric in self.people.get(system, {}):
+            return dict(self.people[system][metric])
+        if metric not in self.meshes.get(system, {}):
+            kept = [*self.people.get(system, {}), *self.meshes.get(system, {})]
+            raise UnknownName("metric with one value a person", metric, kept)
+        found: dict[str, list[float]] = {}
+        for scan, value in zip(self.scans, self.meshes[system][metric]):
+            if value is not None:
+                found.setdefault(scan["subject"], []).append(value)
+        return {person: sum(values) / len(values) for person, values in found.items()}
+
+    @cached_property
+    def tables(self) -> list[Table]:
+        """A few themed tables."""
+        if self.conditions.get("kind") == "sequences":
+            return sequence_tables(self.rows, self.published)
+        latent = {label: str(facts["latent"]) for label, facts in self.systems.items() if "latent" in facts}
+        return tables_of(self.rows, latent, self.published)
+
+    def to_json(self) -> str:
+        """Everything, as JSON text."""
+        return json.dumps(
+            {
+                "conditions": self.conditions, "systems": self.systems, "published": self.published,
+                "rows": [row.as_dict() for row in self.rows], "scans": self.scans, "meshes": self.meshes,
+                "people": self.people, "curves": self.curves,
+            },
+            indent=1, ensure_ascii=False, default=str,
+        )  # fmt: skip
+
+    def to_csv(self) -> str:
+        """One line a row, with the conditions that matter repeated: lines of reports can be merged."""
+        shared = {name: self.conditions.get(name) for name in REPEATED}
+        text = io.StringIO()
+        records = [{**row.as_dict(), **shared} for row in self.rows]
+        writer = csv.DictWriter(text, list(records[0]) if records else list(shared), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(records)
+        return text.getvalue()
+
+    def to_markdown(self) -> str:
+        """Conditions and tables."""
+        return self.conditions_text + "\n\n" + "\n".join(table.markdown() for table in self.tables)
+
+    def to_latex(self) -> str:
+        """All tables as booktabs tabulars, the conditions as a comment."""
+        needs = "% \\usepackage{booktabs}, and \\usepackage[utf8]{inputenc} for older engines\n"
+        return f"% {self.conditions_text}\n{needs}\n" + "\n".join(table.latex() for table in self.tables)
+
+    @property
+    def conditions_text(self) -> str:
+        """The conditions as a few sentences, the machine last."""
+        facts = self.conditions
+        if not facts:
+            return ""
+        told = sequence_conditions(facts) if facts.get("kind") == "sequences" else self._conditions_text()
+        return f"{told} {machine_text(facts)}" if "processor" in facts else told
+
+    def _conditions_text(self) -> str:
+        facts = self.conditions
+        seen = facts["people_seen_in_training"]
+        people = "none of them seen in training" if not seen else f"{seen} of them seen in training"
+        drawn = facts.get("drawn") or f"Transfer: {facts['transfer_draws']:,} draws."
+        return (
+            f"Data {facts['data']} ({facts['topology']}, {facts['vertices']:,} vertices, fingerprint "
+            f"{str(facts['fingerprint'])[:12]}), {facts['part']} part of protocol {facts['protocol']!r}, "
+            f"seed {facts['seed']}: {facts['meshes']:,} meshes of {facts['people']} people, {people}; "
+            f"trained on {facts['training_meshes']:,} meshes of {facts['training_people']} people. "
+            f"Alignment: {facts['alignment']}. {drawn} Intervals: {facts['interval']}. In italics: controls."
+        )
+
+    def save(self, folder: Path | str, name: str = "report") -> list[Path]:
+        """Writes ``report.json``, ``.csv``, ``.md`` and ``.tex`` and returns their paths."""
+        folder = Path(folder)
+        texts = dict(zip(FORMATS, (self.to_json(), self.to_csv(), self.to_markdown(), self.to_latex())))
+        paths = []
+        for ending, text in texts.items():
+            path = folder / f"{name}.{ending}"
+            write_bytes(path, text.encode())
+            paths.append(path)
+        return paths
+
+    @staticmethod
+    def load(path: Path | str) -> Report:
+        """Reads ``report.json``."""
+        try:
+            found = json.loads(Path(path).read_text(encoding="utf-8"))
+            rows = tuple(Row(**row) for row in found.pop("rows"))
+            return Report(rows, scans=tuple(found.pop("scans")), **found)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BadFile(
+                "the evaluation report cannot be read", received=str(path), remedy=str(error)
+            ) from error

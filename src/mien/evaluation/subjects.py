@@ -1,0 +1,148 @@
+"""The faces that models are judged on, arranged by person, and the draws of the transfer test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.data.dataset import FaceDataset
+from mien.errors import BadSetting, Unsupported
+
+#: Scans of a labeled expression below this weight (the ends of a clip) are not that expression yet.
+PERFORMED = 0.5
+
+
+@dataclass(frozen=True)
+class TestScans:
+    """Test scans sorted by person.
+
+    Args:
+        data: The scans: n rows, those of one person after each other.
+        train: What models and controls may learn from.
+        protocol: Name of the split.
+        part: Name of the part.
+        seed: Of the split and of all draws.
+    """
+
+    data: FaceDataset
+    train: FaceDataset
+    protocol: str
+    part: str
+    seed: int
+
+    @staticmethod
+    def of(data: FaceDataset, *, part: str, protocol: str, seed: int, limit: int | None) -> TestScans:
+        """Splits, drops scans of unknown people, keeps at most ``limit`` scans (evenly), sorts by person."""
+        train = data.split("train", protocol=protocol, seed=seed) if part != "all" else data
+        chosen = data.split(part, protocol=protocol, seed=seed)
+        rows = np.flatnonzero(chosen.row_labeled("identity"))
+        if not len(rows):
+            raise BadSetting(
+                f"the {part} part has no scan with an identity label", received=f"{len(chosen)} scans",
+                remedy="choose another part, protocol or data set",
+            )  # fmt: skip
+        rows = rows[np.argsort(chosen.row_subject[rows], kind="stable")]
+        if limit is not None and len(rows) > limit:
+            rows = rows[np.linspace(0, len(rows) - 1, limit).round().astype(int)]
+        return TestScans(chosen.take(rows), train, protocol, part, seed)
+
+    @cached_property
+    def people(self) -> NDArray[np.int32]:
+        """(S,) subject numbers."""
+        return np.unique(self.data.row_subject)
+
+    @cached_property
+    def person(self) -> NDArray[np.int64]:
+        """(n,) position of each scan's subject in ``people``."""
+        return np.searchsorted(self.people, self.data.row_subject)
+
+    @cached_property
+    def label(self) -> NDArray[np.int64]:
+        """(n,) expression index; -1 neutral; -2 unlabeled."""
+        return np.where(self.data.row_labeled("expression"), self.data.label, -2)
+
+    @cached_property
+    def performed(self) -> NDArray[np.bool_]:
+        """(n,) labeled expressive scans at half weight or more, of people with a neutral."""
+        strong = self.data.row_weights.max(axis=1, initial=0) >= PERFORMED
+        return (self.label >= 0) & strong & self.with_neutral
+
+    @cached_property
+    def with_neutral(self) -> NDArray[np.bool_]:
+        """(n,) scans whose person has a neutral."""
+        return self.data.has_neutral
+
+    @cached_property
+    def neutrals(self) -> NDArray[np.float32]:
+        """(S, V, 3) true neutral of each person, NaN where there is none."""
+        result = np.full((len(self.people), self.data.topology.vertex_count, 3), np.nan, np.float32)
+        first = np.searchsorted(self.person, np.arange(len(self.people)))
+        known = self.with_neutral[first]
+        if known.any():
+            result[known] = self.data.neutral_of(first[known])
+        return result
+
+    @cached_property
+    def seen(self) -> int:
+        """How many of the people are also in the training part."""
+        return len(np.intersect1d(self.people, self.train.row_subject))
+
+    def by_person(self) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        """Position of each person and their rows."""
+        for number in range(len(self.people)):
+            yield number, np.flatnonzero(self.person == number)
+
+    def other_people(self, salt: int) -> NDArray[np.int64]:
+        """(S,) one random other person with a neutral for each person (-1 where there is none)."""
+        generator = np.random.default_rng([self.seed, salt])
+        known = np.flatnonzero(np.isfinite(self.neutrals[:, 0, 0]))
+        result = np.full(len(self.people), -1)
+        for number in range(len(self.people)):
+            choices = known[known != number]
+            if len(choices):
+                result[number] = generator.choice(choices)
+        return result
+
+
+@dataclass(frozen=True)
+class TransferDraws:
+    """The transfer test: content person c, target scan x_{c,s}, style scan x_{c',s}; rows of the test scans.
+
+    Args:
+        target: (m,) int row of x_{c,s}, the truth.
+        style: (m,) int row of x_{c',s} of another person.
+    """
+
+    target: NDArray[np.int64]
+    style: NDArray[np.int64]
+
+    @staticmethod
+    def of(judged: TestScans, *, styles: int, limit: int | None) -> TransferDraws:
+        """``styles`` random other people for each labeled expressive scan.
+
+        Raises:
+            Unsupported: No two people with a neutral share an expression.
+        """
+        generator = np.random.default_rng([judged.seed, 41])
+        usable = np.flatnonzero(judged.performed)
+        target, style = [], []
+        for row in usable:
+            same = usable[(judged.label[usable] == judged.label[row])]
+            same = same[judged.person[same] != judged.person[row]]
+            for person in _pick(np.unique(judged.person[same]), styles, generator):
+                target.append(row)
+                style.append(generator.choice(same[judged.person[same] == person]))
+        if not target:
+            raise Unsupported("transfer needs two people with a neutral and the same labeled expression")
+        draws = np.array([target, style])
+        if limit is not None and draws.shape[1] > limit:
+            draws = draws[:, np.sort(generator.permutation(draws.shape[1])[:limit])]
+        return TransferDraws(draws[0], draws[1])
+
+
+def _pick(items: NDArray, count: int, generator: np.random.Generator) -> NDArray:
+    return generator.permutation(items)[:count]

@@ -1,0 +1,224 @@
+"""What the adversarial VAE is trained for: the discriminator of pairs (eq. 8) and the terms of eq. 7."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.functional import mse_loss
+
+from mien.data.dataset import FaceDataset
+from mien.data.sampling import Batch, faces, mixed_pairs, same_subject_pairs, virtual_people
+from mien.models.adversarial_vae.linear import closed_form_finish, closed_form_start
+from mien.models.adversarial_vae.pointnet import PointNetClassifier, running_statistics_kept, thin
+from mien.models.base import Losses, Stage, validation_errors
+from mien.nn.gaussian import divergence, draw
+from mien.nn.laplacian import MeshLaplacian
+
+DIFFERENT, SAME = 0, 1
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Training settings; weights carry the name of their term and hold for coordinates in units of 100 mm.
+
+    The paper's weights belong to each data set's own divisor; recipes rescale them by (100 / divisor)^2.
+    """
+
+    neutrals: bool = True  #: use each person's neutral scan as the target of the identity shape ("ne-gt")
+    identity_discriminator: bool = True  #: train against the discriminator of pairs ("id-dis")
+    reconstruction: float = 150.0  #: a1, weight of the squared reconstruction error
+    neutral: float = 1.0  #: a6, weight of the neutral term relative to reconstruction (inside a1's bracket)
+    expression_offset: float = 0.0  #: a6 on BU-3DFE, weight of the offset term relative to reconstruction
+    divergence: float = 3e-5  #: a2, weight of both KL terms
+    adversarial: float = 5e-4  #: a3, weight of the pair (X, X_id) called "same"
+    identity_code: float = 1e-2  #: a4, weight of |z_id - z_id(encode(X_id))|
+    smoothness: float | None = None  #: a5, weight of L_lap; None: 3e-4 without neutrals, else 0
+    divergence_until: int | None = None  #: steps after which KL has faded to zero (CoMA runs); None keeps it
+    batch_size: int = 32
+    steps: int = 40_000  #: joint steps
+    pretraining_steps: int = 10_000  #: steps of the discriminator alone; 0 starts it untrained
+    rate: float = 1e-4  #: Adam's learning rate of the VAE
+    decoder_rate: float = 1.0  #: learning rate of the decoders relative to ``rate``
+    discriminator_rate: float = 1e-4
+    weight_decay: float = 1e-4  #: of the VAE
+    decay: float = 0.7  #: both rates are multiplied by this ...
+    decay_every: int = 5_000  #: ... every so many steps (50 epochs in the paper)
+    discriminator_batch_norm: bool = False  #: batch statistics in joint training too (CoMA with neutrals)
+    discriminator_points: int | None = None  #: random points a step that the discriminator sees; None: all
+    discriminator_noise: float = 0.0  #: deviation of noise on the faces it sees, millimeters ...
+    discriminator_noise_last: float | None = None  #: ... and where it ends; None: it stays the same
+    discriminator_noise_until: int = 3000  #: joint step at which it has faded to its last value
+    identity_code_every: int = 1  #: apply the code term every so many steps, as many times heavier
+    closed_form_start: bool = False  #: begin at a linear model instead of at noise
+    closed_form_finish: int = 0  #: batches of a final exact least squares of heads and decoders; 0: none
+    virtual_people: float = 0.0  #: share of rows whose person is a mixture of others (joint training)
+    warm_up: int = 0  #: steps in which the learning rates rise from zero
+    validate_every: int = 500
+    patience: int | None = None
+
+
+class IdentityDiscriminator(PointNetClassifier):
+    """Two faces, stacked by vertex index into six channels, to logits of (different person, same person).
+
+    Shapes:
+        first (B, V, 3), second (B, V, 3) -> logits (B, 2).
+    """
+
+    def __init__(self) -> None:
+        super().__init__(channels=6, classes=2)
+
+    def judge(self, first: Tensor, second: Tensor) -> Tensor:
+        """Logits (B, 2) of pairs of normalized faces."""
+        return self(torch.cat([first, second], dim=2))
+
+    def settle(self, batch_norm: bool) -> None:
+        """Joint training: no dropout; running instead of batch statistics unless ``batch_norm``."""
+        for module in self.modules():
+            if isinstance(module, nn.Dropout) or (isinstance(module, nn.BatchNorm1d) and not batch_norm):
+                module.eval()
+
+
+def shown(meshes: list[Tensor], settings: Settings, unit: float, index: int = 0) -> list[Tensor]:
+    """What the discriminator sees at a joint step; noise keeps it from living on the decoder's own."""
+    noise = settings.discriminator_noise
+    if noise and settings.discriminator_noise_last:
+        fading = min(1.0, index / settings.discriminator_noise_until)
+        noise *= (settings.discriminator_noise_last / noise) ** fading
+    meshes = thin(meshes, settings.discriminator_points)
+    return [mesh + noise / unit * torch.randn_like(mesh) for mesh in meshes]
+
+
+def pretraining(
+    model: Any, discriminator: IdentityDiscriminator, data: FaceDataset, settings: Settings
+) -> Stage:
+    """The discriminator learns to tell same from different people on real scans."""
+
+    def step(batch: Batch, index: int) -> Iterator[tuple[str, Losses]]:
+        assert batch.partner is not None and batch.same is not None
+        first, second = (model.normalize(x) for x in (batch.vertices, batch.partner))
+        first, second = shown([first, second], settings, model.unit)
+        loss = functional.cross_entropy(discriminator.judge(first, second), batch.same)
+        yield "discriminator", {"pairs": loss}
+
+    optimizer = torch.optim.Adam(discriminator.parameters(), settings.discriminator_rate)
+    return Stage(
+        "identity discriminator", settings.pretraining_steps, mixed_pairs(data, settings.batch_size), step,
+        {"discriminator": discriminator}, {"discriminator": optimizer},
+    )  # fmt: skip
+
+
+def joint_training(
+    model: Any, discriminator: IdentityDiscriminator, data: FaceDataset, settings: Settings,
+    validation: FaceDataset | None,
+) -> Stage:  # fmt: skip
+    """One step of the discriminator and one of the VAE per batch, eqs. 7 and 8."""
+    modules: dict[str, nn.Module] = {"model": model}
+    decoders = list(model.decoders.parameters())
+    others = [p for name, p in model.named_parameters() if not name.startswith("decoders.")]
+    groups: list[dict[str, Any]] = [
+        {"params": others},
+        {"params": decoders, "lr": settings.rate * settings.decoder_rate},
+    ]
+    optimizers: dict[str, torch.optim.Optimizer] = {
+        "vae": torch.optim.Adam(groups, settings.rate, weight_decay=settings.weight_decay)
+    }
+    batch = faces(data, settings.batch_size, neutral=settings.neutrals)
+    if settings.identity_discriminator:
+        modules["discriminator"] = discriminator
+        optimizers["discriminator"] = torch.optim.Adam(
+            discriminator.parameters(), settings.discriminator_rate
+        )
+        batch = same_subject_pairs(data, settings.batch_size, neutral=settings.neutrals)
+    batch = virtual_people(batch, data, settings.virtual_people, neutral=settings.neutrals)
+    objective, known = Objective(model, discriminator, settings), settings.neutrals
+
+    def rate(index: int) -> float:
+        rise = min(1.0, (index + 1) / max(1, settings.warm_up))
+        return rise * settings.decay ** (index // settings.decay_every)
+
+    return Stage(
+        "joint training", settings.steps, batch, objective.step, modules, optimizers,
+        rates=dict.fromkeys(optimizers, rate),
+        validate=None if validation is None else partial(validation_errors, model, validation, known),
+        validate_every=settings.validate_every, patience=settings.patience,
+        begin=partial(closed_form_start, model, data, known) if settings.closed_form_start else None,
+        finish=partial(closed_form_finish, model, data, batch, known, settings.closed_form_finish)
+        if settings.closed_form_finish else None,
+    )  # fmt: skip
+
+
+class Objective:
+    """The losses of joint training, term by term."""
+
+    def __init__(self, model: Any, discriminator: IdentityDiscriminator, settings: Settings) -> None:
+        self.model, self.discriminator, self.settings = model, discriminator, settings
+        smoothness = settings.smoothness
+        if smoothness is None:
+            smoothness = 0.0 if settings.neutrals else 3e-4
+        scale = (model.unit / 100) ** 2  # weights of squared lengths hold for units of 100 mm
+        self.reconstruction, self.smoothness = settings.reconstruction * scale, smoothness * scale
+        self.laplacian = MeshLaplacian(model.topology).to(model.device) if smoothness else None
+
+    def step(self, batch: Batch, index: int) -> Iterator[tuple[str, Losses]]:
+        """Discriminator first, then the VAE; both use one forward pass of the VAE."""
+        model, settings = self.model, self.settings
+        x = model.normalize(batch.vertices)
+        means, log_variances = model.posterior(x)
+        z_id, z_exp = (draw(m, v) for m, v in zip(means, log_variances, strict=True))
+        mean = model.normalize(model.mean_face)
+        x_id = mean + model.shape("identity", z_id)  # X_id_hat
+        offset = model.shape("expression", z_exp)
+        if settings.identity_discriminator:
+            assert batch.partner is not None
+            self.discriminator.settle(settings.discriminator_batch_norm)
+            yield "discriminator", self.discriminate(x, model.normalize(batch.partner), x_id.detach(), index)
+        losses = {"reconstruction": self.reconstruction * mse_loss(x_id + offset, x)}
+        fading = 1.0 if settings.divergence_until is None else max(0.0, 1 - index / settings.divergence_until)
+        for name, m, v in zip(("identity", "expression"), means, log_variances, strict=True):
+            losses[f"divergence_{name}"] = fading * settings.divergence * divergence(m, v)
+        if settings.neutrals:
+            assert batch.neutral is not None
+            losses |= self.supervised(x, x_id, offset, model.normalize(batch.neutral))
+        if settings.identity_discriminator:
+            losses["adversarial"] = settings.adversarial * self.judged_same(x, x_id, index)
+        if settings.identity_code and index % settings.identity_code_every == 0:
+            distance = self.code_distance(means[0], x_id)
+            losses["identity_code"] = settings.identity_code * settings.identity_code_every * distance
+        if self.laplacian is not None:
+            losses["smoothness"] = self.smoothness * self.laplacian(x_id).square().sum(-1).mean()
+        yield "vae", losses
+
+    def discriminate(self, x: Tensor, partner: Tensor, x_id: Tensor, index: int) -> Losses:
+        """Eq. 8: (X, another scan) is the same person, (X, X_id_hat) is not."""
+        x, partner, x_id = shown([x, partner, x_id], self.settings, self.model.unit, index)
+        logits = self.discriminator.judge(torch.cat([x, x]), torch.cat([partner, x_id]))
+        labels = torch.tensor([SAME, DIFFERENT], device=x.device).repeat_interleave(len(x))
+        return {"discriminator": functional.cross_entropy(logits, labels)}
+
+    def judged_same(self, x: Tensor, x_id: Tensor, index: int) -> Tensor:
+        """The VAE's side of eq. 6, non-saturating."""
+        x, x_id = shown([x, x_id], self.settings, self.model.unit, index)
+        self.discriminator.requires_grad_(False)  # not updated here, and its gradient costs time
+        logits = self.discriminator.judge(x, x_id)
+        self.discriminator.requires_grad_(True)
+        return functional.cross_entropy(logits, torch.full((len(x),), SAME, device=x.device))
+
+    def supervised(self, x: Tensor, x_id: Tensor, offset: Tensor, neutral: Tensor) -> Losses:
+        """Terms that need the true neutral, inside the bracket of a1."""
+        settings = self.settings
+        losses = {"neutral": settings.neutral * mse_loss(x_id, neutral)}
+        if settings.expression_offset:
+            losses["expression_offset"] = settings.expression_offset * mse_loss(offset, x - neutral)
+        return {name: self.reconstruction * loss for name, loss in losses.items()}
+
+    def code_distance(self, z_id: Tensor, x_id: Tensor) -> Tensor:
+        """mean |z_id - z_id(encode(X_id_hat))|, with gradient through both."""
+        with running_statistics_kept(self.model.features):
+            again = self.model.posterior(x_id)[0][0]
+        return (z_id - again).abs().mean()

@@ -1,0 +1,164 @@
+"""What mesh autoencoders without factors share: standardized vertices, L1 training, a linear split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from mien.codes import Codes
+from mien.data.dataset import FaceDataset
+from mien.data.sampling import Batch, faces, virtual_people
+from mien.data.statistics import vertex_statistics
+from mien.errors import BadSetting
+from mien.models.base import FaceModel, Losses, Stage
+from mien.nn.linear_split import LinearSplit
+from mien.nn.muon import optimizer_of
+from mien.progress import track
+from mien.topology import Topology
+
+BLOCK = 64
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Training settings of a mesh autoencoder."""
+
+    batch_size: int = 32
+    steps: int = 150_000
+    rate: float = 1e-3  #: learning rate
+    optimizer: str = "adam"  #: or "muon" (:mod:`mien.nn.muon`), or "sgd"
+    momentum: float = 0.9  #: of "sgd"
+    weight_decay: float = 0.0
+    decay: float = 0.99  #: the rate is multiplied by this ...
+    decay_every: int = 500  #: ... every so many steps (an epoch of the publication's data)
+    warm_up: int = 0  #: steps in which the rate rises from zero
+    virtual_people: float = 0.0  #: share of rows whose person is a mixture of others
+    validate_every: int = 500
+    patience: int | None = None
+
+
+#: What makes short runs on two cores worthwhile.
+QUICK = {"optimizer": "muon", "rate": 3e-3, "virtual_people": 0.5}
+
+
+class MeshAutoencoder(FaceModel):
+    """An autoencoder of standardized vertices whose code :class:`LinearSplit` divides after training.
+
+    A method adds the two networks: :meth:`compress` and :meth:`expand`.
+
+    Args:
+        topology: What all faces share.
+        expressions: E expression names.
+        size: D, numbers in a code.
+        expression_size: How many of them become expression.
+    """
+
+    Settings = Settings
+    needs_neutrals: ClassVar[bool] = False
+
+    mean_face: Tensor
+    deviation: Tensor
+
+    def __init__(
+        self, topology: Topology, expressions: Sequence[str], size: int, expression_size: int
+    ) -> None:
+        super().__init__(topology, expressions)
+        self.register_buffer("mean_face", torch.from_numpy(topology.template.copy()))
+        self.register_buffer("deviation", torch.ones_like(self.mean_face))
+        self.split = LinearSplit(size, expression_size)
+
+    def compress(self, x: Tensor) -> Tensor:
+        """(B, V, 3) standardized vertices to (B, D) codes."""
+        raise NotImplementedError
+
+    def expand(self, z: Tensor) -> Tensor:
+        """(B, D) codes to (B, V, 3) standardized vertices."""
+        raise NotImplementedError
+
+    def prepare(self, data: FaceDataset) -> None:
+        """Mean and deviation of every coordinate."""
+        self.check_data(data)
+        if not data.row_labeled("identity").any():
+            raise BadSetting(
+                f"{self.name} splits its code after training, by what the scans of a person share",
+                received="no scan with an identity label", remedy="say who is who (identity_labeled)",
+            )  # fmt: skip
+        mean, variance = vertex_statistics(data)
+        spread = np.sqrt(variance)
+        self.mean_face.copy_(torch.from_numpy(mean))
+        # A coordinate that never moves would be divided by zero.
+        self.deviation.copy_(torch.from_numpy(np.maximum(spread, 1e-3 * spread.mean() + 1e-6)))
+
+    def calibrate(self, data: FaceDataset) -> None:
+        """Splits the codes of labeled people, then measures the factors as for every model."""
+        rows = np.flatnonzero(data.row_labeled("identity"))
+        parts = track(np.split(rows, range(BLOCK, len(rows), BLOCK)), "codes")
+        with torch.no_grad():
+            codes = [self.code(torch.from_numpy(data[part]).to(self.device)) for part in parts]
+        self.split.fit(torch.cat(codes), torch.from_numpy(data.row_subject[rows]))
+        super().calibrate(data)
+
+    # ---- verbs
+
+    def encode(self, vertices: Tensor, *, neutral: Tensor | None = None) -> Codes:
+        return Codes(*self.split.split(self.code(vertices)))
+
+    def decode(self, codes: Codes) -> Tensor:
+        return self.face(self.split.join(codes.identity, codes.expression))
+
+    def sample(self, count: int, *, generator: Generator | None = None) -> Codes:
+        """Both parts from normal distributions with mean and covariance of the training codes."""
+        return self.calibration.sample(count, generator)
+
+    def code(self, vertices: Tensor) -> Tensor:
+        """(B, V, 3) millimeters to (B, D)."""
+        return self.compress((vertices - self.mean_face) / self.deviation)
+
+    def face(self, z: Tensor) -> Tensor:
+        """(B, D) to (B, V, 3) millimeters."""
+        return self.mean_face + self.deviation * self.expand(z)
+
+    # ---- training
+
+    def stages(
+        self, data: FaceDataset, settings: Any, validation: FaceDataset | None = None
+    ) -> Iterator[Stage]:
+        def step(batch: Batch, index: int) -> Iterator[tuple[str, Losses]]:
+            x = (batch.vertices - self.mean_face) / self.deviation
+            yield "autoencoder", {"reconstruction": (self.expand(self.compress(x)) - x).abs().mean()}
+
+        def rate(index: int) -> float:
+            rise = min(1.0, (index + 1) / max(1, settings.warm_up))
+            return rise * settings.decay ** (index // settings.decay_every)
+
+        yield Stage(
+            "autoencoder", settings.steps,
+            virtual_people(faces(data, settings.batch_size), data, settings.virtual_people), step,
+            {"model": self}, {"autoencoder": optimizer(self, settings)}, rates={"autoencoder": rate},
+            validate=None if validation is None else partial(self.validation_error, validation),
+            validate_every=settings.validate_every, patience=settings.patience,
+        )  # fmt: skip
+
+    @torch.no_grad()
+    def validation_error(self, data: FaceDataset) -> dict[str, float]:
+        """Mean vertex distance on unseen faces, millimeters; the split does not exist yet."""
+        wrong = []
+        for start in range(0, len(data), BLOCK):
+            vertices = torch.from_numpy(data[slice(start, start + BLOCK)]).to(self.device)
+            wrong.append((self.face(self.code(vertices)) - vertices).norm(dim=2).mean(1))
+        return {"rec_avd_mesh": float(torch.cat(wrong).mean())}
+
+
+def optimizer(model: FaceModel, settings: Settings) -> torch.optim.Optimizer:
+    """Stochastic gradient descent with momentum, or what :func:`optimizer_of` has."""
+    decay = settings.weight_decay
+    if settings.optimizer == "sgd":
+        momentum = settings.momentum
+        return torch.optim.SGD(model.parameters(), settings.rate, momentum=momentum, weight_decay=decay)
+    return optimizer_of(model, settings.rate, weight_decay=decay, kind=settings.optimizer)

@@ -1,0 +1,167 @@
+"""What FaceTuneGAN is trained for: the losses of both players, term by term."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mien.data.sampling import Batch
+from mien.errors import UnknownName
+from mien.models.base import Losses
+from mien.models.facetunegan.networks import Discriminator
+from mien.nn.average import follow
+from mien.nn.gaussian import divergence, draw
+from mien.nn.laplacian import MeshLaplacian
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Training settings; weights carry the name of their term, for coordinates divided by their deviation."""
+
+    adversarial: float = 1.0
+    feature: float = 1.0  #: features of x_r like those of x, of x_t like those of s
+    style: float = 0.4  #: the style of x_t is that of s
+    reconstruction: float = 1.0
+    cycle: float = 1.0  #: x_t with the style of x is x again
+    smoothness: float = 0.1  #: Laplacian of x_t
+    smoothness_of: str = "face"  #: or "change": the Laplacian of x_t - x
+    gradient_penalty: float = 10.0  #: R1 of the discriminator on real faces
+    gradient_penalty_reduction: str = "sample"  #: or "batch_mean" (FUNIT): weaker by the batch size squared
+    gradient_penalty_end: float | None = None  #: reached geometrically at the last step; None: constant
+    gradient_penalty_every: int = 1  #: apply R1 every so many steps, as many times heavier
+    divergence: float = 0.0  #: KL of both codes to N(0, I), for a variational model
+    feature_of: str = "mean"  #: D_f averaged over vertices, or "vertex": compared vertex by vertex
+    gan: str = "bce"  #: or "hinge" (FUNIT)
+    adversarial_on_reconstruction: bool = False  #: the generator's adversarial term on x_r too (FUNIT)
+    squared: bool = False  #: dist is the mean squared error instead of the mean vertex distance
+    balanced_styles: bool = True  #: draw s evenly over the classes
+    average: float = 0.999  #: decay of the moving average that becomes the model; 0 keeps the last weights
+    batch_size: int = 8
+    steps: int = 130_000
+    optimizer: str = "adam"  #: or "muon" (:mod:`mien.nn.muon`)
+    rate: float = 1e-4
+    discriminator_rate: float | None = None  #: None: as ``rate``
+    style_rate: float | None = None  #: of Es and M, always by Adam; None: as ``rate``
+    weight_decay: float = 5e-5
+    decay: float = 1.0  #: both rates are multiplied by this ...
+    decay_every: int = 10_000  #: ... every so many steps
+    warm_up: int = 0  #: steps in which the rates rise from zero
+    reconstruction_first: int = 0  #: steps with L_rec alone, before the game begins
+    virtual_people: float = 0.0  #: share of rows whose person is a mixture of others
+    validate_every: int = 1000
+    patience: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise UnknownName(name, getattr(self, name), known)
+
+
+CHOICES = {
+    "gan": ("bce", "hinge"), "feature_of": ("mean", "vertex"), "smoothness_of": ("face", "change"),
+    "gradient_penalty_reduction": ("sample", "batch_mean"),
+}  # fmt: skip
+
+
+class TranslationLosses:
+    """The losses of both players, term by term."""
+
+    def __init__(self, model: Any, generator: Any, discriminator: Discriminator, settings: Settings) -> None:
+        self.model, self.generator, self.discriminator = model, generator, discriminator
+        self.settings = settings
+        self.laplacian = MeshLaplacian(model.topology).to(model.device)
+
+    def step(self, batch: Batch, index: int) -> Iterator[tuple[str, Losses]]:
+        """Discriminator first, then the generator; both use one translation."""
+        assert batch.partner is not None and batch.partner_weights is not None
+        net, settings = self.generator, self.settings
+        x, s = net.normalize(batch.vertices), net.normalize(batch.partner)
+        raw = [net.content(x, net.levels), net.style(x, net.levels)]
+        content, style = (draw(*c.chunk(2, dim=1)) if net.variational else c for c in raw)
+        x_r = net.join(content, style)
+        losses = {"reconstruction": settings.reconstruction * self.distance(x_r, x)}
+        if net.variational:
+            parts = [divergence(*code.chunk(2, dim=1)) for code in raw]
+            losses["divergence"] = settings.divergence * torch.stack(parts).sum()
+        if index >= settings.reconstruction_first:
+            classes, style_s = style_classes(batch.partner_weights), net.mean_code(net.style, s)
+            x_t = net.join(content, style_s)
+            yield "discriminator", self.discriminate(x_t.detach(), s, classes, index)
+            losses |= self.translate(x, x_t, style, style_s) | self.deceive(x, s, x_r, x_t, classes)
+        yield "generator", losses
+        follow(self.model, self.generator, self.settings.average)
+
+    def translate(self, x: Tensor, x_t: Tensor, style: Tensor, style_s: Tensor) -> Losses:
+        """L_sty, L_cyc and L_lap."""
+        net, settings = self.generator, self.settings
+        again = net.join(net.mean_code(net.content, x_t), style)
+        return {
+            "style": settings.style * (net.mean_code(net.style, x_t) - style_s).abs().mean(),
+            "cycle": settings.cycle * self.distance(again, x),
+            "smoothness": settings.smoothness * self.roughness(x_t, x),
+        }
+
+    def discriminate(self, x_t: Tensor, s: Tensor, classes: Tensor, index: int) -> Losses:
+        settings = self.settings
+        penalized = bool(settings.gradient_penalty) and index % settings.gradient_penalty_every == 0
+        s = s.detach().requires_grad_(penalized)
+        real, fake = self.discriminator.score(s, classes), self.discriminator.score(x_t, classes)
+        if settings.gan == "hinge":
+            loss = functional.relu(1 - real).mean() + functional.relu(1 + fake).mean()
+        else:
+            loss = functional.softplus(-real).mean() + functional.softplus(fake).mean()
+        losses = {"discriminator": loss}
+        if penalized:
+            (slope,) = torch.autograd.grad(real.sum(), s, create_graph=True)
+            weight = self.penalty(index) / 2 * settings.gradient_penalty_every
+            if settings.gradient_penalty_reduction == "batch_mean":
+                weight /= len(s) ** 2  # the gradient of the mean response, as FUNIT's code has it
+            losses["gradient_penalty"] = weight * slope.square().sum((1, 2)).mean()
+        return losses
+
+    def deceive(self, x: Tensor, s: Tensor, x_r: Tensor, x_t: Tensor, classes: Tensor) -> Losses:
+        """The generator's side: L_adv and L_feat; the discriminator's weights get no gradient."""
+        settings = self.settings
+        self.discriminator.requires_grad_(False)
+        with torch.no_grad():
+            real_x, real_s = self.discriminator(x)[1], self.discriminator(s)[1]
+        logits, like_s = self.discriminator(x_t)
+        logits_r, like_x = self.discriminator(x_r)
+        self.discriminator.requires_grad_(True)
+        scores = [logits.gather(1, classes[:, None])]
+        if settings.adversarial_on_reconstruction:
+            scores.append(logits_r.amax(1, keepdim=True))
+        fooled = [-score.mean() if settings.gan == "hinge" else functional.softplus(-score).mean()
+                  for score in scores]  # fmt: skip
+        feature = (like_x - real_x).abs().mean() + (like_s - real_s).abs().mean()
+        return {
+            "adversarial": settings.adversarial * torch.stack(fooled).mean(),
+            "feature": settings.feature * feature,
+        }
+
+    def penalty(self, index: int) -> float:
+        """The weight of R1 at this step: falling, so that a discriminator near chance may look closer."""
+        first, last = self.settings.gradient_penalty, self.settings.gradient_penalty_end
+        done = index / max(1, self.settings.steps - 1)
+        return first if last is None else first * (last / first) ** done
+
+    def distance(self, a: Tensor, b: Tensor) -> Tensor:
+        """dist: mean vertex distance, or mean squared error."""
+        return functional.mse_loss(a, b) if self.settings.squared else (a - b).norm(dim=2).mean()
+
+    def roughness(self, x_t: Tensor, x: Tensor) -> Tensor:
+        """L_lap of the face itself, or of what the translation changed; in deviations."""
+        changed = self.settings.smoothness_of == "change"
+        shape = x_t - x if changed else x_t + self.model.mean_face / self.model.deviation
+        return self.laplacian(shape).norm(dim=2).mean()
+
+
+def style_classes(weights: Tensor) -> Tensor:
+    """(B, E) weights to (B,) class: the strongest expression, or E for neutral."""
+    neutral = torch.full((len(weights),), weights.shape[1], device=weights.device)
+    return torch.where(weights.amax(1) > 0, weights.argmax(1), neutral)

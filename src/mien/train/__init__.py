@@ -1,5 +1,0 @@
-"""Training: one function, one loop, for every method."""
-
-from mien.train.run import Plan, fit_model, plan_training
-
-__all__ = ["Plan", "fit_model", "plan_training"]

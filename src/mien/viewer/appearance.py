@@ -1,0 +1,126 @@
+"""What makes a mask of triangles look like a face: its colors, soft shade, eyes and the dark of the mouth.
+
+None of it belongs to a model; it is drawn around the vertices that a model gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import MissingPackage
+from mien.figures.faces import face_colors
+from mien.figures.render import CLAY, openness
+from mien.geometry.parameterize import boundary_loops
+from mien.io.materials import Material
+from mien.io.record import Mesh
+from mien.topology import Topology
+from mien.viewer.materials import paint
+
+if TYPE_CHECKING:
+    from mien.apply import Head
+
+LIPS = np.array([178.0, 98.0, 90.0])
+LIP_REACH = 7.5  # millimeters from the slit of the mouth
+SLIT = 0.6  # of the outline's length: holes that are longer are no slits
+
+
+def looks(topology: Topology) -> tuple[list[NDArray], dict[str, Any]]:
+    """Arrays that the page draws with, and how many numbers each has.
+
+    Returns:
+        Arrays ``faces`` (F, 3), ``template`` (V, 3) millimeters, ``colors`` (V, 3) sRGB 0..255 and ``shade``
+        (V,) 0..1; and a JSON-ready layout with their sizes and the loops of ``eyes`` and ``mouth``.
+    """
+    eyes, mouth = slits(topology)
+    arrays: dict[str, NDArray] = {
+        "faces": topology.faces.astype(np.float32), "template": topology.template,
+        "colors": skin(topology, mouth), "shade": shade(topology),
+    }  # fmt: skip
+    layout: dict[str, Any] = {name: int(array.size) for name, array in arrays.items()}
+    layout |= {"eyes": [loop.tolist() for loop in eyes], "mouth": [loop.tolist() for loop in mouth]}
+    return list(arrays.values()), layout
+
+
+def painted_looks(
+    topology: Topology, layout: Mesh | Topology, materials: Mapping[str, Material]
+) -> tuple[list[NDArray], dict[str, Any]]:
+    """The looks of a topology with the materials of a mesh on it, see :func:`mien.viewer.materials.paint`."""
+    (arrays, sizes), (more, paints) = looks(topology), paint(layout, materials)
+    return [*arrays, *more], {**sizes, **paints}
+
+
+class OwnMesh:
+    """A head of a topology of its own, as the page shows it: placed as the model's template is.
+
+    Args:
+        head: The registered mesh (``mien.apply.Head``).
+        materials: Colors and pictures of its materials.
+    """
+
+    def __init__(self, head: Head, materials: Mapping[str, Material] | None = None) -> None:
+        self.head = head
+        placed = self.shown(head.vertices)
+        self.topology = Topology(head.mesh.name, head.mesh.faces, placed)
+        self.arrays, self.layout = painted_looks(self.topology, head.mesh, materials or {})
+        loops = [*self.layout["eyes"], []]
+        self._rims = np.concatenate([np.asarray(loop, np.int64) for loop in loops])
+
+    def shown(self, faces: NDArray, gaze: NDArray | None = None) -> NDArray[np.float32]:
+        """(..., N, 3) the mesh, millimeters, where the model's face is (..., V, 3) and its eyes look."""
+        carried = self.head.carry(faces, gaze)
+        placed = self.head.registration.placement.apply(carried.reshape(-1, 3))
+        return placed.reshape(carried.shape).astype(np.float32)
+
+    def rims_of(self, face: NDArray) -> NDArray[np.float32]:
+        """(R, 3) points around its eyes when the model's face is (V, 3) at rest."""
+        return self.shown(face)[self._rims] if len(self._rims) else np.zeros((0, 3), np.float32)
+
+
+def slits(topology: Topology) -> tuple[list[NDArray], list[NDArray]]:
+    """Boundary loops of eyes and of mouth; none where eyeballs or teeth are part of the mesh."""
+    if topology.components.max() > 0:
+        return [], []
+    loops = boundary_loops(topology.faces)
+    lengths = [_length(topology.template[loop]) for loop in loops]
+    outline = max(lengths, default=0.0)
+    holes = [loop for loop, length in zip(loops, lengths) if length < SLIT * outline]
+    middle = np.median(topology.template[:, 0])
+    width = np.ptp(topology.template[:, 0])
+    centers = [topology.template[loop].mean(axis=0) for loop in holes]
+    mouth = [loop for loop, center in zip(holes, centers) if abs(center[0] - middle) < 0.06 * width]
+    eyes = [loop for loop, center in zip(holes, centers) if abs(center[0] - middle) >= 0.06 * width]
+    return eyes, mouth
+
+
+def _length(points: NDArray) -> float:
+    return float(np.linalg.norm(points - np.roll(points, 1, axis=0), axis=1).sum())
+
+
+def skin(topology: Topology, mouth: list[NDArray]) -> NDArray[np.float32]:
+    """(V, 3) sRGB 0..255: the topology's own colors, or clay with a touch of color on the lips."""
+    painted = face_colors(topology)
+    if painted is not None:
+        return painted.astype(np.float32)
+    colors = np.tile(np.array(CLAY, np.float32), (topology.vertex_count, 1))
+    for loop in mouth:
+        points = topology.template[loop]
+        corners = points[[points[:, 0].argmin(), points[:, 0].argmax()]]
+        distance = np.linalg.norm(topology.template[:, None] - points[None], axis=2).min(axis=1)
+        # Lips thin out toward the corners of the mouth.
+        inward = np.linalg.norm(topology.template[:, None] - corners[None], axis=2).min(axis=1)
+        reach = LIP_REACH * np.clip(inward / 18, 0.25, 1)
+        amount = np.clip(1.35 * (1 - distance / reach), 0, 1)[:, None]
+        colors = colors * (1 - 0.75 * amount) + LIPS * 0.75 * amount
+    return colors.astype(np.float32)
+
+
+def shade(topology: Topology) -> NDArray[np.float32]:
+    """(V,) how open the template is to its surroundings; 1 everywhere without the package that traces it."""
+    try:
+        return openness(topology.template, topology.faces)
+    except MissingPackage:
+        return np.ones(topology.vertex_count, np.float32)
