@@ -36,7 +36,7 @@ from mien.topology import Topology
 
 LICENSE = "MIT (ICT-FaceKit, Copyright 2020 USC Institute for Creative Technologies)"
 CITATION = (
-    "R. Li et al., Learning Formation of Physically-Based PerformedFace Attributes, CVPR 2020 "
+    "R. Li et al., Learning Formation of Physically-Based Face Attributes, CVPR 2020 "
     "(ICT-FaceKit Light, github.com/ICT-VGL/ICT-FaceKit)"
 )
 TEXTURE_CROP = (0.11, 0.08, 0.89, 0.88)  # the part of the uv that the narrow face covers
