@@ -126,7 +126,7 @@ def test_control_c_says_what_is_kept(
     def stopped(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mien.training.fit_model", stopped)
+    monkeypatch.setattr("mien.training.train", stopped)
     told = run(capsys, "train", "pca", "--data", studio.data, "--out", tmp_path / "run")
     assert told.code == 130 and "--resume" in told.err and "Traceback" not in told.err
 

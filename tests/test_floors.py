@@ -18,14 +18,16 @@ FLOORS = (
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 # Neighbors on one floor that may see each other: files need geometry, judging uses what it
-# judges, pictures show what is applied, and testing a claim again trains and judges.
+# judges, pictures show what is applied, testing a claim again trains and judges, and a model's card says
+# what it can do.
 ALLOWED = {
     ("io", "geometry"), ("evaluation", "apply"), ("evaluation", "fit"), ("apply", "fit"),
     ("figures", "apply"),
     ("figures", "evaluation"), ("claims", "evaluation"), ("claims", "training"),
+    ("training", "apply"),
 }  # fmt: skip
 #: What methods stand on.
-MODEL_BASE = ("base", "calibration", "autoencoder", "motion", "files")
+MODEL_BASE = ("base", "calibration", "autoencoder", "motion", "files", "registry", "own_code")
 FILES = sorted(SOURCE.rglob("*.py"))
 
 

@@ -11,11 +11,11 @@ import pytest
 from commands import run
 from fixtures import tiny_data
 
-from mien.cli.learn import resolve_plan
 from mien.data.sources.field import FIELD_SETS
 from mien.data.splits import PROTOCOLS
 from mien.errors import BadFile, DataMissing, UnknownName
 from mien.models import MODELS, model_class
+from mien.training import resolve_plan
 from mien.training.recipes import Recipe, read_recipe
 from mien.training.run import build_model
 
@@ -31,7 +31,7 @@ def recipe_id(path: Path) -> str:
 def test_every_name_is_known(path: Path) -> None:
     recipe = read_recipe(path)
     assert recipe.model in MODELS and recipe.protocol in PROTOCOLS
-    plan = resolve_plan(str(path), {})
+    plan = resolve_plan(str(path))[0]
     assert plan.seed == recipe.seeds[0] and plan.protocol == recipe.protocol
     resolved = {**plan.arguments, **plan.settings}
     for name, value in recipe.settings.items():
@@ -74,7 +74,7 @@ def test_published_numbers_stand_beside_and_on_the_page_of_the_model(path: Path)
 
 @pytest.mark.parametrize("path", RECIPES, ids=recipe_id)
 def test_every_recipe_builds_its_model(path: Path) -> None:
-    plan = resolve_plan(str(path), {})
+    plan = resolve_plan(str(path))[0]
     if "coarsest" in plan.arguments:  # 120 vertices have no fifth level to count
         plan.arguments["coarsest"] = 4
     model = build_model(plan, tiny_data())
@@ -88,7 +88,7 @@ def test_every_learned_model_has_a_recipe() -> None:
 
 def test_flags_win_over_the_recipe() -> None:
     path = next(item for item in RECIPES if "facescape" in item.stem)
-    plan = resolve_plan(str(path), {"batch_size": 4}, profile="smoke", seed=7, protocol="interleaved")
+    plan, _ = resolve_plan(str(path), {"batch_size": 4}, profile="smoke", seed=7, protocol="interleaved")
     assert (plan.settings["batch_size"], plan.profile, plan.seed, plan.protocol) == (
         4,
         "smoke",

@@ -1,16 +1,25 @@
-"""What is known about models: capabilities, facts of a model folder, the model card, citations."""
+"""What is known about methods and finished runs: abilities, citations, how a run divided its data."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mien import __version__
-from mien.apply import ABILITIES, ability
-from mien.errors import DataMissing
-from mien.models import MODELS, model_class
+from mien.apply.abilities import ABILITIES, ability
+from mien.errors import BadSetting
+from mien.io.atomic import write_bytes
+from mien.models.files import model_facts
+from mien.models.registry import MODELS, added_methods, model_class
+from mien.training.card import write_card
+from mien.training.plan import PROFILES, plan_training
+
+if TYPE_CHECKING:
+    from mien.evaluation.report import Report
+    from mien.models.base import FaceModel
 
 SYMBOLS = {"native": "●", "derived": "○", "refused": "–"}
 SOFTWARE_BIBTEX = f"""@software{{mien,
@@ -20,130 +29,98 @@ SOFTWARE_BIBTEX = f"""@software{{mien,
   version = {{{__version__}}}
 }}"""
 
-LIMITS = """\
-## Intended use and limits
-
-Shapes of faces for research, art and engineering. The model knows the people and expressions of its data and
-no others; measure it on yours (`mien evaluate`) before relying on it. It must not be used to identify people
-or to infer what they feel.
-"""
-
 
 def capabilities() -> dict[str, dict[str, str]]:
-    """Model -> ability -> ``native``, ``derived`` or ``refused``."""
-    return {
-        name: {item: ability(cls, item) for item in ABILITIES}
-        for name, cls in ((name, model_class(name)) for name in MODELS)
-    }
+    """Model -> ability -> ``native``, ``derived`` or ``refused``: of Mien and of installed packages."""
+    methods = {name: model_class(name) for name in MODELS} | added_methods()[0]
+    return {name: abilities(method) for name, method in methods.items()}
+
+
+def abilities(method: str | type[FaceModel]) -> dict[str, str]:
+    """Ability -> ``native``, ``derived`` or ``refused`` of one method."""
+    kind = model_class(method)
+    return {item: ability(kind, item) for item in ABILITIES}
 
 
 def capability_table() -> str:
-    """The capability table in Markdown; the README holds it and a test keeps it current."""
+    """The capability table of Mien's own models in Markdown; a test keeps the README's current."""
     head = ["model", *ABILITIES, "reference"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for name, row in capabilities().items():
+    for name in MODELS:
+        row = abilities(name)
         symbols = [SYMBOLS[row[item]] for item in ABILITIES]
         lines.append("| " + " | ".join([f"[`{name}`](docs/models/{name}.md)", *symbols, source(name)]) + " |")
     return "\n".join(lines)
 
 
-def source(name: str) -> str:
-    """``Gu et al. 2023``: the publication of a model in short."""
-    reference = model_class(name).reference
+def source(method: str | type[FaceModel]) -> str:
+    """``Gu et al. 2023``: the publication of a method in short."""
+    reference = model_class(method).reference
     names = [author.split(",")[0].strip() for author in reference.authors.split(" and ")]
     who = f"{names[0]} et al." if len(names) > 2 else " and ".join(names)
     return f"{who} {reference.year}"
 
 
-def citation(name: str | None = None) -> str:
-    """BibTeX of a model's publication, or of Mien itself."""
-    return SOFTWARE_BIBTEX if name is None else model_class(name).reference.bibtex
+def citation(method: str | None = None) -> str:
+    """BibTeX of a method's publication, or of Mien itself."""
+    return SOFTWARE_BIBTEX if method is None else model_class(method).reference.bibtex
 
 
-def describe(folder: Path | str) -> dict[str, Any]:
-    """The facts of a model folder, without loading its weights."""
-    from mien.models.files import model_facts
-
-    folder = Path(folder)
-    config = model_facts(folder)
-    cls = model_class(config["model"])
-    metrics = folder / "metrics.json"
+def describe_method(method: str | type[FaceModel]) -> dict[str, Any]:
+    """What a method is before any training: arguments, settings by profile, abilities, publication."""
+    kind = model_class(method)
+    plans = {profile: plan_training(kind, profile=profile) for profile in PROFILES}
     return {
-        "model": config["model"],
-        "expressions": config["expressions"],
-        "settings": config["config"],
-        "topology": config["topology"][:16],
-        "size": f"{(folder / 'model.safetensors').stat().st_size / 1e6:.1f} MB",
-        "abilities": {item: ability(cls, item) for item in ABILITIES},
-        "facts": config.get("facts", {}),
-        "metrics": json.loads(metrics.read_text(encoding="utf-8")) if metrics.is_file() else {},
-        "citation": cls.reference.bibtex,
+        "model": kind.name,
+        "about": " ".join((kind.__doc__ or "").split("\n\n")[0].split()),
+        "arguments": dict(plans["standard"].arguments),
+        "settings": {profile: dict(plan.settings) for profile, plan in plans.items()},
+        "needs_neutrals": kind.needs_neutrals,
+        "abilities": abilities(kind),
+        "citation": kind.reference.bibtex,
     }
 
 
-def model_card(folder: Path | str) -> str:
-    """The model card, written from recorded facts alone: a YAML head and a readable page."""
-    known = describe(folder)
-    facts: Mapping[str, Any] = known["facts"]
-    data: Mapping[str, Any] = facts.get("data", {})
-    versions: Mapping[str, Any] = facts.get("versions", {})
-    sections = [
-        _card_head(known, data),
-        f"# {known['model']} on {data.get('source', 'unknown data')}\n",
-        f"Made with Mien {versions.get('mien', __version__)}; millimeters in and out.\n",
-        _section("Data", data),
-        _section("Training", _training(facts)),
-        _section("Measured", known["metrics"]),
-        _section("Abilities", known["abilities"]),
-        "## Expressions\n\n" + ", ".join(f"`{name}`" for name in known["expressions"]) + "\n",
-        LIMITS,
-        f"## Citation\n\n```bibtex\n{known['citation']}\n```\n",
-    ]
-    return "\n".join(section for section in sections if section)
+def division_of(
+    folders: Sequence[Path], protocol: str | None = None, seed: int | None = None
+) -> dict[str, Any]:
+    """The ``protocol`` and ``seed`` by which runs divided their data, so that test people are unseen.
+
+    Args:
+        folders: Finished runs.
+        protocol: Instead of theirs.
+        seed: Instead of theirs.
+    """
+    plans = [model_facts(folder).get("facts", {}).get("plan", {}) for folder in folders]
+    used = {(plan.get("protocol", "subject"), plan.get("split_seed", 0)) for plan in plans}
+    if len(used) > 1 and (protocol is None or seed is None):
+        raise BadSetting(
+            "the models were trained on different divisions of the data", received=sorted(used),
+            remedy="evaluate them one by one, or choose with --protocol and --seed",
+        )  # fmt: skip
+    first = sorted(used)[0]
+    return {"protocol": protocol or first[0], "seed": first[1] if seed is None else seed}
 
 
-def _training(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Plan, machine and versions as one flat table."""
-    plan = dict(facts.get("plan", {}))
-    flat = {**plan.pop("arguments", {}), **plan.pop("settings", {})}
-    told = {key: value for key, value in facts.items() if key not in ("data", "plan", "machine", "versions")}
-    return {**plan, **told, **facts.get("machine", {}), **facts.get("versions", {}), **flat}
+def keep_measured(folder: Path, system: str, report: Report, method: type[FaceModel]) -> None:
+    """Writes a model's own numbers into its folder as ``metrics.json`` and refreshes the card.
 
-
-def write_card(folder: Path | str) -> Path:
-    """Writes ``README.md``, the model card, into a model folder."""
-    from mien.io.atomic import write_bytes
-
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise DataMissing("the model folder does not exist", received=str(folder))
-    path = folder / "README.md"
-    write_bytes(path, model_card(folder).encode())
-    return path
-
-
-def _card_head(known: Mapping[str, Any], data: Mapping[str, Any]) -> str:
-    import yaml
-
-    head = {
-        "library_name": "mien",
-        "tags": ["3d-face", "mesh", known["model"]],
-        "datasets": [data.get("source", "unknown")],
-        "license": data.get("license") or "see the license of the data",
+    Args:
+        folder: A finished run.
+        system: What the report calls it.
+        report: Of an evaluation.
+        method: The model's class.
+    """
+    own = {
+        row.metric: {"mean": _finite(row.mean), "median": _finite(row.median), "unit": row.unit}
+        for row in report.rows
+        if row.system == system and row.mean is not None and "/" not in row.metric
     }
-    return f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n"
+    text = json.dumps({"conditions": report.conditions_text, **own}, indent=1)
+    write_bytes(folder / "metrics.json", text.encode())
+    write_card(folder, method)
 
 
-def _section(title: str, values: Mapping[str, Any]) -> str:
-    lines = [f"| {key} | {_cell(value)} |" for key, value in values.items()]
-    return f"## {title}\n\n| what | value |\n|---|---|\n" + "\n".join(lines) + "\n" if lines else ""
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if value is None or value == "":
-        return "–"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {_cell(item)}" for key, item in value.items())
-    return str(value).replace("|", "/").replace("\n", " ")
+def _finite(value: float | None) -> float | None:
+    """What JSON can hold of a number."""
+    return float(value) if value is not None and math.isfinite(value) else None

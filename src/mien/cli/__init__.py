@@ -12,6 +12,7 @@ import typer
 
 from mien import __version__
 from mien.cli import about, data, export, gallery, heads, learn, look, motion, use
+from mien.cli.models import allow_code
 from mien.cli.shell import flow, leave, run, show
 
 app = typer.Typer(
@@ -48,6 +49,7 @@ gallery.add_to(app)
 heads.add_to(app)
 export.add_to(app)
 about.add_to(app)
+allow_code(app)
 flow(app)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from mien.cli.shell import examples, existing, show, show_json
+from mien.cli.shell import console, examples, say, show, show_json, show_table
 
 PANEL = "Learn more"
 
@@ -29,45 +30,99 @@ def demo(
 def list_models(
     as_json: bool = typer.Option(False, "--json", help="Print JSON only."),
     markdown: bool = typer.Option(False, "--markdown", help="Print the table of the README."),
+    recipes: bool = typer.Option(False, "--recipes", help="List the recipes of publications instead."),
 ) -> None:
-    """Lists the models and what each can do: native ●, derived ○, refused –."""
-    from mien import hub
+    """Lists the models and what each can do: native ●, derived ○, refused –.
 
-    if as_json:
-        return show_json(hub.capabilities())
+    Methods that installed packages add by entry points of the group [bold]mien.models[/bold] are among them.
+    """
+    from mien import hub
+    from mien.models.registry import added_methods
+
+    if recipes:
+        return _list_recipes(as_json)
     if markdown:
         return show(hub.capability_table())
+    for name, reason in added_methods()[1].items():
+        say(f"The method {name!r} of an installed package does not work: {reason}")
+    if as_json:
+        return show_json(hub.capabilities())
     for name, row in hub.capabilities().items():
         show(f"{name}  ({hub.source(name)})")
-        for kind, symbol in hub.SYMBOLS.items():
-            items = [item for item, found in row.items() if found == kind]
-            if items:
-                show(f"  {symbol} {', '.join(items)}")
+        _show_abilities(row)
     show("● the publication has it   ○ derived by Mien from the model's verbs   – refused, with a reason")
+    say("mien list --recipes names the configurations of publications; mien info METHOD tells of one method.")
     return None
 
 
+def _list_recipes(as_json: bool) -> None:
+    """Every recipe with its method and data."""
+    from mien.training.recipes import find_recipe, recipe_names
+
+    found = {name: recipe for name in recipe_names() if (recipe := find_recipe(name))}
+    if as_json:
+        return show_json({name: {"model": item.model, "data": item.data} for name, item in found.items()})
+    show_table(("recipe", "model", "data"), [(name, r.model, r.data["name"]) for name, r in found.items()])
+    return None
+
+
+def _show_abilities(row: Mapping[str, str]) -> None:
+    from mien.hub import SYMBOLS
+
+    for kind, symbol in SYMBOLS.items():
+        items = [item for item, found in row.items() if found == kind]
+        if items:
+            show(f"  {symbol} {', '.join(items)}")
+
+
 def info(
-    model_dir: Path = typer.Argument(..., metavar="MODEL_DIR", help="A finished run."),
+    model: str = typer.Argument(
+        ...,
+        metavar="MODEL_DIR|METHOD",
+        help="A finished run; or a method: name, module:Class, FILE.py:Class.",
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON only."),
 ) -> None:
-    """What a model is, what it was trained on, what it can do, and how it was measured."""
-    from mien import hub
+    """What a model is, what it was trained on, what it can do, and how it was measured.
 
-    facts = hub.describe(existing(model_dir, "model folder"))
-    if as_json:
-        return show_json(facts)
+    Of a method it tells arguments, settings and abilities.
+    """
+    from mien.models.own_code import is_address
+    from mien.models.registry import method_names
+
+    if not Path(model).exists() and (is_address(model) or model in method_names()):
+        return _tell_method(model, as_json)
     from rich.markdown import Markdown
 
-    from mien.cli.shell import console
+    from mien.cli.models import permission
+    from mien.training.card import card_text, describe
 
-    card = hub.model_card(model_dir).split("---\n", 2)[2]
-    console().print(Markdown(card))
+    facts = describe(model, **permission().of(Path(model)))
+    if as_json:
+        return show_json(facts)
+    console().print(Markdown(card_text(facts).split("---\n", 2)[2]))
+    return None
+
+
+def _tell_method(method: str, as_json: bool) -> None:
+    from mien import hub
+
+    facts = hub.describe_method(method)
+    if as_json:
+        return show_json(facts)
+    show(f"{facts['model']}: {facts['about']}")
+    _show_abilities(facts["abilities"])
+    rows = [("argument", name, value) for name, value in facts["arguments"].items()]
+    rows += [("setting", name, value) for name, value in facts["settings"]["standard"].items()]
+    show_table(("", "--set", "with the profile standard"), rows)
+    show(facts["citation"])
     return None
 
 
 def cite(
-    model: str | None = typer.Argument(None, help="A model's name; nothing for Mien itself."),
+    model: str | None = typer.Argument(
+        None, metavar="[METHOD]", help="A method: name, module:Class, FILE.py:Class; nothing for Mien itself."
+    ),
 ) -> None:
     """BibTeX of the publication behind a model, or of Mien."""
     from mien import hub
@@ -79,9 +134,9 @@ def add_to(app: typer.Typer) -> None:
     """Adds these commands to ``mien``."""
     table: dict[str, tuple[Any, ...]] = {
         "demo": (demo, "mien demo", "mien demo --out demo --fast"),
-        "list": (list_models, "mien list", "mien list --json"),
-        "info": (info, "mien info runs/first"),
-        "cite": (cite, "mien cite adversarial_vae", "mien cite"),
+        "list": (list_models, "mien list", "mien list --recipes", "mien list --json"),
+        "info": (info, "mien info runs/first", "mien info pca", "mien info ./my_method.py:MyModel"),
+        "cite": (cite, "mien cite adversarial_vae", "mien cite ./my_method.py:MyModel", "mien cite"),
     }
     for name, (function, *lines) in table.items():
         app.command(name, epilog=examples(*lines), rich_help_panel=PANEL)(function)

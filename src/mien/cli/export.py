@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from mien.cli.shell import choice, examples, existing, say, show, show_json
+from mien.cli.shell import choice, examples, say, show, show_json
 from mien.errors import BadSetting
 
 PANEL = "Use a model"
@@ -30,15 +30,16 @@ def export(
     and sizes of the inputs, a person at rest to start from, and the triangles.
     """
     from mien.apply.export import CONTROLS, FORMATS, export_decoder
-    from mien.models.files import load_model, model_facts
+    from mien.cli.models import open_model
+    from mien.models.files import model_facts
 
     format = choice("export format", kind, FORMATS) if kind else EXTENSIONS.get(out.suffix.lower(), "")
     if not format:
         raise BadSetting("a decoder is a .onnx or a .pt file", received=str(out), remedy="name it face.onnx")
     choice("kind of controls", controls, CONTROLS)
-    existing(model_dir, "model folder")
+    model = open_model(model_dir)
     facts = model_facts(model_dir).get("facts", {})
-    result = export_decoder(load_model(model_dir), out, format=format, controls=controls, facts=facts)
+    result = export_decoder(model, out, format=format, controls=controls, facts=facts)
     size = result.path.stat().st_size
     if as_json:
         return show_json(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.cli.shell import existing, say
+from mien.cli.shell import say
 from mien.data.arkit import gaze_of
 from mien.errors import BadSetting, UnknownName, WrongTopology
 from mien.geometry.alignment import FrameDecision
@@ -147,13 +147,6 @@ class Face:
     def distance(self, vertices: NDArray) -> float:
         """Mean vertex distance, millimeters, of a result from this face."""
         return float(np.linalg.norm(np.asarray(vertices) - self.vertices, axis=-1).mean())
-
-
-def open_model(folder: Path) -> FaceModel:
-    """A finished run."""
-    from mien.models import load_model
-
-    return load_model(str(existing(folder, "model folder")))
 
 
 class Marks(dict[Path, Path]):

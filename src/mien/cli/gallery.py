@@ -43,7 +43,7 @@ def gallery(
     out: Path = typer.Option(..., "-o", "--out", help="Folder of the PNG files and of silhouettes.json."),
 ) -> None:
     """Draws sampled people: expressions, intensities, styles, textures, and t-SNE with silhouettes."""
-    from mien.cli.faces import open_model
+    from mien.cli.models import open_model
     from mien.io.atomic import atomic_file, write_bytes
 
     for name in only:

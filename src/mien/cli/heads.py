@@ -25,8 +25,9 @@ def register(
     Beside OUT are written: OUT.json with the numbers, OUT.png to look at, and OUT_landmarks.csv with the
     template's landmarks on the mesh. Move those that are off, and give the file with --landmarks.
     """
-    from mien.cli.faces import Marks, open_model
+    from mien.cli.faces import Marks
     from mien.cli.foreign import register_head, registration_report
+    from mien.cli.models import open_model
     from mien.figures.registration import registration_sheet
     from mien.io.atomic import write_bytes
     from mien.io.landmarks import write_landmarks
@@ -70,7 +71,8 @@ def rig(
     teeth follow.
     """
     from mien import apply
-    from mien.cli.faces import Marks, open_model, read, style_person
+    from mien.cli.faces import Marks, read, style_person
+    from mien.cli.models import open_model
     from mien.cli.targets import chosen_targets
     from mien.data.arkit import GAZE_NAMES, rules_table
     from mien.io.atomic import write_bytes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +15,16 @@ from mien.errors import BadSetting
 
 if TYPE_CHECKING:
     from mien.evaluation import Table
-    from mien.training import Plan
 
 PANEL = "Data and training"
 
 
 def train(
-    model: str = typer.Argument(..., metavar="MODEL|RECIPE.yaml", help="A method (mien list) or a recipe."),
+    model: str = typer.Argument(
+        ...,
+        metavar="METHOD|RECIPE",
+        help="A method or a recipe by name (mien list), module:Class, FILE.py:Class, or a recipe file.",
+    ),
     data: Path = typer.Option(..., "--data", help="A data set."),
     out: Path = typer.Option(..., "--out", help="The run folder; a finished run is a model."),
     profile: str | None = typer.Option(
@@ -39,47 +43,30 @@ def train(
 
     Stop it with Control-C whenever you like; [bold]--resume[/bold] goes on and ends at the same bits.
     """
-    plan = resolve_plan(model, parse_settings(setting), profile=profile, seed=seed, protocol=protocol)
+    from mien import training
+    from mien.models.own_code import is_address
+
+    settings = parse_settings(setting)
+    choices: dict[str, Any] = {"profile": profile, "seed": seed, "protocol": protocol}
+    plan, recipe = training.resolve_plan(model, settings, **choices)
+    if recipe is not None and recipe.data.get("build"):
+        say(f"The recipe is for data made by: {recipe.data['build']}")
     if dry_run:
-        from dataclasses import asdict
-
         return show_json(asdict(plan))
-    from mien import hub
-    from mien.data.dataset import FaceDataset
-    from mien.training import fit_model
-
-    faces = FaceDataset.load(existing(data, "data folder"))
+    existing(data, "data folder")
     try:
-        fit_model(
-            plan, faces, out, resume=resume, accelerator=accelerator, devices=devices, precision=precision
-        )
+        training.train(
+            model, data, out=out, resume=resume, accelerator=accelerator, devices=devices,
+            precision=precision, **choices, **settings,
+        )  # fmt: skip
     except KeyboardInterrupt as error:
         raise Stopped(f"{out} is kept; go on with the same command and --resume.") from error
     if os.environ.get("LOCAL_RANK", "0") != "0":
         return None  # one of several processes of a data-parallel run: the first one reports
-    hub.write_card(out)
     show(f"{out}: {plan.model}, trained with the profile {plan.profile!r}.")
-    say(f"Judge it: mien evaluate {out} --data {data}")
+    trust = " --trust-code" if is_address(model) else ""
+    say(f"Judge it: mien evaluate {out} --data {data}{trust}")
     return None
-
-
-def resolve_plan(text: str, overrides: dict[str, Any], **choices: Any) -> Plan:
-    """The resolved plan of a model or a recipe; flags win over the recipe."""
-    from mien.data.splits import PROTOCOLS
-    from mien.errors import UnknownName
-    from mien.training import plan_training
-    from mien.training.recipes import is_recipe, read_recipe
-
-    given = {key: value for key, value in choices.items() if value is not None}
-    if given.get("protocol", "subject") not in PROTOCOLS:
-        raise UnknownName("protocol", given["protocol"], PROTOCOLS)
-    if not is_recipe(text):
-        return plan_training(text, overrides, **given)
-    recipe = read_recipe(text)
-    if recipe.data.get("build"):
-        say(f"The recipe is for data made by: {recipe.data['build']}")
-    defaults = {"profile": recipe.profile, "protocol": recipe.protocol, "seed": recipe.seeds[0]}
-    return plan_training(recipe.model, {**recipe.settings, **overrides}, **(defaults | given))
 
 
 def evaluate(
@@ -104,8 +91,9 @@ def evaluate(
     [bold]--generation[/bold] judges random faces instead: decoupling, diversity, specificity, faces from
     landmarks, and the control of expressions. Its judges are trained once and kept beside the data.
     """
-    from mien.cli.faces import open_model
+    from mien import hub
     from mien.cli.generation import judge as judge_generation
+    from mien.cli.models import open_model
     from mien.data.dataset import FaceDataset
     from mien.evaluation import CONTROLS, evaluate_sequences
     from mien.evaluation import evaluate as judge
@@ -115,7 +103,7 @@ def evaluate(
     overrides = parse_settings(setting) | ({} if pairs is None else {"pairs": pairs})
     if overrides and not generation:
         raise BadSetting("--set and --pairs need --generation", received=overrides)
-    division = _division(model_dirs, protocol, seed)
+    division = hub.division_of(model_dirs, protocol, seed)
     models = {_label(folder, model_dirs): open_model(folder) for folder in model_dirs}
     faces = FaceDataset.load(existing(data, "data folder"))
     for model in models.values():
@@ -133,7 +121,9 @@ def evaluate(
         drawn = _pictures(models, faces.split(part, **division), report, out, division["seed"])
         say(f"Drawn: {', '.join(path.name for path in drawn)}")
     if part == "test":
-        _remember(model_dirs, report)
+        for folder in model_dirs:
+            label = _label(folder, model_dirs)
+            hub.keep_measured(folder, label, report, type(models[label]))
     if as_json:
         return show_json(json.loads(report.to_json()))
     _print_tables(report)
@@ -186,42 +176,10 @@ def claims(
     return None
 
 
-def _division(folders: list[Path], protocol: str | None, seed: int | None) -> dict[str, Any]:
-    """The protocol and seed that the models were trained with, so that test people are unseen."""
-    from mien.models.files import model_facts
-
-    plans = [model_facts(folder).get("facts", {}).get("plan", {}) for folder in folders]
-    used = {(plan.get("protocol", "subject"), plan.get("split_seed", 0)) for plan in plans}
-    if len(used) > 1 and (protocol is None or seed is None):
-        raise BadSetting(
-            "the models were trained on different divisions of the data", received=sorted(used),
-            remedy="evaluate them one by one, or choose with --protocol and --seed",
-        )  # fmt: skip
-    first = sorted(used)[0]
-    return {"protocol": protocol or first[0], "seed": first[1] if seed is None else seed}
-
-
 def _label(folder: Path, folders: list[Path]) -> str:
     """The folder's name, or as much of its path as tells it from the others."""
     same = [item for item in folders if item.resolve().name == folder.resolve().name]
     return folder.resolve().name if len(same) == 1 else str(folder)
-
-
-def _remember(folders: list[Path], report: Any) -> None:
-    """Writes each model's own numbers into its folder and refreshes the card."""
-    from mien import hub
-    from mien.cli.shell import plain
-    from mien.io.atomic import write_bytes
-
-    for folder in folders:
-        own = {
-            row.metric: {"mean": row.mean, "median": row.median, "unit": row.unit}
-            for row in report.rows
-            if row.system == _label(folder, folders) and row.mean is not None and "/" not in row.metric
-        }
-        text = json.dumps(plain({"conditions": report.conditions_text, **own}), indent=1)
-        write_bytes(folder / "metrics.json", text.encode())
-        hub.write_card(folder)
 
 
 def _print_tables(report: Any) -> None:
@@ -246,12 +204,14 @@ def add_to(app: typer.Typer) -> None:
     table: dict[Any, tuple[str, ...]] = {
         train: (
             "mien train adversarial_vae --data faces --out runs/first --profile smoke",
-            "mien train src/mien/recipes/gu2023_adversarial_vae_ict.yaml --data ict-200 --out runs/vae",
+            "mien train gu2023_adversarial_vae_ict --data ict-200 --out runs/vae",
+            "mien train ./my_method.py:MyModel --data faces --out runs/mine --set size=32",
             "mien train adversarial_vae --data faces --out runs/free --set neutrals=false --seed 1",
         ),
         evaluate: (
             "mien evaluate runs/first --data faces",
             "mien evaluate runs/first runs/free --data faces --out tables --pictures",
+            "mien evaluate runs/mine runs/first --data faces --code ./my_method.py:MyModel",
         ),
         claims: (
             "mien claims --data faces --profile smoke",

@@ -60,7 +60,7 @@ def share(
     out: Path = typer.Option(..., "-o", "--out", help="The .html file."),
 ) -> None:
     """Writes one page that works offline: people, sliders, a time line; to send by mail."""
-    from mien.cli.faces import open_model
+    from mien.cli.models import open_model
     from mien.errors import BadSetting
     from mien.viewer import Engine, Studio
     from mien.viewer.share import share as write_page
@@ -77,7 +77,7 @@ def share(
 
 
 def _studio(folders: list[Path], data: Path | None, device: str, limit: int) -> Studio:
-    from mien.cli.faces import open_model
+    from mien.cli.models import open_model
     from mien.viewer import Engine, Studio
     from mien.viewer.uploads import MEGABYTE
 

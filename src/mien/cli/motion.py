@@ -89,7 +89,8 @@ def animate(
     way = way_of(expression, curves, between)
     refuse_idle(context, way)
     from mien import apply
-    from mien.cli.faces import Marks, open_model, read, style_person
+    from mien.cli.faces import Marks, read, style_person
+    from mien.cli.models import open_model
 
     model, marks = open_model(model_dir), Marks.of(landmarks, neutral, style)
     face = read(neutral, model, marks)

@@ -207,10 +207,18 @@ def explain(error: BaseException) -> tuple[int, str]:
             "there is not enough memory; use fewer faces at once or a decimated data set (--vertices).",
         )
     kind = type(error).__name__
+    if place := _outside(error):
+        return MISTAKE, f"the method's own code stopped this command ({place}: {kind}: {error}); see --debug."
     return (
         DEFECT,
         f"a defect of Mien stopped this command ({kind}: {error}); please report it with the --debug output.",
     )
+
+
+def _outside(error: BaseException) -> str | None:
+    """The line of a method outside Mien that an error came through; None if no such method was loaded."""
+    own_code = sys.modules.get("mien.models.own_code")
+    return None if own_code is None else own_code.culprit(error)
 
 
 def _usage(error: Any) -> str:

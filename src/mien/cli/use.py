@@ -57,7 +57,8 @@ def generate(
     Thousands go into [bold].npy[/bold]: (N, V, 3) float32 millimeters, written as they are made.
     """
     from mien import apply
-    from mien.cli.faces import Marks, open_model, read, style_person, write_people, write_textured
+    from mien.cli.faces import Marks, read, style_person, write_people, write_textured
+    from mien.cli.models import open_model
     from mien.io.arrays import write_faces
 
     model = open_model(model_dir)
@@ -102,7 +103,8 @@ def reconstruct(
 ) -> None:
     """Encodes a face and decodes it again; prints how many millimeters are lost."""
     from mien import apply
-    from mien.cli.faces import Marks, open_model, read
+    from mien.cli.faces import Marks, read
+    from mien.cli.models import open_model
 
     model = open_model(model_dir)
     marks = Marks.of(landmarks, mesh, neutral)
@@ -124,7 +126,8 @@ def neutralize(
     A mesh of another topology keeps its own vertices and all its detail.
     """
     from mien import apply
-    from mien.cli.faces import Marks, open_model, read
+    from mien.cli.faces import Marks, read
+    from mien.cli.models import open_model
 
     model = open_model(model_dir)
     face = read(mesh, model, Marks.of(landmarks, mesh))
@@ -163,7 +166,8 @@ def transfer(
     coordinates, further pieces and all detail.
     """
     from mien import apply
-    from mien.cli.faces import Marks, open_model, read_pairs, read_posed
+    from mien.cli.faces import Marks, read_pairs, read_posed
+    from mien.cli.models import open_model
 
     model = open_model(model_dir)
     if expression_neutral and len(expression_neutral) != len(expression):
@@ -224,7 +228,8 @@ def interpolate(
 ) -> None:
     """Walks from one face to another, or beyond them: in identity, expression, another factor or all."""
     from mien import apply
-    from mien.cli.faces import Marks, open_model, read_posed
+    from mien.cli.faces import Marks, read_posed
+    from mien.cli.models import open_model
 
     model = open_model(model_dir)
     marks = Marks.of(landmarks, first_neutral or first, first, second_neutral or second, second)
@@ -253,7 +258,7 @@ def fit(
 ) -> None:
     """Finds the face that passes through a few landmarks."""
     from mien import fit as fitting
-    from mien.cli.faces import open_model
+    from mien.cli.models import open_model
     from mien.io.landmarks import read_landmarks
     from mien.io.mesh import write_mesh
 

@@ -139,7 +139,7 @@ class Demo:
 
     def model(self, name: str = MAIN) -> FaceModel:
         """A trained model."""
-        from mien.models import load_model
+        from mien.models.files import load_model
 
         return load_model(str(self.run_folder(name)))
 
@@ -153,14 +153,12 @@ class Demo:
 
     def train(self, name: str) -> None:
         """One model, with its card."""
-        from mien import hub
-        from mien.training import fit_model, plan_training
+        from mien.training import train
 
         settings = dict(self.size.settings) if name == MAIN else {}
         folder = self.run_folder(name)
-        plan = plan_training(name, settings, profile="smoke")
-        fit_model(plan, self.data, folder, resume=(folder / "run.json").is_file())
-        hub.write_card(folder)
+        resume = (folder / "run.json").is_file()
+        train(name, self.data, out=folder, profile="smoke", resume=resume, **settings)
 
     def judge(self) -> None:
         """Every metric on unseen people, controls beside."""

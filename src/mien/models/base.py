@@ -122,11 +122,15 @@ class FaceModel(nn.Module):
         self = super().__new__(cls)
         if not args and not kwargs:
             return self  # copy.deepcopy makes an empty object and fills it
-        bound = inspect.signature(cls.__init__).bind(self, *args, **kwargs)
+        signature = inspect.signature(cls.__init__)
+        bound = signature.bind(self, *args, **kwargs)
         bound.apply_defaults()
-        skip = ("self", "topology", "expressions")
-        plain = {k: list(v) if isinstance(v, tuple) else v for k, v in bound.arguments.items()}
-        object.__setattr__(self, "config", {k: v for k, v in plain.items() if k not in skip})
+        given = dict(list(bound.arguments.items())[3:])  # after self, topology and expressions
+        for name in list(given):
+            if signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
+                given |= given.pop(name)
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+        object.__setattr__(self, "config", plain)
         return self
 
     def __init__(self, topology: Topology, expressions: Sequence[str]) -> None:
@@ -227,6 +231,7 @@ class FaceModel(nn.Module):
     def origin(self, count: int) -> Codes:
         """The mean person at rest, ``count`` times: where inversion starts."""
         calibration = self.calibration
+        calibration.require()
         return Codes(
             calibration.identity_mean.expand(count, *calibration.identity_mean.shape),
             calibration.rest.expand(count, *calibration.rest.shape),

@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 
 from mien.codes import Codes
 from mien.data.dataset import FaceDataset
-from mien.errors import Unsupported
+from mien.errors import BadSetting, Unsupported
 
 if TYPE_CHECKING:
     from mien.models.base import FaceModel
@@ -44,12 +44,22 @@ class Calibration(nn.Module):
             for name, shape in (("mean", (0,)), ("std", (0,)), ("root", (0, 0))):
                 self.register_buffer(f"{factor}_{name}", torch.zeros(shape))
 
+    def require(self) -> None:
+        """Raises unless something was measured: what needs it would fail on shapes that say nothing."""
+        if not self.rest.numel() and not self.identity_mean.numel():
+            raise BadSetting(
+                "the model was never calibrated, so it does not know how its codes lie",
+                remedy="call model.calibrate(training data) after training, or train it with mien.train",
+            )
+
     def express(self, weights: Tensor) -> Tensor:
         """Rest plus weighted offsets: (B, E) -> (B, *X), or (B, T, E) -> (B, T, *X)."""
+        self.require()
         return self.rest + torch.tensordot(weights.to(self.offsets), self.offsets, dims=1)
 
     def sample(self, count: int, generator: Generator | None = None) -> Codes:
         """Codes from one normal distribution a factor, with mean and covariance of the training codes."""
+        self.require()
         device = generator.device if generator else self.rest.device
         sizes = len(self.identity_root), len(self.expression_root)
         if not min(sizes):

@@ -3,50 +3,83 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from mien.errors import BadFile, DataMissing
+from mien.errors import BadFile, BadSetting, DataMissing
 from mien.io.atomic import write_bytes
-from mien.models import model_class
 from mien.models.base import FaceModel
+from mien.models.own_code import class_of_record, record_of
+from mien.models.registry import is_registered, model_class, registered_class
 from mien.topology import Topology
 
 #: Raised whenever a folder of the old form could not be read: other tensors, another config.json.
 FORMAT = 2
 
+_REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
 
 def save_model(model: FaceModel, folder: Path | str, *, facts: Mapping[str, Any] | None = None) -> None:
     """Writes a model folder; each file appears whole or not at all.
+
+    A class that neither Mien nor an installed package brings is recorded, so that :func:`load_model` can find
+    it again for whoever trusts the folder.
 
     Args:
         model: The model to save.
         folder: Created if needed; files of an older save are replaced.
         facts: What the model card states: data, license, protocol, seed, versions.
+
+    Raises:
+        BadSetting: A constructor argument is no plain JSON value.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    state = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
-    digest = save_tensors(folder / "model.safetensors", state)
-    model.topology.save(folder / "topology.npz")
     config = {
         "format": FORMAT, "model": model.name, "expressions": list(model.expressions), "config": model.config,
-        "topology": model.topology.fingerprint, "sha256": digest, "facts": dict(facts or {}),
+        "topology": model.topology.fingerprint, "sha256": "", "facts": dict(facts or {}),
     }  # fmt: skip
+    if not is_registered(type(model)):
+        config["code"] = record_of(type(model), folder)
+    _check_arguments(model)
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
+    config["sha256"] = save_tensors(folder / "model.safetensors", state)
+    model.topology.save(folder / "topology.npz")
     write_bytes(folder / "config.json", json.dumps(config, indent=1, ensure_ascii=False).encode())
 
 
-def load_model(folder: Path | str) -> FaceModel:
+def _check_arguments(model: FaceModel) -> None:
+    """Raises unless the constructor call can be written down."""
+    for name, value in model.config.items():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError) as error:
+            raise BadSetting(
+                f"the constructor argument {name!r} of {model.name} is no plain JSON value",
+                received=type(value).__name__, remedy="take numbers, texts and lists; make the rest inside",
+            ) from error  # fmt: skip
+
+
+def load_model(
+    folder: Path | str, *, method: str | type[FaceModel] | None = None, trust_code: bool = False
+) -> FaceModel:
     """Opens a model folder in evaluation mode on the CPU.
+
+    Args:
+        folder: A finished run, or what :func:`save_model` wrote.
+        method: The model's class for a method of your own: the class, ``module:Class`` or ``file.py:Class``.
+        trust_code: Run the code that the folder names, for a method of somebody's own.
 
     Raises:
         DataMissing: The folder or a file of it is absent.
-        BadFile: A file is damaged (its checksum or form is wrong), or another version's format.
+        BadFile: A file is damaged (its checksum or form is wrong), another version's format, made by another
+            state of its class, or names code that was not trusted.
     """
     folder = Path(folder)
     for name in ("config.json", "model.safetensors", "topology.npz"):
@@ -56,13 +89,14 @@ def load_model(folder: Path | str) -> FaceModel:
                 f"the model folder has no {name}", received=str(folder),
                 remedy="finish it with `mien train ... --resume`" if unfinished else "give a finished run",
             )  # fmt: skip
+    config = model_facts(folder)
+    kind = class_of_folder(folder, method=method, trust_code=trust_code)
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         _check_format(config, folder)
         topology = Topology.load(folder / "topology.npz")
         intact = topology.fingerprint == config["topology"]
         state = load_tensors(folder / "model.safetensors", config["sha256"])
-        model = model_class(config["model"])(topology, config["expressions"], **config["config"])
+        model = _built(kind, topology, config["expressions"], config["config"])
     except (ValueError, KeyError, TypeError) as error:
         raise BadFile(
             "the model's config.json is damaged", received=str(folder), remedy=str(error)
@@ -71,6 +105,51 @@ def load_model(folder: Path | str) -> FaceModel:
         raise BadFile("the model's topology.npz is damaged", received=str(folder), remedy="copy it again")
     put_state(model, state)
     return model.eval()
+
+
+def class_of_folder(
+    folder: Path | str, *, method: str | type[FaceModel] | None = None, trust_code: bool = False
+) -> type[FaceModel]:
+    """The class of a model folder; see :func:`load_model` for the arguments and for what it refuses."""
+    folder, config = Path(folder), model_facts(folder)
+    if method is not None:
+        kind = model_class(method)
+        if kind.name != config.get("model"):
+            raise BadSetting(
+                f"the model folder holds another method than {kind.__qualname__} ({kind.name!r})",
+                received=f"{config.get('model')!r} in {folder}", remedy="give the class of that method",
+            )  # fmt: skip
+        return kind
+    record = config.get("code")
+    if not isinstance(config.get("model"), str) or not isinstance(record, dict | None):
+        raise BadFile("the model's config.json is damaged", received=str(folder))
+    if record is None:
+        return registered_class(config["model"])
+    if not trust_code:
+        raise BadFile(
+            "the model folder names code that is not Mien's, and loading it would run that code",
+            received=f"{record.get('address') or record.get('class')} in {folder}",
+            remedy="if you trust it, add --trust-code (Python: trust_code=True)",
+        )
+    return class_of_record(record, folder)
+
+
+def _built(
+    kind: type[FaceModel], topology: Topology, expressions: Sequence[str], arguments: Mapping[str, Any]
+) -> FaceModel:
+    """A model from its constructor arguments, whose names may have changed since it was saved."""
+    taken = list(inspect.signature(kind.__init__).parameters.values())[3:]
+    names = [item.name for item in taken]
+    needed = [item.name for item in taken if item.default is item.empty and item.kind not in _REST]
+    odd = [name for name in needed if name not in arguments]
+    if not any(item.kind is inspect.Parameter.VAR_KEYWORD for item in taken):
+        odd += [name for name in arguments if name not in names]
+    if odd:
+        raise BadFile(
+            f"the model was saved with other arguments than {kind.__qualname__} takes today",
+            received=", ".join(odd), remedy="use the code that it was saved with, or train again",
+        )  # fmt: skip
+    return kind(topology, expressions, **arguments)
 
 
 def _check_format(config: Mapping[str, Any], folder: Path) -> None:
@@ -87,11 +166,14 @@ def _check_format(config: Mapping[str, Any], folder: Path) -> None:
 def model_facts(folder: Path | str) -> dict[str, Any]:
     """The ``config.json`` of a model folder."""
     try:
-        return json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+        facts = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DataMissing("the model folder has no config.json", received=str(folder)) from error
     except ValueError as error:
         raise BadFile("the model's config.json is damaged", received=str(folder)) from error
+    if not isinstance(facts, dict):
+        raise BadFile("the model's config.json is damaged", received=str(folder))
+    return facts
 
 
 def put_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:

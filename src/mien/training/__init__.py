@@ -1,5 +1,6 @@
-"""Training: one function, one loop, for every method."""
+"""Training: one loop for every method, resumable to the same bits."""
 
-from mien.training.run import Plan, fit_model, plan_training
+from mien.training.plan import Plan, plan_training, resolve_plan
+from mien.training.run import fit_model, train
 
-__all__ = ["Plan", "fit_model", "plan_training"]
+__all__ = ["Plan", "fit_model", "plan_training", "resolve_plan", "train"]

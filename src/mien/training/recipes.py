@@ -9,10 +9,16 @@ from typing import Any
 
 from mien.errors import BadFile, DataMissing, UnknownName
 
+FOLDER = Path(__file__).parent.parent / "recipes"
+"""The recipes of Mien; they are part of the installed package."""
+
+_ENDINGS = (".yaml", ".yml")
+_HOW = "`mien list --recipes` names those of Mien"
+
 
 @dataclass(frozen=True)
 class Recipe:
-    """What ``mien train RECIPE.yaml`` runs; every key of the file is a field here.
+    """What ``mien train RECIPE`` runs; every key of the file is a field here.
 
     Args:
         model: Name of the method.
@@ -49,14 +55,14 @@ def read_recipe(path: Path | str) -> Recipe:
 
     path = Path(path)
     if not path.is_file():
-        raise DataMissing("the recipe does not exist", received=str(path), remedy="see the folder recipes/")
+        raise DataMissing("the recipe does not exist", received=str(path), remedy=_HOW)
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise BadFile("the recipe is not valid YAML", received=f"{path}: {reason}") from error
     if not isinstance(found, dict) or not {"model", "data"} <= set(found):
-        raise BadFile("a recipe needs the keys model and data", received=str(path), remedy="see recipes/")
+        raise BadFile("a recipe needs the keys model and data", received=str(path), remedy=_HOW)
     known = [item.name for item in fields(Recipe)]
     for key in found:
         if key not in known:
@@ -64,6 +70,25 @@ def read_recipe(path: Path | str) -> Recipe:
     return Recipe(**(found | {"seeds": tuple(found.get("seeds", (0,)))}))
 
 
-def is_recipe(text: str) -> bool:
-    """Whether the argument of ``mien train`` names a file instead of a model."""
-    return Path(text).suffix.lower() in (".yaml", ".yml")
+def recipe_names() -> list[str]:
+    """Names of the recipes of Mien: <author><year>_<model>_<data>."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def find_recipe(text: str) -> Recipe | None:
+    """The recipe that a text names, or None if it looks like the name of a method.
+
+    Args:
+        text: A name of :func:`recipe_names`, with or without its ending, or the path of a file.
+
+    Raises:
+        UnknownName: It ends like a recipe and there is none; the nearest name is suggested.
+    """
+    path = Path(text)
+    if path.suffix.lower() not in _ENDINGS:
+        return read_recipe(FOLDER / f"{text}.yaml") if text in recipe_names() else None
+    if path.is_file() or path.parent != Path("."):
+        return read_recipe(path)
+    if path.stem not in recipe_names():
+        raise UnknownName("recipe", path.stem, recipe_names())
+    return read_recipe(FOLDER / f"{path.stem}.yaml")

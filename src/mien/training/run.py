@@ -1,83 +1,75 @@
-"""From a method's name, a data set and settings to a finished model folder."""
+"""From a method, a data set and settings to a finished model folder."""
 
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import json
 import platform
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from mien.data.dataset import FaceDataset
-from mien.errors import BadSetting, UnknownName, require
+from mien.errors import BadSetting, require
 from mien.io.atomic import write_bytes
 from mien.machine import machine
-from mien.models import model_class
 from mien.models.base import FaceModel
-from mien.models.files import save_model
+from mien.models.files import load_model, save_model
+from mien.models.registry import model_class
+from mien.training.card import write_card
 from mien.training.display import Display
 from mien.training.loop import Loop
+from mien.training.plan import Plan, resolve_plan
 
-PROFILES = ("smoke", "standard", "full")
 
-
-@dataclass(frozen=True)
-class Plan:
-    """Everything that decides the weights of a run, besides the data.
+def train(
+    method: str | type[FaceModel] | FaceModel,
+    data: FaceDataset | Path | str,
+    *,
+    out: Path | str,
+    profile: str | None = None,
+    seed: int | None = None,
+    protocol: str | None = None,
+    split_seed: int | None = None,
+    resume: bool = False,
+    accelerator: str = "auto",
+    devices: int | str = 1,
+    precision: str = "32-true",
+    progress: bool = True,
+    save_seconds: float = 30.0,
+    **settings: Any,
+) -> FaceModel:
+    """Trains a method on the training people of a data set and leaves a model folder with its card.
 
     Args:
-        model: Name of the method.
-        arguments: Constructor arguments of the model.
-        settings: Training settings of the model.
+        method: Name of a method or of a recipe (``mien list``), ``module:Class``, ``file.py:Class``, a class
+            of your own, or a model that exists already: it goes on from the weights that it has.
+        data: The whole data set, or its folder; the protocol divides it.
+        out: The run folder. A finished run is a model folder.
         profile: ``smoke`` (minutes), ``standard`` (an hour or two on two cores), ``full`` (the paper's).
         seed: Decides initial weights, batches and noise.
         protocol: How the data is divided, see :mod:`mien.data.splits`.
         split_seed: Which of the random divisions.
+        resume: Continue a run that was cut; the result is bit-identical to an uninterrupted one.
+        accelerator: ``auto``, ``cpu``, ``gpu`` ... as Lightning Fabric names them.
+        devices: How many devices.
+        precision: ``32-true``, ``bf16-mixed`` or ``16-mixed``.
+        progress: Show bars.
+        save_seconds: How often the state is saved.
+        settings: Constructor arguments and training settings of the method, by name.
+
+    Returns:
+        The trained model, in evaluation mode on the CPU.
     """
-
-    model: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    profile: str = "standard"
-    seed: int = 0
-    protocol: str = "subject"
-    split_seed: int = 0
-
-
-def plan_training(model: str, overrides: Mapping[str, Any] | None = None, **choices: Any) -> Plan:
-    """Resolves defaults, profile and overrides, and checks every name against the method's own signature.
-
-    Args:
-        model: Name of the method.
-        overrides: ``--set`` values: constructor arguments and training settings by name.
-        choices: Fields of :class:`Plan`: profile, seed, protocol, split_seed.
-
-    Raises:
-        UnknownName: A setting that the method does not have.
-    """
-    kind = model_class(model)
-    profile = choices.get("profile", "standard")
-    if profile not in PROFILES:
-        raise UnknownName("profile", profile, PROFILES)
-    constructor = inspect.signature(kind.__init__).parameters
-    arguments = {n: p.default for n, p in constructor.items() if n not in ("self", "topology", "expressions")}
-    known = getattr(kind, "Settings", None)
-    settings = {f.name: f.default for f in dataclasses.fields(known)} if known else {}
-    chosen = dict(kind.profiles.get(profile, {})) | dict(overrides or {})
-    for name, value in chosen.items():
-        if name in arguments:
-            arguments[name] = value
-        elif name in settings:
-            settings[name] = value
-        else:
-            raise UnknownName(f"setting of {model}", name, [*arguments, *settings])
-    return Plan(model, arguments, settings, **choices)
+    choices = {"profile": profile, "seed": seed, "protocol": protocol, "split_seed": split_seed}
+    plan, recipe = resolve_plan(method, settings, **choices)
+    return fit_model(
+        plan, data if isinstance(data, FaceDataset) else FaceDataset.load(data), out,
+        method=plan.model if recipe else method, resume=resume, accelerator=accelerator, devices=devices,
+        precision=precision, progress=progress, save_seconds=save_seconds,
+    )  # fmt: skip
 
 
 def fit_model(
@@ -85,6 +77,7 @@ def fit_model(
     data: FaceDataset,
     out: Path | str,
     *,
+    method: str | type[FaceModel] | FaceModel | None = None,
     resume: bool = False,
     accelerator: str = "auto",
     devices: int | str = 1,
@@ -92,60 +85,72 @@ def fit_model(
     progress: bool = True,
     save_seconds: float = 30.0,
 ) -> FaceModel:
-    """Trains a model on the training part of a data set and leaves a model folder.
+    """What :func:`train` does once the plan is made; its options are those of :func:`train`.
 
     Args:
-        plan: What to train, see :func:`plan_training`.
+        plan: What to train, see :func:`mien.training.plan_training`.
         data: The whole data set; the plan's protocol divides it.
-        out: The run folder. A finished run is a model folder.
-        resume: Continue a run that was cut; the result is bit-identical to an uninterrupted one.
-        accelerator: ``auto``, ``cpu``, ``gpu`` ... as Lightning Fabric names them.
-        devices: How many devices.
-        precision: ``32-true``, ``bf16-mixed`` or ``16-mixed``.
-        progress: Show bars.
-        save_seconds: How often the state is saved.
-
-    Returns:
-        The trained model, in evaluation mode on the CPU.
+        out: The run folder.
+        method: The method, if the plan's name does not find it; or the model to train.
+        resume: As for :func:`train`, and so are the others.
+        accelerator: See there.
+        devices: See there.
+        precision: See there.
+        progress: See there.
+        save_seconds: See there.
     """
     out = Path(out)
     header = _header(plan, data)
-    kind = model_class(plan.model)
+    kind = type(method) if isinstance(method, FaceModel) else model_class(method or plan.model)
     fabric = None if kind.stages is FaceModel.stages else _launch(accelerator, devices, precision)
+    first = fabric is None or fabric.is_global_zero
     if _open_everywhere(fabric, out, header, resume):
-        from mien.models.files import load_model
-
-        return load_model(out)
+        return load_model(out, method=kind)
     train, validation = (
         data.split(part, protocol=plan.protocol, seed=plan.split_seed) for part in ("train", "validation")
     )
-    model = build_model(plan, data)
+    model = _started(plan, data, method if isinstance(method, FaceModel) else kind)
     model.prepare(train)
     began = time.monotonic()
     if fabric is not None:
-        display = Display(out, progress and fabric.is_global_zero)
+        display = Display(out, progress and first)
         loop = Loop(fabric, out, torch.Generator().manual_seed(plan.seed), display, save_seconds)
         loop.resume()
         fabric.barrier()  # nobody may read the checkpoint that the first process is about to write
         model.to(fabric.device)
         with display.notes():
-            loop.run(model.stages(train, kind.Settings(**plan.settings), validation))
+            settings = kind.Settings(**plan.settings) if hasattr(kind, "Settings") else None
+            loop.run(model.stages(train, settings, validation))
         header["training_seconds"] = round(loop.progress.seconds, 1)
         header["machine"] |= {"device": str(fabric.device), "processes": fabric.world_size}
-        if not fabric.is_global_zero:
-            return model.cpu().eval()
     model.cpu().eval()
-    model.calibrate(train)
-    header.setdefault("training_seconds", round(time.monotonic() - began, 1))
-    save_model(model, out, facts=header)
-    (out / "checkpoint.safetensors").unlink(missing_ok=True)
+    if first:
+        model.calibrate(train)
+        header.setdefault("training_seconds", round(time.monotonic() - began, 1))
+        save_model(model, out, facts=header)
+        write_card(out, kind)
+        (out / "checkpoint.safetensors").unlink(missing_ok=True)
     return model
 
 
-def build_model(plan: Plan, data: FaceDataset) -> FaceModel:
+def build_model(plan: Plan, data: FaceDataset, method: str | type[FaceModel] | None = None) -> FaceModel:
     """A freshly initialized model for a data set; the plan's seed decides its weights."""
     torch.manual_seed(plan.seed)
-    return model_class(plan.model)(data.topology, data.expressions, **plan.arguments)
+    return model_class(method or plan.model)(data.topology, data.expressions, **plan.arguments)
+
+
+def _started(plan: Plan, data: FaceDataset, method: type[FaceModel] | FaceModel) -> FaceModel:
+    """A new model of a class, or the given one if the data is its own."""
+    if not isinstance(method, FaceModel):
+        return build_model(plan, data, method)
+    method.check_data(data)
+    if method.expressions != tuple(data.expressions):
+        raise BadSetting(
+            "the model has other expressions than the data set", received=", ".join(method.expressions),
+            remedy="make it with data.topology and data.expressions",
+        )  # fmt: skip
+    torch.manual_seed(plan.seed)
+    return method
 
 
 def _header(plan: Plan, data: FaceDataset) -> dict[str, Any]:

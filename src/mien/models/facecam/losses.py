@@ -264,7 +264,7 @@ def take_shape(model: Any, folder: str) -> None:
         model: A FaceCAM that is prepared for the same faces and people.
         folder: Of a finished run that differs in its textures only.
     """
-    from mien.models import load_model
+    from mien.models.files import load_model
 
     if not model.makes_textures:
         raise BadSetting(
