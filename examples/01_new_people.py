@@ -15,7 +15,6 @@ import sys
 from pathlib import Path
 
 import mien
-from mien.training import plan_training
 
 out = Path(sys.argv[1] if len(sys.argv) > 1 else "out")
 
@@ -24,7 +23,7 @@ data = mien.build_procedural(out / "faces", subjects=12, vertices=800)
 print(f"{len(data)} faces of {len(data.subjects)} people; expressions: {', '.join(data.expressions[:5])} ...")
 
 # A finished run is a folder that load_model opens again.
-model = mien.fit_model(plan_training("morphable"), data, out / "model")
+model = mien.train("morphable", data, out=out / "model")
 
 at_rest = mien.generate(model, 4, seed=7, weights={})
 smiling = mien.generate(model, 4, seed=7, weights={"smile": 0.8, "brow_raiser": 0.3})

@@ -14,11 +14,10 @@ import sys
 from pathlib import Path
 
 import mien
-from mien.training import plan_training
 
 out = Path(sys.argv[1] if len(sys.argv) > 1 else "out")
 data = mien.build_procedural(out / "faces", subjects=12, vertices=800)
-model = mien.fit_model(plan_training("morphable"), data, out / "model")
+model = mien.train("morphable", data, out=out / "model")
 
 # Pretend that the head comes from a program that thinks in meters: a thousandth of the numbers.
 example = next((out / "faces" / "examples").glob("*_neutral.obj"))

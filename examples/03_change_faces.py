@@ -16,11 +16,10 @@ from pathlib import Path
 import numpy as np
 
 import mien
-from mien.training import plan_training
 
 out = Path(sys.argv[1] if len(sys.argv) > 1 else "out")
 data = mien.build_procedural(out / "faces", subjects=12, vertices=800)
-model = mien.fit_model(plan_training("morphable"), data, out / "model")
+model = mien.train("morphable", data, out=out / "model")
 
 # People of the test part were not in the training data.
 unseen = data.split("test")
@@ -41,7 +40,7 @@ for step, face in enumerate(walk):
     mien.write_obj(out / "walk" / f"step_{step}.obj", face, model.topology)
 
 # A method that builds on the neutral mesh says so instead of guessing.
-anchored = mien.fit_model(plan_training("deformation_transfer"), data, out / "deformation_transfer")
+anchored = mien.train("deformation_transfer", data, out=out / "deformation_transfer")
 try:
     mien.neutralize(anchored, smile)
 except mien.MienError as error:

@@ -15,18 +15,18 @@ from pathlib import Path
 import numpy as np
 
 import mien
-from mien.apply import curves
 from mien.io.mesh import write_obj_sequence
-from mien.training import plan_training
 
 out = Path(sys.argv[1] if len(sys.argv) > 1 else "out")
 data = mien.build_procedural(out / "faces", subjects=12, vertices=800)
-model = mien.fit_model(plan_training("mean_expression"), data, out / "model")
+model = mien.train("mean_expression", data, out=out / "model")
 neutral, _ = mien.read_face(next((out / "faces" / "examples").glob("*_neutral.obj")), model.topology)
 
 # A smile that fades while the brows go up.
-smile = curves(model.expressions, {"smile": 1.0}, onset=0.1, apex=0.5, offset=1.2, fps=30, duration=1.6)
-brows = curves(model.expressions, {"brow_raiser": 0.7}, onset=0.6, apex=1.0, offset=1.5, fps=30, duration=1.6)
+smile = mien.curves(model.expressions, {"smile": 1.0}, onset=0.1, apex=0.5, offset=1.2, fps=30, duration=1.6)
+brows = mien.curves(
+    model.expressions, {"brow_raiser": 0.7}, onset=0.6, apex=1.0, offset=1.5, fps=30, duration=1.6
+)
 weights = smile + brows
 
 frames = mien.animate(model, neutral, weights)

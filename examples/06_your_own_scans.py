@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 
 import mien
-from mien.data.inspect import inspect_dataset
 
 out = Path(sys.argv[1] if len(sys.argv) > 1 else "out")
 
@@ -43,5 +42,5 @@ for part in ("train", "validation", "test"):
     view = data.split(part)
     print(f"{part}: {len(view)} scans of {len(np.unique(view.row_subject))} people")
 
-facts = inspect_dataset(data)
+facts = mien.inspect_dataset(data)
 print(f"an additive model leaves {100 * facts['interaction_fraction']:.0f} % of the variance within people")

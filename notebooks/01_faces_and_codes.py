@@ -13,7 +13,6 @@ import torch
 
 import mien
 from mien.figures import grid, render
-from mien.training import plan_training
 
 folder = Path(tempfile.mkdtemp())
 data = mien.build_procedural(folder / "faces", subjects=24, vertices=800)
@@ -30,7 +29,7 @@ train, test = data.split("train"), data.split("test")
 print(
     f"training people: {len(np.unique(train.row_subject))}, test people: {len(np.unique(test.row_subject))}"
 )
-model = mien.fit_model(plan_training("morphable"), data, folder / "model", progress=False)
+model = mien.train("morphable", data, out=folder / "model", progress=False)
 
 # %% [markdown]
 # ## Take a face apart

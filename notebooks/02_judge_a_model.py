@@ -9,9 +9,6 @@ import tempfile
 from pathlib import Path
 
 import mien
-from mien.data.inspect import inspect_dataset
-from mien.evaluation import evaluate
-from mien.training import plan_training
 
 folder = Path(tempfile.mkdtemp())
 data = mien.build_procedural(folder / "faces", subjects=16, vertices=400)
@@ -22,7 +19,7 @@ data = mien.build_procedural(folder / "faces", subjects=16, vertices=400)
 # `interaction_fraction` is what no additive model of identity plus expression can explain. Near 0 a linear model is the truth.
 
 # %%
-facts = inspect_dataset(data)
+facts = mien.inspect_dataset(data)
 for name in ("people", "meshes", "eye_distance_mm", "interaction_fraction"):
     print(f"{name:22s}", facts[name])
 
@@ -33,9 +30,9 @@ for name in ("people", "meshes", "eye_distance_mm", "interaction_fraction"):
 # with a basis of people and one of expressions. A trained network goes into the same dictionary.
 
 # %%
-linear = mien.fit_model(plan_training("morphable"), data, folder / "linear", progress=False)
-pca = mien.fit_model(plan_training("pca"), data, folder / "pca", progress=False)
-report = evaluate({"linear": linear, "pca": pca}, data, controls=("nearest_identity",))
+linear = mien.train("morphable", data, out=folder / "linear", progress=False)
+pca = mien.train("pca", data, out=folder / "pca", progress=False)
+report = mien.evaluate({"linear": linear, "pca": pca}, data, controls=("nearest_identity",))
 print(report.conditions_text)
 
 # %% [markdown]

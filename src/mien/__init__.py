@@ -14,7 +14,46 @@ Importing this package loads nothing heavy: each public name is imported when it
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what editors and type checkers see; PUBLIC says the same for the running program
+    from mien.apply import Rig as Rig
+    from mien.apply import animate as animate
+    from mien.apply import codes_of as codes_of
+    from mien.apply import curves as curves
+    from mien.apply import generate as generate
+    from mien.apply import interpolate as interpolate
+    from mien.apply import neutralize as neutralize
+    from mien.apply import open_head as open_head
+    from mien.apply import reconstruct as reconstruct
+    from mien.apply import rig as rig
+    from mien.apply import transfer as transfer
+    from mien.apply.export import export_decoder as export_decoder
+    from mien.codes import Codes as Codes
+    from mien.data.dataset import FaceDataset as FaceDataset
+    from mien.data.inspect import inspect_dataset as inspect_dataset
+    from mien.data.sampling import Batch as Batch
+    from mien.data.sources.folder import prepare_folder as prepare_folder
+    from mien.data.sources.ict import build_ict as build_ict
+    from mien.data.sources.procedural.build import build_procedural as build_procedural
+    from mien.errors import MienError as MienError
+    from mien.evaluation import Report as Report
+    from mien.evaluation import evaluate as evaluate
+    from mien.fit import fit_landmarks as fit_landmarks
+    from mien.fit import invert as invert
+    from mien.geometry.registration import register as register
+    from mien.io.face import read_face as read_face
+    from mien.io.gltf import write_glb as write_glb
+    from mien.io.mesh import read_mesh as read_mesh
+    from mien.io.mesh import write_obj as write_obj
+    from mien.models.base import FaceModel as FaceModel
+    from mien.models.base import Reference as Reference
+    from mien.models.base import Stage as Stage
+    from mien.models.files import load_model as load_model
+    from mien.models.files import save_model as save_model
+    from mien.models.registry import MODELS as MODELS
+    from mien.topology import Topology as Topology
+    from mien.training import train as train
 
 __version__ = "0.1.0"
 
@@ -24,41 +63,53 @@ PUBLIC = {
     "Codes": "mien.codes",
     "MienError": "mien.errors",
     "FaceDataset": "mien.data.dataset",
-    "FaceModel": "mien.models.base",
-    "MODELS": "mien.models",
-    "load_model": "mien.models",
+    "inspect_dataset": "mien.data.inspect",
     "build_procedural": "mien.data.sources.procedural.build",
     "build_ict": "mien.data.sources.ict",
     "prepare_folder": "mien.data.sources.folder",
-    "fit_model": "mien.training",
+    "MODELS": "mien.models.registry",
+    "train": "mien.training",
+    "load_model": "mien.models.files",
+    "save_model": "mien.models.files",
+    "evaluate": "mien.evaluation",
+    "Report": "mien.evaluation",
     "generate": "mien.apply",
     "reconstruct": "mien.apply",
     "neutralize": "mien.apply",
     "transfer": "mien.apply",
     "interpolate": "mien.apply",
     "animate": "mien.apply",
+    "curves": "mien.apply",
     "rig": "mien.apply",
     "Rig": "mien.apply",
+    "codes_of": "mien.apply",
+    "export_decoder": "mien.apply.export",
     "open_head": "mien.apply",
+    "register": "mien.geometry.registration",
     "invert": "mien.fit",
     "fit_landmarks": "mien.fit",
     "read_mesh": "mien.io.mesh",
     "write_obj": "mien.io.mesh",
     "read_face": "mien.io.face",
     "write_glb": "mien.io.gltf",
+    "FaceModel": "mien.models.base",
+    "Reference": "mien.models.base",
+    "Stage": "mien.models.base",
+    "Batch": "mien.data.sampling",
 }
-
 
 __all__ = ["__version__", *PUBLIC]
 
 
-def __getattr__(name: str) -> Any:
-    """Imports a public name on first use."""
-    if name not in PUBLIC:
-        raise AttributeError(f"module 'mien' has no attribute {name!r}; public names: {', '.join(PUBLIC)}")
-    value = getattr(importlib.import_module(PUBLIC[name]), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a type checker would take every misspelled name for one of these
+
+    def __getattr__(name: str) -> Any:
+        """Imports a public name on first use."""
+        if name not in PUBLIC:
+            raise AttributeError(f"module 'mien' has no attribute {name!r}; public names: {', '.join(PUBLIC)}")
+        value = getattr(importlib.import_module(PUBLIC[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
