@@ -40,7 +40,8 @@ class Tucker(FaceModel):
     The rows of U_id and U_exp, scaled to unit variance, are the codes of training people and expressions.
 
     Departures: cells of the tensor that nobody performed are filled by the model itself, in turn with its
-    decomposition; the fit is to corresponding vertices, by alternating least squares.
+    decomposition; the fit is to corresponding vertices, by alternating least squares. One face leaves a
+    common factor of a and 1 / b open; the ridge settles it.
 
     Args:
         topology: What all faces share.

@@ -106,7 +106,9 @@ if not TYPE_CHECKING:  # a type checker would take every misspelled name for one
     def __getattr__(name: str) -> Any:
         """Imports a public name on first use."""
         if name not in PUBLIC:
-            raise AttributeError(f"module 'mien' has no attribute {name!r}; public names: {', '.join(PUBLIC)}")
+            raise AttributeError(
+                f"module 'mien' has no attribute {name!r}; public names: {', '.join(PUBLIC)}"
+            )
         value = getattr(importlib.import_module(PUBLIC[name]), name)
         globals()[name] = value
         return value

@@ -44,11 +44,15 @@ class Calibration(nn.Module):
             for name, shape in (("mean", (0,)), ("std", (0,)), ("root", (0, 0))):
                 self.register_buffer(f"{factor}_{name}", torch.zeros(shape))
 
-    def require(self) -> None:
-        """Raises unless something was measured: what needs it would fail on shapes that say nothing."""
+    def require(self, model: str = "the model") -> None:
+        """Raises unless something was measured: what needs it would fail on shapes that say nothing.
+
+        Args:
+            model: What the sentence calls the model.
+        """
         if not self.rest.numel() and not self.identity_mean.numel():
             raise BadSetting(
-                "the model was never calibrated, so it does not know how its codes lie",
+                f"{model} was never calibrated, so it does not know how its codes lie",
                 remedy="call model.calibrate(training data) after training, or train it with mien.train",
             )
 

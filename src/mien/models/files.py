@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from mien.errors import BadFile, BadSetting, DataMissing
 from mien.io.atomic import write_bytes
 from mien.models.base import FaceModel
-from mien.models.own_code import class_of_record, record_of
+from mien.models.own_code import class_of_record, is_record, record_of
 from mien.models.registry import is_registered, model_class, registered_class
 from mien.topology import Topology
 
@@ -46,7 +46,7 @@ def save_model(model: FaceModel, folder: Path | str, *, facts: Mapping[str, Any]
     }  # fmt: skip
     if not is_registered(type(model)):
         config["code"] = record_of(type(model), folder)
-    _check_arguments(model)
+    check_arguments(model.name, model.config)
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
     config["sha256"] = save_tensors(folder / "model.safetensors", state)
@@ -54,14 +54,14 @@ def save_model(model: FaceModel, folder: Path | str, *, facts: Mapping[str, Any]
     write_bytes(folder / "config.json", json.dumps(config, indent=1, ensure_ascii=False).encode())
 
 
-def _check_arguments(model: FaceModel) -> None:
-    """Raises unless the constructor call can be written down."""
-    for name, value in model.config.items():
+def check_arguments(model: str, arguments: Mapping[str, Any]) -> None:
+    """Raises unless the constructor call of a model can be written down."""
+    for name, value in arguments.items():
         try:
             json.dumps(value)
         except (TypeError, ValueError) as error:
             raise BadSetting(
-                f"the constructor argument {name!r} of {model.name} is no plain JSON value",
+                f"the constructor argument {name!r} of {model} is no plain JSON value",
                 received=type(value).__name__, remedy="take numbers, texts and lists; make the rest inside",
             ) from error  # fmt: skip
 
@@ -121,7 +121,7 @@ def class_of_folder(
             )  # fmt: skip
         return kind
     record = config.get("code")
-    if not isinstance(config.get("model"), str) or not isinstance(record, dict | None):
+    if not isinstance(config.get("model"), str) or not (record is None or is_record(record)):
         raise BadFile("the model's config.json is damaged", received=str(folder))
     if record is None:
         return registered_class(config["model"])

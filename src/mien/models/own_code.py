@@ -123,6 +123,14 @@ def record_of(kind: type, folder: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def is_record(value: Any) -> bool:
+    """Whether a value has the form of :func:`record_of`."""
+    if not isinstance(value, dict) or not isinstance(value.get("class"), str):
+        return False
+    address = value.get("address", value)
+    return address is None or isinstance(address, str) and is_address(address)
+
+
 def class_of_record(record: Mapping[str, Any], folder: Path) -> type[FaceModel]:
     """The class that a trusted model folder names; says so if its file has changed since.
 

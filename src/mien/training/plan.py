@@ -12,6 +12,7 @@ from typing import Any
 from mien.data.splits import PROTOCOLS
 from mien.errors import BadSetting, UnknownName
 from mien.models.base import FaceModel
+from mien.models.files import check_arguments
 from mien.models.own_code import is_address
 from mien.models.registry import method_names, model_class
 from mien.training.recipes import Recipe, find_recipe, recipe_names
@@ -90,6 +91,7 @@ def plan_training(
             f"{kind.name} has arguments without a default", received=f"no {', '.join(missing)}",
             remedy=f"give one with --set {missing[0]}=... (Python: {missing[0]}=...)",
         )  # fmt: skip
+    check_arguments(kind.name, arguments)
     return Plan(kind.name, arguments, settings, **choices)
 
 

@@ -52,6 +52,8 @@ def evaluate(
     """
     began = time.monotonic()
     named = models if isinstance(models, Mapping) else labeled(models)
+    for label, model in named.items():
+        model.calibration.require(label)
     judged = TestScans.of(data, part=part, protocol=protocol, seed=seed, limit=limit)
     draws = _draws(judged, styles, limit)
     runners = {label: Runner(model, judged, batch) for label, model in named.items()}

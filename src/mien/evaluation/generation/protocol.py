@@ -135,7 +135,8 @@ def evaluate_generation(
     began, settings = time.monotonic(), settings or GenerationSettings()
     named = models if isinstance(models, Mapping) else labeled(models)
     judged = TestScans.of(data, part=part, protocol=protocol, seed=seed, limit=4000)
-    for model in named.values():
+    for label, model in named.items():
+        model.calibration.require(label)
         model.check_data(data)
     setup = judging_setup(data, judged, settings)
     tasks: list[Callable[[], SystemResult]] = [

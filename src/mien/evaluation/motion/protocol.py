@@ -115,6 +115,7 @@ def evaluate_sequences(
     ]
     systems: dict[str, tuple[str, Make | str]] = {REAL: ("control", _real(judged))}
     for label, model in models.items():
+        model.calibration.require(label)
         systems[label] = ("model", _maker(model, judged))
     if controls:
         systems |= _controls(judged)
