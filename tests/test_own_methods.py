@@ -368,7 +368,7 @@ WRONG = {
     "no reference": (PLAIN.replace("reference =", "unused ="), "it.py:Plain", "Plain has no reference"),
     "no decode": (PLAIN.replace("def decode", "def decoded"), "it.py:Plain", "Plain lacks the verb decode"),
     "no encode": (PLAIN.replace("def encode", "def encoded"), "it.py:Plain", "Plain lacks the verb encode"),
-    "taken name": (PLAIN.replace('"plain"', '"pca"'), "it.py:Plain", "Plain bears the name of a method of Mien"),
+    "taken name": (PLAIN.replace('"plain"', '"pca"'), "it.py:Plain", "Plain bears the name of a method"),
     "own error": (
         PLAIN.replace("flat = ", "flat = missing + "), "it.py:Plain",
         r"own code stopped this command \(it.py, line 14: NameError: name 'missing'",

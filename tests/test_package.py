@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
+import os
 import re
 import subprocess
 import sys
@@ -38,6 +40,59 @@ def test_public_names_resolve_and_are_documented(name: str) -> None:
     assert getattr(importlib.import_module(mien.PUBLIC[name]), name) is value
     assert name in dir(mien) and name in mien.__all__
     assert isinstance(value, dict) or (value.__doc__ or "").strip()
+
+
+def test_type_checkers_see_the_same_names() -> None:
+    """The imports for editors and the lazy table say the same."""
+    tree = ast.parse((ROOT / "src" / "mien" / "__init__.py").read_text(encoding="utf-8"))
+    block = next(
+        node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    )
+    seen = {
+        (alias.asname, alias.name, node.module)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert seen == {(name, name, module) for name, module in mien.PUBLIC.items()}
+    assert (ROOT / "src" / "mien" / "py.typed").is_file()
+
+
+REVEALED = {
+    'mien.load_model("x")': "mien.models.base.FaceModel",
+    'mien.train("pca", DATA, out="x", size=3)': "mien.models.base.FaceModel",
+    "mien.train(mien.FaceModel, DATA, out=PATH)": "mien.models.base.FaceModel",
+    "mien.generate(MODEL, 4, seed=7)": "numpy.ndarray[",
+    "mien.transfer(MODEL, FACE, FACE)": "numpy.ndarray[",
+    "mien.rig(MODEL, FACE)": "mien.apply.rigs.Rig",
+    'mien.evaluate({"a": MODEL}, DATA)': "mien.evaluation.report.Report",
+    'mien.FaceDataset.load("x")': "mien.data.dataset.FaceDataset",
+    "MODEL.encode(TENSOR).identity": "torch._tensor.Tensor",
+}
+
+
+def test_editors_see_real_types(tmp_path: Path) -> None:
+    """mypy reveals what people call, no public name is Any, and a misspelled one is an error."""
+    pytest.importorskip("mypy", reason="needs the extra mien[dev]")
+    head = """from pathlib import Path
+import numpy as np
+import torch
+import mien
+DATA = mien.FaceDataset.load("x")
+MODEL, PATH, FACE, TENSOR = mien.load_model("x"), Path("x"), np.zeros((5, 3)), torch.zeros(1)
+"""
+    asked = [*REVEALED, *(f"mien.{name}" for name in mien.PUBLIC)]
+    (tmp_path / "use.py").write_text(
+        head + "".join(f"reveal_type({text})\n" for text in asked) + "mien.generat\n"
+    )
+    command = [sys.executable, "-m", "mypy", str(tmp_path / "use.py")]
+    environment = os.environ | {"MYPYPATH": "src"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    found = re.findall(r'Revealed type is "(.*)"', done.stdout)
+    assert len(found) == len(asked), done.stdout + done.stderr
+    for text, kind in zip(asked, found, strict=True):
+        assert kind != "Any" and kind.startswith(REVEALED.get(text, "")), f"{text} is {kind}"
+    assert done.stdout.count("error:") == 1 and 'no attribute "generat"' in done.stdout, done.stdout
 
 
 def test_unknown_names_are_told() -> None:
