@@ -27,7 +27,7 @@ SETTINGS = {
 TRAIN = """
 import sys
 from mien.data.dataset import FaceDataset
-from mien.training.run import fit_model, plan_training
+from mien.training import fit_model, plan_training
 plan = plan_training("adversarial_vae", {settings!r}, profile="smoke")
 fit_model(plan, FaceDataset.load(sys.argv[1]), sys.argv[2], resume=True, progress=False, save_seconds=0.2)
 """

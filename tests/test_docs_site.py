@@ -64,6 +64,18 @@ def test_the_reference_has_every_public_name(site: Path) -> None:
     assert "Decimates by quadric edge collapse" in shown and "float, millimeters" in shown
 
 
+def test_the_front_page_of_the_reference_shows_signatures(site: Path) -> None:
+    import mien
+
+    page = text(site / "api" / "index.html")
+    headings = re.findall(r'<h2 id="mien\.([\w.]+)"', page)
+    assert headings == [f"{module}.{name}".removeprefix("mien.") for name, module in mien.PUBLIC.items()]
+    shown = re.sub(r"\s+", "", re.sub(r"<[^>]+>", "", page)).replace("&quot;", '"')
+    assert "train(method:str|type[FaceModel]|FaceModel,data:FaceDataset|Path|str,*,out:Path|str," in shown
+    assert "load_model(folder:Path|str,*,method:str|type[FaceModel]|None=None,trust_code:bool=False" in shown
+    assert "PUBLIC" not in shown
+
+
 def test_links_that_have_no_page_stay_as_text() -> None:
     spec = importlib.util.spec_from_file_location("docs_site", ROOT / "tools" / "docs_site.py")
     assert spec and spec.loader

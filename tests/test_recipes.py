@@ -16,11 +16,11 @@ from mien.data.splits import PROTOCOLS
 from mien.errors import BadFile, DataMissing, UnknownName
 from mien.models import MODELS, model_class
 from mien.training import resolve_plan
-from mien.training.recipes import Recipe, read_recipe
+from mien.training.recipes import FOLDER, Recipe, find_recipe, read_recipe, recipe_names
 from mien.training.run import build_model
 
 ROOT = Path(__file__).parent.parent
-RECIPES = sorted((ROOT / "src" / "mien" / "recipes").glob("*.yaml"))
+RECIPES = sorted(FOLDER.glob("*.yaml"))
 
 
 def recipe_id(path: Path) -> str:
@@ -84,6 +84,43 @@ def test_every_recipe_builds_its_model(path: Path) -> None:
 def test_every_learned_model_has_a_recipe() -> None:
     learned = {name for name in MODELS if hasattr(model_class(name), "Settings")}
     assert learned == {read_recipe(path).model for path in RECIPES}
+
+
+def test_recipes_resolve_by_name(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By name, with its ending, or by path; one of the working directory comes before one of the package."""
+    monkeypatch.chdir(tmp_path)
+    assert recipe_names() == [path.stem for path in RECIPES] and len(RECIPES) > 30
+    with pytest.raises(DataMissing, match="does not exist.*mien list --recipes"):
+        find_recipe("elsewhere/ranjan2018_coma_ict.yaml")
+    for text in ("ranjan2018_coma_ict", "ranjan2018_coma_ict.yaml", str(FOLDER / "ranjan2018_coma_ict.yaml")):
+        told = run(capsys, "train", text, "--data", "none", "--out", "x", "--dry-run")
+        assert told.json["model"] == "coma"
+        assert "The recipe is for data made by: mien data build ict" in told.err
+    (tmp_path / "ranjan2018_coma_ict.yaml").write_text("model: pca\ndata: {name: x}\n")
+    mine = find_recipe("ranjan2018_coma_ict.yaml")
+    assert mine is not None and mine.model == "pca"
+    assert find_recipe("coma") is None
+    listed = run(capsys, "list", "--recipes")
+    assert all(name in listed.out for name in recipe_names())
+    assert run(capsys, "list", "--recipes", "--json").json["gong2019_spiralnet_coma"]["model"] == "spiralnet"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "nearest"),
+    [
+        ("ranjan2018_coma_itc", "recipe", "ranjan2018_coma_ict"),
+        ("ranjan2018_coma_itc.yaml", "recipe", "ranjan2018_coma_ict"),
+        ("adverserial_vae", "model", "adversarial_vae"),
+        ("cmoa", "model", "coma"),
+    ],
+)
+def test_a_typo_names_the_nearest(
+    text: str, kind: str, nearest: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    sentence = run(capsys, "train", text, "--data", tmp_path, "--out", tmp_path / "x").sentence
+    assert sentence.startswith(f"mien: unknown {kind}") and f"did you mean {nearest!r}" in sentence
 
 
 def test_flags_win_over_the_recipe() -> None:

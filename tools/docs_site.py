@@ -36,8 +36,8 @@ PACKAGES = {
     "networks": ("nn",),
     "models": ("models",),
     "use": ("apply", "fit", "figures"),
-    "training": ("train",),
-    "judging": ("evaluate", "claims"),
+    "training": ("training",),
+    "judging": ("evaluation", "claims"),
     "shells": ("hub", "report", "demo", "viewer"),
 }
 """Page of the API reference -> the modules on it, floor by floor."""
@@ -74,7 +74,7 @@ def on_files(files: Files, config: Any) -> Files:
         _add(files, config, target, (ROOT / source).read_text(encoding="utf-8"))
     for path in notebooks():
         _add(files, config, f"notebooks/{path.stem}.md", notebook_page(path))
-    _add(files, config, "api/index.md", API_INDEX)
+    _add(files, config, "api/index.md", api_index())
     for name, tops in PACKAGES.items():
         blocks = [f"::: mien.{module}\n" for top in tops for module in modules(top)]
         _add(files, config, f"api/{name}.md", f"# {name.capitalize()}\n\n" + "\n".join(blocks))
@@ -161,13 +161,21 @@ def _add(files: Files, config: Any, uri: str, content: str) -> None:
     files.append(File.generated(config, uri, content=content))
 
 
-API_INDEX = """# API
+def api_index() -> str:
+    """The front page of the API: every public name with its signature, in the order of the table."""
+    import mien
 
-`import mien` gives what most programs need; everything else is imported from its module. Modules are listed
-floor by floor: each imports only from floors before it.
+    entries = [
+        f"::: {module}.{name}\n    options:\n      show_root_full_path: false\n"
+        "      show_signature_annotations: true\n"
+        for name, module in mien.PUBLIC.items()
+    ]
+    return f"{API_INTRODUCTION}\n" + "\n".join(entries)
 
-::: mien
-    options:
-      show_submodules: false
-      show_if_no_docstring: true
+
+API_INTRODUCTION = """# API
+
+`import mien` gives what most programs need, and all of it is on this page: `mien.load_model`, `mien.train` and so
+on. Everything else is imported from its module, and the other pages list modules floor by floor: each imports only
+from floors before it.
 """
