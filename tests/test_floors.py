@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "mien"
 FLOORS = (
-    ("topology", "codes", "errors", "progress", "machine"),
+    ("topology", "codes", "errors", "progress", "machine", "version"),
     ("geometry", "io"),
     ("data", "nn"),
     ("models",),

@@ -29,7 +29,7 @@ PAGES = {
 """Files outside ``docs/`` that are pages, and their names on the site."""
 
 PACKAGES = {
-    "nouns": ("topology", "codes", "errors", "progress"),
+    "nouns": ("topology", "codes", "errors", "progress", "machine", "version"),
     "geometry": ("geometry",),
     "files": ("io",),
     "data": ("data",),
@@ -175,7 +175,7 @@ def api_index() -> str:
 
 API_INTRODUCTION = """# API
 
-`import mien` gives what most programs need, and all of it is on this page: `mien.load_model`, `mien.train` and so
-on. Everything else is imported from its module, and the other pages list modules floor by floor: each imports only
-from floors before it.
+`import mien` gives what most programs need, and all of it is on this page: `mien.load_model`, `mien.train`
+and so on. Everything else is imported from its module, and the other pages list modules floor by floor: each imports
+only from floors before it.
 """

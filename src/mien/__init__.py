@@ -16,6 +16,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from mien.version import __version__
+
 if TYPE_CHECKING:  # what editors and type checkers see; PUBLIC says the same for the running program
     from mien.apply import Rig as Rig
     from mien.apply import animate as animate
@@ -54,8 +56,6 @@ if TYPE_CHECKING:  # what editors and type checkers see; PUBLIC says the same fo
     from mien.models.registry import MODELS as MODELS
     from mien.topology import Topology as Topology
     from mien.training import train as train
-
-__version__ = "0.1.0"
 
 # Public name -> module that defines it. One explicit table: what is not here is not promised.
 PUBLIC = {

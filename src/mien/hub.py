@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mien import __version__
 from mien.apply.abilities import ABILITIES, ability
 from mien.errors import BadSetting
 from mien.io.atomic import write_bytes
@@ -16,6 +15,7 @@ from mien.models.files import model_facts
 from mien.models.registry import MODELS, added_methods, model_class
 from mien.training.card import write_card
 from mien.training.plan import PROFILES, plan_training
+from mien.version import __version__
 
 if TYPE_CHECKING:
     from mien.evaluation.report import Report

@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import BadFile, BadSetting, DataMissing, MienError, Note, UnknownName
+from mien.version import __version__
 
 if TYPE_CHECKING:
     from mien.models.base import FaceModel
@@ -111,15 +112,13 @@ def record_of(kind: type, folder: Path) -> dict[str, Any]:
 
     The path of a file is kept relative to the folder, so that both may move together.
     """
-    import mien
-
     address, source = address_of(kind), _source(kind)
     where, _, name = (address or "").rpartition(":")
     if _is_file(where):
         address = f"{_relative(Path(where), folder)}:{name}"
     return {
         "class": kind.__qualname__, "address": address,
-        "sha256": None if source is None or address is None else _digest(source), "mien": mien.__version__,
+        "sha256": None if source is None or address is None else _digest(source), "mien": __version__,
     }  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from mien.training.card import write_card
 from mien.training.display import Display
 from mien.training.loop import Loop
 from mien.training.plan import Plan, resolve_plan
+from mien.version import __version__
 
 
 def train(
@@ -155,8 +156,6 @@ def _started(plan: Plan, data: FaceDataset, method: type[FaceModel] | FaceModel)
 
 def _header(plan: Plan, data: FaceDataset) -> dict[str, Any]:
     """The facts of a run, for run.json, the model card and the comparison on resume."""
-    import mien
-
     people = {p: len(set(data.split(p, protocol=plan.protocol, seed=plan.split_seed).row_subject.tolist()))
               for p in ("train", "validation", "test")}  # fmt: skip
     return {
@@ -166,7 +165,7 @@ def _header(plan: Plan, data: FaceDataset) -> dict[str, Any]:
             "fingerprint": data.fingerprint, "faces": len(data), "people": people,
             "vertices": data.topology.vertex_count, "folder": data.folder.name if data.folder else None,
         },
-        "versions": {"mien": mien.__version__, "torch": torch.__version__,
+        "versions": {"mien": __version__, "torch": torch.__version__,
                      "python": platform.python_version()},
         "machine": machine(),
     }  # fmt: skip
