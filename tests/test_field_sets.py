@@ -23,7 +23,7 @@ from mien.data.sources.levels import displacement_level, phase_weights, sides
 from mien.data.sources.registered import PrepareOptions, prepare_field
 from mien.data.sources.sequences import read_action_units
 from mien.data.sources.tree import TreeOptions, mesh_files, natural
-from mien.data.textures import read_texture
+from mien.data.texture_files import read_texture
 from mien.errors import BadFile, BadMesh, BadSetting, DataMissing, UnknownName, WrongTopology
 from mien.io.mesh import read_mesh
 from mien.models.facecam.model import FaceCAM

@@ -51,7 +51,7 @@ def colored(folder: Path) -> FaceDataset:
                 data[row], data.weights[row], subject=data.subjects[data.subject[row]],
                 texture=image.astype(np.uint8),
             )  # fmt: skip
-    return writer.finish()
+    return FaceDataset.load(writer.folder)
 
 
 @pytest.fixture(scope="module")

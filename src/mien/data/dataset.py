@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from mien.data.splits import PARTS, assign
 from mien.data.table import FACTORS, read_samples
+from mien.data.texture_files import digest_textures
+from mien.data.writer import DatasetWriter
 from mien.errors import BadFile, DataMissing, MissingNeutral, UnknownName
 from mien.topology import Topology
 
@@ -209,8 +211,6 @@ class FaceDataset:
     @cached_property
     def fingerprint(self) -> str:
         """sha256 of topology, labels, vertices and textures of the whole set (not of the view)."""
-        from mien.data.textures import digest_textures
-
         digest = hashlib.sha256(self.topology.fingerprint.encode())
         labels = (*self.labeled.values(), *self.classes.values())
         for array in (self.weights, self.subject, self.clip, self.frame, *labels):
@@ -219,13 +219,12 @@ class FaceDataset:
         digest.update(json.dumps(names).encode())
         for start in range(0, len(self.vertices), 256):
             digest.update(np.ascontiguousarray(self.vertices[start : start + 256]).tobytes())
-        digest.update(digest_textures(self))
+        if self.textures is not None and self.folder is not None:
+            digest.update(digest_textures(self.folder, self.textures))
         return digest.hexdigest()
 
     def save(self, folder: Path) -> FaceDataset:
         """Writes the view as a data set of its own and loads it back memory-mapped."""
-        from mien.data.writer import DatasetWriter
-
         with DatasetWriter(
             folder, self.topology, self.expressions, fps=self.fps, source=self.source, license=self.license,
             citation=self.citation, facts=self.facts, factors=self.factors,

@@ -12,7 +12,8 @@ from PIL import Image as Pictures
 
 from mien.data.dataset import FaceDataset
 from mien.data.sources.procedural.paint import COLORS, paint
-from mien.data.textures import read_texture, texture_paths
+from mien.data.texture_files import read_texture
+from mien.data.textures import texture_paths
 from mien.errors import BadMesh, BadSetting, UnknownName
 from mien.figures.heat import heat, nice_maximum, with_bar
 from mien.figures.render import CLAY, Image, View, render

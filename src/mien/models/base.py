@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
@@ -20,6 +21,8 @@ from mien.models.calibration import Calibration
 from mien.topology import Topology
 
 Losses = dict[str, Tensor]
+#: Scans encoded in one call where training data are measured.
+ENCODED_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -145,8 +148,8 @@ class FaceModel(nn.Module):
         return iter(())
 
     def calibrate(self, data: FaceDataset) -> None:
-        """Measures rest code, per-expression offsets and spreads of codes on training data."""
-        self.calibration.measure(self, data)
+        """Measures rest code, per-expression offsets and deviations of codes on training data."""
+        self.measure_codes(data)
 
     # ---- the four verbs
 
@@ -233,6 +236,25 @@ class FaceModel(nn.Module):
         )
 
     # ---- helpers for methods
+
+    def measure_codes(self, data: FaceDataset, *, limit: int = 4000) -> None:
+        """Encodes up to ``limit`` scans and measures the calibration on their codes."""
+        rows = np.arange(len(data))
+        if len(rows) > limit:
+            rows = np.random.default_rng(0).permutation(rows)[:limit]
+        if self.anchored:
+            rows = rows[data.has_neutral[rows]]
+        self.calibration.measure(self._encoded(data, rows))
+
+    def _encoded(self, data: FaceDataset, rows: NDArray[np.int64]) -> Iterator[tuple[Codes, Tensor, Tensor]]:
+        """Codes of scans, their weights, and which have an expression label, a batch at a time."""
+        labeled = data.row_labeled("expression")
+        for start in range(0, len(rows), ENCODED_AT_ONCE):
+            part = rows[start : start + ENCODED_AT_ONCE]
+            vertices = torch.from_numpy(data[part]).to(self.device)
+            neutral = torch.from_numpy(data.neutral_of(part)).to(self.device) if self.anchored else None
+            codes = self.encode(vertices, neutral=neutral)
+            yield codes, torch.from_numpy(data.row_weights[part]), torch.from_numpy(labeled[part])
 
     def coarsest_level(self, known: int | None, factors: Sequence[int]) -> int:
         """Vertices of the last level of a mesh hierarchy; kept in ``config``, so that loading is told.

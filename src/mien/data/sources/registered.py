@@ -17,7 +17,7 @@ from mien.data.sources.correspondence import CorrespondingMeshes, explained
 from mien.data.sources.flame import eyeballs, load_flame
 from mien.data.sources.folder import read_vertex_landmarks
 from mien.data.sources.tree import Faces, FieldSet, Scan, Tree, TreeOptions, leave_out, read_names
-from mien.data.textures import read_texture
+from mien.data.texture_files import read_texture
 from mien.data.writer import DatasetWriter
 from mien.errors import BadMesh, BadSetting, DataMissing, MienError, UnknownName, WrongTopology
 from mien.geometry.alignment import UNITS, FrameDecision, detect_frame, procrustes
@@ -150,7 +150,7 @@ def prepare_field(
             for scan, vertices in _labeled(tree, group[:: prepare.every], meshes, frame, prepare, left_out):
                 clip = clips.setdefault((scan.subject, scan.clip), len(clips)) if scan.clip else -1
                 _append(writer, scan, vertices, clip, tree, out, prepare.textures)
-    dataset = writer.finish()
+    dataset = FaceDataset.load(out)
     write_examples(dataset, out / "examples")
     return dataset
 

@@ -219,7 +219,7 @@ class FaceCAM(FaceModel):
     def calibrate(self, data: FaceDataset) -> None:
         """Neutral is the generator's zero vector, an expression its one-hot; encoded codes give spreads."""
         self.learn_inverse()
-        self.calibration.measure(self, data, limit=600)  # for spreads only: the rest is known
+        self.measure_codes(data, limit=600)  # for spreads only: the rest is known
         size, count = self.sizes[1], len(self.expressions)
         expression = torch.zeros(1 + count, size + self.class_count + 1, device=self.device)
         expression[1:, size + self.class_count - count : -1] = torch.eye(count, device=self.device)

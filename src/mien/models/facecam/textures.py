@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mien.data.dataset import FaceDataset
-from mien.data.textures import WHOLE, Crop, Textures
+from mien.data.texture_files import WHOLE, Crop
+from mien.data.textures import Textures
 from mien.errors import BadSetting
 from mien.models.facecam.progressive import ProgressiveGenerator
 

@@ -109,7 +109,7 @@ def build_procedural(
                     frame=face.frame, labeled=labeled, classes={"viseme": face.viseme},
                     texture=None if skin is None else skin.wearing(face.active),
                 )  # fmt: skip
-    dataset = writer.finish()
+    dataset = FaceDataset.load(out)
     write_examples(dataset, Path(out) / "examples")
     return dataset
 
