@@ -19,6 +19,7 @@ from mien.errors import BadSetting
 from mien.models.base import Losses, Stage
 from mien.models.facecam.networks import UNKNOWN, Discriminator, Heads, LabelMap, class_loss
 from mien.models.facecam.texture_losses import TextureSettings
+from mien.models.files import load_model
 from mien.nn.average import follow
 
 MEASURED = 2000  #: training scans whose codes give stage II its scale
@@ -264,8 +265,6 @@ def take_shape(model: Any, folder: str) -> None:
         model: A FaceCAM that is prepared for the same faces and people.
         folder: Of a finished run that differs in its textures only.
     """
-    from mien.models import load_model
-
     if not model.makes_textures:
         raise BadSetting(
             "with the shape of a finished run there is nothing left to learn but textures",
