@@ -68,6 +68,9 @@ def draw(
         errors: (V,) float, millimeters, shown as heat; None for the face itself.
         maximum: Millimeters of the last color.
         texture: (H, W, 3) uint8 sRGB in the topology's texture coordinates, in place of clay.
+
+    Returns:
+        (size, size, 3) uint8 sRGB.
     """
     view = view or face_view(topology)
     if texture is not None:
@@ -222,7 +225,11 @@ def splits_of(model: FaceModel, data: FaceDataset, rows: Mapping[str, int]) -> l
 
 
 def best_average_worst(errors: NDArray) -> dict[str, int]:
-    """Rows with the smallest error, the error nearest to the mean, and the largest."""
+    """Rows with the smallest error, the error nearest to the mean, and the largest.
+
+    Args:
+        errors: (n,) float, millimeters; nan is left out.
+    """
     errors = np.asarray(errors, float)
     return {
         "best": int(np.nanargmin(errors)),

@@ -36,7 +36,7 @@ def performing(model: FaceModel, people: Codes, names: Sequence[str | None], lev
 
 @torch.no_grad()
 def rows_of_faces(model: FaceModel, rows: Sequence[Codes]) -> list[list[NDArray | None]]:
-    """A row of faces for each batch of codes."""
+    """A row of faces, (V, 3) float32 in millimeters, for each batch of codes."""
     return [list(model.decode(codes).float().cpu().numpy()) for codes in rows]
 
 

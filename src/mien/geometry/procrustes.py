@@ -25,7 +25,14 @@ class Alignment:
     translation: NDArray[np.float64]
 
     def apply(self, vertices: NDArray) -> NDArray[np.float64]:
-        """Transforms (..., V, 3) vertices."""
+        """The aligned source.
+
+        Args:
+            vertices: (..., V, 3) float, as many leading dimensions as were aligned.
+
+        Returns:
+            (..., V, 3) float64, in the unit of the target.
+        """
         turned = np.asarray(vertices, np.float64) @ np.swapaxes(self.rotation, -1, -2)
         return self.scale[..., None, None] * turned + self.translation[..., None, :]
 

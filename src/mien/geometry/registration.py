@@ -97,7 +97,9 @@ class Registration:
         return with_pieces(self.vertices, self.topology, kept, skin)
 
     def landmarks(self) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-        """Names and positions of the template's landmarks on the mesh, in its unit and axes."""
+        """Names of the template's L landmarks, and (L, 3) where they lie on the mesh, in its unit and
+        axes.
+        """
         named = self.topology.landmarks
         return named.names, self.placement.back(named.positions(self.vertices))
 
@@ -157,7 +159,9 @@ def register(
 
 
 def main_piece(topology: Topology) -> tuple[NDArray[np.int64], Topology]:
-    """The largest component of a topology, its skin: which vertices, and they alone as a topology."""
+    """The largest component of a topology, its skin: (n,) int64 its vertices, and they alone as a
+    topology.
+    """
     pieces = topology.components
     kept = np.flatnonzero(pieces == np.bincount(pieces).argmax())
     if len(kept) == topology.vertex_count:

@@ -24,7 +24,12 @@ _NOSE_TIPS = ("nose_tip", "nosetip", "pronasale", "prn", "nose")
 def spirals(
     topology: Topology, *, length: int, dilation: int = 1, rings: int | None = None
 ) -> NDArray[np.int32]:
-    """Spirals of a topology, cached; toward its nose tip if that is a landmark. See `spiral_indices`."""
+    """Spirals of a topology, cached; toward its nose tip if that is a landmark. See `spiral_indices`.
+
+    Returns:
+        (V, length) int32 vertices. Where a component or the rings end early, the vertex itself fills the
+        rest.
+    """
     tip = nose_tip(topology)
     place = "front" if tip is None else "-".join(f"{value:.3f}" for value in tip)
     key = f"spirals-{_VERSION}-{length}-{dilation}-{rings or 'all'}-{place}"

@@ -17,7 +17,9 @@ EPSILON = 1e-5
 
 
 def standardized(x: Tensor) -> Tensor:
-    """(B, V, C) with mean 0 and variance 1 over the vertices, for each face and channel (instance norm)."""
+    """(B, V, C) features to (B, V, C) of mean 0 and variance 1 over the vertices, for each face and
+    channel: instance norm.
+    """
     centered = x - x.mean(dim=1, keepdim=True)
     # Two passes of means: var_mean over the middle dimension is several times slower on a processor.
     return centered * torch.rsqrt(centered.square().mean(dim=1, keepdim=True) + EPSILON)
