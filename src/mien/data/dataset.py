@@ -171,7 +171,13 @@ class FaceDataset:
         return {}
 
     def neutral_of(self, index: NDArray | list[int] | slice) -> NDArray[np.float32]:
-        """(n, V, 3) neutral of the subject of each row: the mean of all neutral scans of that person.
+        """The neutral of the subject of each row: the mean of all neutral scans of that person.
+
+        Args:
+            index: (n,) int rows of the view, (len(self),) bool, or a slice.
+
+        Returns:
+            (n, V, 3) float32, millimeters.
 
         Raises:
             MissingNeutral: A subject has no neutral scan.
@@ -190,7 +196,7 @@ class FaceDataset:
         return self._neutral_means[person]
 
     def take(self, index: NDArray | list[int] | slice) -> FaceDataset:
-        """A view of some of this view's rows (indices or a mask)."""
+        """A view of some of this view's rows: (n,) int indices, a (len(self),) bool mask, or a slice."""
         return replace(self, rows=self._rows[index])
 
     def split(self, part: str, *, protocol: str = "subject", seed: int = 0) -> FaceDataset:
@@ -205,7 +211,7 @@ class FaceDataset:
             return self
         if part not in PARTS:
             raise UnknownName("part", part, [*PARTS, "all"])
-        parts = assign(protocol, self.subject, np.asarray(self.clip), np.asarray(self.frame), seed)
+        parts = assign(protocol, self.subject, seed)
         return replace(self, rows=self._rows[parts[self._rows] == PARTS.index(part)])
 
     @cached_property

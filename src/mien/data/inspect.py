@@ -88,7 +88,15 @@ def _sizes(data: FaceDataset) -> dict[str, Any]:
 
 
 def eye_distance(vertices: NDArray, data: FaceDataset) -> Array | None:
-    """(n,) distance between the eye centers, the middles of the iBUG eye corners; None without landmarks."""
+    """Distance between the eye centers, the middles of the iBUG eye corners.
+
+    Args:
+        vertices: (n, V, 3) float, millimeters.
+        data: Where they are from.
+
+    Returns:
+        (n,) millimeters; None without such landmarks.
+    """
     names = list(data.topology.landmarks.names)
     corners = ("ibug_36", "ibug_39", "ibug_42", "ibug_45")
     if not set(corners) <= set(names):

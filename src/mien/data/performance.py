@@ -152,9 +152,16 @@ def _slack(rng: Generator, style: Style) -> NDArray[np.float64]:
 
 
 def settle(shapes: Sequence[str], activations: NDArray) -> NDArray[np.float64]:
-    """Holds (..., A) activations to what a face can do.
+    """Holds activations to what a face can do.
 
     Above one, shapes saturate towards 1.4; contacts end at one; lips close no further than the jaw opened.
+
+    Args:
+        shapes: Names of the A shapes.
+        activations: (..., A) float.
+
+    Returns:
+        (..., A) float64.
     """
     result = np.maximum(activations, 0.0)
     excess = np.maximum(result - 1.0, 0.0)
@@ -176,6 +183,9 @@ def capture_noise(
         vertices: (V, 3) or (T, V, 3) float, millimeters. Frames of a clip share one slow drift.
         variation: Sizes of the noise.
         waves: Random waves in the drift of each axis.
+
+    Returns:
+        (V, 3) or (T, V, 3) float32, millimeters: the noisy vertices.
     """
     variation = variation or Variation()
     clip = np.asarray(vertices if vertices.ndim == 3 else vertices[None], np.float32)

@@ -44,7 +44,7 @@ class Textures:
         return len(self.paths)
 
     def __getitem__(self, rows: NDArray | list[int]) -> NDArray[np.uint8]:
-        """(n, 3, S, S) uint8 sRGB of rows of the view."""
+        """(n, 3, S, S) uint8 sRGB of rows (n,) of the view."""
         rows = np.asarray(rows)
         if self._known is None:
             return np.stack([self._decode(int(row)) for row in rows])

@@ -79,6 +79,11 @@ def label_frames(scans: Sequence[Scan], frames: Faces, *, split: bool) -> list[S
     """Every frame with its recording's expression, as strong as its level.
 
     A frame of a one-sided expression that goes to neither side carries no label when sides are split.
+
+    Args:
+        scans: The T frames of a recording.
+        frames: (T, V, 3) float, millimeters.
+        split: Whether a one-sided expression becomes two, by the side that moves.
     """
     name, level = scans[0].clip, displacement_level(frames)
     side = sides(frames) if split and name in ONE_SIDED else None

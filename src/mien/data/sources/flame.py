@@ -49,7 +49,7 @@ class FlameModel:
     faces: NDArray[np.int32]
 
     def checked(self, common: Topology) -> NDArray[np.float32]:
-        """The template, if the meshes have the model's faces."""
+        """(V, 3) float32 template in millimeters, if the meshes have the faces of the model."""
         if self.faces.shape != common.faces.shape or not np.array_equal(self.faces, common.faces):
             raise WrongTopology(
                 "the meshes do not have the faces of the FLAME model",

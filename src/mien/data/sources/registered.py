@@ -236,7 +236,14 @@ def _survey(
 
 
 def decide(kind: FieldSet, mean: NDArray, faces: NDArray, units: str | None) -> FrameDecision:
-    """Unit and axes of a set: as the user says, as the owner documents, or judged by size and shape."""
+    """Unit and axes of a set: as the user says, as the owner documents, or judged by size and shape.
+
+    Args:
+        kind: The set.
+        mean: (V, 3) float. Mean neutral face, in the unit and axes of the files.
+        faces: (F, 3) int.
+        units: What the user says, or None.
+    """
     if units is not None:
         if units not in UNITS:
             raise UnknownName("unit", units, UNITS)
