@@ -175,13 +175,22 @@ class FaceModel(nn.Module):
 
         Args:
             weights: (B, E) float for settled poses, or (B, T, E) for motion. Zero is neutral.
+
+        Returns:
+            (B, ...) or (B, T, ...) codes.
         """
         return self.calibration.express(weights)
 
     def advance(self, weights: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        """The next frame of a motion: expression codes of weights (B, E), and the state to carry on.
+        """The next frame of a motion; frame after frame gives what :meth:`express` gives for the whole
+        motion.
 
-        Frame after frame gives what :meth:`express` gives for the whole motion.
+        Args:
+            weights: (B, E) float. Named weights of the frame.
+            state: What the call for the frame before gave; None at the first.
+
+        Returns:
+            (B, ...) expression codes, and the state to carry on.
         """
         return self.express(weights), None
 
@@ -222,8 +231,16 @@ class FaceModel(nn.Module):
         raise self.refusal("name training people", "it keeps no code of them")
 
     def add(self, factor: str, first: Tensor, second: Tensor) -> Tensor:
-        """Codes (B, ...) of two expressions, or of another factor, at once: their differences from the
-        origin added up. Factors that the origin lacks are zero there."""
+        """Two expressions at once, or two of another factor: their differences from the origin added up.
+
+        Args:
+            factor: Whose codes they are. A factor that the origin lacks is zero there.
+            first: (B, ...) float.
+            second: (B, ...) float.
+
+        Returns:
+            (B, ...) codes.
+        """
         origin = self.origin(1)
         return first + second - (origin.factor(factor) if factor in origin.names else 0.0)
 
@@ -268,7 +285,14 @@ class FaceModel(nn.Module):
         return known
 
     def require_neutral(self, neutral: Tensor | None) -> Tensor:
-        """The neutral, or the sentence that says why this method needs one."""
+        """The neutral, or the sentence that says why this method needs one.
+
+        Args:
+            neutral: (B, V, 3) float, millimeters, or None.
+
+        Returns:
+            (B, V, 3) float, millimeters.
+        """
         if neutral is None:
             raise MissingNeutral(
                 f"{self.name} builds on the subject's neutral mesh and none was given",

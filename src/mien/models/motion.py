@@ -145,7 +145,14 @@ class MotionModel(FaceModel):
         return self
 
     def who(self, neutral: Tensor) -> Tensor | None:
-        """(N, identity_size) standardized principal coefficients of neutrals, or None."""
+        """What the networks know of a person.
+
+        Args:
+            neutral: (B, V, 3) float, millimeters.
+
+        Returns:
+            (B, D) standardized principal coefficients, D = ``identity_size``; None for D = 0.
+        """
         if not self.identity_size:
             return None
         return (neutral.flatten(1) - self.neutral_mean) @ self.neutral_axes.T / self.neutral_std

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 
-def draw(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """z = mu + sigma * eps, one draw from each normal distribution.
+def reparameterize(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """z = mu + sigma * eps, one reparameterize from each normal distribution.
 
     Args:
         mean: (B, D) float. mu.
@@ -19,7 +19,7 @@ def draw(mean: Tensor, log_variance: Tensor) -> Tensor:
     return mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
 
 
-def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     """KL(q(z | X) || N(0, I)), summed over the code, averaged over the batch.
 
     Args:

@@ -1,4 +1,4 @@
-"""A linear start for a generator of people and expressions: the game begins with faces instead of noise."""
+"""A linear start for a generator of people and expressions: training begins with faces instead of noise."""
 
 from __future__ import annotations
 
