@@ -11,7 +11,7 @@ import torch
 from fixtures import planted
 from torch import nn
 
-from mien.geometry.farthest_points import evenly_spread
+from mien.geometry.farthest_points import farthest_points
 from mien.models.adversarial_vae.losses import (
     IdentityDiscriminator,
     Objective,
@@ -220,7 +220,7 @@ def test_the_encoder_sees_only_the_chosen_vertices() -> None:
     data = planted().data
     model = AdversarialVAE(data.topology, data.expressions, encoder_points=16).eval()
     model.prepare(data)
-    assert model.seen.tolist() == evenly_spread(model.mean_face.numpy(), 16).tolist()
+    assert model.seen.tolist() == farthest_points(model.mean_face.numpy(), 16).tolist()
     vertices = torch.from_numpy(data[:4])
     hidden = torch.ones(data.topology.vertex_count, dtype=torch.bool)
     hidden[model.seen] = False

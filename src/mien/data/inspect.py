@@ -137,22 +137,6 @@ def _variances(data: FaceDataset) -> dict[str, float]:
     return sums.facts()
 
 
-def interaction_fraction(vertices: NDArray, subject: NDArray, weights: NDArray) -> float:
-    """Share of the variance within subjects that an additive identity + expression model leaves.
-
-    The model is ``x = a_subject + weights @ b``, fitted by least squares; cells may be missing and weights
-    soft. 0 is additive data; independent noise gives values near 1.
-
-    Args:
-        vertices: (N, V, 3) float, millimeters.
-        subject: (N,) int.
-        weights: (N, E) float; all zero is neutral.
-    """
-    sums = TwoWaySums(int(np.max(subject)) + 1, weights.shape[1], np.asarray(vertices[0], np.float64))
-    sums.add(vertices, subject, weights)
-    return sums.facts()["interaction_fraction"]
-
-
 class TwoWaySums:
     """Sums over rows from which the additive two-way fit follows, so a set larger than memory can be judged.
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from mien import __version__, apply, hub
 from mien.demo.folder import BASELINES, MAIN, DemoFolder, DemoPeople
-from mien.report import Picture, Section, pictures_of, write_report
+from mien.report import Figure, Section, pictures_of, write_report
 
 SHOWN = ("neutral", "smile", "mouth_stretch", "anger", "lip_puckerer", "grin", "eye_closed", "brow_raiser")
 LEAD = """\
@@ -78,7 +78,7 @@ def _people(demo: DemoFolder) -> Section:
     return Section(
         "The data",
         DATA,
-        pictures=[Picture(sheet, "Four people of the data set, at rest and with seven expressions.")],
+        pictures=[Figure(sheet, "Four people of the data set, at rest and with seven expressions.")],
     )
 
 
@@ -116,24 +116,24 @@ def _generated(demo: DemoFolder) -> Section:
     return Section(
         "New people",
         "Drawn from the model's own distribution; each column is one person. `mien generate` makes them.",
-        pictures=[Picture(sheet, "Eight people who do not exist, at rest and with three expressions.")],
+        pictures=[Figure(sheet, "Eight people who do not exist, at rest and with three expressions.")],
     )
 
 
 def _used(demo: DemoFolder) -> Section:
     from mien.figures import face_sheet
 
-    cast, topology = DemoPeople.of(demo.test), demo.data.topology
+    people, topology = DemoPeople.of(demo.test), demo.data.topology
     with np.load(demo.out / "use" / "meshes.npz") as file:
         meshes = {name: file[name] for name in file.files}
-    labels = [label.replace("_", " ") for label in cast.labels]
+    labels = [label.replace("_", " ") for label in people.labels]
     size = demo.size.picture
     neutral = face_sheet(
-        [[*cast.expressive, None], [*meshes["neutralized"], cast.neutral]], topology,
+        [[*people.expressive, None], [*meshes["neutralized"], people.neutral]], topology,
         ["scan", "at rest"], [*labels, "true rest"], size=size,
     )  # fmt: skip
     moved = face_sheet(
-        [[None, *cast.expressive], [cast.receiver, *meshes["transferred"]], [None, *cast.truth]], topology,
+        [[None, *people.expressive], [people.receiver, *meshes["transferred"]], [None, *people.truth]], topology,
         ["performer", "receiver", "receiver's own"], ["", *labels], size=size,
     )  # fmt: skip
     walk = face_sheet([list(meshes["walk"])], topology, size=size)
@@ -141,11 +141,11 @@ def _used(demo: DemoFolder) -> Section:
         "Used",
         USED,
         pictures=[
-            Picture(
+            Figure(
                 neutral, "Neutralize: the expression is taken off each scan; on the right the true rest."
             ),
-            Picture(moved, "Transfer: the performer's expressions on the receiver, and the receiver's own."),
-            Picture(walk, "Interpolate: from one person's smile to another person at rest."),
+            Figure(moved, "Transfer: the performer's expressions on the receiver, and the receiver's own."),
+            Figure(walk, "Interpolate: from one person's smile to another person at rest."),
         ],
     )
 

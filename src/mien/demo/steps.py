@@ -123,14 +123,14 @@ class Demo(DemoFolder):
         """What people do with faces, kept as arrays for the pictures and as OBJ for a look."""
         from mien.io.mesh import write_obj
 
-        model, cast = self.model(), DemoPeople.of(self.test)
+        model, people = self.model(), DemoPeople.of(self.test)
         meshes = {
-            "neutralized": apply.neutralize(model, cast.expressive),
-            "transferred": apply.transfer(model, cast.expressive, cast.receiver),
-            "walk": apply.interpolate(model, cast.expressive[0], cast.receiver, 7),
+            "neutralized": apply.neutralize(model, people.expressive),
+            "transferred": apply.transfer(model, people.expressive, people.receiver),
+            "walk": apply.interpolate(model, people.expressive[0], people.receiver, 7),
         }
         for name in ("neutralized", "transferred"):
-            for label, mesh in zip(cast.labels, meshes[name]):
+            for label, mesh in zip(people.labels, meshes[name]):
                 write_obj(self.out / "use" / f"{name}_{label}.obj", mesh, self.data.topology)
         from mien.topology import save_npz
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pictures
 
 from mien.data.dataset import FaceDataset
-from mien.data.sources.procedural.paint import COLORS, paint
+from mien.data.sources.procedural.region_colors import COLORS, region_colors
 from mien.data.texture_files import read_texture
 from mien.data.textures import texture_paths
 from mien.errors import BadMesh, BadSetting, UnknownName
@@ -88,7 +88,7 @@ def face_colors(topology: Topology) -> NDArray[np.uint8] | None:
     """(V, 3) sRGB: clay with eyes, lips and teeth in their colors; None where the topology names none."""
     if not any(region in topology.regions for region in COLORS):
         return None
-    return paint(topology, CLAY)
+    return region_colors(topology, CLAY)
 
 
 def face_view(topology: Topology, *, yaw: float = 0.0, pitch: float = 0.0) -> View:
@@ -270,7 +270,7 @@ def disentanglement_figure(
         )
         side = ("truth", "prediction", "error") if number == 0 else ()
         blocks.append(grid(rows, side, ("full face", "neutral", "expression"), splits[number].label))
-    return with_bar(beside(blocks, title), maximum)
+    return with_bar(side_by_side(blocks, title), maximum)
 
 
 def _pairs(split: Split, template: NDArray) -> list[tuple[NDArray, NDArray]]:
@@ -283,7 +283,7 @@ def _pairs(split: Split, template: NDArray) -> list[tuple[NDArray, NDArray]]:
     ]
 
 
-def beside(images: Sequence[Pictures.Image], title: str = "") -> Pictures.Image:
+def side_by_side(images: Sequence[Pictures.Image], title: str = "") -> Pictures.Image:
     """Sheets side by side, aligned at the top, under one heading."""
     width, height = sum(image.width for image in images), max(image.height for image in images)
     joined = Pictures.new("RGB", (width, height), images[0].getpixel((0, 0)))

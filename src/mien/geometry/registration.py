@@ -16,7 +16,7 @@ from mien.geometry.differential import vertex_normals
 from mien.geometry.nonrigid import Pulls, Schedule, align
 from mien.geometry.placement import Placement, place_by_landmarks, place_by_shape
 from mien.geometry.procrustes import procrustes
-from mien.geometry.quality import Quality, judge
+from mien.geometry.quality import Quality, assess
 from mien.geometry.rims import shared_rims
 from mien.geometry.surface import Surface, connected, welded
 from mien.topology import Landmarks, Topology
@@ -145,7 +145,7 @@ def register(
     known_people = None if people is None else people[:, kept]
     rims = shared_rims(main, surface)
     bent = align(main.template, main, surface, pulls=pulls, rims=rims, people=known_people, schedule=schedule)
-    quality = judge(bent, main, surface, pulls)
+    quality = assess(bent, main, surface, pulls)
     if quality.mean_mm > _LARGEST_ERROR or quality.covered < _SMALLEST_COVER:
         raise BadMesh(
             f"the template could not be laid onto {name!r}", received=quality.sentence,

@@ -88,24 +88,6 @@ def spiral_indices(
     return rows
 
 
-def ring_length(faces: NDArray, count: int, rings: int = 1) -> int:
-    """Mean plus two standard deviations of how many vertices lie within some rings, the center included.
-
-    Args:
-        faces: (F, 3) int.
-        count: V, the number of vertices.
-        rings: How many rings.
-    """
-    step = adjacency(faces, count) + csr_matrix(
-        (np.ones(count), (range(count), range(count))), (count, count)
-    )
-    reach = step
-    for _ in range(rings - 1):
-        reach = reach @ step
-    sizes = np.diff(reach.tocsr().indptr)
-    return int(np.ceil(sizes.mean() + 2 * sizes.std()))
-
-
 def _spiral(vertex: int, around: list[list[int]], wanted: int, rings: int | None) -> list[int]:
     """Up to ``wanted`` vertices from the center outward."""
     found, seen = [vertex], {vertex}

@@ -88,7 +88,7 @@ def load_flame(path: Path) -> FlameModel:
     return FlameModel((template * 1000).astype(np.float32), faces.astype(np.int32))
 
 
-def eyeballs(topology: Topology) -> NDArray[np.bool_]:
+def eyeball_mask(topology: Topology) -> NDArray[np.bool_]:
     """(5023,) mask of FLAME's eyeballs; empty for other topologies."""
     count = np.bincount(topology.components)
     if topology.vertex_count != VERTICES or (count == _EYEBALL).sum() != 2:

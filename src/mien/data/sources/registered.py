@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mien.data.dataset import FaceDataset
 from mien.data.examples import write_examples
 from mien.data.sources.correspondence import CorrespondingMeshes, explained
-from mien.data.sources.flame import eyeballs, load_flame
+from mien.data.sources.flame import eyeball_mask, load_flame
 from mien.data.sources.folder import read_vertex_landmarks
 from mien.data.sources.tree import Faces, FieldSet, Scan, Tree, TreeOptions, leave_out, read_names
 from mien.data.texture_files import read_texture
@@ -38,7 +38,7 @@ class PrepareOptions:
         units: Names the unit in place of the decision; +Y is then up and +Z out of the face.
         vertices: Decimate to about this many.
         align: Whether to align every mesh rigidly with the template, by what expressions move least.
-        every: Keep every so manieth frame of recordings.
+        every: Keep every n-th frame of recordings.
         subjects: Only so many people, the first ones.
         exclude: A list of what to leave out: people, ``person/recording``, or files.
         skip_bad: Whether to leave out damaged meshes, listing them, in place of stopping at the first.
@@ -222,7 +222,7 @@ def _survey(
         template = load_flame(prepare.flame).checked(meshes.common)
     regions = {"rigid": _still(tree, meshes, decision, prepare)}
     topology = replace(meshes.common, name=kind.name, template=template, regions=regions)
-    if len(balls := eyeballs(topology)):
+    if len(balls := eyeball_mask(topology)):
         topology = replace(topology, regions=regions | {"eyeballs": balls})
     if (table := folder / "landmarks.csv").is_file():
         topology = replace(topology, landmarks=read_vertex_landmarks(table, topology))

@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 from mien.codes import Codes
 from mien.data.dataset import FaceDataset
 from mien.data.statistics import vertex_statistics
-from mien.geometry.farthest_points import evenly_spread
+from mien.geometry.farthest_points import farthest_points
 from mien.models.adversarial_vae.losses import IdentityDiscriminator, Settings, joint_training, pretraining
 from mien.models.adversarial_vae.pointnet import PointNetFeatures
 from mien.models.base import FaceModel, Reference, Stage
@@ -128,7 +128,7 @@ class AdversarialVAE(FaceModel):
     def prepare(self, data: FaceDataset) -> None:
         mean, _ = vertex_statistics(data)
         self.mean_face.copy_(torch.from_numpy(mean))
-        self.seen.copy_(torch.from_numpy(evenly_spread(self.mean_face.numpy(force=True), len(self.seen))))
+        self.seen.copy_(torch.from_numpy(farthest_points(self.mean_face.numpy(force=True), len(self.seen))))
 
     # ---- verbs
 

@@ -134,7 +134,7 @@ def _reconcile_eyes(measurements: dict[str, float]) -> None:
     measurements["eye_fissure_length"] = float(np.clip(length, 1.04 * half, 1.17 * half))
 
 
-def sides(norm: Norm) -> list[tuple[str, ...]]:
+def measured_landmarks(norm: Norm) -> list[tuple[str, ...]]:
     """The landmark tuples that a norm is measured on: one, or one a side."""
     if not any(point.endswith("*") for point in norm.points):
         return [norm.points]
@@ -170,7 +170,9 @@ class Gauge:
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
         self.parts = [
-            (norm, [names.index(point) for point in points]) for norm in NORMS for points in sides(norm)
+            (norm, [names.index(point) for point in points])
+            for norm in NORMS
+            for points in measured_landmarks(norm)
         ]
 
     def measure(self, landmarks: NDArray) -> NDArray[np.float64]:

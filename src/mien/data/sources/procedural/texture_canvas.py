@@ -1,7 +1,7 @@
 """Where paint goes: every texel of a uv map, and which place of the procedural face's grid it shows.
 
 All painting is done in the procedural face's anatomy: rows from the hairline down, columns from the midline
-out, and the millimeters of its template. On the procedural uv these are known exactly; a foreign topology
+out, and the millimeters of its template. On the procedural uv these are known exactly; another topology
 with iBUG's 68 landmarks is laid over the template by them.
 """
 
