@@ -243,13 +243,13 @@ def _descend(
     Raw codes stall: their scales differ by orders of magnitude between factors and between models.
     """
     start = model.origin(count).map(lambda value: value.detach().clone())
-    spreads = {"identity": model.calibration.identity_std, "expression": model.calibration.expression_std}
+    deviations = {"identity": model.calibration.identity_std, "expression": model.calibration.expression_std}
     names = ("identity", "expression", *start.others)
     sizes = [start.factor(name)[0].numel() for name in names]
 
     def codes(rows: Tensor) -> Codes:
         parts = zip(names, rows.split(sizes, dim=1), strict=True)
-        moved = {name: part.view_as(start.factor(name)) * spreads.get(name, 1.0) for name, part in parts}
+        moved = {name: part.view_as(start.factor(name)) * deviations.get(name, 1.0) for name, part in parts}
         return start.replace(**{name: start.factor(name) + move for name, move in moved.items()})
 
     def loss(x: Tensor) -> Tensor:

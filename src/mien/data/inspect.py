@@ -36,7 +36,7 @@ def inspect_dataset(data: FaceDataset) -> dict[str, Any]:
         "license": data.license,
         "people": len(people),
         "meshes": len(data),
-        "meshes_per_person": _spread(per_person),
+        "meshes_per_person": _range_of(per_person),
         "meshes_per_class": _per_class(data),
         "clips": int(len(np.unique(data.row_clip[data.row_clip >= 0]))),
         "frames_per_second": data.fps,
@@ -57,7 +57,7 @@ def inspect_dataset(data: FaceDataset) -> dict[str, Any]:
     return facts
 
 
-def _spread(counts: NDArray) -> dict[str, int]:
+def _range_of(counts: NDArray) -> dict[str, int]:
     return {"least": int(counts.min()), "median": int(np.median(counts)), "most": int(counts.max())}
 
 
@@ -167,7 +167,7 @@ class TwoWaySums:
         self.cross += weights.T @ centered
 
     def facts(self) -> dict[str, float]:
-        """``interaction_fraction``, and root mean square spreads per vertex in millimeters."""
+        """``interaction_fraction``, and root mean square deviations per vertex in millimeters."""
         present = self.count > 0
         count, weights = self.count[present, None], self.weights[present]
         means = self.faces[present] / count

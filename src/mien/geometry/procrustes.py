@@ -65,7 +65,7 @@ def procrustes(
     rotation = (left * sign[..., None, :]) @ right
     factor = np.ones(rotation.shape[:-2])
     if scale:
-        spread = np.einsum("...v,...vc->...", weight, from_source**2)
-        factor = (singular * sign).sum(axis=-1) / np.maximum(spread, 1e-300)
+        variance = np.einsum("...v,...vc->...", weight, from_source**2)
+        factor = (singular * sign).sum(axis=-1) / np.maximum(variance, 1e-300)
     translation = mean_target - factor[..., None] * np.einsum("...ij,...j->...i", rotation, mean_source)
     return Alignment(rotation, factor, translation)

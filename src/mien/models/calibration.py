@@ -18,8 +18,8 @@ class Calibration(nn.Module):
     """What naming expressions needs: measured on training data after training, saved with the model.
 
     ``rest`` (*X) is the expression code of a neutral face; ``offsets`` (E, *X) what full weight of each named
-    expression adds to it; the spreads standardize codes for inversion. The roots (D, D) of the covariances of
-    codes that are short vectors make random codes like those of real faces; other codes have none.
+    expression adds to it; the deviations standardize codes for inversion. The roots (D, D) of the covariances
+    of codes that are short vectors make random codes like those of real faces; other codes have none.
     """
 
     rest: Tensor
@@ -73,7 +73,7 @@ class Calibration(nn.Module):
             sums.add(codes, weights, labeled)
         device = self.rest.device
         for factor in ("identity", "expression"):
-            for name, value in zip(("mean", "std", "root"), sums.spread(factor), strict=True):
+            for name, value in zip(("mean", "std", "root"), sums.moments(factor), strict=True):
                 setattr(self, f"{factor}_{name}", value.float().to(device))
         solution = sums.solve(len(self.offsets)).float().to(device)
         shape = self.expression_mean.shape
@@ -104,7 +104,7 @@ class _Sums:
         self.gram = self.gram + design.T @ design
         self.cross = self.cross + design.T @ values
 
-    def spread(self, name: str) -> tuple[Tensor, Tensor, Tensor]:
+    def moments(self, name: str) -> tuple[Tensor, Tensor, Tensor]:
         """Mean, deviation, and for vectors the symmetric root of the covariance (D, D)."""
         mean = self.first[name] / self.count
         deviation = (self.second[name] / self.count - mean**2).clamp_min(0).sqrt().clamp_min(1e-6)

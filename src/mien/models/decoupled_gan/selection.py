@@ -76,7 +76,7 @@ class CheckpointSelector:
             count: Faces of each test.
         """
         faces = model.decode(model.sample(count, generator=torch.Generator().manual_seed(1)).to(model.device))
-        result = {"spread": 100 * abs(1 - _apart(faces) / self.diversity)}
+        result = {"diversity": 100 * abs(1 - _apart(faces) / self.diversity)}
         for name, (axes, means, most) in self.classifiers.items():
             generator = torch.Generator().manual_seed(0)
             codes, others = (model.sample(count, generator=generator) for _ in range(2))
@@ -147,7 +147,7 @@ def discriminant(
     within += shrinkage * (np.trace(within) / len(within) * np.eye(len(within)) - within)
     values, vectors = np.linalg.eigh(within)
     white = vectors / np.sqrt(np.maximum(values, 1e-12))
-    spread = (means - means.mean(axis=0)) @ white
-    directions = np.linalg.svd(spread, full_matrices=False)[2][: min(len(counts) - 1, len(white))]
+    centers = (means - means.mean(axis=0)) @ white
+    directions = np.linalg.svd(centers, full_matrices=False)[2][: min(len(counts) - 1, len(white))]
     axes = white @ directions.T
     return axes.astype(np.float32), (means @ axes).astype(np.float32)

@@ -220,19 +220,19 @@ class FaceCAM(FaceModel):
             self.painter.prepare(data.take(data.has_textures))
 
     def calibrate(self, data: FaceDataset) -> None:
-        """Neutral is the generator's zero vector, an expression its one-hot; encoded codes give spreads."""
+        """Neutral is the generator's zero vector, an expression its one-hot; encoded codes the deviations."""
         self.learn_inverse()
-        self.measure_codes(data, limit=600)  # for spreads only: the rest is known
+        self.measure_codes(data, limit=600)  # for means and deviations only: the rest is known
         size, count = self.sizes[1], len(self.expressions)
         expression = torch.zeros(1 + count, size + self.class_count + 1, device=self.device)
         expression[1:, size + self.class_count - count : -1] = torch.eye(count, device=self.device)
         self.calibration.offsets, rest = expression[1:], expression[0]
         self.calibration.rest = rest.index_fill(0, torch.tensor(len(rest) - 1, device=self.device), 1.0)
         # Inversion searches encoded codes; what goes into the generators stays as it is.
-        for spread, kept in zip(
+        for deviation, kept in zip(
             (self.calibration.identity_std, self.calibration.expression_std), self.sizes[:2], strict=True
         ):
-            spread[kept:] = 1e-6
+            deviation[kept:] = 1e-6
 
     # ---- verbs
 

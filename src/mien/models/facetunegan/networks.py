@@ -59,7 +59,7 @@ def perceptron(sizes: Sequence[int]) -> nn.Sequential:
 
 
 class ContentEncoder(nn.Module):
-    """Ec: who; with instance norm blind to the mean and spread of every channel."""
+    """Ec: who; with instance norm blind to the mean and deviation of every channel."""
 
     def __init__(
         self, coarsest: tuple[int, int], size: int, channels: Sequence[int], length: int, norm: bool = True

@@ -90,7 +90,9 @@ NORMS: tuple[Norm, ...] = (
 LARGEST_DEVIATION = (
     2.2  # in standard deviations; beyond it measurements drawn one by one contradict each other
 )
-LARGEST_ANGLE_DEVIATION = 1.4  # angles were measured on skin folds: their spread is mostly that of measuring
+LARGEST_ANGLE_DEVIATION = (
+    1.4  # angles are measured on skin folds: mostly a deviation of measuring
+)
 CONTRADICTION = 0.03  # mm or degrees by which a measurement may miss, so that none can tear the face
 _SIZE = 0.30  # share of the variance of every length that overall size explains
 _FACTORS = {
@@ -116,10 +118,10 @@ def draw_measurements(rng: Generator) -> tuple[str, dict[str, float]]:
             share = _FACTORS.get(norm.factor, 0.0)
             common = np.sqrt(_SIZE) * factors["size"] + np.sqrt(share) * factors.get(norm.factor, 0.0)
             deviation = common + np.sqrt(1 - _SIZE - share) * own
-        mean, spread = norm.women if sex == "female" else norm.men
+        mean, deviation = norm.women if sex == "female" else norm.men
         largest = LARGEST_ANGLE_DEVIATION if norm.kind.startswith("angle") else LARGEST_DEVIATION
         bounded = np.clip(deviation, -largest, largest)
-        measurements[norm.name] = float(mean + spread * bounded)
+        measurements[norm.name] = float(mean + deviation * bounded)
     _reconcile_eyes(measurements)
     return sex, measurements
 
