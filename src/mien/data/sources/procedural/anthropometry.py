@@ -90,9 +90,7 @@ NORMS: tuple[Norm, ...] = (
 LARGEST_DEVIATION = (
     2.2  # in standard deviations; beyond it measurements drawn one by one contradict each other
 )
-LARGEST_ANGLE_DEVIATION = (
-    1.4  # angles are measured on skin folds: mostly a deviation of measuring
-)
+LARGEST_ANGLE_DEVIATION = 1.4  # angles are measured on skin folds: mostly a deviation of measuring
 CONTRADICTION = 0.03  # mm or degrees by which a measurement may miss, so that none can tear the face
 _SIZE = 0.30  # share of the variance of every length that overall size explains
 _FACTORS = {
