@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -140,3 +141,12 @@ def ict_folder() -> Path:
         if (candidate / "generic_neutral_mesh.obj").is_file():
             return candidate
     pytest.skip("the unpacked ICT release is not here; set MIEN_ICT to its folder")
+
+
+def read_pc2(path: Path) -> NDArray[np.float32]:
+    """(T, V, 3) the frames of a point cache, read by the format's description."""
+    data = path.read_bytes()
+    assert data[:12] == b"POINTCACHE2\0"
+    version, points, _, _, samples = struct.unpack("<iiffi", data[12:32])
+    assert version == 1
+    return np.frombuffer(data[32:], "<f4").reshape(samples, points, 3)

@@ -11,18 +11,18 @@ import torch
 from fixtures import planted
 from torch import nn
 
-from mien.geometry.farthest_points import evenly_spread
+from mien.geometry.farthest_points import farthest_points
 from mien.models.adversarial_vae.losses import (
     IdentityDiscriminator,
     Objective,
     Settings,
-    divergence,
     joint_training,
     shown,
 )
 from mien.models.adversarial_vae.model import AdversarialVAE
 from mien.models.adversarial_vae.pointnet import thin
 from mien.models.base import validation_errors
+from mien.nn.gaussian import kl_divergence
 from mien.topology import Topology
 
 CONV = (3 * 64 + 64) + 2 * (64 * 64 + 64) + (64 * 128 + 128) + (128 * 1024 + 1024)
@@ -54,7 +54,7 @@ def test_discriminator_has_the_papers_sizes() -> None:
     expected = 2 * point + 2 * hidden + (256 * 36 + 36) + (256 * 2 + 2)
     discriminator = IdentityDiscriminator()
     assert sum(p.numel() for p in discriminator.parameters()) == expected
-    assert discriminator.judge(torch.randn(3, 50, 3), torch.randn(3, 50, 3)).shape == (3, 2)
+    assert discriminator.compare(torch.randn(3, 50, 3), torch.randn(3, 50, 3)).shape == (3, 2)
 
 
 def test_full_profile_is_the_papers_schedule() -> None:
@@ -95,7 +95,7 @@ def test_divergence_is_the_closed_form() -> None:
     mean, log_variance = torch.randn(5, 7), torch.randn(5, 7)
     normal = torch.distributions.Normal(mean, torch.exp(0.5 * log_variance))
     expected = torch.distributions.kl_divergence(normal, torch.distributions.Normal(0.0, 1.0)).sum(1).mean()
-    torch.testing.assert_close(divergence(mean, log_variance), expected)
+    torch.testing.assert_close(kl_divergence(mean, log_variance), expected)
 
 
 CELLS = {
@@ -220,7 +220,7 @@ def test_the_encoder_sees_only_the_chosen_vertices() -> None:
     data = planted().data
     model = AdversarialVAE(data.topology, data.expressions, encoder_points=16).eval()
     model.prepare(data)
-    assert model.seen.tolist() == evenly_spread(model.mean_face.numpy(), 16).tolist()
+    assert model.seen.tolist() == farthest_points(model.mean_face.numpy(), 16).tolist()
     vertices = torch.from_numpy(data[:4])
     hidden = torch.ones(data.topology.vertex_count, dtype=torch.bool)
     hidden[model.seen] = False

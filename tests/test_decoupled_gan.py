@@ -23,7 +23,7 @@ from mien.fit import fit_landmarks
 from mien.models.base import Stage
 from mien.models.decoupled_gan.losses import DecouplingLosses, Settings
 from mien.models.decoupled_gan.model import DecoupledGAN
-from mien.models.decoupled_gan.networks import Discriminator, gradient_penalty
+from mien.models.decoupled_gan.networks import ImageDiscriminator, gradient_penalty
 from mien.models.files import load_model, save_model
 from mien.nn.average import follow
 from mien.nn.laplacian import MeshLaplacian
@@ -82,7 +82,7 @@ def test_paper_sizes() -> None:
 
 
 def test_paper_sizes_of_the_discriminator() -> None:
-    net = Discriminator({"identity": 300, "expression": 7}, 64)
+    net = ImageDiscriminator({"identity": 300, "expression": 7}, 64)
     common, branch = (3 * 9 + 1) * 16 + (16 * 9 + 1) * 32, (32 * 9 + 1) * 64 + (64 * 9 + 1) * 128
     assert count(net.common) == common == 5088 and count(net.real.features) == branch == 92_352
     assert count(net) == common + 3 * branch + (2048 + 1) * (1 + 300 + 7)
@@ -92,9 +92,9 @@ def test_paper_sizes_of_the_discriminator() -> None:
         seen.append(tuple(image.shape[1:]))
     assert seen == [(16, 32, 32), (32, 16, 16), (64, 8, 8), (128, 4, 4)]
     assert net.classes["expression"].features(torch.zeros(2, 32, 16, 16)).shape == (2, 2048)
-    assert count(Discriminator({}, 128).real.head) == 128 * 64 + 1
+    assert count(ImageDiscriminator({}, 128).real.head) == 128 * 64 + 1
     with pytest.raises(BadSetting, match="multiple of 16"):
-        Discriminator({}, 40)
+        ImageDiscriminator({}, 40)
 
 
 # ---- the generator
@@ -242,10 +242,10 @@ def test_an_additive_start_knows_further_factors() -> None:
 
 def test_pairs_share_one_factor_and_differ_in_the_label_of_the_other() -> None:
     model = made()
-    game = losses_of(model)
-    assert game.modes == [("identity", "expression"), ("expression", "identity")]
+    objective = losses_of(model)
+    assert objective.modes == [("identity", "expression"), ("expression", "identity")]
     torch.manual_seed(3)
-    z, labels = game.draw(400, ("identity", "expression"))
+    z, labels = objective.draw(400, ("identity", "expression"))
     codes = model.split(z)
     assert labels is not None and torch.equal(codes.identity, model.label_codes("identity")[labels])
     assert (labels[::2] != labels[1::2]).all() and torch.bincount(labels).min() > 25
@@ -277,12 +277,14 @@ def test_three_updates_of_the_discriminator_then_one_of_the_generator() -> None:
 def test_each_player_moves_alone() -> None:
     model = made()
     stage = stage_of(model)
-    game: Any = stage.step.__self__  # type: ignore[attr-defined]
+    objective: Any = stage.step.__self__  # type: ignore[attr-defined]
     for name, losses in stage.step(stage.batch(torch.Generator().manual_seed(0)), 0):
-        for module in (model, game.discriminator):
+        for module in (model, objective.discriminator):
             module.zero_grad(set_to_none=True)
         torch.stack(list(losses.values())).sum().backward()
-        mine, other = (model, game.discriminator) if name == "generator" else (game.discriminator, model)
+        mine, other = (
+            (model, objective.discriminator) if name == "generator" else (objective.discriminator, model)
+        )
         assert all(p.grad is None for p in other.parameters())
         moved = {key: p.grad is not None and bool(p.grad.any()) for key, p in mine.named_parameters()}
         # The critic's own bias cancels between real and generated faces.
@@ -296,15 +298,15 @@ def test_terms_are_those_of_the_paper() -> None:
     """Recomputed from scratch without noise; the class weights are N / (classes N_c)."""
     data = hide_labels(tiny_data(), "expression", 0.5)
     model = made(data)
-    game = losses_of(model, data, instance_noise=0.0, start="random")
-    net, settings = game.discriminator, game.settings
+    objective = losses_of(model, data, instance_noise=0.0, start="random")
+    net, settings = objective.discriminator, objective.settings
     torch.manual_seed(5)
-    losses = game.deceive(8, ("expression", "identity"), 0.0)
+    losses = objective.deceive(8, ("expression", "identity"), 0.0)
     torch.manual_seed(5)
-    z, labels = game.draw(8, ("expression", "identity"))
+    z, labels = objective.draw(8, ("expression", "identity"))
     assert labels is not None
     u = model.displacements(z)
-    common = net.common(game.mapping(u))
+    common = net.common(objective.mapping(u))
     torch.testing.assert_close(losses["adversarial"], -net.real(common).mean())
     chance = net.classes["expression"](common).log_softmax(1)
     torch.testing.assert_close(losses["label_expression"], -chance[torch.arange(8), labels].mean())
@@ -312,15 +314,15 @@ def test_terms_are_those_of_the_paper() -> None:
     f = f / f.norm(dim=1, keepdim=True)
     unlike = 2 / 8 * (1 - (f[::2] * f[1::2]).sum(1)).sum()
     torch.testing.assert_close(losses["feature_identity"], settings.feature * unlike, atol=1e-6, rtol=1e-4)
-    smooth = (game.laplacian.matrix.to_dense() @ u).square().sum(2).mean()
+    smooth = (objective.laplacian.matrix.to_dense() @ u).square().sum(2).mean()
     torch.testing.assert_close(losses["laplacian"], 100 * smooth)
     rows = np.arange(16)
     shown, known = labels_of(data, "expression"), torch.from_numpy(labels_of(data, "expression").index[rows])
-    real = game.mapping((torch.from_numpy(data[rows]) - model.mean_face) / model.scale)
-    seen = [game.columns.index(name) for name in ("identity", "expression")]
+    real = objective.mapping((torch.from_numpy(data[rows]) - model.mean_face) / model.scale)
+    seen = [objective.columns.index(name) for name in ("identity", "expression")]
     assert seen == [0, 1]
     table = torch.stack([torch.from_numpy(labels_of(data, "identity").index[rows]), known], dim=1)
-    judged = game.judge(torch.from_numpy(data[rows]), table, 0.0, True)
+    judged = objective.discriminate(torch.from_numpy(data[rows]), table, 0.0, True)
     has = known >= 0
     counts = np.bincount(shown.index[shown.index >= 0])
     weight = torch.tensor(counts.sum() / (len(counts) * counts), dtype=torch.float32).clamp(0.1, 10)
@@ -332,17 +334,17 @@ def test_terms_are_those_of_the_paper() -> None:
 
 def test_faces_without_a_label_leave_the_classifiers_alone() -> None:
     model, data = made(), tiny_data()
-    game = losses_of(model, instance_noise=0.0)
+    objective = losses_of(model, instance_noise=0.0)
     vertices, none = torch.from_numpy(data[:8]), torch.full((8, 2), -1)
     some = none.clone()
     some[0] = torch.tensor([2, 3])
-    first = game.judge(vertices, some, 0.0, False)
+    first = objective.discriminate(vertices, some, 0.0, False)
     changed = vertices.clone()
     changed[1:] += 5
-    second = game.judge(changed, some, 0.0, False)
+    second = objective.discriminate(changed, some, 0.0, False)
     torch.testing.assert_close(first["real_identity"], second["real_identity"])
     torch.testing.assert_close(first["real_expression"], second["real_expression"])
-    without = game.judge(vertices, none, 0.0, False)
+    without = objective.discriminate(vertices, none, 0.0, False)
     assert without["real_identity"].item() == without["real_expression"].item() == 0.0
     torch.stack(list(without.values())).sum().backward()
 
@@ -413,10 +415,10 @@ def test_ablations_leave_terms_out() -> None:
 
 def test_noise_can_fade_and_the_model_can_follow() -> None:
     model = made()
-    game = losses_of(model, instance_noise=0.2, instance_noise_end=0.0, steps=11)
-    assert [round(game._noise(i), 3) for i in (0, 5, 10)] == [0.2, 0.1, 0.0]
+    objective = losses_of(model, instance_noise=0.2, instance_noise_end=0.0, steps=11)
+    assert [round(objective._noise(i), 3) for i in (0, 5, 10)] == [0.2, 0.1, 0.0]
     torch.manual_seed(0)
-    image = game._image(torch.zeros(64, 120, 3), 0.3)
+    image = objective._image(torch.zeros(64, 120, 3), 0.3)
     assert float(image.std()) == pytest.approx(0.3, rel=0.05)
     averaged = losses_of(model, average=0.75)
     assert averaged.generator is not model
@@ -432,9 +434,9 @@ def test_noise_can_fade_and_the_model_can_follow() -> None:
 def test_a_single_class_has_no_classifier_and_says_so() -> None:
     data = tiny_data().take(tiny_data().is_neutral)
     with pytest.warns(UserWarning, match="expression has 1 labeled classes"):
-        game = losses_of(made(data), data)
-    assert list(game.discriminator.classes) == ["identity"]
-    losses = game.deceive(4, ("expression", "identity"), 0.1)
+        objective = losses_of(made(data), data)
+    assert list(objective.discriminator.classes) == ["identity"]
+    losses = objective.deceive(4, ("expression", "identity"), 0.1)
     assert "label_expression" not in losses and "feature_identity" in losses
 
 
@@ -443,9 +445,9 @@ def test_three_factors_with_partial_labels() -> None:
     model = made(data, further=("viseme",), further_size=3)
     assert model.class_names("viseme") == ("rest", "round")  # "open" is never labeled
     assert model.label_codes("viseme").shape == (2, 3)
-    game = losses_of(model, data)
-    assert len(game.modes) == 6 and ("viseme", "expression") in game.modes
-    assert count(game.discriminator.classes["viseme"].head) == 2 * 129
+    objective = losses_of(model, data)
+    assert len(objective.modes) == 6 and ("viseme", "expression") in objective.modes
+    assert count(objective.discriminator.classes["viseme"].head) == 2 * 129
     stage = stage_of(model, data)
     seen = {
         term
@@ -454,7 +456,7 @@ def test_three_factors_with_partial_labels() -> None:
         for term in losses
     }
     assert {"real_viseme", "label_viseme", "feature_viseme"} <= seen
-    z, labels = game.draw(12, ("viseme", "identity"))
+    z, labels = objective.draw(12, ("viseme", "identity"))
     codes = model.split(z)
     assert labels is not None and torch.equal(codes.others["viseme"], model.label_codes("viseme")[labels])
     assert torch.equal(codes.identity[::2], codes.identity[1::2])

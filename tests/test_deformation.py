@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from fixtures import tiny_topology
 
-from mien.data.deformation import Hinge, JacobianField, Performer, rotate, turning_angles, vertex_areas
+from mien.data.deformation import Hinge, JacobianField, Performer, rotate, turning_angles
 
 NAMES = ("jawOpen", "jawLeft", "mouthSmile_L", "mouthClose", "jawForward")
 
@@ -116,12 +116,6 @@ def test_some_vertices_perform_like_all() -> None:
     actor, rows = performer.on(performer.template * 1.05), np.array([3, 50, 99])
     activations = np.full(len(NAMES), 0.4)
     np.testing.assert_allclose(actor.at(rows).perform(activations), actor.perform(activations)[rows])
-
-
-def test_areas_sum_to_the_surface() -> None:
-    corners = np.array([[0, 0, 0], [2, 0, 0], [2, 2, 0], [0, 2, 0]], float)
-    areas = vertex_areas(corners, np.array([[0, 1, 2], [0, 2, 3]]))
-    assert areas.sum() == pytest.approx(4.0) and areas[0] == pytest.approx(4 / 3)
 
 
 def test_frames_at_once_are_frames_one_by_one() -> None:

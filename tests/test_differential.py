@@ -51,6 +51,12 @@ def random_triangulation(seed: int, count: int = 60) -> tuple[np.ndarray, np.nda
     return np.column_stack([points, np.zeros(count)]), triangles.astype(np.int32)
 
 
+def test_areas_sum_to_the_surface() -> None:
+    corners = np.array([[0, 0, 0], [2, 0, 0], [2, 2, 0], [0, 2, 0]], float)
+    areas = vertex_areas(corners, np.array([[0, 1, 2], [0, 2, 3]]))
+    assert areas.sum() == pytest.approx(4.0) and areas[0] == pytest.approx(4 / 3)
+
+
 def test_sphere_normals_areas_and_curvature() -> None:
     vertices, faces = icosphere(4, radius=50.0)
     radial = vertices / 50

@@ -12,9 +12,9 @@ from torch.nn import functional
 from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch
 from mien.errors import BadSetting
-from mien.models.facecam.losses import LatentLosses, Settings, Supervised
+from mien.models.facecam.losses import LatentLosses, Settings, SupervisedLosses
 from mien.models.facecam.model import FaceCAM
-from mien.models.facecam.networks import Decoder, Discriminator, Heads, LabelMap, class_loss
+from mien.models.facecam.networks import EmbeddingDecoder, Heads, LabelMap, LatentDiscriminator, class_loss
 from mien.topology import Topology
 
 DATA = tiny_data()
@@ -60,7 +60,7 @@ def test_parameters_at_the_papers_sizes(form: str) -> None:
     big, wide = strip(26_317), 3 * 26_317
     with torch.device("meta"):
         net = FaceCAM(big, FACESCAPE, decoder=form)
-        heads, judge = Heads(100, 30, 847, 20), Discriminator(100, 30, 847, 20)
+        heads, discriminator = Heads(100, 30, 847, 20), LatentDiscriminator(100, 30, 847, 20)
     assert net.class_count == 20
     assert count(net.encoders["identity"]) == linear(wide, 1024, 512, 100)
     assert count(net.encoders["expression"]) == linear(wide, 1024, 512, 30)
@@ -71,7 +71,7 @@ def test_parameters_at_the_papers_sizes(form: str) -> None:
     assert count(net.generators["expression"]) == linear(20 + 20 + 5, 512, 512, 1024, 30)
     assert count(heads) == linear(100, 847) + linear(30, 20)
     shared = linear(1024, 512, 256) + linear(256, 1) + linear(256, 847) + linear(256, 20)
-    assert count(judge) == linear(130, 1024) + linear(100, 1024) + linear(30, 1024) + shared
+    assert count(discriminator) == linear(130, 1024) + linear(100, 1024) + linear(30, 1024) + shared
     if form == "joint":
         shape = count(net.encoders) + count(net.decoder)
         assert 3 * wide * 1024 < shape < 1.01 * 243e6  # three layers of 3V x 1024 hold almost all
@@ -81,11 +81,11 @@ def test_parameters_at_the_papers_sizes(form: str) -> None:
 
 
 def test_the_joint_discriminator_is_table_4() -> None:
-    judge = Discriminator(100, 30, 847, 20, inputs="joint", dropout=0.0)
+    discriminator = LatentDiscriminator(100, 30, 847, 20, inputs="joint", dropout=0.0)
     heads = linear(256, 1) + linear(256, 847) + linear(256, 20)
-    assert count(judge) == linear(130, 1024, 512, 256) + heads
-    assert not [m for m in judge.modules() if isinstance(m, nn.Dropout)]
-    assert sum(isinstance(m, nn.LeakyReLU) and m.negative_slope == 0.2 for m in judge.modules()) == 3
+    assert count(discriminator) == linear(130, 1024, 512, 256) + heads
+    assert not [m for m in discriminator.modules() if isinstance(m, nn.Dropout)]
+    assert sum(isinstance(m, nn.LeakyReLU) and m.negative_slope == 0.2 for m in discriminator.modules()) == 3
 
 
 def test_full_profile_is_the_published_training() -> None:
@@ -108,10 +108,10 @@ def dependence(output: Tensor, source: Tensor) -> bool:
 def test_split_class_heads_are_blind_to_the_other_code() -> None:
     torch.manual_seed(0)
     w_id, w_exp = torch.randn(6, 100, requires_grad=True), torch.randn(6, 30, requires_grad=True)
-    real, person, expression = Discriminator(100, 30, 9, 4).eval()(w_id, w_exp)
+    real, person, expression = LatentDiscriminator(100, 30, 9, 4).eval()(w_id, w_exp)
     seen = [(dependence(out, w_id), dependence(out, w_exp)) for out in (real, person, expression)]
     assert seen == [(True, True), (True, False), (False, True)]
-    joint = Discriminator(100, 30, 9, 4, inputs="joint").eval()(w_id, w_exp)
+    joint = LatentDiscriminator(100, 30, 9, 4, inputs="joint").eval()(w_id, w_exp)
     assert all(dependence(out, code) for out in joint for code in (w_id, w_exp))
 
 
@@ -119,12 +119,12 @@ def test_split_sum_is_additive_and_joint_is_not() -> None:
     torch.manual_seed(0)
     a, b = torch.randn(2, 1, 4), torch.randn(2, 1, 3)
     for form, additive in (("split_sum", True), ("joint", False)):
-        net = Decoder(4, 3, (16, 8), 12, form)
+        net = EmbeddingDecoder(4, 3, (16, 8), 12, form)
         corner = [net(x, y) for x in a for y in b]
         mixed = corner[0] - corner[1] - corner[2] + corner[3]
         assert (float(mixed.detach().abs().max()) < 1e-6) == additive
     with pytest.raises(BadSetting, match="split_sum"):
-        Decoder(4, 3, (8,), 12, "sum")
+        EmbeddingDecoder(4, 3, (8,), 12, "sum")
 
 
 # ---- labels
@@ -168,8 +168,8 @@ class Recorder(nn.Module):
 def test_the_discriminator_learns_people_from_people_and_expressions_from_expressions() -> None:
     net, shown = model(), batch(rows=slice(0, 24))
     labels = LabelMap(DATA, False)
-    judge = Recorder(8, 6)
-    game = LatentLosses(net, net.generators, judge, labels, Settings())
+    discriminator = Recorder(8, 6)
+    game = LatentLosses(net, net.generators, discriminator, labels, Settings())
     game.measure(DATA)
     every = torch.cat(game.standardized(torch.from_numpy(DATA[:])), dim=1)
     torch.testing.assert_close(every.mean(0), torch.zeros(12), atol=1e-3, rtol=0)
@@ -177,14 +177,14 @@ def test_the_discriminator_learns_people_from_people_and_expressions_from_expres
     _, losses = next(game.step(shown, 0))
     with torch.no_grad():
         w_id, _ = game.standardized(shown.vertices)
-        person = functional.cross_entropy(judge.person.expand(24, -1), shown.subject)
+        person = functional.cross_entropy(discriminator.person.expand(24, -1), shown.subject)
         label = torch.from_numpy(DATA.label[:24]) + 1
-        expression = functional.cross_entropy(judge.expression.expand(24, -1), label)
+        expression = functional.cross_entropy(discriminator.expression.expand(24, -1), label)
         real = functional.binary_cross_entropy_with_logits(w_id[:, 0], torch.ones(24))
     torch.testing.assert_close(losses["real_identity"], person)
     torch.testing.assert_close(losses["real_expression"], expression)
     torch.testing.assert_close(losses["real"], real)
-    assert not torch.isclose(person, functional.cross_entropy(judge.person.expand(24, -1), label))
+    assert not torch.isclose(person, functional.cross_entropy(discriminator.person.expand(24, -1), label))
 
 
 def test_generators_are_asked_for_labels_in_proportion_and_by_their_own_people() -> None:
@@ -238,13 +238,13 @@ def test_one_draw_of_noise_enters_both_generators() -> None:
 
 def test_each_player_moves_only_its_own_weights() -> None:
     net, labels = model(), LabelMap(DATA, False)
-    judge = Discriminator(7, 5, 8, 6, hidden=(16, 8, 8))
-    steps = LatentLosses(net, net.generators, judge, labels, Settings(matching=1.0)).step(batch(), 0)
+    discriminator = LatentDiscriminator(7, 5, 8, 6, hidden=(16, 8, 8))
+    steps = LatentLosses(net, net.generators, discriminator, labels, Settings(matching=1.0)).step(batch(), 0)
     for player, moved, still in (
-        ("discriminator", [judge], [net]),
-        ("generators", [net.generators], [judge, net.encoders, net.decoder]),
+        ("discriminator", [discriminator], [net]),
+        ("generators", [net.generators], [discriminator, net.encoders, net.decoder]),
     ):
-        for module in (net, judge):
+        for module in (net, discriminator):
             module.zero_grad(set_to_none=True)
         name, losses = next(steps)
         torch.stack(list(losses.values())).sum().backward()
@@ -256,7 +256,7 @@ def test_each_player_moves_only_its_own_weights() -> None:
 def test_stage_one_compares_what_is_printed() -> None:
     net = model().eval()
     heads, shown, labels = Heads(7, 5, 8, 6), batch(), LabelMap(DATA, False)
-    _, losses = next(Supervised(net, heads, labels, Settings(swap=1.0)).step(shown, 0))
+    _, losses = next(SupervisedLosses(net, heads, labels, Settings(swap=1.0)).step(shown, 0))
     with torch.no_grad():
         w_id, w_exp = net.embed(shown.vertices)
         other, _ = net.embed(shown.partner)
@@ -265,7 +265,7 @@ def test_stage_one_compares_what_is_printed() -> None:
             torch.testing.assert_close(losses[name].detach(), wrong, rtol=1e-4, atol=1e-5)
         person = functional.cross_entropy(heads.identity(w_id), shown.subject)
     torch.testing.assert_close(losses["identity_class"].detach(), person)
-    published = next(Supervised(net, heads, labels, Settings(identity_class=0.0)).step(shown, 0))[1]
+    published = next(SupervisedLosses(net, heads, labels, Settings(identity_class=0.0)).step(shown, 0))[1]
     assert set(published) == {"reconstruction", "expression_class"}
 
 
@@ -278,7 +278,7 @@ def test_principal_coefficients_lose_only_what_the_axes_leave() -> None:
     torch.testing.assert_close(lean.axes @ lean.axes.T, torch.eye(40), atol=1e-4, rtol=0)
     # Stage I compares the same coordinates in both forms, some of them drawn anew for each step.
     for net in (lean, model()):
-        shown = Supervised(net, Heads(7, 5, 8, 6), LabelMap(DATA, False), Settings(seen_vertices=30))
+        shown = SupervisedLosses(net, Heads(7, 5, 8, 6), LabelMap(DATA, False), Settings(seen_vertices=30))
         seen, again = shown.draw(), shown.draw()
         assert len(seen) == 30 == len(seen.unique()) and not torch.equal(seen, again)
         w_id, w_exp = net.embed(faces[:4])

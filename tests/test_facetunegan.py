@@ -14,8 +14,8 @@ from mien.data.sampling import Batch, style_pairs
 from mien.errors import UnknownName
 from mien.models.facetunegan.losses import Settings, TranslationLosses, style_classes
 from mien.models.facetunegan.model import FaceTuneGAN
-from mien.models.facetunegan.networks import Discriminator
-from mien.nn.spiral_blocks import Style, standardized
+from mien.models.facetunegan.networks import StyleDiscriminator, StyleParameters
+from mien.nn.spiral_blocks import standardized
 from mien.topology import Topology
 
 COMA = {"content_size": 4, "style_size": 4, "channels": (32, 32, 32, 64), "mapping": (128, 128, 16)}
@@ -61,8 +61,8 @@ def test_parameters_at_the_papers_sizes(vertices: int, coarsest: int, options: d
         options["style_size"], *options["mapping"], 640
     )  # N_A: five layers of 64, scale and shift
     assert sum(p.numel() for p in model.mapping.parameters()) == mapping
-    judge = sum(p.numel() for p in Discriminator(model).parameters())
-    assert judge == down + linear(flat, classes)
+    parameters = sum(p.numel() for p in StyleDiscriminator(model).parameters())
+    assert parameters == down + linear(flat, classes)
 
 
 def test_full_profile_is_the_papers_schedule() -> None:
@@ -81,7 +81,7 @@ def test_full_profile_is_the_papers_schedule() -> None:
 def test_adain_takes_scale_and_shift_in_turn() -> None:
     torch.manual_seed(0)
     h, y = 3 + 5 * torch.randn(2, 50, 4), torch.randn(2, 16)
-    style = Style(y)
+    style = StyleParameters(y)
     first, second = style.apply(h), style.apply(h)
     plain = standardized(h)
     torch.testing.assert_close(plain.mean(1), torch.zeros(2, 4), atol=1e-5, rtol=0)
@@ -95,18 +95,22 @@ def test_classes_of_weights() -> None:
     assert style_classes(weights).tolist() == [1, 3, 0]
 
 
-def game(**changes: object) -> tuple[FaceTuneGAN, TranslationLosses, Batch]:
+def setting(**changes: object) -> tuple[FaceTuneGAN, TranslationLosses, Batch]:
     torch.manual_seed(0)
     data = tiny_data()
     model = FaceTuneGAN(data.topology, data.expressions, **TINY)
     model.prepare(data)
     settings = replace(Settings(), **changes)
     batch = style_pairs(data, 6)(torch.Generator().manual_seed(0))
-    return model, TranslationLosses(model, model, Discriminator(model, settings.feature_of), settings), batch
+    return (
+        model,
+        TranslationLosses(model, model, StyleDiscriminator(model, settings.feature_of), settings),
+        batch,
+    )
 
 
 def played(**changes: object) -> dict[str, dict[str, Tensor]]:
-    return dict(game(**changes)[1].step(game(**changes)[2], 0))
+    return dict(setting(**changes)[1].step(setting(**changes)[2], 0))
 
 
 def test_terms_are_the_papers() -> None:
@@ -122,33 +126,33 @@ def test_terms_are_the_papers() -> None:
 
 
 def test_the_penalty_falls_by_equal_ratios_to_its_end() -> None:
-    play = game(gradient_penalty=10.0, gradient_penalty_end=0.1, steps=101)[1]
-    np.testing.assert_allclose([play.penalty(index) for index in (0, 50, 100)], [10.0, 1.0, 0.1])
-    steady = game(gradient_penalty=10.0, steps=101)[1]
+    objective = setting(gradient_penalty=10.0, gradient_penalty_end=0.1, steps=101)[1]
+    np.testing.assert_allclose([objective.penalty(index) for index in (0, 50, 100)], [10.0, 1.0, 0.1])
+    steady = setting(gradient_penalty=10.0, steps=101)[1]
     assert steady.penalty(0) == steady.penalty(100) == 10.0
 
 
 def test_players_do_not_train_each_other() -> None:
-    model, play, batch = game()
-    for name, losses in play.step(batch, 0):
-        model.zero_grad(), play.discriminator.zero_grad()
+    model, objective, batch = setting()
+    for name, losses in objective.step(batch, 0):
+        model.zero_grad(), objective.discriminator.zero_grad()
         torch.stack(list(losses.values())).sum().backward()
         touched = {
-            "discriminator": any(p.grad is not None for p in play.discriminator.parameters()),
+            "discriminator": any(p.grad is not None for p in objective.discriminator.parameters()),
             "generator": any(p.grad is not None for p in model.parameters()),
         }
         assert touched == {"discriminator": name == "discriminator", "generator": name == "generator"}
 
 
 def test_penalty_is_the_squared_gradient_of_the_right_class() -> None:
-    model, play, batch = game()
+    model, objective, batch = setting()
     x, s = (model.normalize(v) for v in (batch.vertices, batch.partner))
     classes = style_classes(batch.partner_weights)
-    penalty = play.discriminate(x, s, classes, 0)["gradient_penalty"]
+    penalty = objective.discriminate(x, s, classes, 0)["gradient_penalty"]
     squares = []
     for row in range(len(s)):
         face = s[row : row + 1].clone().requires_grad_()
-        play.discriminator(face)[0][0, classes[row]].backward()
+        objective.discriminator(face)[0][0, classes[row]].backward()
         squares.append(face.grad.square().sum())
     torch.testing.assert_close(penalty, 10 / 2 * torch.stack(squares).mean())
 
@@ -178,9 +182,9 @@ def test_style_learns_by_adam_at_its_own_rate() -> None:
 
 
 def test_reconstruction_alone_comes_first() -> None:
-    _, play, batch = game(reconstruction_first=1)
-    assert [name for name, _ in play.step(batch, 0)] == ["generator"]
-    assert [name for name, _ in play.step(batch, 1)] == ["discriminator", "generator"]
+    _, objective, batch = setting(reconstruction_first=1)
+    assert [name for name, _ in objective.step(batch, 0)] == ["generator"]
+    assert [name for name, _ in objective.step(batch, 1)] == ["discriminator", "generator"]
 
 
 def test_the_model_is_a_moving_average() -> None:
@@ -212,8 +216,8 @@ def test_variational_codes_are_means_and_are_pulled_to_normal() -> None:
     codes = model.encode(torch.from_numpy(data[:3]))
     assert codes.identity.shape == (3, 6) and codes.expression.shape == (3, 3)
     assert torch.equal(codes.identity, model.encode(torch.from_numpy(data[:3])).identity)
-    play = TranslationLosses(model, model, Discriminator(model), Settings(divergence=1.0))
-    losses = dict(play.step(style_pairs(data, 4)(torch.Generator().manual_seed(0)), 0))
+    objective = TranslationLosses(model, model, StyleDiscriminator(model), Settings(divergence=1.0))
+    losses = dict(objective.step(style_pairs(data, 4)(torch.Generator().manual_seed(0)), 0))
     assert float(losses["generator"]["divergence"].detach()) > 0
 
 
@@ -225,11 +229,11 @@ def test_style_faces_are_drawn_evenly() -> None:
 
 
 def test_switches_of_the_sheet_do_what_they_say() -> None:
-    _, play, batch = game()
-    x = play.model.normalize(batch.vertices)
-    play.settings = Settings(smoothness_of="change")
-    assert float(play.roughness(x, x)) == 0
-    torch.testing.assert_close(play.roughness(2 * x, x), play.laplacian(x).norm(dim=2).mean())
+    _, objective, batch = setting()
+    x = objective.model.normalize(batch.vertices)
+    objective.settings = Settings(smoothness_of="change")
+    assert float(objective.roughness(x, x)) == 0
+    torch.testing.assert_close(objective.roughness(2 * x, x), objective.laplacian(x).norm(dim=2).mean())
     sample, mean = (
         played(gradient_penalty_reduction=kind)["discriminator"]["gradient_penalty"]
         for kind in ("sample", "batch_mean")

@@ -18,12 +18,12 @@ from mien.data.sources.coma import ONE_SIDED, SEQUENCES, class_names
 from mien.data.sources.correspondence import CorrespondingMeshes
 from mien.data.sources.facescape import NAMES
 from mien.data.sources.field import FIELD_SETS, check_tree, field_set
-from mien.data.sources.flame import eyeballs, load_flame
-from mien.data.sources.levels import displacement_level, phase_weights, sides
+from mien.data.sources.flame import eyeball_mask, load_flame
+from mien.data.sources.levels import displacement_level, moving_sides, phase_weights
 from mien.data.sources.registered import PrepareOptions, prepare_field
 from mien.data.sources.sequences import read_action_units
 from mien.data.sources.tree import TreeOptions, mesh_files, natural
-from mien.data.textures import read_texture
+from mien.data.texture_files import read_texture
 from mien.errors import BadFile, BadMesh, BadSetting, DataMissing, UnknownName, WrongTopology
 from mien.io.mesh import read_mesh
 from mien.models.facecam.model import FaceCAM
@@ -379,7 +379,7 @@ def test_levels_and_sides() -> None:
     rest = np.random.default_rng(0).normal(size=(50, 3))
     frames = rest + np.array([0.0, 0.005, 1.0, -0.5, -0.1])[:, None, None] * np.array([2.0, 0, 0])
     np.testing.assert_allclose(displacement_level(frames), [0, 0, 1, 0.5, 0.1], atol=1e-9)
-    assert sides(frames) == ["", "", "left", "right", ""]
+    assert moving_sides(frames) == ["", "", "left", "right", ""]
     assert displacement_level(np.stack([rest, rest])).tolist() == [0, 0]
 
 
@@ -400,8 +400,8 @@ def flame_like() -> Topology:
 
 def test_flame_registrations_with_the_model(tmp_path: Path) -> None:
     topology = flame_like()
-    mask = eyeballs(topology)
-    assert mask.sum() == 2 * 546 and not mask[:3931].any() and not len(eyeballs(people().data.topology))
+    mask = eyeball_mask(topology)
+    assert mask.sum() == 2 * 546 and not mask[:3931].any() and not len(eyeball_mask(people().data.topology))
     tree, base = tmp_path / "voca", topology.template.astype(np.float64)
     for person in range(2):
         write(tree / "templates" / f"P{person}.ply", base + person, 0.001, topology)

@@ -65,7 +65,7 @@ def test_sheets_show_who_and_what_they_say(monkeypatch: pytest.MonkeyPatch) -> N
         drawn.update(meshes=np.array(meshes), rows=list(rows), columns=list(columns))
 
     monkeypatch.setattr(styles, "face_sheet", note)
-    cast = styles.people_of(model, 4, 0)
+    cast = styles.people_at_rest(model, 4, 0)
     styles.style_transfer_sheet(model, cast, ["smile", "jaw_open"])
     source, target, made = drawn["meshes"][0]
     assert drawn["rows"] == ["smile", "jaw open"] and drawn["meshes"].shape[:2] == (2, 3)

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 from commands import run, tree
 from heads import Z_UP, ball, joined, remeshed
+from meshes import read_pc2
 
 from mien.cli import command
 from mien.cli.faces import Marks
 from mien.data.sources.procedural.build import build_procedural
-from mien.data.sources.procedural.person import Person
+from mien.data.sources.procedural.person import ProceduralPerson
 from mien.data.sources.procedural.topology import procedural_topology
 from mien.errors import UnknownName
 from mien.geometry.registration import main_piece
 from mien.io.gltf import Morphs, read_glb_targets, write_glb
 from mien.io.landmarks import read_landmarks
 from mien.io.mesh import read_mesh, write_obj, write_ply
-from mien.io.pc2 import read_pc2
 from mien.io.record import Mark, Mesh
 
 Capture = pytest.CaptureFixture[str]
@@ -40,7 +40,7 @@ class Workshop:
 
     root: Path
     model: Path
-    person: Person
+    person: ProceduralPerson
     mesh: Mesh
     rows: int
 
@@ -57,7 +57,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     root = tmp_path_factory.mktemp("workshop")
     build_procedural(root / "data", subjects=10, vertices=900)
     assert command(["train", "morphable", "--data", str(root / "data"), "--out", str(root / "model")]) == 0
-    person = Person.draw(np.random.default_rng(11))
+    person = ProceduralPerson.draw(np.random.default_rng(11))
     kept, skin = main_piece(procedural_topology())
     remesh = remeshed(skin, seed=2)
     pieces = [(remesh.of(person.neutral[kept]), remesh.faces), *(ball(eye, 11.5) for eye in person.eyes)]

@@ -11,10 +11,17 @@ import pytest
 from fixtures import EXPRESSIONS, planted, tiny_data, tiny_topology
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from mien.data.examples import write_examples
-from mien.data.inspect import check_dataset, inspect_dataset, interaction_fraction
+from mien.data.inspect import TwoWaySums, check_dataset, inspect_dataset
 from mien.io.mesh import read_mesh
+
+
+def interaction_fraction(vertices: NDArray, subject: NDArray, weights: NDArray) -> float:
+    sums = TwoWaySums(int(np.max(subject)) + 1, weights.shape[1], np.asarray(vertices[0], np.float64))
+    sums.add(vertices, subject, weights)
+    return sums.facts()["interaction_fraction"]
 
 
 def two_way(interaction: float, seed: int = 0, people: int = 12, actions: int = 6) -> tuple[np.ndarray, ...]:

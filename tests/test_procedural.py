@@ -9,8 +9,8 @@ from mien.data.expressions import SHAPES, expression_set
 from mien.data.sources.procedural.anthropometry import NORMS, draw_measurements
 from mien.data.sources.procedural.build import build_procedural
 from mien.data.sources.procedural.mesh import EYE_ROW, HALF, MOUTH_ROW, face_mesh
-from mien.data.sources.procedural.paint import paint
-from mien.data.sources.procedural.person import Person, landmark_vertices, population
+from mien.data.sources.procedural.person import ProceduralPerson, landmark_vertices, population
+from mien.data.sources.procedural.region_colors import region_colors
 from mien.data.sources.procedural.topology import procedural_topology
 
 # Lids are laid on round eyeballs after the warp, so what is measured on them may miss by a little.
@@ -18,8 +18,8 @@ LID_TOLERANCE = {"eye_fissure_length": 0.5, "eye_fissure_height": 0.3, "intercan
 
 
 @pytest.fixture(scope="module")
-def people() -> list[Person]:
-    return [Person.draw(np.random.default_rng([7, number])) for number in range(6)]
+def people() -> list[ProceduralPerson]:
+    return [ProceduralPerson.draw(np.random.default_rng([7, number])) for number in range(6)]
 
 
 def recipes() -> list[dict[str, float]]:
@@ -36,7 +36,7 @@ def test_the_mesh_measures_what_was_drawn() -> None:
     vertices = np.array(list(landmark_vertices().values()))
     misses: dict[str, list[float]] = {norm.name: [] for norm in NORMS}
     for number in range(30):
-        person = Person.draw(np.random.default_rng([7, number]))
+        person = ProceduralPerson.draw(np.random.default_rng([7, number]))
         landmarks = person.neutral[vertices]
         landmarks[-2:] = person.eyes  # pupils stand for the centers of the eyes
         for name, value in shared.gauge.read(landmarks).items():
@@ -57,7 +57,7 @@ def test_thirty_published_measurements_are_drawn_with_their_spread() -> None:
         assert 0.7 * spread < values.std() < 1.15 * spread, norm.name
 
 
-def test_lids_and_lips_meet_but_never_cross(people: list[Person]) -> None:
+def test_lids_and_lips_meet_but_never_cross(people: list[ProceduralPerson]) -> None:
     mesh = face_mesh()
     lids = HALF + np.concatenate([np.arange(-17, -6), np.arange(7, 18)])
     lips = HALF + np.arange(-11, 12)
@@ -70,7 +70,7 @@ def test_lids_and_lips_meet_but_never_cross(people: list[Person]) -> None:
             assert np.isfinite(face).all()
 
 
-def test_eyes_close_and_lips_seal_over_a_dropped_jaw(people: list[Person]) -> None:
+def test_eyes_close_and_lips_seal_over_a_dropped_jaw(people: list[ProceduralPerson]) -> None:
     mesh = face_mesh()
     for person in people:
         closed = person.perform({"eyeBlink_L": 1.0, "eyeBlink_R": 1.0})
@@ -83,7 +83,7 @@ def test_eyes_close_and_lips_seal_over_a_dropped_jaw(people: list[Person]) -> No
         assert np.subtract(*opened[middle, 1]) > 10 and np.subtract(*sealed[middle, 1]) < 2.5
 
 
-def test_lids_stay_outside_the_eyeballs(people: list[Person]) -> None:
+def test_lids_stay_outside_the_eyeballs(people: list[ProceduralPerson]) -> None:
     mesh = face_mesh()
     for person in people:
         for activations in ({}, {"eyeBlink_L": 1.0}, {"eyeBlink_L": 0.5}, {"eyeWide_L": 1.0}):
@@ -123,7 +123,7 @@ def test_mirror_and_landmarks() -> None:
     assert place["ibug_36"][0] < place["ibug_45"][0] and place["ibug_8"][1] < place["ibug_33"][1]
 
 
-def test_expressions_differ_between_people(people: list[Person]) -> None:
+def test_expressions_differ_between_people(people: list[ProceduralPerson]) -> None:
     smile = {"mouthSmile_L": 1.0, "mouthSmile_R": 1.0}
     moved = [person.perform(smile) - person.neutral for person in people]
     difference = np.linalg.norm(moved[0] - moved[1], axis=1)
@@ -131,7 +131,7 @@ def test_expressions_differ_between_people(people: list[Person]) -> None:
     assert np.abs(people[0].perform({}) - people[0].neutral).max() == 0
 
 
-def test_every_shape_moves_the_face(people: list[Person]) -> None:
+def test_every_shape_moves_the_face(people: list[ProceduralPerson]) -> None:
     for shape in SHAPES:
         activations = {shape: 1.0} | ({"jawOpen": 1.0} if shape == "mouthClose" else {})
         base = people[0].perform({"jawOpen": 1.0}) if shape == "mouthClose" else people[0].neutral
@@ -161,6 +161,6 @@ def test_clips_begin_and_end_near_neutral(tmp_path) -> None:
 
 def test_paint_colors_regions() -> None:
     topology = procedural_topology()
-    colors = paint(topology)
+    colors = region_colors(topology)
     assert colors.shape == (topology.vertex_count, 3) and colors.dtype == np.uint8
     assert len(np.unique(colors, axis=0)) == 8

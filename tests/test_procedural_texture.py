@@ -14,7 +14,7 @@ from mien.data.sources.procedural.template import template
 from mien.data.sources.procedural.texture import PaintedPerson, Painter, painted
 from mien.data.sources.procedural.texture_canvas import fitted_canvas, procedural_canvas, where
 from mien.data.sources.procedural.topology import procedural_topology
-from mien.data.textures import read_texture
+from mien.data.texture_files import read_texture
 from mien.errors import BadSetting, Unsupported
 from mien.geometry.texels import texels
 from mien.topology import Topology

@@ -14,9 +14,9 @@ from mien.models.facecam.progressive import (
     ProgressiveDiscriminator,
     ProgressiveGenerator,
     channels_of,
+    deviation_channel,
     downsample,
     pixel_norm,
-    spread_channel,
     upsample,
 )
 
@@ -93,12 +93,12 @@ def test_equalized_layers_scale_unit_weights_by_their_inputs() -> None:
 def test_pixel_norm_and_the_spread_of_a_batch() -> None:
     x = torch.randn(4, 7, 3, 3) * 5
     torch.testing.assert_close(pixel_norm(x).square().mean(1), torch.ones(4, 3, 3), atol=1e-5, rtol=0)
-    seen = spread_channel(x)
+    seen = deviation_channel(x)
     assert seen.shape == (4, 8, 3, 3)
     torch.testing.assert_close(seen[:, :7], x)
     torch.testing.assert_close(seen[:, 7], x.std(0, unbiased=False).mean().expand(4, 3, 3))
-    assert spread_channel(x[:1].expand(4, -1, -1, -1))[:, 7].max() < 1e-3  # all alike: collapse shows
-    assert not spread_channel(x[:1])[:, 7].any()
+    assert deviation_channel(x[:1].expand(4, -1, -1, -1))[:, 7].max() < 1e-3  # all alike: collapse shows
+    assert not deviation_channel(x[:1])[:, 7].any()
 
 
 def test_logits_are_plain() -> None:

@@ -91,7 +91,7 @@ def test_the_commands_of_the_readme_run(
 def test_the_example_people_are_unseen() -> None:
     """The documents name examples of forty people; their numbers follow from the division."""
     subject = np.repeat(np.arange(40), 20)
-    parts = assign("subject", subject, np.full(800, -1), np.zeros(800, int), 0)
+    parts = assign("subject", subject, 0)
     unseen = np.unique(subject[parts == 2])[:3]
     for page in PAGES:
         for number in re.findall(r"examples/person_(\d{4})", page.read_text(encoding="utf-8")):

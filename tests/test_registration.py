@@ -12,7 +12,7 @@ from heads import Z_UP, Remesh, ball, block, joined, remeshed
 from meshes import icosphere, random_rotation
 from numpy.typing import NDArray
 
-from mien.data.sources.procedural.person import Person
+from mien.data.sources.procedural.person import ProceduralPerson
 from mien.data.sources.procedural.topology import procedural_topology
 from mien.errors import BadMesh
 from mien.figures.registration import registration_sheet
@@ -47,7 +47,7 @@ class Stranger:
     neutral: NDArray
     remesh: Remesh
     vertices: NDArray
-    person: Person
+    person: ProceduralPerson
 
     @property
     def faces(self) -> NDArray:
@@ -61,7 +61,7 @@ class Stranger:
 @lru_cache
 def stranger() -> Stranger:
     full = procedural_topology()
-    person = Person.draw(np.random.default_rng(5))
+    person = ProceduralPerson.draw(np.random.default_rng(5))
     kept, skin = main_piece(full)
     remesh = remeshed(skin, seed=1)
     remesh = replace(remesh, corners=kept[remesh.corners])

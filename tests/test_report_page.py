@@ -19,7 +19,7 @@ from mien.errors import MienError
 from mien.evaluation import Table, evaluate
 from mien.io.gltf import write_glb
 from mien.models import model_class
-from mien.report import Picture, Section, pictures_of, write_report
+from mien.report import Figure, Section, pictures_of, write_report
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next((path for name in BROWSERS if (path := shutil.which(name))), "")
@@ -42,7 +42,7 @@ def glb(tmp_path: Path) -> bytes:
 def page(tmp_path: Path, glb: bytes) -> Path:
     noise = np.random.default_rng(0).integers(0, 255, (90, 120, 3), np.uint8)
     prose = "Made with `mien demo`.\n\nTwo & more.\n\n```\nmien demo\n```"
-    noisy, plain = Picture(noise, 'a "noisy" picture'), Picture(Image.new("RGB", (9, 9)))
+    noisy, plain = Figure(noise, 'a "noisy" picture'), Figure(Image.new("RGB", (9, 9)))
     sections = [
         Section("Glance", prose, facts={"rec <mm>": 1.2}),
         Section("Rig", rig=glb, rig_colors=np.tile(np.array([[200, 60, 40]], np.uint8), (120, 1))),

@@ -61,7 +61,7 @@ def judged() -> tuple[DecoupledGAN, CheckpointSelector]:
     selector = CheckpointSelector(shown, {name: labels_of(shown, name) for name in FACTORS}, FACTORS, size=12)
     values = stage.validate()
     assert next(iter(values)) == "confusion"
-    named = {"spread", "apart_identity", "apart_expression", "named_expression"}
+    named = {"diversity", "apart_identity", "apart_expression", "named_expression"}
     assert set(values) == {"confusion", *named}
     assert values["confusion"] == pytest.approx(np.mean([values[name] for name in named]))
     return model, selector
@@ -96,14 +96,14 @@ def test_faults_are_told_by_their_own_numbers(judged) -> None:
     assert good["apart_identity"] < 30 and good["apart_expression"] < 15 and good["named_expression"] < 25
     collapsed = selector.errors(fault(model, "collapsed"))
     assert collapsed["apart_identity"] == collapsed["apart_expression"] == 100
-    assert collapsed["named_expression"] > 70 and collapsed["spread"] == 100
+    assert collapsed["named_expression"] > 70 and collapsed["diversity"] == 100
     forgetful = selector.errors(fault(model, "forgets who"))
     assert forgetful["apart_identity"] > good["apart_identity"] + 40
     assert abs(forgetful["apart_expression"] - good["apart_expression"]) < 10
     mixed = selector.errors(fault(model, "mixes labels"))
     assert mixed["named_expression"] > good["named_expression"] + 40
-    assert mixed["apart_identity"] == good["apart_identity"] and mixed["spread"] == good["spread"] < 15
-    assert 40 < selector.errors(fault(model, "half as far"))["spread"] < 60
+    assert mixed["apart_identity"] == good["apart_identity"] and mixed["diversity"] == good["diversity"] < 15
+    assert 40 < selector.errors(fault(model, "half as far"))["diversity"] < 60
     for wrong in (collapsed, forgetful, mixed):
         assert wrong["confusion"] > good["confusion"] + 10
 

@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import shortest_path
 
 from mien.errors import BadSetting
 from mien.geometry.differential import adjacency
-from mien.geometry.spirals import ring_length, spiral_indices, spirals
+from mien.geometry.spirals import spiral_indices, spirals
 from mien.topology import Landmarks, Topology
 
 
@@ -116,12 +116,6 @@ def test_touching_parts_and_flat_faces_do_no_harm() -> None:
     vertices = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [-1, 0, 0], [-1, -1, 0]], float)
     rows = spiral_indices(vertices, np.array([[0, 1, 2], [0, 3, 4], [1, 1, 2]]), length=5)
     assert set(rows[0]) == {0, 1, 2, 3, 4}
-
-
-def test_ring_length_of_a_large_grid() -> None:
-    _, faces = flat_grid(60, 60)
-    assert ring_length(faces, 3600, 1) in (7, 8)
-    assert 19 <= ring_length(faces, 3600, 2) <= 23  # 19 inside; the rim adds spread
 
 
 def test_five_thousand_vertices_take_about_a_second() -> None:

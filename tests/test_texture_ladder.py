@@ -51,7 +51,7 @@ def colored(folder: Path) -> FaceDataset:
                 data[row], data.weights[row], subject=data.subjects[data.subject[row]],
                 texture=image.astype(np.uint8),
             )  # fmt: skip
-    return writer.finish()
+    return FaceDataset.load(writer.folder)
 
 
 @pytest.fixture(scope="module")
@@ -115,14 +115,14 @@ def test_the_critics_terms(data: FaceDataset) -> None:
 
     game.critic = critic  # type: ignore[assignment]
     who, what = torch.tensor([0, 1, -1, 2]), torch.tensor([0, 1, 2, 3])
-    losses = {k: v.item() for k, v in game.judge(real, made, who, what, index=0).items()}
+    losses = {k: v.item() for k, v in game.discriminate(real, made, who, what, index=0).items()}
     slope = 2 / np.sqrt(3 * 16 * 16)
     expected = {
         "critic": -1 - 3, "drift": 0.001 * 9, "real_expression": np.log(6), "real_identity": np.log(people),
         "gradient_penalty": 2 * 10 * (slope - 1) ** 2,
     }  # fmt: skip
     assert losses == pytest.approx(expected, rel=1e-5)
-    assert "gradient_penalty" not in game.judge(real, made, who, what, index=1)
+    assert "gradient_penalty" not in game.discriminate(real, made, who, what, index=1)
 
 
 def test_conditions_are_those_of_the_shape(data: FaceDataset) -> None:

@@ -44,7 +44,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> FaceDataset:
                 image = np.full((32, 32, 3), 60 + 40 * person, np.uint8)
                 image[8 * k : 8 * k + 8, :, 0] += 30
                 writer.append(base + [0, 0, 4 * k], np.array(weights), subject=f"p{person}", texture=image)
-    return writer.finish()
+    return FaceDataset.load(writer.folder)
 
 
 @pytest.fixture(scope="module")

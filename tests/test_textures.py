@@ -13,7 +13,8 @@ from PIL import Image
 
 from mien.data.dataset import FaceDataset
 from mien.data.sampling import faces
-from mien.data.textures import Textures, read_texture, textured
+from mien.data.texture_files import read_texture
+from mien.data.textures import Textures, textured
 from mien.data.writer import DatasetWriter
 from mien.errors import BadFile, DataMissing, MienError
 from mien.geometry.texels import lookup, nearest_texels, texels
@@ -36,7 +37,7 @@ def with_textures(folder: Path, *, skip: int | None = None) -> FaceDataset:
                 data[row], data.weights[row], subject=data.subjects[data.subject[row]],
                 texture=None if row == skip else picture(row),
             )  # fmt: skip
-    return writer.finish()
+    return FaceDataset.load(writer.folder)
 
 
 def test_rows_get_their_own_texture_back(tmp_path: Path) -> None:
@@ -173,7 +174,7 @@ def test_references_outside_the_folder_stay_references(tmp_path: Path) -> None:
     Image.fromarray(picture(3, 64)).save(tmp_path / "owner" / "a.jpg", quality=100)
     with DatasetWriter(tmp_path / "set", data.topology, data.expressions) as writer:
         writer.append(data[0], data.weights[0], subject="a", texture="../owner/a.jpg")
-    copy = writer.finish().save(tmp_path / "deeper" / "copy")
+    copy = FaceDataset.load(writer.folder).save(tmp_path / "deeper" / "copy")
     assert (
         copy.textures == ("../../owner/a.jpg",) and not (tmp_path / "deeper" / "copy" / "textures").exists()
     )

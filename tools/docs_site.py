@@ -176,6 +176,6 @@ def api_index() -> str:
 API_INTRODUCTION = """# API
 
 `import mien` gives what most programs need, and all of it is on this page: `mien.load_model`, `mien.train`
-and so on. Everything else is imported from its module, and the other pages list modules floor by floor: each imports
-only from floors before it.
+and so on. Everything else is imported from its module, and the other pages list modules floor by floor: each
+imports only from floors before it.
 """

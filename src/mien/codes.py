@@ -29,7 +29,7 @@ class Codes:
         return self.identity.shape[0]
 
     def __getitem__(self, rows: slice | Sequence[int] | Tensor) -> Codes:
-        """Selects rows; a plain list or tensor of indices, or a slice."""
+        """Selects rows of the batch: a slice, a list, or a tensor (n,) of indices or (B,) bool."""
         return self.map(lambda value: value[rows])
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Codes:
@@ -43,7 +43,7 @@ class Codes:
         return "identity", "expression", *self.others
 
     def factor(self, name: str) -> Tensor:
-        """The code of one factor: ``identity``, ``expression`` or one of ``others``."""
+        """(B, ...) the code of one factor: ``identity``, ``expression`` or one of ``others``."""
         if name not in self.names:
             raise UnknownName("factor", name, self.names)
         return getattr(self, name) if name in ("identity", "expression") else self.others[name]

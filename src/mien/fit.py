@@ -21,7 +21,7 @@ FACES_AT_ONCE = 32
 STEPS_AT_ONCE = 10
 
 
-def refusal(model: type[FaceModel]) -> str | None:
+def fitting_refusal(model: type[FaceModel]) -> str | None:
     """Why faces cannot be fitted with a method, or None if they can."""
     if model.anchored:
         return (
@@ -89,7 +89,7 @@ def fit_landmarks(
         codes: The codes of the face.
         residual: Mean distance of the fitted landmarks from the given ones, millimeters.
     """
-    reason = refusal(type(model))
+    reason = fitting_refusal(type(model))
     if reason:
         raise model.refusal("fit", reason)
     if prior_weight < 0:
@@ -121,7 +121,7 @@ def fit_landmark_sets(
         steps: Updates of the quasi-Newton descent.
         generator: Begin at random codes as Abrevaya et al. do; None begins at the mean person at rest.
     """
-    if reason := refusal(type(model)):
+    if reason := fitting_refusal(type(model)):
         raise model.refusal("fit", reason)
     marks = model.topology.landmarks
     parts = [positions[k : k + FACES_AT_ONCE] for k in range(0, len(positions), FACES_AT_ONCE)]
@@ -243,13 +243,13 @@ def _descend(
     Raw codes stall: their scales differ by orders of magnitude between factors and between models.
     """
     start = model.origin(count).map(lambda value: value.detach().clone())
-    spreads = {"identity": model.calibration.identity_std, "expression": model.calibration.expression_std}
+    deviations = {"identity": model.calibration.identity_std, "expression": model.calibration.expression_std}
     names = ("identity", "expression", *start.others)
     sizes = [start.factor(name)[0].numel() for name in names]
 
     def codes(rows: Tensor) -> Codes:
         parts = zip(names, rows.split(sizes, dim=1), strict=True)
-        moved = {name: part.view_as(start.factor(name)) * spreads.get(name, 1.0) for name, part in parts}
+        moved = {name: part.view_as(start.factor(name)) * deviations.get(name, 1.0) for name, part in parts}
         return start.replace(**{name: start.factor(name) + move for name, move in moved.items()})
 
     def loss(x: Tensor) -> Tensor:

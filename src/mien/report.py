@@ -34,7 +34,7 @@ POLICY = (
 
 
 @dataclass(frozen=True)
-class Picture:
+class Figure:
     """A picture with its caption.
 
     Args:
@@ -66,8 +66,8 @@ class Section:
     facts: Mapping[str, Any] = field(default_factory=dict)
     rig: bytes | None = None
     rig_colors: Any = None
-    pictures: Sequence[Picture] = ()
-    gallery: Sequence[Picture] = ()
+    pictures: Sequence[Figure] = ()
+    gallery: Sequence[Figure] = ()
     tables: Sequence[Table] = ()
 
 
@@ -155,7 +155,7 @@ def _rig(glb: bytes, colors: Any) -> str:
 <script type="text/plain" class="rig-data">{data}</script>{paint}</div>"""
 
 
-def _figure(picture: Picture) -> str:
+def _figure(picture: Figure) -> str:
     kind, data, size = _encoded(picture.image)
     caption = f"<figcaption>{_inline(picture.caption)}</figcaption>" if picture.caption else ""
     alt = html.escape(re.sub(r"[`*]", "", picture.caption), quote=True)
@@ -218,7 +218,7 @@ def asset(name: str) -> str:
 
 def pictures_of(
     report: Report, models: Mapping[str, FaceModel], data: FaceDataset, *, size: int = 170
-) -> dict[str, Picture]:
+) -> dict[str, Figure]:
     """The pictures that belong to an evaluation, as far as the report has numbers for them.
 
     Args:
@@ -243,10 +243,10 @@ def pictures_of(
     if errors:
         title = "Reconstruction, unseen people"
         plot = figures.cumulative_error(errors, title=title, label="error of a mesh (mm)")
-        made["reconstruction"] = Picture(plot, "Share of test meshes below an average vertex distance.")
+        made["reconstruction"] = Figure(plot, "Share of test meshes below an average vertex distance.")
     transfer = _transfer_bars(report)
     if transfer is not None:
-        made["transfer"] = Picture(transfer, "Expression transfer by expression, 95 % interval over persons.")
+        made["transfer"] = Figure(transfer, "Expression transfer by expression, 95 % interval over persons.")
     for label in errors:
         if models[label].anchored:
             continue
@@ -256,7 +256,7 @@ def pictures_of(
         }
         splits = figures.splits_of(models[label], data, rows)
         sheet = figures.disentanglement_figure(splits, data.topology, title=label, size=size)
-        made[f"split-{label}"] = Picture(
+        made[f"split-{label}"] = Figure(
             sheet, f"`{label}` on unseen people: the face, its neutral, and its expression on the template."
         )
     return made

@@ -176,6 +176,9 @@ class Topology:
         Args:
             key: Names the operator and its settings, e.g. ``spirals-9-1``.
             build: Called on a miss; returns named arrays.
+
+        Returns:
+            Named arrays of any shape, as ``build`` made them.
         """
         memory = self.__dict__.setdefault("_derived", {})
         if key not in memory:
@@ -239,7 +242,12 @@ def cache_folder() -> Path:
 
 
 def save_npz(path: Path, arrays: Arrays) -> None:
-    """Writes arrays atomically: a reader sees the old file, or the new one, never half of it."""
+    """Writes arrays atomically: a reader sees the old file, or the new one, never half of it.
+
+    Args:
+        path: The .npz file.
+        arrays: Name -> array of any shape.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")

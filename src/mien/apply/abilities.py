@@ -25,7 +25,7 @@ def refusal(model: type[FaceModel], name: str) -> str | None:
     if name in model.refused:
         return model.refused[name]
     if name == "fit":
-        return fit.refusal(model)
+        return fit.fitting_refusal(model)
     if name == "generate" and model.sample is FaceModel.sample:
         return "it has no identity space to sample people from"
     if name in ("neutralize", "recognize") and model.anchored:

@@ -134,12 +134,12 @@ class Results:
         return {person: float(np.mean([run[person] for run in runs])) for person in sorted(shared)}
 
 
-def judge(results: Results, claims: Sequence[Claim], *, resamples: int = 4000) -> list[Verdict]:
+def verdicts_of(results: Results, claims: Sequence[Claim], *, resamples: int = 4000) -> list[Verdict]:
     """Tests claims on results; persons are drawn together for both arms, as the same people were judged."""
-    return [_judge(results, claim, resamples) for claim in claims]
+    return [_verdict(results, claim, resamples) for claim in claims]
 
 
-def _judge(results: Results, claim: Claim, resamples: int) -> Verdict:
+def _verdict(results: Results, claim: Claim, resamples: int) -> Verdict:
     nan = float("nan")
     try:
         one = results.per_person(claim.arm, claim.metric)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.claims import adversarial_vae, decoupled_gan, expression_lstm, facecam, facetunegan
-from mien.claims.claim import TRAINING_DATA, Arm, Claim, Results, Verdict, judge
+from mien.claims.claim import TRAINING_DATA, Arm, Claim, Results, Verdict, verdicts_of
 from mien.data.dataset import FaceDataset
 from mien.errors import BadSetting, UnknownName
 from mien.evaluation import evaluate, evaluate_sequences
@@ -110,7 +110,7 @@ def retest(
                 report = evaluate_sequences({arm: model}, data, protocol=protocol, controls=False)
                 results.add(REAL, report)
             results.add(arm, report)
-    return judge(results, claims)
+    return verdicts_of(results, claims)
 
 
 def _finished(

@@ -81,7 +81,7 @@ def _pictures(
     from mien.figures import styles, textures
 
     shown = names or spread_names(model.expressions, 6)
-    cast = styles.people_of(model, 8, seed)
+    cast = styles.people_at_rest(model, 8, seed)
     sheets = {
         "expressions": lambda: styles.expressions_sheet(model, cast),
         "intensity": lambda: styles.intensity_sheet(model, cast[: len(shown)], shown),

@@ -88,9 +88,16 @@ def motion_curve(times: NDArray, timing: Timing, *, overshoot: float = 0.0) -> N
 
 
 def motion_label(times: NDArray, timing: Timing) -> NDArray[np.float64]:
-    """(T,) the phase of a frame as annotated: 0 neutral, 1 apex, linear on the way there and back.
+    """The phase of a frame as annotated: 0 neutral, 1 apex, linear on the way there and back.
 
     Potamias et al. (2020), section 5.1. Moments fall on frames, as annotators mark frames.
+
+    Args:
+        times: (T,) float, seconds.
+        timing: Of the recording.
+
+    Returns:
+        (T,) float64 0..1.
     """
     frame = float(times[1] - times[0]) if len(times) > 1 else 1.0
     moments = np.array([timing.onset, timing.apex, timing.release, timing.offset])

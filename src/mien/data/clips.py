@@ -221,5 +221,5 @@ class Extremeness:
 
 
 def with_neutral(clip: Clip, rows: NDArray[np.int64]) -> Clip:
-    """The clip measured from another neutral: the mean of these rows."""
+    """The clip measured from another neutral: the mean of these rows (n,)."""
     return replace(clip, neutral=np.asarray(rows, np.int64))

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from mien.data.splits import PARTS, assign
 from mien.data.table import FACTORS, read_samples
+from mien.data.texture_files import digest_textures
+from mien.data.writer import DatasetWriter
 from mien.errors import BadFile, DataMissing, MissingNeutral, UnknownName
 from mien.topology import Topology
 
@@ -169,7 +171,13 @@ class FaceDataset:
         return {}
 
     def neutral_of(self, index: NDArray | list[int] | slice) -> NDArray[np.float32]:
-        """(n, V, 3) neutral of the subject of each row: the mean of all neutral scans of that person.
+        """The neutral of the subject of each row: the mean of all neutral scans of that person.
+
+        Args:
+            index: (n,) int rows of the view, (len(self),) bool, or a slice.
+
+        Returns:
+            (n, V, 3) float32, millimeters.
 
         Raises:
             MissingNeutral: A subject has no neutral scan.
@@ -188,7 +196,7 @@ class FaceDataset:
         return self._neutral_means[person]
 
     def take(self, index: NDArray | list[int] | slice) -> FaceDataset:
-        """A view of some of this view's rows (indices or a mask)."""
+        """A view of some of this view's rows: (n,) int indices, a (len(self),) bool mask, or a slice."""
         return replace(self, rows=self._rows[index])
 
     def split(self, part: str, *, protocol: str = "subject", seed: int = 0) -> FaceDataset:
@@ -203,14 +211,12 @@ class FaceDataset:
             return self
         if part not in PARTS:
             raise UnknownName("part", part, [*PARTS, "all"])
-        parts = assign(protocol, self.subject, np.asarray(self.clip), np.asarray(self.frame), seed)
+        parts = assign(protocol, self.subject, seed)
         return replace(self, rows=self._rows[parts[self._rows] == PARTS.index(part)])
 
     @cached_property
     def fingerprint(self) -> str:
         """sha256 of topology, labels, vertices and textures of the whole set (not of the view)."""
-        from mien.data.textures import digest_textures
-
         digest = hashlib.sha256(self.topology.fingerprint.encode())
         labels = (*self.labeled.values(), *self.classes.values())
         for array in (self.weights, self.subject, self.clip, self.frame, *labels):
@@ -219,13 +225,12 @@ class FaceDataset:
         digest.update(json.dumps(names).encode())
         for start in range(0, len(self.vertices), 256):
             digest.update(np.ascontiguousarray(self.vertices[start : start + 256]).tobytes())
-        digest.update(digest_textures(self))
+        if self.textures is not None and self.folder is not None:
+            digest.update(digest_textures(self.folder, self.textures))
         return digest.hexdigest()
 
     def save(self, folder: Path) -> FaceDataset:
         """Writes the view as a data set of its own and loads it back memory-mapped."""
-        from mien.data.writer import DatasetWriter
-
         with DatasetWriter(
             folder, self.topology, self.expressions, fps=self.fps, source=self.source, license=self.license,
             citation=self.citation, facts=self.facts, factors=self.factors,

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.spatial import cKDTree
 
+from mien.geometry.differential import vertex_areas
+
 Array = NDArray[np.float64]
 
 JAW_AXES = {"jawOpen": (1.0, 0.0, 0.0), "mouthClose": (1.0, 0.0, 0.0), "jawLeft": (0.0, 1.0, 0.0),
@@ -64,19 +66,10 @@ class JacobianField:
         self._gradient = [csr_matrix((gradient[:, d], (rows, columns)), (count, count)) for d in range(3)]
 
     def of(self, face: NDArray) -> Array:
-        """(V, 3, 3) Jacobians of template -> face."""
+        """(V, 3, 3) Jacobians of the map from the template to a face (V, 3), millimeters."""
         delta = np.asarray(face, np.float64) - self.template
         gradient = np.stack([operator @ delta for operator in self._gradient], axis=2)
         return gradient + np.eye(3)
-
-
-def vertex_areas(vertices: NDArray, faces: NDArray) -> Array:
-    """(V,) a third of the area of the triangles around each vertex, square millimeters."""
-    corners = np.asarray(vertices, np.float64)[faces]
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    area = np.linalg.norm(normal, axis=1) / 6
-    total: Array = np.bincount(faces.ravel(), np.repeat(area, 3), len(vertices)).astype(np.float64)
-    return total + 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +92,9 @@ class Hinge:
 
         The joint lies a few millimeters in front of and below the ear's tragus: at the height of the first
         two contour points, and behind them by a twelfth of the face's width.
+
+        Args:
+            landmarks: Name (``ibug_0``) -> (3,) float, millimeters.
         """
         right = (landmarks["ibug_0"] + landmarks["ibug_1"]) / 2
         left = (landmarks["ibug_16"] + landmarks["ibug_15"]) / 2
@@ -111,7 +107,15 @@ class Hinge:
 
 
 def rotate(vectors: NDArray, rotation: NDArray) -> Array:
-    """Turns (V, 3) vectors by (V, 3) rotation vectors in radians (Rodrigues)."""
+    """Turns vectors about axes of their own (Rodrigues).
+
+    Args:
+        vectors: (V, 3) float.
+        rotation: (V, 3) float. Axis times angle in radians.
+
+    Returns:
+        (V, 3) float64.
+    """
     angle = np.linalg.norm(rotation, axis=1, keepdims=True)
     axis = rotation / np.maximum(angle, 1e-12)
     along = (axis * vectors).sum(axis=1, keepdims=True)
@@ -121,7 +125,17 @@ def rotate(vectors: NDArray, rotation: NDArray) -> Array:
 
 
 def turning_angles(vertices: NDArray, displacement: NDArray, hinge: Hinge, axis: NDArray) -> Array:
-    """(V,) angle in radians that a displacement turns each vertex about an axis through the hinge."""
+    """The angle by which a displacement turns each vertex about an axis through the hinge.
+
+    Args:
+        vertices: (V, 3) float, millimeters.
+        displacement: (V, 3) float, millimeters.
+        hinge: Of this face.
+        axis: (3,) float, of unit length.
+
+    Returns:
+        (V,) float64, radians.
+    """
     start = vertices - hinge.center
     end = start + displacement
     start = start - (start @ axis)[:, None] * axis
@@ -153,7 +167,8 @@ class Performer:
     ) -> None:
         self.template, self.names = np.asarray(template, np.float64), tuple(names)
         self.landmarks = dict(landmarks)
-        self.jacobians = JacobianField(template, vertex_areas(template, faces), radius=radius)
+        areas = vertex_areas(np.asarray(template, np.float64), faces) + 1e-9  # a vertex of no triangle counts
+        self.jacobians = JacobianField(template, areas, radius=radius)
         self.hinge = self._hinge(self.template)
         self.shapes = np.asarray(shapes, np.float64).copy()
         if {"jawOpen", "mouthClose"} <= set(names):
@@ -213,7 +228,7 @@ class FaceActor:
     mixing: Array
 
     def at(self, rows: NDArray) -> FaceActor:
-        """The same face, some vertices of it."""
+        """The same face, some vertices (n,) of it."""
         shapes, turns = (np.ascontiguousarray(part[:, rows]) for part in (self.shapes, self.turns))
         return replace(self, face=self.face[rows], shapes=shapes, turns=turns)
 

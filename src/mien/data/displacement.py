@@ -15,6 +15,9 @@ BLOCK = 256
 def displaced_rows(data: FaceDataset) -> NDArray[np.int64]:
     """Rows that carry an expression label, are not neutral, and whose person has a neutral scan.
 
+    Returns:
+        (n,) int64 rows of the view.
+
     Raises:
         MissingNeutral: There is no such row.
     """

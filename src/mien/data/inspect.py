@@ -36,7 +36,7 @@ def inspect_dataset(data: FaceDataset) -> dict[str, Any]:
         "license": data.license,
         "people": len(people),
         "meshes": len(data),
-        "meshes_per_person": _spread(per_person),
+        "meshes_per_person": _range_of(per_person),
         "meshes_per_class": _per_class(data),
         "clips": int(len(np.unique(data.row_clip[data.row_clip >= 0]))),
         "frames_per_second": data.fps,
@@ -57,7 +57,7 @@ def inspect_dataset(data: FaceDataset) -> dict[str, Any]:
     return facts
 
 
-def _spread(counts: NDArray) -> dict[str, int]:
+def _range_of(counts: NDArray) -> dict[str, int]:
     return {"least": int(counts.min()), "median": int(np.median(counts)), "most": int(counts.max())}
 
 
@@ -88,7 +88,15 @@ def _sizes(data: FaceDataset) -> dict[str, Any]:
 
 
 def eye_distance(vertices: NDArray, data: FaceDataset) -> Array | None:
-    """(n,) distance between the eye centers, the middles of the iBUG eye corners; None without landmarks."""
+    """Distance between the eye centers, the middles of the iBUG eye corners.
+
+    Args:
+        vertices: (n, V, 3) float, millimeters.
+        data: Where they are from.
+
+    Returns:
+        (n,) millimeters; None without such landmarks.
+    """
     names = list(data.topology.landmarks.names)
     corners = ("ibug_36", "ibug_39", "ibug_42", "ibug_45")
     if not set(corners) <= set(names):
@@ -129,22 +137,6 @@ def _variances(data: FaceDataset) -> dict[str, float]:
     return sums.facts()
 
 
-def interaction_fraction(vertices: NDArray, subject: NDArray, weights: NDArray) -> float:
-    """Share of the variance within subjects that an additive identity + expression model leaves.
-
-    The model is ``x = a_subject + weights @ b``, fitted by least squares; cells may be missing and weights
-    soft. 0 is additive data; independent noise gives values near 1.
-
-    Args:
-        vertices: (N, V, 3) float, millimeters.
-        subject: (N,) int.
-        weights: (N, E) float; all zero is neutral.
-    """
-    sums = TwoWaySums(int(np.max(subject)) + 1, weights.shape[1], np.asarray(vertices[0], np.float64))
-    sums.add(vertices, subject, weights)
-    return sums.facts()["interaction_fraction"]
-
-
 class TwoWaySums:
     """Sums over rows from which the additive two-way fit follows, so a set larger than memory can be judged.
 
@@ -175,7 +167,7 @@ class TwoWaySums:
         self.cross += weights.T @ centered
 
     def facts(self) -> dict[str, float]:
-        """``interaction_fraction``, and root mean square spreads per vertex in millimeters."""
+        """``interaction_fraction``, and root mean square deviations per vertex in millimeters."""
         present = self.count > 0
         count, weights = self.count[present, None], self.weights[present]
         means = self.faces[present] / count

@@ -31,11 +31,11 @@ class Labels:
 
     @property
     def known(self) -> NDArray[np.int64]:
-        """Rows with a label."""
+        """(n,) int64 rows with a label."""
         return np.flatnonzero(self.index >= 0)
 
     def places(self, names: Sequence[str]) -> NDArray[np.int64]:
-        """(classes,) where each class stands in a longer list of names."""
+        """(C,) int64 where each of the C classes stands in a longer list of names."""
         every = list(names)
         return np.array([every.index(name) for name in self.names], np.int64)
 
@@ -44,7 +44,7 @@ class Labels:
         return np.append(self.places(names), -1)[self.index]
 
     def balance(self, *, least: float = 0.1, most: float = 10.0) -> NDArray[np.float32]:
-        """(classes,) weights N_labeled / (classes N_c) that let every class count the same, clipped."""
+        """(C,) weights N_labeled / (C N_c) that let each of the C classes count the same, clipped."""
         counts = np.bincount(self.index[self.known], minlength=len(self.names))
         return np.clip(counts.sum() / (len(counts) * counts), least, most).astype(np.float32)
 

@@ -142,7 +142,16 @@ def score(
 
 
 def resampled(values: NDArray, fps: float, to: float) -> NDArray[np.float32]:
-    """(T, ...) values at one frame rate, linearly interpolated to another; the first frame stays."""
+    """Values at one frame rate, linearly interpolated to another; the first frame stays.
+
+    Args:
+        values: (T, ...) float.
+        fps: Frames per second of ``values``.
+        to: Frames per second of the result.
+
+    Returns:
+        (U, ...) float32.
+    """
     values = np.asarray(values, np.float64)
     if fps == to or len(values) < 2:
         return values.astype(np.float32)

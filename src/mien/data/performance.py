@@ -4,7 +4,7 @@ A release of blendshapes is additive: identity plus expression. People are not. 
 with a subject's own strength, side bias and habits (:class:`Style`), differently at every take
 (:func:`take_activations`), over time with its own timing (:mod:`mien.data.clip_performance`); and a scan of
 it carries registration drift and a rigid residual (:func:`capture_noise`). Nothing here knows a
-mesh or a data source: activations are floats over named shapes. The spreads are calibrated in
+mesh or a data source: activations are floats over named shapes. The deviations are calibrated in
 ``docs/data/ict.md`` to what is published for real scans.
 """
 
@@ -30,9 +30,9 @@ class Variation:
 
     Args:
         activation: Mean activation of a shape whose recipe says one.
-        subject: Log-normal spread of a subject's amplitude per shape, shared by both sides.
+        subject: Log-normal deviation of a subject's amplitude per shape, shared by both sides.
         take: The same for one take.
-        asymmetry: Log-normal spread of the left-right balance per pair of shapes, of subject and of take.
+        asymmetry: Log-normal deviation of the left-right balance per pair of shapes, of subject and of take.
         habit_share: Share of the other shapes that fire along with an expression, by a subject's habit.
         habit: Mean activation of those.
         slack: Mean opening of the relaxed jaw behind closed lips.
@@ -85,7 +85,7 @@ class Style:
         shapes: The A shape names.
         amplitude: (A,) float. Factor on each shape, mean one over subjects.
         seed: Seeds the habits: which other shapes fire along with an expression.
-        variation: The spreads this style was drawn with.
+        variation: The deviations this style was drawn with.
     """
 
     shapes: tuple[str, ...]
@@ -152,9 +152,16 @@ def _slack(rng: Generator, style: Style) -> NDArray[np.float64]:
 
 
 def settle(shapes: Sequence[str], activations: NDArray) -> NDArray[np.float64]:
-    """Holds (..., A) activations to what a face can do.
+    """Holds activations to what a face can do.
 
     Above one, shapes saturate towards 1.4; contacts end at one; lips close no further than the jaw opened.
+
+    Args:
+        shapes: Names of the A shapes.
+        activations: (..., A) float.
+
+    Returns:
+        (..., A) float64.
     """
     result = np.maximum(activations, 0.0)
     excess = np.maximum(result - 1.0, 0.0)
@@ -176,6 +183,9 @@ def capture_noise(
         vertices: (V, 3) or (T, V, 3) float, millimeters. Frames of a clip share one slow drift.
         variation: Sizes of the noise.
         waves: Random waves in the drift of each axis.
+
+    Returns:
+        (V, 3) or (T, V, 3) float32, millimeters: the noisy vertices.
     """
     variation = variation or Variation()
     clip = np.asarray(vertices if vertices.ndim == 3 else vertices[None], np.float32)

@@ -59,7 +59,7 @@ Sampler = Callable[[torch.Generator], Batch]
 
 
 def draw_rows(generator: torch.Generator, count: int, size: int) -> NDArray[np.int64]:
-    """``size`` of ``count`` rows: without repetition while there are enough."""
+    """(size,) int64 of ``count`` rows: without repetition while there are enough."""
     if size > count:
         return torch.randint(count, (size,), generator=generator).numpy()
     return torch.randperm(count, generator=generator)[:size].numpy()
@@ -217,7 +217,16 @@ def _people(data: FaceDataset, neutral: bool) -> dict[int, Tensor]:
 
 
 def mixing_weights(count: int, mixed: int, generator: torch.Generator) -> Tensor:
-    """(count, mixed) random weights with sum 1 and sum of squares 1."""
+    """Random weights whose sum and whose sum of squares are 1.
+
+    Args:
+        count: B, how many mixtures.
+        mixed: P, how many people are mixed.
+        generator: Draws them.
+
+    Returns:
+        (B, P) float.
+    """
     weights = torch.randn(count, mixed, generator=generator)
     weights -= weights.mean(1, keepdim=True)
     weights *= (1 - 1 / mixed) ** 0.5 / weights.norm(dim=1, keepdim=True)
@@ -243,7 +252,7 @@ def _other(rows: NDArray[np.int64], row: int, generator: torch.Generator) -> int
 
 
 def any_of(rows: NDArray[np.int64], generator: torch.Generator) -> int:
-    """One of the rows."""
+    """One of the rows (n,) int64."""
     return int(rows[int(torch.randint(len(rows), (1,), generator=generator))])
 
 

@@ -9,13 +9,37 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mien.data.expressions import ExpressionSet, Recipe
 from mien.errors import BadSetting, UnknownName
 
 REST = "rest"
+
+
+class PerformedFace(NamedTuple):
+    """One face of somebody who performs, and speaks.
+
+    Args:
+        vertices: (V, 3) float, millimeters.
+        weights: Named expression -> how strongly it is asked for.
+        active: Shape -> its activation.
+        clip: Number of the clip, -1 for a single face.
+        frame: Number in the clip.
+        viseme: What is spoken.
+    """
+
+    vertices: NDArray[np.floating]
+    weights: dict[str, float]
+    active: dict[str, float]
+    clip: int = -1
+    frame: int = 0
+    viseme: str = REST
+
+
 VISEMES: Mapping[str, Recipe] = MappingProxyType(
     {
         REST: {},
@@ -58,7 +82,7 @@ def takes(names: ExpressionSet, visemes: bool) -> Iterator[tuple[str, str, int]]
             yield expression, viseme, zlib.crc32(text.encode())
 
 
-def performed(names: ExpressionSet, expression: str, viseme: str) -> dict[str, float]:
+def weights_of_take(names: ExpressionSet, expression: str, viseme: str) -> dict[str, float]:
     """Weights over :func:`recipes_with` of an expression and a viseme at once."""
     weights = names.label(expression) if expression else {}
     return weights | ({f"viseme {viseme}": 1.0} if viseme != REST else {})

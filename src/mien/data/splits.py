@@ -13,26 +13,59 @@ from numpy.typing import NDArray
 from mien.errors import BadSetting, UnknownName
 
 PARTS = ("train", "validation", "test")
-Split = Callable[[NDArray, NDArray, NDArray, int], NDArray]
+#: (N,) int subject of each row and a seed to (N,) int8 index into :data:`PARTS`.
+Split = Callable[[NDArray, int], NDArray]
 
 
-def by_subject(subject: NDArray, clip: NDArray, frame: NDArray, seed: int) -> NDArray:
-    """80 / 10 / 10 % of the people, drawn at random; at least one person in each part."""
+def by_subject(subject: NDArray, seed: int) -> NDArray:
+    """80 / 10 / 10 % of the people, drawn at random; at least one person in each part.
+
+    Args:
+        subject: (N,) int. Whom each row shows.
+        seed: Draws other people.
+
+    Returns:
+        (N,) int index into :data:`PARTS`.
+    """
     return _people(subject, seed, validation=0.1, test=0.1)
 
 
-def seven_to_three(subject: NDArray, clip: NDArray, frame: NDArray, seed: int) -> NDArray:
-    """30 % of the people unseen, as Gu et al. (2023) divide FaceScape; a tenth of the rest validates."""
+def seven_to_three(subject: NDArray, seed: int) -> NDArray:
+    """30 % of the people unseen, as Gu et al. (2023) divide FaceScape; a tenth of the rest validates.
+
+    Args:
+        subject: (N,) int. Whom each row shows.
+        seed: Draws other people.
+
+    Returns:
+        (N,) int index into :data:`PARTS`.
+    """
     return _people(subject, seed, validation=0.07, test=0.3)
 
 
-def seventeen_to_three(subject: NDArray, clip: NDArray, frame: NDArray, seed: int) -> NDArray:
-    """15 % of the people unseen, as Potamias et al. (2020) divide 4DFAB (153 and 27); nobody validates."""
+def seventeen_to_three(subject: NDArray, seed: int) -> NDArray:
+    """15 % of the people unseen, as Potamias et al. (2020) divide 4DFAB (153 and 27); nobody validates.
+
+    Args:
+        subject: (N,) int. Whom each row shows.
+        seed: Draws other people.
+
+    Returns:
+        (N,) int index into :data:`PARTS`.
+    """
     return _people(subject, seed, validation=0.0, test=0.15)
 
 
-def first_ten(subject: NDArray, clip: NDArray, frame: NDArray, seed: int) -> NDArray:
-    """The first ten people are the test set (BU-3DFE in Zhang et al. 2020 and Gu et al. 2023)."""
+def first_ten(subject: NDArray, seed: int) -> NDArray:
+    """The first ten people are the test set (BU-3DFE in Zhang et al. 2020 and Gu et al. 2023).
+
+    Args:
+        subject: (N,) int. Whom each row shows.
+        seed: Not used.
+
+    Returns:
+        (N,) int index into :data:`PARTS`.
+    """
     people = np.unique(subject)
     if len(people) <= 11:
         raise BadSetting("protocol 'first-ten' needs more than 11 people", received=len(people))
@@ -42,14 +75,30 @@ def first_ten(subject: NDArray, clip: NDArray, frame: NDArray, seed: int) -> NDA
     return part[subject]
 
 
-def interleaved(subject: NDArray, clip: NDArray, frame: NDArray, seed: int) -> NDArray:
-    """The first 10 of every 100 rows test, the next 5 validate (CoMA's own: people are seen)."""
+def interleaved(subject: NDArray, seed: int) -> NDArray:
+    """The first 10 of every 100 rows test, the next 5 validate (CoMA's own: people are seen).
+
+    Args:
+        subject: (N,) int. Whom each row shows.
+        seed: Not used.
+
+    Returns:
+        (N,) int index into :data:`PARTS`.
+    """
     order = np.arange(len(subject)) % 100
     return np.where(order < 10, PARTS.index("test"), np.where(order < 15, PARTS.index("validation"), 0))
 
 
-def nine_to_one(subject: NDArray, clip: NDArray, frame: NDArray, seed: int) -> NDArray:
-    """A tenth of the rows at random tests, a twentieth validates (FaceTuneGAN's CoMA: people are seen)."""
+def nine_to_one(subject: NDArray, seed: int) -> NDArray:
+    """A tenth of the rows at random tests, a twentieth validates (FaceTuneGAN's CoMA: people are seen).
+
+    Args:
+        subject: (N,) int. Whom each row shows.
+        seed: Draws other rows.
+
+    Returns:
+        (N,) int index into :data:`PARTS`.
+    """
     order = np.random.default_rng([seed, 20230]).permutation(len(subject))
     tests, validations = round(0.1 * len(order)), round(0.05 * len(order))
     part = np.zeros(len(order), np.int8)
@@ -68,11 +117,20 @@ PROTOCOLS: dict[str, Split] = {
 }
 
 
-def assign(protocol: str, subject: NDArray, clip: NDArray, frame: NDArray, seed: int) -> NDArray:
-    """(N,) index into :data:`PARTS` of every row."""
+def assign(protocol: str, subject: NDArray, seed: int) -> NDArray:
+    """The part of every row under a named protocol.
+
+    Args:
+        protocol: A name of :data:`PROTOCOLS`.
+        subject: (N,) int. Whom each row shows.
+        seed: Draws another division, for protocols that draw one.
+
+    Returns:
+        (N,) int index into :data:`PARTS`.
+    """
     if protocol not in PROTOCOLS:
         raise UnknownName("protocol", protocol, PROTOCOLS)
-    return PROTOCOLS[protocol](subject, clip, frame, seed)
+    return PROTOCOLS[protocol](subject, seed)
 
 
 def _people(subject: NDArray, seed: int, *, validation: float, test: float) -> NDArray:

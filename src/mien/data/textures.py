@@ -1,8 +1,7 @@
-"""Texture images of a data set: read when they are needed, at the size that is needed."""
+"""Textures of a data set's scans: batches of images for training, decoded once while they fit in memory."""
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -11,44 +10,10 @@ from numpy.typing import NDArray
 
 from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch, Sampler, any_of, draw_rows
-from mien.errors import BadFile, DataMissing
+from mien.data.texture_files import WHOLE, Crop, read_texture
+from mien.errors import DataMissing
 
-#: Left, top, right and bottom of a part of an image, as shares of its width and height.
-Crop = tuple[float, float, float, float]
-WHOLE: Crop = (0.0, 0.0, 1.0, 1.0)
 MEMORY_BYTES = 1 << 30
-
-
-def read_texture(path: Path | str, *, size: int | None = None, crop: Crop = WHOLE) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 sRGB of an image file; with ``size`` a square of that many pixels.
-
-    Args:
-        path: PNG, JPEG or what else Pillow reads.
-        size: Pixels of a side; None for the pixels of the file.
-        crop: The part to read.
-
-    Raises:
-        DataMissing: There is no such file.
-        BadFile: It is no image, or damaged.
-    """
-    from PIL import Image
-
-    if not Path(path).is_file():
-        raise DataMissing("a texture is missing", received=str(path), remedy="restore the file")
-    try:
-        with Image.open(path) as file:
-            if size is not None:  # a JPEG much too large is decoded at half, a quarter or an eighth
-                least = round(size / min(crop[2] - crop[0], crop[3] - crop[1]))
-                file.draft("RGB", (2 * least, 2 * least))
-            picture = file.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
-        raise BadFile("a texture is no readable image", received=str(path), remedy=str(error)) from error
-    box = tuple(share * picture.size[k % 2] for k, share in enumerate(crop))
-    if size is None:
-        return np.asarray(picture.crop(tuple(round(edge) for edge in box)))  # type: ignore[arg-type]
-    shrinks = min(box[2] - box[0], box[3] - box[1]) >= size
-    method = Image.Resampling.BOX if shrinks else Image.Resampling.BICUBIC
-    return np.asarray(picture.resize((size, size), method, box=box))
 
 
 class Textures:
@@ -79,7 +44,7 @@ class Textures:
         return len(self.paths)
 
     def __getitem__(self, rows: NDArray | list[int]) -> NDArray[np.uint8]:
-        """(n, 3, S, S) uint8 sRGB of rows of the view."""
+        """(n, 3, S, S) uint8 sRGB of rows (n,) of the view."""
         rows = np.asarray(rows)
         if self._known is None:
             return np.stack([self._decode(int(row)) for row in rows])
@@ -149,22 +114,3 @@ def textured(
 def signed(images: torch.Tensor) -> torch.Tensor:
     """uint8 0..255 to float -1..1."""
     return images.float() / 127.5 - 1.0
-
-
-def digest_textures(data: FaceDataset) -> bytes:
-    """sha256 of the texture files of the whole set, in order; empty if it has none.
-
-    Files that the set only refers to count by name and size: an owner's originals may be a hundred gigabytes.
-    """
-    if data.textures is None or data.folder is None:
-        return b""
-    digest = hashlib.sha256()
-    for name in data.textures:
-        digest.update(name.encode())
-        if name:
-            path = data.folder / name
-            if not path.is_file():
-                raise DataMissing("a texture is missing", received=str(path), remedy="restore the file")
-            refers = name.startswith("..")
-            digest.update(str(path.stat().st_size).encode() if refers else path.read_bytes())
-    return digest.digest()

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.data.dataset import FaceDataset
 from mien.data.table import FACTORS, header
 from mien.errors import BadSetting, DataMissing, UnknownName
 from mien.topology import Topology
@@ -29,7 +28,8 @@ class DatasetWriter:
         folder: Where the data set is to appear; must not exist yet (or be empty).
         topology: What all faces share.
         expressions: Names of the weight columns.
-        about: ``fps``, ``source``, ``license``, ``citation``, ``facts``, ``factors`` of :class:`FaceDataset`.
+        about: ``fps``, ``source``, ``license``, ``citation``, ``facts``, ``factors`` of
+            :class:`~mien.data.dataset.FaceDataset`.
     """
 
     def __init__(
@@ -128,10 +128,6 @@ class DatasetWriter:
             name += ".png"
             Image.fromarray(np.ascontiguousarray(texture, np.uint8)).save(self.partial / name)
         return name
-
-    def finish(self) -> FaceDataset:
-        """Opens the finished data set (after the context has closed)."""
-        return FaceDataset.load(self.folder)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -1,5 +1,6 @@
 """``mien demo``: the whole path on the embedded data, from nothing to a report."""
 
-from mien.demo.steps import Size, run_demo
+from mien.demo.folder import Size
+from mien.demo.steps import run_demo
 
 __all__ = ["Size", "run_demo"]

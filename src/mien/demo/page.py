@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from mien import __version__, apply, hub
-from mien.demo.steps import BASELINES, MAIN, DemoPeople
-from mien.report import Picture, Section, pictures_of, write_report
-
-if TYPE_CHECKING:
-    from mien.demo.steps import Demo
+from mien.demo.folder import BASELINES, MAIN, DemoFolder, DemoPeople
+from mien.report import Figure, Section, pictures_of, write_report
 
 SHOWN = ("neutral", "smile", "mouth_stretch", "anger", "lip_puckerer", "grin", "eye_closed", "brow_raiser")
 LEAD = """\
@@ -40,7 +35,7 @@ faces:
 """
 
 
-def write_page(demo: Demo) -> None:
+def write_page(demo: DemoFolder) -> None:
     """Writes ``report.html`` and its pictures as PNG."""
     sections = [_rig(demo), _people(demo), _judged(demo), _generated(demo), _used(demo), _next(demo)]
     pictures = [picture for section in sections for picture in section.pictures]
@@ -58,7 +53,7 @@ def write_page(demo: Demo) -> None:
     )  # fmt: skip
 
 
-def _rig(demo: Demo) -> Section:
+def _rig(demo: DemoFolder) -> Section:
     from mien.figures import face_colors
 
     made = apply.rig(demo.model(), DemoPeople.of(demo.test).receiver)
@@ -75,7 +70,7 @@ def _rig(demo: Demo) -> Section:
     )
 
 
-def _people(demo: Demo) -> Section:
+def _people(demo: DemoFolder) -> Section:
     from mien.figures import expression_sheet
 
     names = [name for name in SHOWN if name in ("neutral", *demo.data.expressions)]
@@ -83,11 +78,11 @@ def _people(demo: Demo) -> Section:
     return Section(
         "The data",
         DATA,
-        pictures=[Picture(sheet, "Four people of the data set, at rest and with seven expressions.")],
+        pictures=[Figure(sheet, "Four people of the data set, at rest and with seven expressions.")],
     )
 
 
-def _judged(demo: Demo) -> Section:
+def _judged(demo: DemoFolder) -> Section:
     models = {name: demo.model(name) for name in (MAIN, *BASELINES)}
     pictures = pictures_of(demo.judged, models, demo.data, size=demo.size.picture)
     return Section(
@@ -103,12 +98,12 @@ def _judged(demo: Demo) -> Section:
     )
 
 
-def _millimeters(demo: Demo, metric: str) -> str:
+def _millimeters(demo: DemoFolder, metric: str) -> str:
     value = demo.judged.value(MAIN, metric)
     return f"{value:.2f} mm" if np.isfinite(value) else "–"
 
 
-def _generated(demo: Demo) -> Section:
+def _generated(demo: DemoFolder) -> Section:
     from mien.figures import face_sheet
 
     model, names = demo.model(), [name for name in SHOWN if name in ("neutral", *demo.data.expressions)]
@@ -121,24 +116,24 @@ def _generated(demo: Demo) -> Section:
     return Section(
         "New people",
         "Drawn from the model's own distribution; each column is one person. `mien generate` makes them.",
-        pictures=[Picture(sheet, "Eight people who do not exist, at rest and with three expressions.")],
+        pictures=[Figure(sheet, "Eight people who do not exist, at rest and with three expressions.")],
     )
 
 
-def _used(demo: Demo) -> Section:
+def _used(demo: DemoFolder) -> Section:
     from mien.figures import face_sheet
 
-    cast, topology = DemoPeople.of(demo.test), demo.data.topology
+    people, topology = DemoPeople.of(demo.test), demo.data.topology
     with np.load(demo.out / "use" / "meshes.npz") as file:
         meshes = {name: file[name] for name in file.files}
-    labels = [label.replace("_", " ") for label in cast.labels]
+    labels = [label.replace("_", " ") for label in people.labels]
     size = demo.size.picture
     neutral = face_sheet(
-        [[*cast.expressive, None], [*meshes["neutralized"], cast.neutral]], topology,
+        [[*people.expressive, None], [*meshes["neutralized"], people.neutral]], topology,
         ["scan", "at rest"], [*labels, "true rest"], size=size,
     )  # fmt: skip
     moved = face_sheet(
-        [[None, *cast.expressive], [cast.receiver, *meshes["transferred"]], [None, *cast.truth]], topology,
+        [[None, *people.expressive], [people.receiver, *meshes["transferred"]], [None, *people.truth]], topology,
         ["performer", "receiver", "receiver's own"], ["", *labels], size=size,
     )  # fmt: skip
     walk = face_sheet([list(meshes["walk"])], topology, size=size)
@@ -146,16 +141,16 @@ def _used(demo: Demo) -> Section:
         "Used",
         USED,
         pictures=[
-            Picture(
+            Figure(
                 neutral, "Neutralize: the expression is taken off each scan; on the right the true rest."
             ),
-            Picture(moved, "Transfer: the performer's expressions on the receiver, and the receiver's own."),
-            Picture(walk, "Interpolate: from one person's smile to another person at rest."),
+            Figure(moved, "Transfer: the performer's expressions on the receiver, and the receiver's own."),
+            Figure(walk, "Interpolate: from one person's smile to another person at rest."),
         ],
     )
 
 
-def _next(demo: Demo) -> Section:
+def _next(demo: DemoFolder) -> Section:
     example = next((demo.out / "faces" / "examples").glob("*_neutral.obj"))
     other = next((demo.out / "faces" / "examples").glob("*_smile.obj"), example)
     run, out = demo.run_folder(MAIN), demo.out
@@ -171,7 +166,7 @@ def _next(demo: Demo) -> Section:
     return Section("Your turn", NEXT.format(commands="\n".join(commands)))
 
 
-def _footer(demo: Demo) -> str:
+def _footer(demo: DemoFolder) -> str:
     seconds = ", ".join(f"{title} {value:.0f} s" for title, value in demo.seconds.items())
     citations = "\n\n".join(hub.citation(name) for name in (MAIN, *BASELINES))
     return (

@@ -5,46 +5,21 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien import apply
 from mien.cli.shell import Stopped, say
-from mien.data.dataset import FaceDataset
+from mien.demo.folder import BASELINES, FAST, FULL, MAIN, DemoFolder, DemoPeople, Size
+from mien.demo.page import write_page
 from mien.errors import BadSetting
-from mien.evaluation import Report, evaluate
+from mien.evaluation import evaluate
 from mien.io.atomic import write_bytes
-from mien.models.base import FaceModel
 
-MAIN = "adversarial_vae"
-PERFORMED = ("smile", "mouth_stretch", "anger", "lip_puckerer", "brow_raiser")
-BASELINES = ("morphable", "mean_expression", "deformation_transfer")
-
-
-@dataclass(frozen=True)
-class Size:
-    """How much the demo does.
-
-    Args:
-        people: Procedural people; a tenth of them is never seen in training.
-        vertices: Vertices of a face; None for all of the procedural face.
-        settings: Training settings over those of the profile ``smoke``.
-        picture: Pixels of one face in a picture.
-    """
-
-    people: int = 60
-    vertices: int | None = None
-    settings: tuple[tuple[str, Any], ...] = ()
-    picture: int = 200
-
-
-FULL = Size()
-FAST = Size(12, 600, (("steps", 30), ("pretraining_steps", 5), ("validate_every", 15)), 90)
+PERFORMED = ("smile", "brow_raiser", "mouth_stretch", "anger", "lip_puckerer")
 
 
 def run_demo(out: Path | str, *, fast: bool = False, size: Size | None = None) -> Path:
@@ -67,18 +42,8 @@ def run_demo(out: Path | str, *, fast: bool = False, size: Size | None = None) -
     return demo.report
 
 
-class Demo:
-    """One demo in one folder.
-
-    Args:
-        out: Where everything goes.
-        size: How much to do.
-    """
-
-    def __init__(self, out: Path, size: Size) -> None:
-        self.out, self.size = out, size
-        self.report = out / "report.html"
-        self.seconds: dict[str, float] = {}
+class Demo(DemoFolder):
+    """A demo's folder with the steps that fill it."""
 
     @property
     def steps(self) -> list[tuple[str, Path, Callable[[], None]]]:
@@ -123,26 +88,6 @@ class Demo:
             self.seconds[title] = time.monotonic() - began
             say(f"      {self.seconds[title]:.0f} s")
 
-    def run_folder(self, name: str) -> Path:
-        """Where a model lies."""
-        return self.out / "runs" / name
-
-    @cached_property
-    def data(self) -> FaceDataset:
-        """The data set of the demo."""
-        return FaceDataset.load(self.out / "faces")
-
-    @cached_property
-    def test(self) -> FaceDataset:
-        """People that no model has seen."""
-        return self.data.split("test")
-
-    def model(self, name: str = MAIN) -> FaceModel:
-        """A trained model."""
-        from mien.models.files import load_model
-
-        return load_model(str(self.run_folder(name)))
-
     # ---- steps
 
     def build(self) -> None:
@@ -176,14 +121,14 @@ class Demo:
         """What people do with faces, kept as arrays for the pictures and as OBJ for a look."""
         from mien.io.mesh import write_obj
 
-        model, cast = self.model(), DemoPeople.of(self.test)
+        model, people = self.model(), DemoPeople.of(self.test)
         meshes = {
-            "neutralized": apply.neutralize(model, cast.expressive),
-            "transferred": apply.transfer(model, cast.expressive, cast.receiver),
-            "walk": apply.interpolate(model, cast.expressive[0], cast.receiver, 7),
+            "neutralized": apply.neutralize(model, people.expressive),
+            "transferred": apply.transfer(model, people.expressive, people.receiver),
+            "walk": apply.interpolate(model, people.expressive[0], people.receiver, 7),
         }
         for name in ("neutralized", "transferred"):
-            for label, mesh in zip(cast.labels, meshes[name]):
+            for label, mesh in zip(people.labels, meshes[name]):
                 write_obj(self.out / "use" / f"{name}_{label}.obj", mesh, self.data.topology)
         from mien.topology import save_npz
 
@@ -201,62 +146,11 @@ class Demo:
 
     def write(self) -> None:
         """The report."""
-        from mien.demo.page import write_page
-
         write_page(self)
-
-    @cached_property
-    def judged(self) -> Report:
-        """The evaluation."""
-        return Report.load(self.out / "tables" / "report.json")
-
-
-@dataclass(frozen=True, eq=False)
-class DemoPeople:
-    """Two unseen people for pictures: one performs, the other receives.
-
-    Args:
-        expressive: (K, V, 3) millimeters. The performer's expressions.
-        labels: Their K names.
-        neutral: (V, 3) millimeters. The performer at rest.
-        receiver: (V, 3) millimeters. The other person at rest.
-        truth: (K, V, 3) millimeters. The same expressions as the receiver performs them.
-    """
-
-    expressive: NDArray[np.float32]
-    labels: tuple[str, ...]
-    neutral: NDArray[np.float32]
-    receiver: NDArray[np.float32]
-    truth: NDArray[np.float32]
-
-    @staticmethod
-    def of(test: FaceDataset, count: int = 5) -> DemoPeople:
-        """From the first and the last unseen person."""
-        people = np.unique(test.row_subject)
-        first, last = int(people[0]), int(people[-1])
-        labels: list[str] = [
-            name
-            for name in ("smile", "mouth_stretch", "anger", "lip_puckerer", "grin")
-            if name in test.expressions
-        ]
-        chosen = (labels or list(test.expressions))[:count]
-        columns = [test.expressions.index(name) for name in chosen]
-
-        def rows(person: int) -> list[int]:
-            mine = test.row_subject == person
-            return [int(np.argmax(np.where(mine, test.row_weights[:, column], -1))) for column in columns]
-
-        def rest(person: int) -> NDArray[np.float32]:
-            return test[int(np.argmax((test.row_subject == person) & test.is_neutral))]
-
-        return DemoPeople(test[rows(first)], tuple(chosen), rest(first), rest(last), test[rows(last)])
-
 
 def clip(names: tuple[str, ...], fps: float = 30.0) -> NDArray[np.float32]:
     """(T, E) a few expressions one after the other."""
-    wanted = [
-        name for name in ("smile", "brow_raiser", "mouth_stretch", "anger", "lip_puckerer") if name in names
-    ]
+    wanted = [name for name in PERFORMED if name in names]
     parts = [
         apply.curves(names, {name: 1.0}, onset=0.1, apex=0.6, offset=1.3, fps=fps)
         for name in wanted or names[:3]

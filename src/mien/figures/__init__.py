@@ -2,7 +2,6 @@
 
 from mien.figures.faces import (
     Split,
-    beside,
     best_average_worst,
     disentanglement_figure,
     draw,
@@ -11,6 +10,7 @@ from mien.figures.faces import (
     face_colors,
     face_sheet,
     face_view,
+    side_by_side,
     splits_of,
 )
 from mien.figures.heat import color_bar, color_table, heat, nice_maximum, with_bar
@@ -21,7 +21,7 @@ from mien.figures.sheets import grid, strip
 from mien.figures.textures import textured_people, textured_sheet
 
 __all__ = [
-    "Split", "View", "bars", "beside", "best_average_worst", "clip_sheet", "color_bar", "color_table",
+    "Split", "View", "bars", "side_by_side", "best_average_worst", "clip_sheet", "color_bar", "color_table",
     "cumulative_error", "disentanglement_figure", "draw", "error_maps", "expression_sheet", "face_colors",
     "face_sheet", "face_view", "film", "grid", "heat", "lines", "nice_maximum", "render", "sheet_film",
     "signal_panel", "splits_of", "strip", "textured_people", "textured_sheet", "with_bar",

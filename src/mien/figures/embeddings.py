@@ -56,11 +56,11 @@ def embedded(model: FaceModel, people: int, levels: Sequence[float], *, neutral:
         seed: Of the people, and of the noise of each face.
     """
     generator = torch.Generator().manual_seed(seed)
-    cast = model.sample(people, generator=generator)
+    people_drawn = model.sample(people, generator=generator)
     labels = [(0, 1.0)] * neutral + [
         (1 + k, level) for k in range(len(model.expressions)) for level in levels
     ]
-    parts = list(_shown(model, cast, labels, generator))
+    parts = list(_shown(model, people_drawn, labels, generator))
     identity, expression = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
     return Embedded(
         identity, expression, np.tile(np.arange(people), len(labels)),
@@ -69,15 +69,15 @@ def embedded(model: FaceModel, people: int, levels: Sequence[float], *, neutral:
 
 
 def _shown(
-    model: FaceModel, cast: Codes, labels: Sequence[tuple[int, float]], generator: torch.Generator
+    model: FaceModel, people_drawn: Codes, labels: Sequence[tuple[int, float]], generator: torch.Generator
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """Everybody's embeddings with one label after the other, noise drawn anew for each face."""
     weights = torch.cat([torch.zeros(1, len(model.expressions)), torch.eye(len(model.expressions))])
     for label, level in labels:
         shown = model.express((level * weights[label])[None].to(model.device))
-        codes = cast.replace(expression=shown.expand(len(cast), *shown.shape[1:]))
+        codes = people_drawn.replace(expression=shown.expand(len(people_drawn), *shown.shape[1:]))
         if "noise" in codes.others:
-            noise = model.sample(len(cast), generator=generator).others["noise"]
+            noise = model.sample(len(people_drawn), generator=generator).others["noise"]
             codes = codes.replace(noise=noise)
         identity, expression = model.embeddings(codes)
         yield identity.float().cpu().numpy(), expression.float().cpu().numpy()

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image as Pictures
 
 from mien.data.dataset import FaceDataset
-from mien.data.sources.procedural.paint import COLORS, paint
-from mien.data.textures import read_texture, texture_paths
+from mien.data.sources.procedural.region_colors import COLORS, region_colors
+from mien.data.texture_files import read_texture
+from mien.data.textures import texture_paths
 from mien.errors import BadMesh, BadSetting, UnknownName
 from mien.figures.heat import heat, nice_maximum, with_bar
 from mien.figures.render import CLAY, Image, View, render
@@ -67,6 +68,9 @@ def draw(
         errors: (V,) float, millimeters, shown as heat; None for the face itself.
         maximum: Millimeters of the last color.
         texture: (H, W, 3) uint8 sRGB in the topology's texture coordinates, in place of clay.
+
+    Returns:
+        (size, size, 3) uint8 sRGB.
     """
     view = view or face_view(topology)
     if texture is not None:
@@ -84,7 +88,7 @@ def face_colors(topology: Topology) -> NDArray[np.uint8] | None:
     """(V, 3) sRGB: clay with eyes, lips and teeth in their colors; None where the topology names none."""
     if not any(region in topology.regions for region in COLORS):
         return None
-    return paint(topology, CLAY)
+    return region_colors(topology, CLAY)
 
 
 def face_view(topology: Topology, *, yaw: float = 0.0, pitch: float = 0.0) -> View:
@@ -221,7 +225,11 @@ def splits_of(model: FaceModel, data: FaceDataset, rows: Mapping[str, int]) -> l
 
 
 def best_average_worst(errors: NDArray) -> dict[str, int]:
-    """Rows with the smallest error, the error nearest to the mean, and the largest."""
+    """Rows with the smallest error, the error nearest to the mean, and the largest.
+
+    Args:
+        errors: (n,) float, millimeters; nan is left out.
+    """
     errors = np.asarray(errors, float)
     return {
         "best": int(np.nanargmin(errors)),
@@ -262,7 +270,7 @@ def disentanglement_figure(
         )
         side = ("truth", "prediction", "error") if number == 0 else ()
         blocks.append(grid(rows, side, ("full face", "neutral", "expression"), splits[number].label))
-    return with_bar(beside(blocks, title), maximum)
+    return with_bar(side_by_side(blocks, title), maximum)
 
 
 def _pairs(split: Split, template: NDArray) -> list[tuple[NDArray, NDArray]]:
@@ -275,7 +283,7 @@ def _pairs(split: Split, template: NDArray) -> list[tuple[NDArray, NDArray]]:
     ]
 
 
-def beside(images: Sequence[Pictures.Image], title: str = "") -> Pictures.Image:
+def side_by_side(images: Sequence[Pictures.Image], title: str = "") -> Pictures.Image:
     """Sheets side by side, aligned at the top, under one heading."""
     width, height = sum(image.width for image in images), max(image.height for image in images)
     joined = Pictures.new("RGB", (width, height), images[0].getpixel((0, 0)))

@@ -46,7 +46,11 @@ def heat(values: NDArray, maximum: float) -> NDArray[np.uint8]:
 
 
 def nice_maximum(values: NDArray) -> float:
-    """A round number of millimeters near the 98th percentile, for a bar that people can read."""
+    """A round number of millimeters near the 98th percentile, for a bar that people can read.
+
+    Args:
+        values: Any shape, float, millimeters.
+    """
     target = float(np.percentile(np.asarray(values, np.float64), 98)) or 1.0
     scale = 10 ** np.floor(np.log10(target))
     return float(

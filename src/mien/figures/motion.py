@@ -191,7 +191,8 @@ def phase_curves(
     """Errors over relative time, phase by phase (the publication's figure 5). Needs matplotlib.
 
     Args:
-        curves: Name -> values evenly spread from onset (0) over apex (1 to 2) to the end of offset (3).
+        curves: Name -> (n,) float values from onset (0) over apex (1 to 2) to the end of offset (3), at even
+            distances.
         title: Printed above.
         label: Vertical axis.
     """

@@ -243,7 +243,15 @@ def _vertex_light(vertices: NDArray, normals: NDArray, scene: Any) -> NDArray:
 
 
 def openness(vertices: NDArray, faces: NDArray) -> NDArray[np.float32]:
-    """(V,) 0..1 how open each vertex of a mesh (V, 3), millimeters, is to its surroundings."""
+    """How open each vertex of a mesh is to its surroundings.
+
+    Args:
+        vertices: (V, 3) float, millimeters.
+        faces: (F, 3) int.
+
+    Returns:
+        (V,) float32, 0 (buried) to 1 (free on all sides).
+    """
     points = np.asarray(vertices, np.float32)
     normals = vertex_normals(points, faces).astype(np.float32)
     return _vertex_light(points, normals, _scene(points, np.ascontiguousarray(faces, np.int32)))[:, 0]

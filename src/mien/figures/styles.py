@@ -19,7 +19,7 @@ BEYOND = (-0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
 """Of the way between two people: inside, and half a step beyond both."""
 
 
-def people_of(model: FaceModel, count: int, seed: int) -> Codes:
+def people_at_rest(model: FaceModel, count: int, seed: int) -> Codes:
     """Sampled people at rest."""
     codes = model.sample(count, generator=torch.Generator().manual_seed(seed)).to(model.device)
     return performing(model, codes, [None] * count, 0.0)
@@ -36,7 +36,7 @@ def performing(model: FaceModel, people: Codes, names: Sequence[str | None], lev
 
 @torch.no_grad()
 def rows_of_faces(model: FaceModel, rows: Sequence[Codes]) -> list[list[NDArray | None]]:
-    """A row of faces for each batch of codes."""
+    """A row of faces, (V, 3) float32 in millimeters, for each batch of codes."""
     return [list(model.decode(codes).float().cpu().numpy()) for codes in rows]
 
 
@@ -44,7 +44,7 @@ def expressions_sheet(model: FaceModel, people: Codes, *, columns: int = 7, size
     """One person at rest and with every expression (the appendix's figure 6)."""
     names: list[str | None] = [None, *model.expressions]
     faces = rows_of_faces(model, [performing(model, people[:1].repeat(len(names)), names)])[0]
-    labels = ["neutral", *(spoken(name) for name in model.expressions)]
+    labels = ["neutral", *(readable(name) for name in model.expressions)]
     title = f"One person with every expression, {model.name}"
     parts = [slice(k, k + columns) for k in range(0, len(names), columns)]
     return stacked(
@@ -64,7 +64,7 @@ def intensity_sheet(model: FaceModel, people: Codes, names: Sequence[str], *, si
         for k, name in enumerate(names)
     ]
     return face_sheet(
-        rows_of_faces(model, rows), model.topology, [spoken(n) for n in names],
+        rows_of_faces(model, rows), model.topology, [readable(n) for n in names],
         [f"{level:g}" for level in SHOWN_LEVELS], f"Intensity, {model.name}", size=size,
     )  # fmt: skip
 
@@ -79,7 +79,7 @@ def blend_sheet(model: FaceModel, people: Codes, names: Sequence[str], *, size: 
                 weights[place, model.expressions.index(name)] = 1.0 if first == second else 0.8
         shown = model.express(weights.to(model.device))
         rows.append(people[:1].repeat(len(names)).replace(expression=shown))
-    labels = [spoken(name) for name in names]
+    labels = [readable(name) for name in names]
     return face_sheet(
         rows_of_faces(model, rows), model.topology, labels, labels, f"Blends, {model.name}",
         note="Off the diagonal both expressions at 0.8.", size=size,
@@ -94,7 +94,7 @@ def style_sheet(model: FaceModel, people: Codes, name: str, styles: Codes, *, si
         taken = [model.restyle(own, styles[j : j + 1]) for j in range(len(styles))]
         rows.append(Codes.cat([model.restyle(own, own), *taken]))
     labels = ["own style", *(f"style {j + 1}" for j in range(len(styles)))]
-    title = f"Styles of {spoken(name)}, {model.name}"
+    title = f"Styles of {readable(name)}, {model.name}"
     sides = [f"person {k + 1}" for k in range(len(people))]
     return face_sheet(rows_of_faces(model, rows), model.topology, sides, labels, title, size=size)
 
@@ -110,7 +110,7 @@ def style_transfer_sheet(
             Codes.cat([*(model.restyle(c, c) for c in (source, target)), model.restyle(source, target)])
         )
     columns = ("source", "target", "source, target's style")
-    sides = [spoken(name) for name in names]
+    sides = [readable(name) for name in names]
     title = f"Style transfer, {model.name}"
     return face_sheet(rows_of_faces(model, rows), model.topology, sides, columns, title, size=size)
 
@@ -121,13 +121,13 @@ def people_sheet(
     """From one person to another and beyond, with several expressions."""
     walk = Codes.cat([model.mix(people[:1], people[1:2], amount) for amount in BEYOND])
     rows = [performing(model, walk, [name] * len(BEYOND)) for name in names]
-    sides = ["neutral" if name is None else spoken(name) for name in names]
+    sides = ["neutral" if name is None else readable(name) for name in names]
     return face_sheet(
         rows_of_faces(model, rows), model.topology, sides, [f"{amount:g}" for amount in BEYOND],
         f"From one person to another, {model.name}", size=size,
     )  # fmt: skip
 
 
-def spoken(name: str) -> str:
+def readable(name: str) -> str:
     """An expression's name for people."""
     return name.replace("_", " ")

@@ -12,7 +12,7 @@ from PIL import Image as Pictures
 from mien.codes import Codes
 from mien.figures.faces import draw, face_view
 from mien.figures.sheets import grid
-from mien.figures.styles import BEYOND, SHOWN_LEVELS, performing, spoken
+from mien.figures.styles import BEYOND, SHOWN_LEVELS, performing, readable
 from mien.models.base import FaceModel
 from mien.progress import track
 from mien.topology import Topology
@@ -76,7 +76,7 @@ def expressions_of_one(
     """One person at rest and with expressions: shape, shape with texture, texture (figure 6)."""
     shown: list[str | None] = [None, *names]
     codes = performing(model, people[:1].repeat(len(shown)), shown)
-    labels = ["neutral", *(spoken(name) for name in names)]
+    labels = ["neutral", *(readable(name) for name in names)]
     title = f"One generated person, {model.name}"
     return textured_sheet(*_colored(model, codes), model.topology, labels, title=title, size=size)
 
@@ -88,7 +88,7 @@ def walk_beyond(
     walk = Codes.cat([model.mix(people[:1], people[1:2], amount) for amount in BEYOND])
     rows = [_colored(model, performing(model, walk, [name] * len(BEYOND))) for name in names]
     faces, maps = (np.stack(parts) for parts in zip(*rows, strict=True))
-    sides = ["neutral" if name is None else spoken(name) for name in names]
+    sides = ["neutral" if name is None else readable(name) for name in names]
     title = f"From one person to another and beyond, {model.name}"
     return textured_people(
         faces, maps, model.topology, sides, [f"{amount:g}" for amount in BEYOND], title, size=size
@@ -99,7 +99,7 @@ def people_in_color(model: FaceModel, people: Codes, name: str | None, *, size: 
     """Several people with one expression: shape, shape with texture, texture (figure 5's column)."""
     codes = performing(model, people, [name] * len(people))
     labels = [f"person {k + 1}" for k in range(len(people))]
-    title = f"Generated people, {'neutral' if name is None else spoken(name)}, {model.name}"
+    title = f"Generated people, {'neutral' if name is None else readable(name)}, {model.name}"
     return textured_sheet(*_colored(model, codes), model.topology, labels, title=title, size=size)
 
 
@@ -113,7 +113,7 @@ def intensities_in_color(
     ]
     faces, maps = (np.stack(parts) for parts in zip(*(_colored(model, row) for row in rows), strict=True))
     return textured_people(
-        faces, maps, model.topology, [spoken(name) for name in names],
+        faces, maps, model.topology, [readable(name) for name in names],
         [f"{level:g}" for level in SHOWN_LEVELS], f"Intensity, {model.name}", size=size,
     )  # fmt: skip
 

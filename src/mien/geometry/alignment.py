@@ -42,7 +42,14 @@ class FrameDecision:
         return self.scale_to_mm != 1.0 or not np.array_equal(self.rotation, np.eye(3))
 
     def apply(self, vertices: NDArray) -> NDArray[np.float32]:
-        """(..., 3) points in millimeters, +Y up, +Z out of the face."""
+        """Points in millimeters, +Y up, +Z out of the face.
+
+        Args:
+            vertices: (..., 3) float, in the unit and axes of the file.
+
+        Returns:
+            (..., 3) float32, millimeters.
+        """
         turned = np.asarray(vertices, np.float64) @ self.rotation.T  # quarter turns: exact in floating point
         return (turned * self.scale_to_mm).astype(np.float32)
 

@@ -144,6 +144,14 @@ def attachment(
 ) -> tuple[csr_matrix, NDArray[np.float64], NDArray[np.bool_]]:
     """Where vertices of a mesh lie on a registered template.
 
+    Args:
+        points: (M, 3) float, millimeters. The mesh in the template's frame.
+        faces: (F, 3) int. Its triangles; none for a point scan.
+        skin: (M,) bool. The pieces that the template was aligned to.
+        bound: (M,) bool. Further pieces that move with the skin next to them, such as lashes.
+        registered: (V, 3) float, millimeters. The template on the mesh.
+        topology: Of the template.
+
     Returns:
         (M, V) sparse barycentric weights; (M,) how much each is believed, per fourth power of a length:
         what bending costs; (M,) which are so far off that they rest.

@@ -31,7 +31,8 @@ class EdgeCollapse:
         faces: (F, 3) int.
         keep: (V,) bool or None. Vertices that must stay.
         mirror: (V,) int or None. Left-right mirror of each vertex: collapses are done on both sides.
-        uv: (U, 2) float and uv_faces (F, 3) int, or None: carried along, seams respected.
+        uv: (U, 2) float or None. Texture coordinates, carried along; seams are respected.
+        uv_faces: (F, 3) int index into ``uv``, or None.
     """
 
     def __init__(

@@ -30,12 +30,28 @@ def face_normals(vertices: NDArray, faces: NDArray) -> NDArray:
 
 
 def face_areas(vertices: NDArray, faces: NDArray) -> NDArray:
-    """(..., F) areas of the triangles of (..., V, 3) vertices, unit squared."""
+    """Areas of triangles.
+
+    Args:
+        vertices: (..., V, 3) float.
+        faces: (F, 3) int.
+
+    Returns:
+        (..., F) areas, unit squared.
+    """
     return np.linalg.norm(face_normals(vertices, faces), axis=-1) / 2
 
 
 def vertex_areas(vertices: NDArray, faces: NDArray) -> NDArray:
-    """(..., V) a third of the area of the triangles around each vertex, unit squared."""
+    """A third of the area of the triangles around each vertex.
+
+    Args:
+        vertices: (..., V, 3) float.
+        faces: (F, 3) int.
+
+    Returns:
+        (..., V) areas, unit squared.
+    """
     return face_areas(vertices, faces) @ incidence(faces, vertices.shape[-2]) / 3
 
 
@@ -141,7 +157,7 @@ def laplacian(topology: Topology, kind: Literal["uniform", "cotangent"] = "unifo
 
 
 def to_torch(matrix: csr_matrix) -> Tensor:
-    """A sparse float32 CSR tensor of a sparse matrix."""
+    """(N, M) sparse float32 CSR tensor of a sparse matrix."""
     import warnings
 
     import torch

@@ -1,4 +1,4 @@
-"""Vertices spread evenly over a mesh."""
+"""Farthest-point sampling: vertices at even distances over a mesh."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from mien.errors import BadSetting
 
 
-def evenly_spread(points: NDArray, count: int) -> NDArray[np.int64]:
+def farthest_points(points: NDArray, count: int) -> NDArray[np.int64]:
     """Farthest-point sampling: each chosen point lies as far as possible from those chosen before it.
 
     Starts at the point nearest to the centroid, so the result depends on the points alone.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -278,12 +278,3 @@ class _Span:
 def _between(ends: tuple[float, float], share: float) -> float:
     """From the first to the second, by equal factors."""
     return float(ends[0] * (ends[1] / ends[0]) ** share)
-
-
-def gentler(schedule: Schedule, factor: float) -> Schedule:
-    """The same schedule, stiffer by a factor of wavelength: for scans with noise."""
-    return replace(
-        schedule,
-        stiffness=tuple(factor * item for item in schedule.stiffness),  # type: ignore[arg-type]
-        vertex_stiffness=tuple(factor * item for item in schedule.vertex_stiffness),  # type: ignore[arg-type]
-    )

@@ -71,7 +71,7 @@ def openings(topology: Topology) -> list[Opening]:
 
 
 def opening_loops(topology: Topology) -> list[NDArray[np.int64]]:
-    """The rims of all openings, each as vertices in order."""
+    """The rims of all openings, each (n,) int64 vertices in order."""
     return [opening.outline for opening in openings(topology) if opening.is_open]
 
 
@@ -114,7 +114,15 @@ def opening_of_loop(kind: str, loop: NDArray, vertices: NDArray) -> Opening:
 
 
 def rim_loops(faces: NDArray, count: int) -> list[NDArray[np.int64]]:
-    """Closed loops of open borders, each as vertices in order; borders that touch themselves are left out."""
+    """Closed loops of open borders; borders that touch themselves are left out.
+
+    Args:
+        faces: (F, 3) int.
+        count: V.
+
+    Returns:
+        Loops of (n,) int64 vertices in order.
+    """
     ring = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64)
     low, high = ring.min(axis=1), ring.max(axis=1)
     _, first, uses = np.unique(low * count + high, return_index=True, return_counts=True)
@@ -157,7 +165,15 @@ def side_of(topology: Topology, opening: Opening, vertices: NDArray) -> tuple[ND
 
 
 def edge_lengths(faces: NDArray, vertices: NDArray) -> csr_matrix:
-    """(N, N) symmetric sparse matrix of the lengths of edges."""
+    """Lengths of edges as a symmetric matrix.
+
+    Args:
+        faces: (F, 3) int.
+        vertices: (N, 3) float.
+
+    Returns:
+        (N, N) sparse, in the unit of the vertices; nothing where two vertices share no edge.
+    """
     graph = adjacency(faces, len(vertices)).tocoo()
     length = np.linalg.norm(vertices[graph.row] - vertices[graph.col], axis=1)
     return csr_matrix((np.maximum(length, 1e-9), (graph.row, graph.col)), graph.shape)

@@ -97,7 +97,14 @@ def square_map(vertices: NDArray, faces: NDArray, components: NDArray) -> Square
 
 
 def boundary_loops(faces: NDArray) -> list[NDArray[np.int64]]:
-    """The boundary loops, each in the order of its faces' edges (the surface lies on the left)."""
+    """The boundary loops, each in the order of its faces' edges (the surface lies on the left).
+
+    Args:
+        faces: (F, 3) int.
+
+    Returns:
+        Loops of (n,) int64 vertices.
+    """
     edges = np.stack([faces.ravel(), np.roll(faces, -1, axis=1).ravel()], axis=1).astype(np.int64)
     count = int(faces.max()) + 1
     lone = edges[~np.isin(edges[:, 0] * count + edges[:, 1], edges[:, 1] * count + edges[:, 0])]

@@ -157,7 +157,12 @@ def turned(points: NDArray, center: NDArray, degrees: NDArray) -> NDArray[np.flo
 
 
 def eyeballs(parts: list[Part], points: NDArray) -> list[Ball]:
-    """The eyeballs of a head; irises and other pieces inside one are left out."""
+    """The eyeballs of a head; irises and other pieces inside one are left out.
+
+    Args:
+        parts: The pieces of the head.
+        points: (V, 3) float, millimeters.
+    """
     found: list[Ball] = []
     for part in parts:
         if part.kind == "eye":
@@ -226,7 +231,15 @@ def _inside_mouth(cloud: NDArray, mouth: Opening, template: Surface) -> bool:
 
 
 def jaw_region(vertices: NDArray, mouth: Opening) -> NDArray[np.int64]:
-    """Vertices of the chin and the front of the lower jaw: what moves like the bone below it."""
+    """Vertices of the chin and the front of the lower jaw: what moves like the bone below it.
+
+    Args:
+        vertices: (V, 3) float, millimeters.
+        mouth: Of this face.
+
+    Returns:
+        (n,) int64 indices.
+    """
     offset = (vertices - mouth.center) / mouth.width
     low = (offset[:, 1] < -0.45) & (offset[:, 1] > -1.3) & (np.abs(offset[:, 0]) < 0.9)
     return np.flatnonzero(low & (offset[:, 2] > -1.2))

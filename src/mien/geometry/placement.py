@@ -45,15 +45,36 @@ class Placement:
     lead: float = np.inf
 
     def apply(self, points: NDArray) -> NDArray[np.float64]:
-        """(..., 3) points of the mesh in the template's frame, millimeters."""
+        """Points of the mesh in the template's frame.
+
+        Args:
+            points: (..., 3) float, in the unit and axes of the mesh.
+
+        Returns:
+            (..., 3) float64, millimeters.
+        """
         return self.scale * np.asarray(points, np.float64) @ self.rotation.T + self.translation
 
     def back(self, points: NDArray) -> NDArray[np.float64]:
-        """(..., 3) points of the template's frame on the mesh, in its unit."""
+        """Points of the template's frame on the mesh.
+
+        Args:
+            points: (..., 3) float, millimeters.
+
+        Returns:
+            (..., 3) float64, in the unit and axes of the mesh.
+        """
         return (np.asarray(points, np.float64) - self.translation) @ self.rotation / self.scale
 
     def back_vectors(self, vectors: NDArray) -> NDArray[np.float64]:
-        """(..., 3) displacements of the template's frame in the mesh's unit and axes."""
+        """Displacements of the template's frame on the mesh.
+
+        Args:
+            vectors: (..., 3) float, millimeters.
+
+        Returns:
+            (..., 3) float64, in the unit and axes of the mesh.
+        """
         return np.asarray(vectors, np.float64) @ self.rotation / self.scale
 
     @staticmethod

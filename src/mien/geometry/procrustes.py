@@ -25,7 +25,14 @@ class Alignment:
     translation: NDArray[np.float64]
 
     def apply(self, vertices: NDArray) -> NDArray[np.float64]:
-        """Transforms (..., V, 3) vertices."""
+        """The aligned source.
+
+        Args:
+            vertices: (..., V, 3) float, as many leading dimensions as were aligned.
+
+        Returns:
+            (..., V, 3) float64, in the unit of the target.
+        """
         turned = np.asarray(vertices, np.float64) @ np.swapaxes(self.rotation, -1, -2)
         return self.scale[..., None, None] * turned + self.translation[..., None, :]
 
@@ -58,7 +65,7 @@ def procrustes(
     rotation = (left * sign[..., None, :]) @ right
     factor = np.ones(rotation.shape[:-2])
     if scale:
-        spread = np.einsum("...v,...vc->...", weight, from_source**2)
-        factor = (singular * sign).sum(axis=-1) / np.maximum(spread, 1e-300)
+        variance = np.einsum("...v,...vc->...", weight, from_source**2)
+        factor = (singular * sign).sum(axis=-1) / np.maximum(variance, 1e-300)
     translation = mean_target - factor[..., None] * np.einsum("...ij,...j->...i", rotation, mean_source)
     return Alignment(rotation, factor, translation)

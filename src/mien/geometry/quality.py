@@ -56,7 +56,7 @@ class Quality:
         )
 
 
-def judge(bent: NDArray, topology: Topology, surface: Surface, pulls: Pulls | None) -> Quality:
+def assess(bent: NDArray, topology: Topology, surface: Surface, pulls: Pulls | None) -> Quality:
     """Measures how a bent template, (V, 3) millimeters, lies on a surface."""
     normals = vertex_normals(bent, topology.faces)
     found = surface.located(bent, normals)

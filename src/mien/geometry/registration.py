@@ -16,7 +16,7 @@ from mien.geometry.differential import vertex_normals
 from mien.geometry.nonrigid import Pulls, Schedule, align
 from mien.geometry.placement import Placement, place_by_landmarks, place_by_shape
 from mien.geometry.procrustes import procrustes
-from mien.geometry.quality import Quality, judge
+from mien.geometry.quality import Quality, assess
 from mien.geometry.rims import shared_rims
 from mien.geometry.surface import Surface, connected, welded
 from mien.topology import Landmarks, Topology
@@ -97,7 +97,9 @@ class Registration:
         return with_pieces(self.vertices, self.topology, kept, skin)
 
     def landmarks(self) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-        """Names and positions of the template's landmarks on the mesh, in its unit and axes."""
+        """Names of the template's L landmarks, and (L, 3) where they lie on the mesh, in its unit and
+        axes.
+        """
         named = self.topology.landmarks
         return named.names, self.placement.back(named.positions(self.vertices))
 
@@ -143,7 +145,7 @@ def register(
     known_people = None if people is None else people[:, kept]
     rims = shared_rims(main, surface)
     bent = align(main.template, main, surface, pulls=pulls, rims=rims, people=known_people, schedule=schedule)
-    quality = judge(bent, main, surface, pulls)
+    quality = assess(bent, main, surface, pulls)
     if quality.mean_mm > _LARGEST_ERROR or quality.covered < _SMALLEST_COVER:
         raise BadMesh(
             f"the template could not be laid onto {name!r}", received=quality.sentence,
@@ -157,7 +159,9 @@ def register(
 
 
 def main_piece(topology: Topology) -> tuple[NDArray[np.int64], Topology]:
-    """The largest component of a topology, its skin: which vertices, and they alone as a topology."""
+    """The largest component of a topology, its skin: (n,) int64 its vertices, and they alone as a
+    topology.
+    """
     pieces = topology.components
     kept = np.flatnonzero(pieces == np.bincount(pieces).argmax())
     if len(kept) == topology.vertex_count:

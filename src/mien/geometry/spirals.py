@@ -24,7 +24,12 @@ _NOSE_TIPS = ("nose_tip", "nosetip", "pronasale", "prn", "nose")
 def spirals(
     topology: Topology, *, length: int, dilation: int = 1, rings: int | None = None
 ) -> NDArray[np.int32]:
-    """Spirals of a topology, cached; toward its nose tip if that is a landmark. See `spiral_indices`."""
+    """Spirals of a topology, cached; toward its nose tip if that is a landmark. See `spiral_indices`.
+
+    Returns:
+        (V, length) int32 vertices. Where a component or the rings end early, the vertex itself fills the
+        rest.
+    """
     tip = nose_tip(topology)
     place = "front" if tip is None else "-".join(f"{value:.3f}" for value in tip)
     key = f"spirals-{_VERSION}-{length}-{dilation}-{rings or 'all'}-{place}"
@@ -81,24 +86,6 @@ def spiral_indices(
         rows[vertex, : len(found)] = found
         rows[vertex, len(found) :] = vertex
     return rows
-
-
-def ring_length(faces: NDArray, count: int, rings: int = 1) -> int:
-    """Mean plus two standard deviations of how many vertices lie within some rings, the center included.
-
-    Args:
-        faces: (F, 3) int.
-        count: V, the number of vertices.
-        rings: How many rings.
-    """
-    step = adjacency(faces, count) + csr_matrix(
-        (np.ones(count), (range(count), range(count))), (count, count)
-    )
-    reach = step
-    for _ in range(rings - 1):
-        reach = reach @ step
-    sizes = np.diff(reach.tocsr().indptr)
-    return int(np.ceil(sizes.mean() + 2 * sizes.std()))
 
 
 def _spiral(vertex: int, around: list[list[int]], wanted: int, rings: int | None) -> list[int]:

@@ -154,7 +154,15 @@ def spread_samples(
 
 
 def rim_vertices(faces: NDArray, count: int) -> NDArray[np.bool_]:
-    """(count,) whether a vertex lies on an open border."""
+    """Whether a vertex lies on an open border.
+
+    Args:
+        faces: (F, 3) int.
+        count: V.
+
+    Returns:
+        (V,) bool.
+    """
     edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
     _, first, uses = np.unique(
         edges[:, 0] * np.int64(count) + edges[:, 1], return_index=True, return_counts=True
@@ -165,7 +173,15 @@ def rim_vertices(faces: NDArray, count: int) -> NDArray[np.bool_]:
 
 
 def connected(faces: NDArray, count: int) -> NDArray[np.int32]:
-    """(count,) number of the connected component of each vertex; 0 is the largest."""
+    """The connected component of each vertex.
+
+    Args:
+        faces: (F, 3) int.
+        count: V.
+
+    Returns:
+        (V,) int32 number of the component; 0 is the one with most vertices.
+    """
     from scipy.sparse.csgraph import connected_components
 
     label = connected_components(adjacency(np.asarray(faces).reshape(-1, 3), count), directed=False)[1]
@@ -176,9 +192,13 @@ def connected(faces: NDArray, count: int) -> NDArray[np.int32]:
 
 
 def welded(vertices: NDArray) -> NDArray[np.int64]:
-    """(N,) number of each vertex's place: vertices that a file repeats along seams share one.
+    """Vertices that a file repeats along seams, brought together.
 
-    The places are numbered by first use.
+    Args:
+        vertices: (V, 3) float.
+
+    Returns:
+        (V,) int64 number of each vertex's place; the places are numbered by first use.
     """
     _, first, inverse = np.unique(vertices, axis=0, return_index=True, return_inverse=True)
     order = np.argsort(first)

@@ -50,7 +50,15 @@ def _barycentric(corners: NDArray, x: NDArray, y: NDArray) -> NDArray | None:
 
 
 def nearest_texels(covered: NDArray, size: int) -> NDArray[np.int64]:
-    """(size * size,) the nearest covered texel of each: filled with it, no seam shows."""
+    """The nearest covered texel of each: filled with it, no seam shows.
+
+    Args:
+        covered: (n,) int. Flat numbers of the texels that some triangle covers.
+        size: Texels of a side.
+
+    Returns:
+        (size * size,) int64 flat numbers.
+    """
     from scipy.ndimage import distance_transform_edt
 
     empty = np.ones(size * size, bool)
@@ -62,7 +70,15 @@ def nearest_texels(covered: NDArray, size: int) -> NDArray[np.int64]:
 
 
 def lookup(texture: NDArray, uv: NDArray) -> NDArray[np.float32]:
-    """(n, 3) colors 0..255 at (n, 2) texture coordinates, bilinear between texel centers."""
+    """Colors at texture coordinates, bilinear between texel centers.
+
+    Args:
+        texture: (H, W, 3) uint8 or float 0..255, row 0 at v = 1.
+        uv: (n, 2) float.
+
+    Returns:
+        (n, 3) float32 0..255.
+    """
     height, width = texture.shape[:2]
     x = np.clip(uv[:, 0] * width - 0.5, 0, width - 1)
     y = np.clip((1 - uv[:, 1]) * height - 0.5, 0, height - 1)

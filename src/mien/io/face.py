@@ -1,4 +1,4 @@
-"""The door for faces: a mesh file becomes (V, 3) millimeters on a topology, or one sentence why not."""
+"""Faces from files: a mesh becomes (V, 3) millimeters on a topology, or one sentence why not."""
 
 from __future__ import annotations
 

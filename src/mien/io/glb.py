@@ -230,7 +230,7 @@ def _triangles(document: Document, primitive: dict, count: int) -> NDArray[np.in
 
 
 def vertex_map_of(mesh: dict, count: int) -> NDArray[np.int32]:
-    """The vertex of each glTF vertex: our writer puts the repeats of seam vertices last and lists them."""
+    """(count,) int32 vertex of each glTF vertex: our writer puts repeats along seams last and lists them."""
     repeats = np.array((mesh.get("extras") or {}).get("splitVertices", []), np.int32)
     originals = count - len(repeats)
     if originals < 1 or (len(repeats) and (repeats.min() < 0 or repeats.max() >= originals)):

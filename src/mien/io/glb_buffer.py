@@ -49,7 +49,7 @@ class Buffer:
         return len(self.accessors) - 1
 
     def add_indices(self, corners: NDArray) -> int:
-        """Appends triangle corners in the smallest type that never uses its largest value."""
+        """Appends triangle corners (n,) int in the smallest type that never uses its largest value."""
         small = corners.max() < 65535
         view = self._view(corners.astype("<u2" if small else "<u4").tobytes(), target=_INDEX_DATA)
         kind = _UINT16 if small else _UINT32

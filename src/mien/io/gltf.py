@@ -173,7 +173,17 @@ def _image(texture: bytes | str | Path, has_uv: bool) -> tuple[bytes, str]:
 def split_seams(
     count: int, faces: NDArray, uv: NDArray | None, uv_faces: NDArray | None
 ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray | None]:
-    """Vertex of each glTF vertex (repeats stand last), glTF vertex of each corner, uv of each glTF vertex."""
+    """Repeats vertices along seams, as glTF wants one texture coordinate a vertex.
+
+    Args:
+        count: V.
+        faces: (F, 3) int.
+        uv: (U, 2) float, or None.
+        uv_faces: (F, 3) int index into ``uv``, or None.
+
+    Returns:
+        (G,) vertex of each glTF vertex, repeats last; (3 F,) glTF vertex of each corner; (G, 2) uv, or None.
+    """
     corners = faces.ravel().astype(np.int64)
     if uv is None or uv_faces is None:
         return np.arange(count, dtype=np.int32), corners, None
@@ -225,7 +235,14 @@ def _look(document: dict[str, Any], buffer: Buffer, looks: Mapping[str, Material
 
 
 def material_runs(layout: Topology | Mesh | NDArray) -> dict[str, NDArray[np.bool_]]:
-    """Material -> (F,) mask of its triangles; one material, ``skin``, where the layout names none."""
+    """Which triangles each material covers; one material, ``skin``, where the layout names none.
+
+    Args:
+        layout: A topology, a mesh, or (F, 3) int triangles.
+
+    Returns:
+        Material -> (F,) bool.
+    """
     names = layout.names() if isinstance(layout, Mesh) else ()
     if not isinstance(layout, Mesh) or not names:
         return {"skin": np.ones(0, bool)}

@@ -146,7 +146,13 @@ def write_ply(
 def write_mesh(
     path: str | Path, vertices: NDArray | None = None, layout: Topology | Mesh | NDArray | None = None
 ) -> None:
-    """Writes OBJ or PLY, by the extension of ``path``; see :func:`write_obj` and :func:`write_ply`."""
+    """Writes OBJ or PLY, by the extension of ``path``; see :func:`write_obj` and :func:`write_ply`.
+
+    Args:
+        path: The file to write.
+        vertices: (V, 3) float, any unit; None takes the layout's own.
+        layout: What gives the connectivity: a Topology, a Mesh, or (F, 3) int triangles.
+    """
     writers = {".obj": write_obj, ".ply": write_ply}
     suffix = Path(path).suffix.lower()
     if suffix not in writers:

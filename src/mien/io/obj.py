@@ -233,7 +233,7 @@ def _check_whole(data: bytes, path: Path, vertices: int, sizes: NDArray, corners
 
 
 def obj_vertices(vertices: NDArray) -> str:
-    """The ``v`` lines; nine digits bring a float32 back exactly."""
+    """The ``v`` lines of vertices (V, 3) float; nine digits bring a float32 back exactly."""
     flat = np.asarray(vertices, np.float32).astype(np.float64).ravel().tolist()
     return ("v %.9g %.9g %.9g\n" * len(vertices)) % tuple(flat)
 
@@ -241,7 +241,15 @@ def obj_vertices(vertices: NDArray) -> str:
 def obj_faces(
     sizes: NDArray, corners: NDArray, uv: NDArray | None, uv_corners: NDArray | None, marks: tuple[Mark, ...]
 ) -> str:
-    """The ``vt``, ``f`` and group lines."""
+    """The ``vt``, ``f`` and group lines.
+
+    Args:
+        sizes: (P,) int. Corners of each polygon.
+        corners: (sum of sizes,) int. Vertex of each corner.
+        uv: (U, 2) float, or None.
+        uv_corners: (sum of sizes,) int index into ``uv``, or None.
+        marks: Groups and materials, and where they begin.
+    """
     text = ""
     columns = corners + 1
     pattern = " %d"

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import BadFile, BadMesh
+from mien.errors import BadMesh
 from mien.io.atomic import atomic_file
 
 _HEADER = struct.Struct("<12siiffi")
@@ -33,17 +33,3 @@ def write_pc2(path: str | Path, frames: NDArray) -> None:
         file.write(_HEADER.pack(b"POINTCACHE2\0", 1, frames.shape[1], 0.0, 1.0, len(frames)))
         for frame in frames:
             file.write(np.ascontiguousarray(frame, "<f4").tobytes())
-
-
-def read_pc2(path: str | Path) -> NDArray[np.float32]:
-    """(T, V, 3) float32 the clip of a point cache."""
-    data = Path(path).read_bytes()
-    if len(data) < _HEADER.size or not data.startswith(b"POINTCACHE2\0"):
-        raise BadFile(f"{Path(path).name!r} is no PC2 point cache", received=f"{len(data)} bytes")
-    _, _, points, _, _, samples = _HEADER.unpack_from(data)
-    if len(data) != _HEADER.size + 12 * points * samples:
-        raise BadFile(
-            f"{Path(path).name!r} is cut off", received=f"{len(data)} bytes for {samples} samples",
-            remedy="copy it again",
-        )  # fmt: skip
-    return np.frombuffer(data, "<f4", offset=_HEADER.size).reshape(samples, points, 3)

@@ -90,10 +90,10 @@ class MeshAutoencoder(FaceModel):
                 received="no scan with an identity label", remedy="say who is who (identity_labeled)",
             )  # fmt: skip
         mean, variance = vertex_statistics(data)
-        spread = np.sqrt(variance)
+        deviation = np.sqrt(variance)
         self.mean_face.copy_(torch.from_numpy(mean))
         # A coordinate that never moves would be divided by zero.
-        self.deviation.copy_(torch.from_numpy(np.maximum(spread, 1e-3 * spread.mean() + 1e-6)))
+        self.deviation.copy_(torch.from_numpy(np.maximum(deviation, 1e-3 * deviation.mean() + 1e-6)))
 
     def calibrate(self, data: FaceDataset) -> None:
         """Splits the codes of labeled people, then measures the factors as for every model."""

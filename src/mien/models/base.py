@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
 
@@ -20,6 +21,8 @@ from mien.models.calibration import Calibration
 from mien.topology import Topology
 
 Losses = dict[str, Tensor]
+#: Scans encoded in one call where training data are measured.
+ENCODED_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -149,8 +152,8 @@ class FaceModel(nn.Module):
         return iter(())
 
     def calibrate(self, data: FaceDataset) -> None:
-        """Measures rest code, per-expression offsets and spreads of codes on training data."""
-        self.calibration.measure(self, data)
+        """Measures rest code, per-expression offsets and deviations of codes on training data."""
+        self.measure_codes(data)
 
     # ---- the four verbs
 
@@ -176,13 +179,22 @@ class FaceModel(nn.Module):
 
         Args:
             weights: (B, E) float for settled poses, or (B, T, E) for motion. Zero is neutral.
+
+        Returns:
+            (B, ...) or (B, T, ...) codes.
         """
         return self.calibration.express(weights)
 
     def advance(self, weights: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        """The next frame of a motion: expression codes of weights (B, E), and the state to carry on.
+        """The next frame of a motion; frame after frame gives what :meth:`express` gives for the whole
+        motion.
 
-        Frame after frame gives what :meth:`express` gives for the whole motion.
+        Args:
+            weights: (B, E) float. Named weights of the frame.
+            state: What the call for the frame before gave; None at the first.
+
+        Returns:
+            (B, ...) expression codes, and the state to carry on.
         """
         return self.express(weights), None
 
@@ -223,8 +235,16 @@ class FaceModel(nn.Module):
         raise self.refusal("name training people", "it keeps no code of them")
 
     def add(self, factor: str, first: Tensor, second: Tensor) -> Tensor:
-        """Codes (B, ...) of two expressions, or of another factor, at once: their differences from the
-        origin added up. Factors that the origin lacks are zero there."""
+        """Two expressions at once, or two of another factor: their differences from the origin added up.
+
+        Args:
+            factor: Whose codes they are. A factor that the origin lacks is zero there.
+            first: (B, ...) float.
+            second: (B, ...) float.
+
+        Returns:
+            (B, ...) codes.
+        """
         origin = self.origin(1)
         return first + second - (origin.factor(factor) if factor in origin.names else 0.0)
 
@@ -239,6 +259,25 @@ class FaceModel(nn.Module):
 
     # ---- helpers for methods
 
+    def measure_codes(self, data: FaceDataset, *, limit: int = 4000) -> None:
+        """Encodes up to ``limit`` scans and measures the calibration on their codes."""
+        rows = np.arange(len(data))
+        if len(rows) > limit:
+            rows = np.random.default_rng(0).permutation(rows)[:limit]
+        if self.anchored:
+            rows = rows[data.has_neutral[rows]]
+        self.calibration.measure(self._encoded(data, rows))
+
+    def _encoded(self, data: FaceDataset, rows: NDArray[np.int64]) -> Iterator[tuple[Codes, Tensor, Tensor]]:
+        """Codes of scans, their weights, and which have an expression label, a batch at a time."""
+        labeled = data.row_labeled("expression")
+        for start in range(0, len(rows), ENCODED_AT_ONCE):
+            part = rows[start : start + ENCODED_AT_ONCE]
+            vertices = torch.from_numpy(data[part]).to(self.device)
+            neutral = torch.from_numpy(data.neutral_of(part)).to(self.device) if self.anchored else None
+            codes = self.encode(vertices, neutral=neutral)
+            yield codes, torch.from_numpy(data.row_weights[part]), torch.from_numpy(labeled[part])
+
     def coarsest_level(self, known: int | None, factors: Sequence[int]) -> int:
         """Vertices of the last level of a mesh hierarchy; kept in ``config``, so that loading is told.
 
@@ -251,7 +290,14 @@ class FaceModel(nn.Module):
         return known
 
     def require_neutral(self, neutral: Tensor | None) -> Tensor:
-        """The neutral, or the sentence that says why this method needs one."""
+        """The neutral, or the sentence that says why this method needs one.
+
+        Args:
+            neutral: (B, V, 3) float, millimeters, or None.
+
+        Returns:
+            (B, V, 3) float, millimeters.
+        """
         if neutral is None:
             raise MissingNeutral(
                 f"{self.name} builds on the subject's neutral mesh and none was given",

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
-import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
 from mien.codes import Codes
-from mien.data.dataset import FaceDataset
 from mien.errors import BadSetting, Unsupported
-
-if TYPE_CHECKING:
-    from mien.models.base import FaceModel
 
 LARGEST_DRAWN = 1024
 """Numbers of a code whose covariance is measured; codes of every triangle of a mesh are never drawn."""
@@ -23,8 +18,8 @@ class Calibration(nn.Module):
     """What naming expressions needs: measured on training data after training, saved with the model.
 
     ``rest`` (*X) is the expression code of a neutral face; ``offsets`` (E, *X) what full weight of each named
-    expression adds to it; the spreads standardize codes for inversion. The roots (D, D) of the covariances of
-    codes that are short vectors make random codes like those of real faces; other codes have none.
+    expression adds to it; the deviations standardize codes for inversion. The roots (D, D) of the covariances
+    of codes that are short vectors make random codes like those of real faces; other codes have none.
     """
 
     rest: Tensor
@@ -80,28 +75,19 @@ class Calibration(nn.Module):
         )
 
     @torch.no_grad()
-    def measure(self, model: FaceModel, data: FaceDataset, *, limit: int = 4000, size: int = 64) -> None:
-        """Encodes up to ``limit`` rows and fits rest, offsets and spreads by least squares."""
-        rows = np.arange(len(data))
-        if len(rows) > limit:
-            rows = np.random.default_rng(0).permutation(rows)[:limit]
-        if model.anchored:
-            rows = rows[data.has_neutral[rows]]
-        sums = _Sums()
-        for start in range(0, len(rows), size):
-            part = rows[start : start + size]
-            vertices = torch.from_numpy(data[part]).to(model.device)
-            neutral = None
-            if model.anchored:
-                neutral = torch.from_numpy(data.neutral_of(part)).to(model.device)
-            known = torch.from_numpy(data.row_labeled("expression")[part])
-            sums.add(model.encode(vertices, neutral=neutral), torch.from_numpy(data.row_weights[part]), known)
-        self._fit(sums)
+    def measure(self, encoded: Iterable[tuple[Codes, Tensor, Tensor]]) -> None:
+        """Fits rest, offsets and deviations by least squares.
 
-    def _fit(self, sums: _Sums) -> None:
+        Args:
+            encoded: Batches of codes of B scans, their named weights (B, E) float, and (B,) bool: which of
+                the scans have an expression label.
+        """
+        sums = _Sums()
+        for codes, weights, labeled in encoded:
+            sums.add(codes, weights, labeled)
         device = self.rest.device
         for factor in ("identity", "expression"):
-            for name, value in zip(("mean", "std", "root"), sums.spread(factor), strict=True):
+            for name, value in zip(("mean", "std", "root"), sums.moments(factor), strict=True):
                 setattr(self, f"{factor}_{name}", value.float().to(device))
         solution = sums.solve(len(self.offsets)).float().to(device)
         shape = self.expression_mean.shape
@@ -132,7 +118,7 @@ class _Sums:
         self.gram = self.gram + design.T @ design
         self.cross = self.cross + design.T @ values
 
-    def spread(self, name: str) -> tuple[Tensor, Tensor, Tensor]:
+    def moments(self, name: str) -> tuple[Tensor, Tensor, Tensor]:
         """Mean, deviation, and for vectors the symmetric root of the covariance (D, D)."""
         mean = self.first[name] / self.count
         deviation = (self.second[name] / self.count - mean**2).clamp_min(0).sqrt().clamp_min(1e-6)

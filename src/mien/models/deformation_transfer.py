@@ -91,7 +91,7 @@ class DeformationTransfer(FaceModel):
 
     def calibrate(self, data: FaceDataset) -> None:
         """Offsets are mean gradients of each expression; the rest code is zero by definition."""
-        self.calibration.measure(self, data, limit=CALIBRATION_FACES)
+        self.measure_codes(data, limit=CALIBRATION_FACES)
         self.calibration.rest = torch.zeros_like(self.calibration.rest)
 
 

@@ -81,9 +81,9 @@ class DisplacementTransfer(FaceModel):
         if not self.scaled:
             return neutral.new_ones(neutral.shape[0], 1)
         template = torch.from_numpy(self.topology.template).to(neutral)
-        return (_spread(neutral[:, self.rigid]) / _spread(template[None, self.rigid]))[:, None]
+        return (_extent(neutral[:, self.rigid]) / _extent(template[None, self.rigid]))[:, None]
 
 
-def _spread(points: Tensor) -> Tensor:
+def _extent(points: Tensor) -> Tensor:
     """(B,) root mean square distance of (B, P, 3) points from their centroid."""
     return (points - points.mean(1, keepdim=True)).square().sum(2).mean(1).sqrt()

@@ -177,7 +177,12 @@ def model_facts(folder: Path | str) -> dict[str, Any]:
 
 
 def put_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Loads a state; buffers take the shape of the file, as their sizes may follow from data."""
+    """Loads a state; buffers take the shape of the file, as their sizes may follow from data.
+
+    Args:
+        module: What to fill.
+        state: Name -> tensor of any shape.
+    """
     expected = set(module.state_dict())
     if expected != set(state):
         odd = sorted(expected ^ set(state))[:4]
@@ -200,7 +205,16 @@ def put_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> str:
-    """Writes safetensors atomically and returns the sha256 of the file."""
+    """Writes safetensors atomically.
+
+    Args:
+        path: The file.
+        tensors: Name -> tensor of any shape.
+        metadata: Strings kept in the file.
+
+    Returns:
+        sha256 of the file.
+    """
     from safetensors.torch import save
 
     blob = save(dict(tensors), dict(metadata) if metadata else None)
@@ -209,7 +223,15 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
 
 
 def load_tensors(path: Path, digest: str) -> dict[str, Tensor]:
-    """Reads safetensors after comparing the file's sha256."""
+    """Reads safetensors after comparing the file's sha256.
+
+    Args:
+        path: The file.
+        digest: The sha256 that it had.
+
+    Returns:
+        Name -> tensor of any shape.
+    """
     from safetensors.torch import load
 
     blob = path.read_bytes()

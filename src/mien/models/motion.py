@@ -145,7 +145,14 @@ class MotionModel(FaceModel):
         return self
 
     def who(self, neutral: Tensor) -> Tensor | None:
-        """(N, identity_size) standardized principal coefficients of neutrals, or None."""
+        """What the networks know of a person.
+
+        Args:
+            neutral: (B, V, 3) float, millimeters.
+
+        Returns:
+            (B, D) standardized principal coefficients, D = ``identity_size``; None for D = 0.
+        """
         if not self.identity_size:
             return None
         return (neutral.flatten(1) - self.neutral_mean) @ self.neutral_axes.T / self.neutral_std
@@ -217,10 +224,10 @@ class MotionModel(FaceModel):
         squares = np.zeros(self.topology.vertex_count)
         for start in range(0, len(order), 256):
             squares += np.square(read(order[start : start + 256])).sum(axis=(0, 2))
-        spread = np.sqrt(squares / (3 * len(order)))
-        self.unit.fill_(max(float(np.sqrt((spread**2).mean())), 1e-6))
-        units = np.maximum(spread, 0.02 * float(self.unit)) if self.per_vertex else float(self.unit)
-        self.vertex_unit.copy_(torch.from_numpy(np.broadcast_to(units, spread.shape)[:, None].copy()))
+        deviation = np.sqrt(squares / (3 * len(order)))
+        self.unit.fill_(max(float(np.sqrt((deviation**2).mean())), 1e-6))
+        units = np.maximum(deviation, 0.02 * float(self.unit)) if self.per_vertex else float(self.unit)
+        self.vertex_unit.copy_(torch.from_numpy(np.broadcast_to(units, deviation.shape)[:, None].copy()))
         self.prepare_decoder(read, order)
 
     def _prepare_identity(self, data: FaceDataset, clips: Sequence[Clip]) -> None:

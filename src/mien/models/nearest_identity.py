@@ -135,7 +135,7 @@ class NearestIdentity(FaceModel):
 
     def calibrate(self, data: FaceDataset) -> None:
         """Spreads are measured on some faces; rest and offsets are known."""
-        self.calibration.measure(self, data, limit=CALIBRATION_FACES)
+        self.measure_codes(data, limit=CALIBRATION_FACES)
         self.calibration.rest = torch.zeros_like(self.calibration.rest)
         self.calibration.offsets = torch.eye(len(self.expressions), device=self.device)
 

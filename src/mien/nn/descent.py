@@ -24,6 +24,9 @@ def minimize_rows(loss: Callable[[Tensor], Tensor], start: Tensor, *, steps: int
         loss: (B, N) to (B,), each of its own row only.
         start: (B, N) float.
         steps: Updates.
+
+    Yields:
+        (B, N) float, after each of the steps.
     """
     x = start.detach().clone()
     value, slope = _evaluate(loss, x)

@@ -100,7 +100,7 @@ class LinearSplit(nn.Module):
         return (centered - expression @ self.expression_axes.T) @ self.identity_axes, expression
 
     def join(self, identity: Tensor, expression: Tensor) -> Tensor:
-        """(B, D) codes of both parts."""
+        """(B, D) codes of both parts, identity (B, K) and expression (B, D - K)."""
         return self.center + identity @ self.identity_axes.T + expression @ self.expression_axes.T
 
 

@@ -5,7 +5,7 @@ B batch, V vertices, C channels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -14,27 +14,17 @@ from torch.nn import functional
 from mien.nn.spiral import SpiralConvolution, SpiralLevels
 
 EPSILON = 1e-5
+#: (B, V, C) features to normalized ones of the same shape.
+Norm = Callable[[Tensor], Tensor]
 
 
 def standardized(x: Tensor) -> Tensor:
-    """(B, V, C) with mean 0 and variance 1 over the vertices, for each face and channel (instance norm)."""
+    """(B, V, C) features to (B, V, C) of mean 0 and variance 1 over the vertices, for each face and
+    channel: instance norm.
+    """
     centered = x - x.mean(dim=1, keepdim=True)
     # Two passes of means: var_mean over the middle dimension is several times slower on a processor.
     return centered * torch.rsqrt(centered.square().mean(dim=1, keepdim=True) + EPSILON)
-
-
-class Style:
-    """AdaIN parameters (B, N_A), handed out in the order in which the layers ask for them."""
-
-    def __init__(self, parameters: Tensor) -> None:
-        self.parameters, self.used = parameters, 0
-
-    def apply(self, x: Tensor) -> Tensor:
-        """AdaIN(x, y) = scale(y) (x - mean) / std + shift(y); the scale is learned as 1 + a number near 0."""
-        channels = x.shape[2]
-        taken = self.parameters[:, self.used : self.used + 2 * channels].unsqueeze(1)
-        self.used += 2 * channels
-        return standardized(x) * (1 + taken[..., :channels]) + taken[..., channels:]
 
 
 class DownBlock(nn.Module):
@@ -76,39 +66,16 @@ class DownBlocks(nn.ModuleList):
 
 
 class UpBlock(nn.Module):
-    """Up-sampling, spiral convolution, AdaIN if a style is given, ELU."""
+    """Up-sampling, spiral convolution, a norm if one is given, ELU."""
 
     def __init__(self, inputs: int, outputs: int, length: int) -> None:
         super().__init__()
         self.convolution = SpiralConvolution(inputs, outputs, length)
 
-    def forward(self, x: Tensor, levels: SpiralLevels, level: int, style: Style | None = None) -> Tensor:
+    def forward(self, x: Tensor, levels: SpiralLevels, level: int, norm: Norm | None = None) -> Tensor:
         """(B, V of level + 1, C) to (B, V of level, D)."""
         x = self.convolution(x, levels.up[level])
-        return functional.elu(x if style is None else style.apply(x))
-
-
-class ResidualBlock(nn.Module):
-    """x + two spiral convolutions, each with a norm: instance norm, or AdaIN where a style is given."""
-
-    def __init__(self, channels: int, length: int) -> None:
-        super().__init__()
-        self.first = SpiralConvolution(channels, channels, length)
-        self.second = SpiralConvolution(channels, channels, length)
-
-    def forward(self, x: Tensor, levels: SpiralLevels, level: int, style: Style | None = None) -> Tensor:
-        """(B, V of level, C) to the same."""
-        norm = standardized if style is None else style.apply
-        y = functional.elu(norm(self.first(x, levels.plain[level])))
-        return x + norm(self.second(y, levels.plain[level]))
-
-
-def perceptron(sizes: Sequence[int]) -> nn.Sequential:
-    """Linear layers with ReLU in between, none after the last."""
-    layers: list[nn.Module] = []
-    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
-        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
+        return functional.elu(x if norm is None else norm(x))
 
 
 def kaiming(module: nn.Module) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -216,10 +216,6 @@ class History:
         self._merging = ""
         return self._show(self._future.pop())
 
-    def amend(self, change: Change) -> State:
-        """A change that is no step of its own: what is computed late, such as a note."""
-        return self._show(change(self.state))
-
     def _show(self, state: State) -> State:
         self.state = state
         self.revision += 1
@@ -245,8 +241,3 @@ def finite(value: Any, what: str, low: float, high: float) -> float:
     if not np.isfinite(number):
         raise BadSetting(f"{what} must be finite", received=repr(value))
     return min(max(number, low), high)
-
-
-def change(state: State, **fields: Any) -> State:
-    """A copy of a state with some fields replaced."""
-    return replace(state, **fields)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.data.sources.levels import displacement_level, sides
+from mien.data.sources.levels import displacement_level, moving_sides
 from mien.data.sources.tree import (
     Faces,
     FieldSet,
@@ -79,9 +79,14 @@ def label_frames(scans: Sequence[Scan], frames: Faces, *, split: bool) -> list[S
     """Every frame with its recording's expression, as strong as its level.
 
     A frame of a one-sided expression that goes to neither side carries no label when sides are split.
+
+    Args:
+        scans: The T frames of a recording.
+        frames: (T, V, 3) float, millimeters.
+        split: Whether a one-sided expression becomes two, by the side that moves.
     """
     name, level = scans[0].clip, displacement_level(frames)
-    side = sides(frames) if split and name in ONE_SIDED else None
+    side = moving_sides(frames) if split and name in ONE_SIDED else None
     found: list[Scan | None] = []
     for row, scan in enumerate(scans):
         if side is None or level[row] == 0:
@@ -107,7 +112,7 @@ def select_apexes(
         picks: (subject, class) -> frame number, for apexes that were corrected by hand.
     """
     name, level = scans[0].clip, displacement_level(frames)
-    side = sides(frames) if name in ONE_SIDED else None
+    side = moving_sides(frames) if name in ONE_SIDED else None
     numbers = np.array([scan.frame for scan in scans])
     found: list[Scan | None] = [None] * len(scans)
     for ending in ("",) if side is None else ("left", "right"):

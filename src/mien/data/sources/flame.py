@@ -49,7 +49,7 @@ class FlameModel:
     faces: NDArray[np.int32]
 
     def checked(self, common: Topology) -> NDArray[np.float32]:
-        """The template, if the meshes have the model's faces."""
+        """(V, 3) float32 template in millimeters, if the meshes have the faces of the model."""
         if self.faces.shape != common.faces.shape or not np.array_equal(self.faces, common.faces):
             raise WrongTopology(
                 "the meshes do not have the faces of the FLAME model",
@@ -88,7 +88,7 @@ def load_flame(path: Path) -> FlameModel:
     return FlameModel((template * 1000).astype(np.float32), faces.astype(np.int32))
 
 
-def eyeballs(topology: Topology) -> NDArray[np.bool_]:
+def eyeball_mask(topology: Topology) -> NDArray[np.bool_]:
     """(5023,) mask of FLAME's eyeballs; empty for other topologies."""
     count = np.bincount(topology.components)
     if topology.vertex_count != VERTICES or (count == _EYEBALL).sum() != 2:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mien.data.dataset import FaceDataset
 from mien.data.examples import write_examples
 from mien.data.sources.labels import UNLABELED, LabelTable, find_table, read_table
-from mien.data.textures import read_texture
+from mien.data.texture_files import read_texture
 from mien.data.writer import DatasetWriter
 from mien.errors import BadFile, BadMesh, DataMissing, MienError, UnknownName, WrongTopology
 from mien.geometry.alignment import UNITS, FrameDecision, detect_frame, procrustes
@@ -72,7 +72,7 @@ def prepare_folder(
         about["fps"] = 0.0
     with DatasetWriter(out, topology, labels.expressions, **about) as writer:
         _write(writer, labels, faces, folder, textures)
-    dataset = writer.finish()
+    dataset = FaceDataset.load(out)
     write_examples(dataset, Path(out) / "examples")
     return dataset
 

@@ -12,7 +12,6 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +25,15 @@ from mien.data.performance import Style, Variation, capture_noise, take_activati
 from mien.data.sources.ict_release import IctModel, contact_rings, load_ict
 from mien.data.sources.procedural.texture import Painter, painted
 from mien.data.sources.procedural.texture_canvas import fitted_canvas
-from mien.data.speech import REST, check_speech, factors_of, label_marks, performed, recipes_with, takes
+from mien.data.speech import (
+    PerformedFace,
+    check_speech,
+    factors_of,
+    label_marks,
+    recipes_with,
+    takes,
+    weights_of_take,
+)
 from mien.data.table import FACTORS
 from mien.data.writer import DatasetWriter
 from mien.errors import BadSetting
@@ -40,17 +47,6 @@ CITATION = (
     "(ICT-FaceKit Light, github.com/ICT-VGL/ICT-FaceKit)"
 )
 TEXTURE_CROP = (0.11, 0.08, 0.89, 0.88)  # the part of the uv that the narrow face covers
-
-
-class PerformedFace(NamedTuple):
-    """One scan: vertices (V, 3) in mm, named weights, shapes' activations, place in a clip, viseme."""
-
-    vertices: NDArray[np.float32]
-    weights: dict[str, float]
-    active: dict[str, float]
-    clip: int = -1
-    frame: int = 0
-    viseme: str = REST
 
 
 def build_ict(
@@ -120,7 +116,7 @@ def build_ict(
                     clip=face.clip, frame=face.frame, labeled=labeled, classes={"viseme": face.viseme},
                     texture=None if skin is None else skin.wearing(face.active),
                 )  # fmt: skip
-    dataset = writer.finish()
+    dataset = FaceDataset.load(out)
     write_examples(dataset, Path(out) / "examples")
     return dataset
 
@@ -143,7 +139,7 @@ def _scans(
     recipes = recipes_with(names)
     for expression, viseme, take in takes(names, visemes):
         rng = np.random.default_rng([seed, person, take])
-        levels = take_activations(rng, style, recipes, performed(names, expression, viseme))
+        levels = take_activations(rng, style, recipes, weights_of_take(names, expression, viseme))
         face = actor.perform(levels)
         weights = names.label(expression) if expression else {}
         yield PerformedFace(

@@ -203,6 +203,9 @@ def contact_rings(topology: Topology) -> NDArray[np.int64]:
 
     On the neutral they lie in folds, where a quadric sees nothing to keep; in a wide open mouth they are the
     outline. They are counted in rings from the rims of the eye and mouth openings.
+
+    Returns:
+        (n,) int64 vertices.
     """
     from scipy.sparse import csr_matrix
     from scipy.sparse.csgraph import dijkstra
@@ -243,7 +246,15 @@ def _rim_near(rim_edges: NDArray, steps: NDArray, reach: float) -> NDArray[np.in
 
 
 def ict_regions(mean: NDArray, shapes: NDArray) -> dict[str, NDArray[np.bool_]]:
-    """Masks by what moves there: ``mouth``, ``eyes``, ``brows``, ``nose`` and the little moved ``rigid``."""
+    """Regions by what moves there.
+
+    Args:
+        mean: (V, 3) float, millimeters.
+        shapes: (A, V, 3) float, millimeters. Displacements of the A expression shapes.
+
+    Returns:
+        ``mouth``, ``eyes``, ``brows``, ``nose`` and the little moved ``rigid`` -> (V,) bool.
+    """
     length = np.linalg.norm(shapes, axis=2)
 
     def reach(*stems: str) -> NDArray[np.float32]:
@@ -265,7 +276,15 @@ def ict_regions(mean: NDArray, shapes: NDArray) -> dict[str, NDArray[np.bool_]]:
 
 
 def mirror_of(vertices: NDArray, tolerance: float = 0.5) -> NDArray[np.int32] | None:
-    """(V,) index of each vertex's mirror in x = 0, or None when the mesh is not symmetric."""
+    """The mirror image of each vertex in x = 0.
+
+    Args:
+        vertices: (V, 3) float, millimeters.
+        tolerance: Millimeters between a mirrored vertex and its counterpart.
+
+    Returns:
+        (V,) int32 indices, or None when the mesh is not symmetric.
+    """
     from scipy.spatial import cKDTree
 
     found = cKDTree(vertices).query(vertices * [-1, 1, 1])

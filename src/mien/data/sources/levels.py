@@ -37,7 +37,7 @@ def sideways(frames: NDArray) -> NDArray[np.float64]:
     return (amount * offset[..., 0]).sum(axis=1) / np.maximum(amount.sum(axis=1), 1e-12)
 
 
-def sides(frames: NDArray) -> list[str]:
+def moving_sides(frames: NDArray) -> list[str]:
     """``left``, ``right`` or, for frames that go to neither side, an empty string.
 
     Args:

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from mien.data.dataset import FaceDataset
 from mien.data.examples import write_examples
 from mien.data.sources.correspondence import CorrespondingMeshes, explained
-from mien.data.sources.flame import eyeballs, load_flame
+from mien.data.sources.flame import eyeball_mask, load_flame
 from mien.data.sources.folder import read_vertex_landmarks
 from mien.data.sources.tree import Faces, FieldSet, Scan, Tree, TreeOptions, leave_out, read_names
-from mien.data.textures import read_texture
+from mien.data.texture_files import read_texture
 from mien.data.writer import DatasetWriter
 from mien.errors import BadMesh, BadSetting, DataMissing, MienError, UnknownName, WrongTopology
 from mien.geometry.alignment import UNITS, FrameDecision, detect_frame, procrustes
@@ -38,7 +38,7 @@ class PrepareOptions:
         units: Names the unit in place of the decision; +Y is then up and +Z out of the face.
         vertices: Decimate to about this many.
         align: Whether to align every mesh rigidly with the template, by what expressions move least.
-        every: Keep every so manieth frame of recordings.
+        every: Keep every n-th frame of recordings.
         subjects: Only so many people, the first ones.
         exclude: A list of what to leave out: people, ``person/recording``, or files.
         skip_bad: Whether to leave out damaged meshes, listing them, in place of stopping at the first.
@@ -150,7 +150,7 @@ def prepare_field(
             for scan, vertices in _labeled(tree, group[:: prepare.every], meshes, frame, prepare, left_out):
                 clip = clips.setdefault((scan.subject, scan.clip), len(clips)) if scan.clip else -1
                 _append(writer, scan, vertices, clip, tree, out, prepare.textures)
-    dataset = writer.finish()
+    dataset = FaceDataset.load(out)
     write_examples(dataset, out / "examples")
     return dataset
 
@@ -222,7 +222,7 @@ def _survey(
         template = load_flame(prepare.flame).checked(meshes.common)
     regions = {"rigid": _still(tree, meshes, decision, prepare)}
     topology = replace(meshes.common, name=kind.name, template=template, regions=regions)
-    if len(balls := eyeballs(topology)):
+    if len(balls := eyeball_mask(topology)):
         topology = replace(topology, regions=regions | {"eyeballs": balls})
     if (table := folder / "landmarks.csv").is_file():
         topology = replace(topology, landmarks=read_vertex_landmarks(table, topology))
@@ -236,7 +236,14 @@ def _survey(
 
 
 def decide(kind: FieldSet, mean: NDArray, faces: NDArray, units: str | None) -> FrameDecision:
-    """Unit and axes of a set: as the user says, as the owner documents, or judged by size and shape."""
+    """Unit and axes of a set: as the user says, as the owner documents, or judged by size and shape.
+
+    Args:
+        kind: The set.
+        mean: (V, 3) float. Mean neutral face, in the unit and axes of the files.
+        faces: (F, 3) int.
+        units: What the user says, or None.
+    """
     if units is not None:
         if units not in UNITS:
             raise UnknownName("unit", units, UNITS)

@@ -118,7 +118,12 @@ def read_action_units(path: Path) -> dict[int, dict[str, float]]:
 
 
 def label_by_level(scans: Sequence[Scan], frames: Faces) -> list[Scan | None]:
-    """Every frame with its recording's expression, as strong as its displacement from the first frame."""
+    """Every frame with its recording's expression, as strong as its displacement from the first frame.
+
+    Args:
+        scans: The T frames of a recording.
+        frames: (T, V, 3) float, millimeters.
+    """
     name = next(iter(scans[0].weights))
     level = displacement_level(frames)
     return [
@@ -130,6 +135,10 @@ def label_peak(scans: Sequence[Scan], frames: Faces) -> list[Scan | None]:
     """First and last frame neutral, the frame of largest displacement the expression, the rest unlabeled.
 
     Source: Abrevaya, Boukhayma, Wuhrer and Boyer, ICCV 2019, section 5.2 (BU-4DFE).
+
+    Args:
+        scans: The T frames of a recording.
+        frames: (T, V, 3) float, millimeters.
     """
     name, peak = next(iter(scans[0].weights)), int(displacement_level(frames).argmax())
     found: list[Scan | None] = [relabeled(scan, None) for scan in scans]
@@ -141,7 +150,13 @@ def label_peak(scans: Sequence[Scan], frames: Faces) -> list[Scan | None]:
 def label_phases(
     scans: Sequence[Scan], frames: Faces, *, phases: dict[tuple[str, str], tuple[int, ...]]
 ) -> list[Scan | None]:
-    """Ramps between the key frames of a table; recordings that it lacks are unlabeled."""
+    """Ramps between the key frames of a table; recordings that it lacks are unlabeled.
+
+    Args:
+        scans: The T frames of a recording.
+        frames: (T, V, 3) float, millimeters.
+        phases: Subject and clip -> frame numbers of onset, apex begin, apex end and offset.
+    """
     key = phases.get((scans[0].subject, scans[0].clip))
     if key is None:
         return [relabeled(scan, None) for scan in scans]

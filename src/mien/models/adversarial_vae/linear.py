@@ -36,7 +36,7 @@ def start_in_closed_form(
     rows: Rows,
     size: int,
 ) -> None:
-    """Starts every branch of an autoencoder.
+    """Starts the head and the decoder of every factor of an autoencoder.
 
     Args:
         features: Row numbers to encoder features (n, C). Called in batches as in training, so that the
@@ -54,13 +54,13 @@ def start_in_closed_form(
             return offsets(factor, index)
 
         axes = principal_axes(read, rows, head.out_features, centered=False, label=f"axes of {factor}")
-        branch = Branch(head, decoder, axes, log_variance)
+        branch = FactorStart(head, decoder, axes, log_variance)
         codes = torch.cat([branch.codes(torch.from_numpy(read(part)).flatten(1)) for part in parts])
         branch.start(seen, codes.to(seen))
 
 
 @dataclass
-class Branch:
+class FactorStart:
     """One factor of an autoencoder: feature -> code -> offset.
 
     Args:
@@ -189,7 +189,7 @@ def closed_form_finish(model: Any, data: FaceDataset, batch: Sampler, neutrals: 
         axes = principal_axes(
             read, _some_rows(data), head.out_features, centered=False, label=f"{factor} axes"
         )
-        branches[factor] = Branch(head, decoder, axes)
+        branches[factor] = FactorStart(head, decoder, axes)
     features: list[Tensor] = []
     codes: dict[str, list[Tensor]] = {factor: [] for factor in factors}
     for drawn in track(_draws(batch, count, model.device), "closed-form finish", total=count):

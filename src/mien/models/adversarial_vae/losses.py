@@ -1,4 +1,15 @@
-"""What the adversarial VAE is trained for: the discriminator of pairs (eq. 8) and the terms of eq. 7."""
+"""What the adversarial VAE is trained for.
+
+Equations (Gu, Pears and Sun 2023; X a face, X' another scan of the same person, X_id_hat the decoded identity
+shape, X_n the person's neutral scan, D the discriminator of pairs, L the uniform Laplacian)::
+
+    L = a1 (L_recon + a6 L_neutral) + a2 (KL_id + KL_exp) + a3 L_adv + a4 L_code + a5 L_lap          (7)
+    L_recon = mean |X_hat - X|^2,   L_neutral = mean |X_id_hat - X_n|^2
+    KL_k = KL(N(mu_k, sigma_k^2) || N(0, I))                                                         (5)
+    L_D = CE(D(X, X'), same) + CE(D(X, X_id_hat), different)                                         (8)
+    L_adv = CE(D(X, X_id_hat), same)                                                                 (6)
+    L_code = mean |z_id - z_id(E(X_id_hat))|,   L_lap = |L X_id_hat|^2 / V
+"""
 
 from __future__ import annotations
 
@@ -17,7 +28,7 @@ from mien.data.sampling import Batch, faces, mixed_pairs, same_subject_pairs, vi
 from mien.models.adversarial_vae.linear import closed_form_finish, closed_form_start
 from mien.models.adversarial_vae.pointnet import PointNetClassifier, running_statistics_kept, thin
 from mien.models.base import Losses, Stage, validation_errors
-from mien.nn.gaussian import divergence, draw
+from mien.nn.gaussian import kl_divergence, reparameterize
 from mien.nn.laplacian import MeshLaplacian
 
 DIFFERENT, SAME = 0, 1
@@ -73,8 +84,8 @@ class IdentityDiscriminator(PointNetClassifier):
     def __init__(self) -> None:
         super().__init__(channels=6, classes=2)
 
-    def judge(self, first: Tensor, second: Tensor) -> Tensor:
-        """Logits (B, 2) of pairs of normalized faces."""
+    def compare(self, first: Tensor, second: Tensor) -> Tensor:
+        """(B, 2) logits of pairs of normalized faces (B, V, 3) and (B, V, 3)."""
         return self(torch.cat([first, second], dim=2))
 
     def settle(self, batch_norm: bool) -> None:
@@ -85,7 +96,18 @@ class IdentityDiscriminator(PointNetClassifier):
 
 
 def shown(meshes: list[Tensor], settings: Settings, unit: float, index: int = 0) -> list[Tensor]:
-    """What the discriminator sees at a joint step; noise keeps it from living on the decoder's own."""
+    """What the discriminator sees at a joint step; noise keeps it from telling the decoder's faces by
+    their grain.
+
+    Args:
+        meshes: Normalized faces, each (B, V, 3) float.
+        settings: How many points, and how much noise.
+        unit: Millimeters of one unit.
+        index: The step.
+
+    Returns:
+        Faces (B, P, 3) of the same P points, with noise.
+    """
     noise = settings.discriminator_noise
     if noise and settings.discriminator_noise_last:
         fading = min(1.0, index / settings.discriminator_noise_until)
@@ -103,7 +125,7 @@ def pretraining(
         assert batch.partner is not None and batch.same is not None
         first, second = (model.normalize(x) for x in (batch.vertices, batch.partner))
         first, second = shown([first, second], settings, model.unit)
-        loss = functional.cross_entropy(discriminator.judge(first, second), batch.same)
+        loss = functional.cross_entropy(discriminator.compare(first, second), batch.same)
         yield "discriminator", {"pairs": loss}
 
     optimizer = torch.optim.Adam(discriminator.parameters(), settings.discriminator_rate)
@@ -154,7 +176,13 @@ def joint_training(
 
 
 class Objective:
-    """The losses of joint training, term by term."""
+    """The losses of joint training, term by term.
+
+    Args:
+        model: An AdversarialVAE.
+        discriminator: Its opponent.
+        settings: Weights of the terms.
+    """
 
     def __init__(self, model: Any, discriminator: IdentityDiscriminator, settings: Settings) -> None:
         self.model, self.discriminator, self.settings = model, discriminator, settings
@@ -170,7 +198,7 @@ class Objective:
         model, settings = self.model, self.settings
         x = model.normalize(batch.vertices)
         means, log_variances = model.posterior(x)
-        z_id, z_exp = (draw(m, v) for m, v in zip(means, log_variances, strict=True))
+        z_id, z_exp = (reparameterize(m, v) for m, v in zip(means, log_variances, strict=True))
         mean = model.normalize(model.mean_face)
         x_id = mean + model.shape("identity", z_id)  # X_id_hat
         offset = model.shape("expression", z_exp)
@@ -181,12 +209,12 @@ class Objective:
         losses = {"reconstruction": self.reconstruction * mse_loss(x_id + offset, x)}
         fading = 1.0 if settings.divergence_until is None else max(0.0, 1 - index / settings.divergence_until)
         for name, m, v in zip(("identity", "expression"), means, log_variances, strict=True):
-            losses[f"divergence_{name}"] = fading * settings.divergence * divergence(m, v)
+            losses[f"divergence_{name}"] = fading * settings.divergence * kl_divergence(m, v)
         if settings.neutrals:
             assert batch.neutral is not None
             losses |= self.supervised(x, x_id, offset, model.normalize(batch.neutral))
         if settings.identity_discriminator:
-            losses["adversarial"] = settings.adversarial * self.judged_same(x, x_id, index)
+            losses["adversarial"] = settings.adversarial * self.called_same(x, x_id, index)
         if settings.identity_code and index % settings.identity_code_every == 0:
             distance = self.code_distance(means[0], x_id)
             losses["identity_code"] = settings.identity_code * settings.identity_code_every * distance
@@ -195,22 +223,45 @@ class Objective:
         yield "vae", losses
 
     def discriminate(self, x: Tensor, partner: Tensor, x_id: Tensor, index: int) -> Losses:
-        """Eq. 8: (X, another scan) is the same person, (X, X_id_hat) is not."""
+        """Eq. 8: (X, another scan) is the same person, (X, X_id_hat) is not.
+
+        Args:
+            x: (B, V, 3) float, normalized. X.
+            partner: (B, V, 3) float, normalized. X', another scan of each person.
+            x_id: (B, V, 3) float, normalized. X_id_hat, without gradient.
+            index: The step.
+        """
         x, partner, x_id = shown([x, partner, x_id], self.settings, self.model.unit, index)
-        logits = self.discriminator.judge(torch.cat([x, x]), torch.cat([partner, x_id]))
+        logits = self.discriminator.compare(torch.cat([x, x]), torch.cat([partner, x_id]))
         labels = torch.tensor([SAME, DIFFERENT], device=x.device).repeat_interleave(len(x))
         return {"discriminator": functional.cross_entropy(logits, labels)}
 
-    def judged_same(self, x: Tensor, x_id: Tensor, index: int) -> Tensor:
-        """The VAE's side of eq. 6, non-saturating."""
+    def called_same(self, x: Tensor, x_id: Tensor, index: int) -> Tensor:
+        """The VAE's side of eq. 6, non-saturating.
+
+        Args:
+            x: (B, V, 3) float, normalized. X.
+            x_id: (B, V, 3) float, normalized. X_id_hat.
+            index: The step.
+
+        Returns:
+            Scalar.
+        """
         x, x_id = shown([x, x_id], self.settings, self.model.unit, index)
         self.discriminator.requires_grad_(False)  # not updated here, and its gradient costs time
-        logits = self.discriminator.judge(x, x_id)
+        logits = self.discriminator.compare(x, x_id)
         self.discriminator.requires_grad_(True)
         return functional.cross_entropy(logits, torch.full((len(x),), SAME, device=x.device))
 
     def supervised(self, x: Tensor, x_id: Tensor, offset: Tensor, neutral: Tensor) -> Losses:
-        """Terms that need the true neutral, inside the bracket of a1."""
+        """Terms that need the true neutral, inside the bracket of a1.
+
+        Args:
+            x: (B, V, 3) float, normalized. X.
+            x_id: (B, V, 3) float, normalized. X_id_hat.
+            offset: (B, V, 3) float, normalized. What the expression adds.
+            neutral: (B, V, 3) float, normalized. X_n.
+        """
         settings = self.settings
         losses = {"neutral": settings.neutral * mse_loss(x_id, neutral)}
         if settings.expression_offset:
@@ -218,7 +269,15 @@ class Objective:
         return {name: self.reconstruction * loss for name, loss in losses.items()}
 
     def code_distance(self, z_id: Tensor, x_id: Tensor) -> Tensor:
-        """mean |z_id - z_id(encode(X_id_hat))|, with gradient through both."""
+        """mean |z_id - z_id(encode(X_id_hat))|, with gradient through both.
+
+        Args:
+            z_id: (B, D) float. Posterior means of X.
+            x_id: (B, V, 3) float, normalized. X_id_hat.
+
+        Returns:
+            Scalar.
+        """
         with running_statistics_kept(self.model.features):
             again = self.model.posterior(x_id)[0][0]
         return (z_id - again).abs().mean()

@@ -11,11 +11,11 @@ from torch import Generator, Tensor, nn
 from mien.codes import Codes
 from mien.data.dataset import FaceDataset
 from mien.data.statistics import vertex_statistics
-from mien.geometry.farthest_points import evenly_spread
+from mien.geometry.farthest_points import farthest_points
 from mien.models.adversarial_vae.losses import IdentityDiscriminator, Settings, joint_training, pretraining
 from mien.models.adversarial_vae.pointnet import PointNetFeatures
 from mien.models.base import FaceModel, Reference, Stage
-from mien.nn.gaussian import draw
+from mien.nn.gaussian import reparameterize
 from mien.topology import Topology
 
 #: What makes short runs on two cores worthwhile; the full profile keeps the paper's schedule.
@@ -35,12 +35,10 @@ class AdversarialVAE(FaceModel):
 
         z_id = mu_id + sigma_id * eps,  z_exp = mu_exp + sigma_exp * eps,  (mu, sigma) = E(X)
         X_id_hat = X_m + D_id(z_id),    X_hat = X_id_hat + D_exp(z_exp)                                  (1)
-        L = a1 (L_recon + a6 L_neutral) + a2 (KL_id + KL_exp) + a3 L_adv + a4 L_code + a5 L_lap          (7)
-        L_recon = mean |X_hat - X|^2,   L_code = mean |z_id - z_id(E(X_id_hat))|,   L_lap = |L X_id_hat|^2 / V
-        L_D = CE(D(X, X'), same) + CE(D(X, X_id_hat), different),   L_adv = CE(D(X, X_id_hat), same)     (8)
 
-    X' is another scan of the person of X. With ``neutrals`` off, no neutral scan is used: the discriminator
-    alone pulls X_id_hat to what a person's scans have in common.
+    The losses, with a discriminator D of pairs of faces, stand in :mod:`mien.models.adversarial_vae.losses`.
+    With ``neutrals`` off, no neutral scan is used: the discriminator alone pulls X_id_hat to what a person's
+    scans have in common.
 
     Departures:
         - Eq. 7 as printed would let the VAE help the discriminator; the VAE only gets the "same" label of its
@@ -130,14 +128,14 @@ class AdversarialVAE(FaceModel):
     def prepare(self, data: FaceDataset) -> None:
         mean, _ = vertex_statistics(data)
         self.mean_face.copy_(torch.from_numpy(mean))
-        self.seen.copy_(torch.from_numpy(evenly_spread(self.mean_face.numpy(force=True), len(self.seen))))
+        self.seen.copy_(torch.from_numpy(farthest_points(self.mean_face.numpy(force=True), len(self.seen))))
 
     # ---- verbs
 
     def encode(self, vertices: Tensor, *, neutral: Tensor | None = None) -> Codes:
         means, log_variances = self.posterior(self.normalize(vertices))
         if self.sampled_codes:
-            means = [draw(m, v) for m, v in zip(means, log_variances, strict=True)]
+            means = [reparameterize(m, v) for m, v in zip(means, log_variances, strict=True)]
         identity, expression = means
         return Codes(identity, expression)
 
@@ -160,7 +158,14 @@ class AdversarialVAE(FaceModel):
     # ---- the networks in their own unit
 
     def normalize(self, vertices: Tensor) -> Tensor:
-        """Millimeters to coordinates about the mean face's centroid in units of ``divisor``."""
+        """Coordinates about the mean face's centroid in units of ``divisor``.
+
+        Args:
+            vertices: (..., V, 3) float, millimeters.
+
+        Returns:
+            (..., V, 3) float.
+        """
         return (vertices - self.mean_face.mean(0)) / self.unit
 
     def features_of(self, vertices: Tensor) -> Tensor:
@@ -168,13 +173,20 @@ class AdversarialVAE(FaceModel):
         return self.features(self.normalize(vertices)[:, self.seen])
 
     def posterior(self, x: Tensor) -> tuple[list[Tensor], ...]:
-        """[mu_id, mu_exp] and [log sigma^2_id, log sigma^2_exp] of normalized faces (B, V, 3)."""
+        """Mean and variance of both codes.
+
+        Args:
+            x: (B, V, 3) float, normalized.
+
+        Returns:
+            [mu_id, mu_exp] and [log sigma^2_id, log sigma^2_exp], each (B, D) with the size of its code.
+        """
         features = self.features(x[:, self.seen])
         heads = (self.means.values(), self.log_variances.values())
         return tuple([head(features) for head in group] for group in heads)
 
     def shape(self, factor: str, code: Tensor) -> Tensor:
-        """D_id(z_id) or D_exp(z_exp), (B, V, 3) in units of ``divisor``."""
+        """D_id(z_id) or D_exp(z_exp): codes (B, D) to (B, V, 3) in units of ``divisor``."""
         return self.decoders[factor](code).unflatten(-1, (-1, 3))
 
     # ---- training

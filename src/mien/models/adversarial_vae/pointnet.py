@@ -130,9 +130,9 @@ class PointNetClassifier(nn.Module):
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
         self.transform_features = PointNetFeatures((channels, 64, 128, 1024))
-        self.transform = perceptron(1024, 512, 256, channels**2, dropout=0.0)
+        self.transform = normalized_perceptron(1024, 512, 256, channels**2, dropout=0.0)
         self.features = PointNetFeatures((channels, 64, 128, 1024))
-        self.head = perceptron(1024, 512, 256, classes, dropout=0.5)
+        self.head = normalized_perceptron(1024, 512, 256, classes, dropout=0.5)
 
     def forward(self, points: Tensor) -> Tensor:
         channels = points.shape[2]
@@ -140,7 +140,9 @@ class PointNetClassifier(nn.Module):
         return self.head(self.features(points @ (matrix + torch.eye(channels, device=points.device))))
 
 
-def perceptron(inputs: int, first: int, second: int, outputs: int, *, dropout: float) -> nn.Sequential:
+def normalized_perceptron(
+    inputs: int, first: int, second: int, outputs: int, *, dropout: float
+) -> nn.Sequential:
     """Two hidden layers with batch norm and ReLU; dropout before the second norm."""
     return nn.Sequential(
         nn.Linear(inputs, first), nn.BatchNorm1d(first), nn.ReLU(),
@@ -193,7 +195,15 @@ def running_statistics_kept(module: nn.Module) -> Iterator[None]:
 
 
 def thin(meshes: list[Tensor], count: int | None) -> list[Tensor]:
-    """The same random vertices of each mesh; all of them when ``count`` is None or enough."""
+    """The same random vertices of each mesh; all of them when ``count`` is None or enough.
+
+    Args:
+        meshes: Each (B, V, 3) float.
+        count: How many vertices.
+
+    Returns:
+        Meshes (B, count, 3).
+    """
     if count is None or count >= meshes[0].shape[1]:
         return meshes
     chosen = torch.randperm(meshes[0].shape[1])[:count].to(meshes[0].device)

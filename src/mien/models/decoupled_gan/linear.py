@@ -1,4 +1,4 @@
-"""A linear start for a generator of people and expressions: the game begins with faces instead of noise."""
+"""A linear start for a generator of people and expressions: training begins with faces instead of noise."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def start_additively(model: Any, data: FaceDataset, classes: Mapping[str, NDArra
     for name in further:
         effects |= {name: _effects(within, rows, classes[name], len(model.label_codes(name)))}
         moved = effects[name].reshape(len(effects[name]), -1)
-        _, spread, directions = np.linalg.svd(moved / max(1, len(moved) - 1) ** 0.5, full_matrices=False)
-        kept = min(sizes[name], int((spread > 1e-6 * max(spread[0], 1e-12)).sum()))
-        axes[name] = directions[:kept] * spread[:kept, None]
+        _, deviation, directions = np.linalg.svd(moved / max(1, len(moved) - 1) ** 0.5, full_matrices=False)
+        kept = min(sizes[name], int((deviation > 1e-6 * max(deviation[0], 1e-12)).sum()))
+        axes[name] = directions[:kept] * deviation[:kept, None]
     who = principal_axes(between, one_each, sizes["identity"], centered=False, label="axes of people")
     # Faces whose other labels are all known have these effects taken off; the others would bring them back.
     clean = rows[np.all([classes[name][rows] >= 0 for name in further], axis=0)] if further else rows

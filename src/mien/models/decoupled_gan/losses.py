@@ -1,4 +1,17 @@
-"""The decoupled GAN's game: its settings, and the losses of both players term by term."""
+"""What the decoupled GAN is trained for: the losses of generator G and discriminator D.
+
+Equations (Fernandez Abrevaya, Boukhayma, Wuhrer and Boyer 2019; x a real face, I the geometry image, C_k the
+classifier of factor k with features f_k, c a label, u the displacements of G(z), L the cotangent Laplacian)::
+
+    L_D = mean D(I(G(z))) - mean D(I(x)) + lambda_C sum_k CE(C_k(I(x)), c_k)                     (2, 6, 7)
+          + 10 mean (|grad D| - 1)^2
+    L_G = -lambda_1 mean D(I(G(z))) + lambda_2 L_CL^a + lambda_3 L_FEAT^b + lambda_4 L_reg       (8)
+    L_CL^a = CE(C_a(I(G(z))), c),   z_a the code of label c                                      (9)
+    L_FEAT^b = mean of 1 - cos(f_b, f_b') over pairs of faces that share z_b                     (10, 11)
+    L_reg = mean_v |(L u)_v|^2                                                                   (12)
+
+Each update of G takes one ordered pair of factors (a, b), in turn.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +29,7 @@ from mien.data.labels import Labels
 from mien.data.sampling import Batch
 from mien.errors import Note
 from mien.models.base import Losses
-from mien.models.decoupled_gan.networks import Discriminator, gradient_penalty
+from mien.models.decoupled_gan.networks import ImageDiscriminator, gradient_penalty
 from mien.nn.average import follow
 from mien.nn.geometry_image import GeometryMapping
 from mien.nn.laplacian import MeshLaplacian
@@ -50,7 +63,7 @@ class Settings:
     steps: int = 31_832  #: updates of G: a third of 200 epochs of 30,559 faces
     rate: float = 2e-4
     decay_from: float = 1.0  #: share of the steps after which both rates fall to zero, linearly
-    validate_every: int = 0  #: steps between tests by linear judges; the best weights are kept. 0: the last
+    validate_every: int = 0  #: steps between tests by linear classifiers; the best weights stay. 0: the last
     betas: Sequence[float] = (0.9, 0.999)
 
 
@@ -60,7 +73,7 @@ def falling(steps: int, decay_from: float, index: int) -> float:
 
 
 class DecouplingLosses:
-    """The losses of both players, term by term.
+    """The losses of discriminator and generator, term by term.
 
     Args:
         model: A DecoupledGAN; it follows the generator if there is a moving average.
@@ -71,7 +84,7 @@ class DecouplingLosses:
     """
 
     def __init__(
-        self, model: Any, generator: Any, discriminator: Discriminator, settings: Settings,
+        self, model: Any, generator: Any, discriminator: ImageDiscriminator, settings: Settings,
         labels: Mapping[str, Labels],
     ) -> None:  # fmt: skip
         self.model, self.generator, self.discriminator = model, generator, discriminator
@@ -104,14 +117,21 @@ class DecouplingLosses:
         rows = zip(batch.vertices.chunk(updates), batch.labels.chunk(updates), strict=True)
         for number, (vertices, labels) in enumerate(rows):
             due = (index * updates + number) % settings.gradient_penalty_every == 0
-            yield "discriminator", self.judge(vertices, labels, noise, due)
+            yield "discriminator", self.discriminate(vertices, labels, noise, due)
         if index >= settings.discriminator_first:
             mode = self.modes[index % len(self.modes)]
             yield "generator", self.deceive(len(batch.vertices) // updates, mode, noise)
             follow(self.model, self.generator, self.settings.average)
 
-    def judge(self, vertices: Tensor, labels: Tensor, noise: float, penalized: bool) -> Losses:
-        """L_D: the critic on real faces and on generated ones of all modes, the classifiers on real ones."""
+    def discriminate(self, vertices: Tensor, labels: Tensor, noise: float, penalized: bool) -> Losses:
+        """L_D: the critic on real faces and on generated ones of all modes, the classifiers on real ones.
+
+        Args:
+            vertices: (B, V, 3) float, millimeters. Real faces.
+            labels: (B, K) int64 class of each of K factors, -1 where the label is missing.
+            noise: Deviation of the noise on every image.
+            penalized: Whether the gradient penalty is due.
+        """
         settings, net = self.settings, self.discriminator
         real = self._image((vertices - self.model.mean_face) / self.model.scale, noise)
         with torch.no_grad():

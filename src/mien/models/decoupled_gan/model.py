@@ -20,7 +20,7 @@ from mien.models.base import FaceModel, Reference, Stage, rows_of_people
 from mien.models.decoupled_gan.linear import start_additively
 from mien.models.decoupled_gan.losses import DecouplingLosses, Settings, falling
 from mien.models.decoupled_gan.named_expressions import codes_of_faces, label_faces
-from mien.models.decoupled_gan.networks import SLOPE, Discriminator
+from mien.models.decoupled_gan.networks import SLOPE, ImageDiscriminator
 from mien.models.decoupled_gan.selection import CheckpointSelector
 from mien.topology import Topology
 
@@ -36,18 +36,14 @@ class DecoupledGAN(FaceModel):
     Reference: V. Fernandez Abrevaya, A. Boukhayma, S. Wuhrer, E. Boyer. A Decoupled 3D Facial Shape Model by
     Adversarial Training. ICCV 2019.
 
-    Equations (I the geometry image, C_k the classifier of factor k with features f_k, T_k one fixed code per
-    label of k, L the cotangent Laplacian, eps ~ N(0, 0.1^2) on every image)::
+    Equation (T_k one fixed code per label of factor k)::
 
-        G(z) = mean face + displacements u(z),   z = (z_id, z_exp, z_noise) ~ N(0, I)
-        L_D = mean D(I(G(z))) - mean D(I(x)) + 10 mean (|grad D| - 1)^2 + 0.1 sum_k CE(C_k(I(x)), label_k)
-        L_CL^a = CE(C_a(I(G(z))), label),   z_a from T_a                                        (9)
-        L_FEAT^b = mean over pairs that share z_b of 1 - cos(f_b, f_b')                         (10, 11)
-        L_reg = mean_v |(L u)_v|^2                                                              (12)
-        L_G = -mean D(I(G(z))) + L_CL^a + 0.5 L_FEAT^b + 100 L_reg                              (8)
+        G(z) = mean face + displacements u(z),   z = (z_id, z_exp, z_noise) ~ N(0, I),   z_k from T_k
 
-    Updates of G alternate between a = identity, b = expression and the reverse; with more factors, over all
-    ordered pairs. Missing labels leave a face out of that factor's classification, and nothing else.
+    The losses, with a discriminator D that sees geometry images with noise N(0, 0.1^2) and classifies every
+    factor beside, stand in :mod:`mien.models.decoupled_gan.losses`. Updates of G alternate between labels of
+    identity with shared expressions and the reverse; with more factors, over all ordered pairs. A missing
+    label leaves a face out of that factor's classification, and nothing else.
 
     Departures:
         - LeakyReLU 0.2 everywhere, as in the supplement's layer table (section 5.1 says ReLU).
@@ -61,8 +57,8 @@ class DecoupledGAN(FaceModel):
         - Cotangents below zero count as zero. Labels are drawn evenly for G, weighted by frequency for D.
         - The smoke and standard profiles start G as an additive linear model, use 32 x 32 images in which
           every vertex is seen, apply the penalty every fourth update and keep a moving average of G. The
-          standard profile weighs the critic less, lets the rates fall and keeps the weights that judges
-          outside of the game like best.
+          standard profile weighs the critic less, lets the rates fall and keeps the weights whose faces
+          linear classifiers of real faces confuse least (:mod:`mien.models.decoupled_gan.selection`).
 
     Args:
         topology: What all faces share.
@@ -218,7 +214,7 @@ class DecoupledGAN(FaceModel):
         return torch.cat(parts, dim=1)
 
     def label_codes(self, factor: str) -> Tensor:
-        """T_k (labels, d_k): of ``expression`` in the order of the names, neutral last."""
+        """(C, D) T_k, a code for each label: of ``expression`` in the order of the names, neutral last."""
         if factor in self.factors:
             return getattr(self, f"label_codes_{factor}")
         raise UnknownName("factor", factor, self.factors)
@@ -245,13 +241,13 @@ class DecoupledGAN(FaceModel):
         generator = copy.deepcopy(self) if settings.average else self
         classified = classifiable(labels, settings.classify)
         counts = {name: len(labels[name].names) for name in classified}
-        discriminator = Discriminator(counts, settings.image_size).to(self.device)
+        discriminator = ImageDiscriminator(counts, settings.image_size).to(self.device)
         optimizers: dict[str, torch.optim.Optimizer] = {
             name: torch.optim.Adam(module.parameters(), settings.rate, tuple(settings.betas))
             for name, module in (("discriminator", discriminator), ("generator", generator))
         }
         size = settings.batch_size * settings.discriminator_updates
-        game = DecouplingLosses(self, generator, discriminator, settings, labels)
+        losses = DecouplingLosses(self, generator, discriminator, settings, labels)
 
         def begin() -> None:
             if settings.start == "additive":
@@ -268,7 +264,8 @@ class DecoupledGAN(FaceModel):
         if settings.start not in ("random", "additive"):
             raise UnknownName("start", settings.start, ("random", "additive"))
         yield Stage(
-            "game", settings.steps, labeled_faces(data, size, list(labels.values())), game.step,
+            "adversarial training", settings.steps,
+            labeled_faces(data, size, list(labels.values())), losses.step,
             {"model": self, "generator": generator, "discriminator": discriminator}, optimizers,
             dict.fromkeys(optimizers, partial(falling, settings.steps, settings.decay_from)),
             validate=tested if settings.validate_every else None,

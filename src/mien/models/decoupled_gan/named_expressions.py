@@ -25,11 +25,11 @@ def label_faces(data: FaceDataset, labels: Labels, mean: NDArray) -> NDArray[np.
 
     Args:
         data: n faces.
-        labels: Of these faces.
+        labels: Of these faces, with C classes.
         mean: (V, 3) float. Mean face, millimeters.
 
     Returns:
-        (classes of ``labels``, V, 3) float32, millimeters.
+        (C, V, 3) float32, millimeters.
     """
     people, subject = subject_means(data), data.row_subject
     counts = np.bincount(subject[data.row_labeled("identity")], minlength=len(data.subjects))
@@ -50,6 +50,9 @@ def codes_of_faces(make: Callable[[Tensor], Tensor], faces: Tensor, start: Tenso
         faces: (B, V, 3) float, millimeters.
         start: (B, D) float. Where the search begins.
         unit: Scalar. Millimeters in which distances are weighed against the length of codes.
+
+    Returns:
+        (B, D) float.
     """
 
     def loss(codes: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ def convolution(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inputs, outputs, 3, 2, 1), nn.LeakyReLU(SLOPE))
 
 
-class Branch(nn.Module):
+class DiscriminatorBranch(nn.Module):
     """Own convolutions, features, one linear layer: real or fake, or the classes of a factor."""
 
     def __init__(self, outputs: int, image_size: int) -> None:
@@ -27,10 +27,11 @@ class Branch(nn.Module):
         self.head = nn.Linear(128 * (image_size // 16) ** 2, outputs)
 
     def forward(self, common: Tensor) -> Tensor:
+        """(B, 32, H, W) features in common to (B, K) logits, or one score."""
         return self.head(self.features(common))
 
 
-class Discriminator(nn.Module):
+class ImageDiscriminator(nn.Module):
     """D: convolutions in common, then a branch for real or fake and one for each classified factor."""
 
     def __init__(self, counts: Mapping[str, int], image_size: int) -> None:
@@ -38,21 +39,34 @@ class Discriminator(nn.Module):
         if image_size < 16 or image_size % 16:
             raise BadSetting("the image size must be a multiple of 16", received=image_size)
         self.common = nn.Sequential(convolution(3, 16), convolution(16, 32))
-        self.real = Branch(1, image_size)
-        self.classes = nn.ModuleDict({name: Branch(count, image_size) for name, count in counts.items()})
+        self.real = DiscriminatorBranch(1, image_size)
+        self.classes = nn.ModuleDict(
+            {name: DiscriminatorBranch(count, image_size) for name, count in counts.items()}
+        )
 
     def features(self, factor: str, common: Tensor) -> Tensor:
-        """(B, 2048) what the classifier of a factor sees before its last layer."""
+        """(B, D) what the classifier of a factor makes of features in common (B, 32, H, W) before its last
+        layer.
+        """
         branch: Any = self.classes[factor]
         return branch.features(common)
 
     def score(self, images: Tensor) -> Tensor:
-        """(B,) the critic's value; larger is more real."""
+        """(B,) the critic's value of images (B, 3, S, S); larger is more real."""
         return self.real(self.common(images)).squeeze(1)
 
 
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
-    """mean (|grad D(x)| - 1)^2 at random mixtures x of real and generated images (Gulrajani et al. 2017)."""
+    """mean (|grad D(x)| - 1)^2 at random mixtures x of real and generated images (Gulrajani et al. 2017).
+
+    Args:
+        critic: Images to (B,) scores.
+        real: (B, 3, S, S) float.
+        fake: (B, 3, S, S) float.
+
+    Returns:
+        Scalar.
+    """
     share = torch.rand(len(real), 1, 1, 1, device=real.device)
     between = torch.lerp(real, fake, share).requires_grad_()
     (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)

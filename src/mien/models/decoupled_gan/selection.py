@@ -1,4 +1,4 @@
-"""Linear judges beside an adversarial game: which weights keep factors apart."""
+"""Which weights of an adversarial training keep factors apart, by linear classifiers of real faces."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AXES_FROM = 1500
 
 
 class CheckpointSelector:
-    """Tests a generator by the labels of real faces, on axes that the game does not know.
+    """Tests a generator by the labels of real faces, on axes that training does not use.
 
     For each factor, the discriminant axes of Fisher: directions in which classes lie far apart and the faces
     of a class near together. Two faces count as the same when they are nearer than most real faces with the
@@ -41,7 +41,7 @@ class CheckpointSelector:
         self, data: FaceDataset, labels: Mapping[str, Labels], factors: Sequence[str], size: int = 48
     ) -> None:
         rows = np.unique(np.linspace(0, len(data) - 1, min(len(data), AXES_FROM)).round().astype(np.int64))
-        found = principal_axes(data.__getitem__, rows, size, label="components for the selector")
+        found = principal_axes(data.__getitem__, rows, size, label="components for the selection of weights")
         scaled = found.axes / np.maximum(found.std, 1e-6)[:, None]
         self.mean, self.axes = torch.from_numpy(found.mean), torch.from_numpy(scaled).T
         parts = _blocks(np.random.default_rng(0).permutation(rows))
@@ -49,7 +49,7 @@ class CheckpointSelector:
         self.diversity = float(np.average(apart, weights=[len(part) for part in parts]))
         self.names = {name: labels[name].names for name in factors}
         #: Discriminant axes, means of the classes, and the distance within which faces count as the same.
-        self.judges: dict[str, tuple[Tensor, Tensor, float]] = {}
+        self.classifiers: dict[str, tuple[Tensor, Tensor, float]] = {}
         for name in factors:
             known = labels[name].known
             if len(labels[name].names) < 2:
@@ -57,7 +57,7 @@ class CheckpointSelector:
             points = torch.cat([self._points(torch.from_numpy(data[part])) for part in _blocks(known)])
             label = labels[name].index[known]
             axes, means = map(torch.from_numpy, discriminant(points.numpy(), label))
-            self.judges[name] = axes, means, same_distance((points @ axes).numpy(), label)
+            self.classifiers[name] = axes, means, same_distance((points @ axes).numpy(), label)
 
     def _points(self, vertices: Tensor) -> Tensor:
         """(B, V, 3) to (B, size) components, in deviations of the training faces."""
@@ -76,15 +76,15 @@ class CheckpointSelector:
             count: Faces of each test.
         """
         faces = model.decode(model.sample(count, generator=torch.Generator().manual_seed(1)).to(model.device))
-        result = {"spread": 100 * abs(1 - _apart(faces) / self.diversity)}
-        for name, (axes, means, most) in self.judges.items():
+        result = {"diversity": 100 * abs(1 - _apart(faces) / self.diversity)}
+        for name, (axes, means, most) in self.classifiers.items():
             generator = torch.Generator().manual_seed(0)
             codes, others = (model.sample(count, generator=generator) for _ in range(2))
 
-            def judged(drawn: Codes, axes: Tensor = axes) -> Tensor:
+            def placed(drawn: Codes, axes: Tensor = axes) -> Tensor:
                 return self._points(model.decode(drawn.to(model.device))) @ axes
 
-            first, kin = judged(codes), judged(others.replace(**{name: codes.factor(name)}))
+            first, kin = placed(codes), placed(others.replace(**{name: codes.factor(name)}))
             same = (first - kin).norm(dim=1) < most
             random = torch.pdist(first) < most
             result[f"apart_{name}"] = 100 * float(1 - same.float().mean() + random.float().mean())
@@ -94,7 +94,7 @@ class CheckpointSelector:
             every = list(model.class_names(name))
             places = torch.tensor([every.index(label) for label in self.names[name]])
             asked = model.label_codes(name)[places[wanted].to(model.device)]
-            named = torch.cdist(judged(others.replace(**{name: asked})), means).argmin(1)
+            named = torch.cdist(placed(others.replace(**{name: asked})), means).argmin(1)
             result[f"named_{name}"] = 100 * float((named != wanted).float().mean())
         return {"confusion": float(np.mean(list(result.values()))), **result}
 
@@ -147,7 +147,7 @@ def discriminant(
     within += shrinkage * (np.trace(within) / len(within) * np.eye(len(within)) - within)
     values, vectors = np.linalg.eigh(within)
     white = vectors / np.sqrt(np.maximum(values, 1e-12))
-    spread = (means - means.mean(axis=0)) @ white
-    directions = np.linalg.svd(spread, full_matrices=False)[2][: min(len(counts) - 1, len(white))]
+    centers = (means - means.mean(axis=0)) @ white
+    directions = np.linalg.svd(centers, full_matrices=False)[2][: min(len(counts) - 1, len(white))]
     axes = white @ directions.T
     return axes.astype(np.float32), (means @ axes).astype(np.float32)

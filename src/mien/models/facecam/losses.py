@@ -1,4 +1,14 @@
-"""FaceCAM's two stages on meshes: settings, and losses term by term."""
+"""What FaceCAM's shape is trained for: stage I on meshes, stage II on their codes.
+
+Equations (Taherkhani et al. 2023; X a mesh, y_id and y_exp its labels, C the class heads, w = (w_id, w_exp)
+its codes, w' generated ones, D the discriminator with the class logits D_id and D_exp)::
+
+    L_I = mean |X_hat - X| + CE(C_id(w_id), y_id) + CE(C_exp(w_exp), y_exp)
+    L_D = BCE(D(w), 1) + BCE(D(w'), 0) + CE(D_id(w_id), y_id) + CE(D_exp(w_exp), y_exp)
+    L_G = BCE(D(w'), 1) + CE(D_id(w_id'), y_id) + CE(D_exp(w_exp'), y_exp)
+
+Further terms, ``swap`` and ``matching``, are ours and off as published.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +27,9 @@ from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch, Sampler, faces, same_subject_pairs, virtual_people
 from mien.errors import BadSetting
 from mien.models.base import Losses, Stage
-from mien.models.facecam.networks import UNKNOWN, Discriminator, Heads, LabelMap, class_loss
+from mien.models.facecam.networks import UNKNOWN, Heads, LabelMap, LatentDiscriminator, class_loss
 from mien.models.facecam.texture_losses import TextureSettings
+from mien.models.files import load_model
 from mien.nn.average import follow
 
 MEASURED = 2000  #: training scans whose codes give stage II its scale
@@ -57,7 +68,7 @@ class Settings(TextureSettings):
     shape_from: str | None = None
 
 
-class Supervised:
+class SupervisedLosses:
     """Stage I: a mesh through both encoders and the decoder, with the classes of both codes.
 
     Args:
@@ -91,18 +102,29 @@ class Supervised:
         yield "autoencoder", losses
 
     def draw(self) -> Tensor:
-        """Indices of the vertices that this step compares: all, or a fresh random choice (unbiased)."""
+        """(n,) int64 vertices that this step compares: all, or a fresh random choice (unbiased)."""
         count, device = self.model.topology.vertex_count, self.model.device
         if not self.settings.seen_vertices:
             return torch.arange(count, device=device)
         return torch.randperm(count, device=device)[: self.settings.seen_vertices]
 
     def shown(self, vertices: Tensor, seen: Tensor) -> Tensor:
-        """X: coordinates (B, n, 3) of the vertices ``seen``, in the unit of the networks."""
+        """X: (B, n, 3) coordinates of the vertices ``seen`` (n,) of faces (B, V, 3), in the unit of the
+        networks.
+        """
         return (vertices[:, seen] - self.model.mean_face[seen]) / self.model.deviation
 
     def decoded(self, w_id: Tensor, w_exp: Tensor, seen: Tensor) -> Tensor:
-        """X_hat: coordinates (B, n, 3) of the vertices ``seen``, in the unit of the networks."""
+        """X_hat at some vertices.
+
+        Args:
+            w_id: (B, D) float. Identity embeddings.
+            w_exp: (B, D) float. Expression embeddings.
+            seen: (n,) int64. The vertices.
+
+        Returns:
+            (B, n, 3) float, in the unit of the networks.
+        """
         x = self.model.decoder(w_id, w_exp)
         if not len(self.model.axes):
             return x.unflatten(1, (-1, 3))[:, seen]
@@ -116,7 +138,7 @@ class LatentLosses:
     Args:
         model: A FaceCAM whose encoders stay as they are.
         generators: What is trained: the model's own generators, or a copy whose average they become.
-        discriminator: See :class:`mien.models.facecam.networks.Discriminator`.
+        discriminator: See :class:`mien.models.facecam.networks.LatentDiscriminator`.
         labels: Of the training view.
         settings: Weights of the terms.
     """
@@ -174,7 +196,19 @@ class LatentLosses:
         return w_id, w_exp
 
     def draw(self, count: int, seen: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
-        """Generated codes of random people with random expressions, and the labels that they should bear."""
+        """Generated codes of random people with random expressions.
+
+        Args:
+            count: B.
+            seen: (B,) int64 class numbers, or (B, E) float intensities, of real faces: where intensities are
+                drawn
+                from, and the device.
+
+        Returns:
+            Embeddings (B, D) of identity and of expression, standardized; and the labels that they should
+            bear: (B,) people, UNKNOWN for new ones, and expressions in the
+            form of ``seen``, (B,) or (B, E).
+        """
         table, device = self.model.z_people, seen.device
         who = torch.randint(len(table), (count,), device=device)
         z_id = table[who]
@@ -189,7 +223,14 @@ class LatentLosses:
         return made, torch.where(new, UNKNOWN, who), what
 
     def one_hot(self, what: Tensor) -> Tensor:
-        """z_exp of class numbers (neutral, at times, the zero vector); intensities are their own z_exp."""
+        """z_exp of class numbers (neutral, at times, the zero vector); intensities are their own z_exp.
+
+        Args:
+            what: (B,) int64 class numbers, or (B, E) float intensities.
+
+        Returns:
+            (B, n_exp) float.
+        """
         if what.is_floating_point():
             return what
         codes = functional.one_hot(what, self.model.class_count).float()
@@ -197,12 +238,29 @@ class LatentLosses:
         return codes * ~silent[:, None]
 
     def made(self, z_id: Tensor, z_exp: Tensor) -> tuple[Tensor, Tensor]:
-        """One draw of z_noise through both generators."""
+        """One draw of z_noise through both generators.
+
+        Args:
+            z_id: (B, D) float.
+            z_exp: (B, n_exp) float.
+
+        Returns:
+            Embeddings (B, D) of identity and of expression, standardized.
+        """
         noise = torch.randn(len(z_id), self.model.sizes[3], device=z_id.device)
         return self.model.generate(z_id, z_exp, noise, z_id, self.generators)
 
     def distance_to_own(self, real: tuple[Tensor, Tensor], who: Tensor, what: Tensor) -> Tensor:
-        """Mean distance of a person's generated codes from those of the person's scan."""
+        """Mean distance of a person's generated codes from those of the person's scan.
+
+        Args:
+            real: Embeddings (B, D) of identity and of expression, standardized.
+            who: (B,) int64 people, UNKNOWN where there is no label.
+            what: (B,) int64 class numbers, or (B, E) float intensities.
+
+        Returns:
+            Scalar.
+        """
         known = who != UNKNOWN
         made = self.made(self.model.z_people[who[known]], self.one_hot(what[known]))
         distances = [(mine - own[known]).abs().mean() for mine, own in zip(made, real, strict=True)]
@@ -228,7 +286,7 @@ def supervised_stage(
     return Stage(
         "supervised autoencoder", settings.steps,
         scans(data, settings.batch_size, settings.swap > 0, settings.virtual_people),
-        Supervised(model, heads, labels, settings).step,
+        SupervisedLosses(model, heads, labels, settings).step,
         {"model": model, "heads": heads},
         {"autoencoder": torch.optim.Adam(parts.parameters(), settings.rate)}, rates={"autoencoder": rate},
         validate=None if validation is None else partial(model.validation_error, validation),
@@ -237,21 +295,21 @@ def supervised_stage(
 
 
 def latent_stage(
-    model: Any, discriminator: Discriminator, data: FaceDataset, settings: Settings, labels: LabelMap
+    model: Any, discriminator: LatentDiscriminator, data: FaceDataset, settings: Settings, labels: LabelMap
 ) -> Stage:
     """Stage II: the generators of both codes against the discriminator."""
     # With an average, a copy is trained and the model's own generators follow it.
     generators = copy.deepcopy(model.generators) if settings.average else model.generators
-    players: dict[str, nn.Module] = {"discriminator": discriminator, "generators": generators}
-    game = LatentLosses(model, generators, discriminator, labels, settings)
+    networks: dict[str, nn.Module] = {"discriminator": discriminator, "generators": generators}
+    losses = LatentLosses(model, generators, discriminator, labels, settings)
     optimizers: dict[str, torch.optim.Optimizer] = {
-        name: torch.optim.Adam(module.parameters(), settings.latent_rate) for name, module in players.items()
+        name: torch.optim.Adam(module.parameters(), settings.latent_rate) for name, module in networks.items()
     }
     return Stage(
         "latent GAN", settings.latent_steps,
         scans(data, settings.latent_batch_size, False, settings.new_people),
-        game.step,
-        {"model": model, **players}, optimizers, begin=partial(game.measure, data),
+        losses.step,
+        {"model": model, **networks}, optimizers, begin=partial(losses.measure, data),
     )  # fmt: skip
 
 
@@ -264,8 +322,6 @@ def take_shape(model: Any, folder: str) -> None:
         model: A FaceCAM that is prepared for the same faces and people.
         folder: Of a finished run that differs in its textures only.
     """
-    from mien.models.files import load_model
-
     if not model.makes_textures:
         raise BadSetting(
             "with the shape of a finished run there is nothing left to learn but textures",

@@ -16,7 +16,14 @@ from mien.data.statistics import vertex_statistics
 from mien.errors import BadSetting
 from mien.models.base import FaceModel, Reference, Stage, rows_of_people
 from mien.models.facecam.losses import Settings, latent_stage, supervised_stage, take_shape
-from mien.models.facecam.networks import Decoder, Discriminator, Heads, LabelMap, descend_to, pair
+from mien.models.facecam.networks import (
+    EmbeddingDecoder,
+    Heads,
+    LabelMap,
+    LatentDiscriminator,
+    descend_to,
+    pair,
+)
 from mien.models.facecam.texture_losses import SMOKE_TEXTURES, STANDARD_TEXTURES, texture_stages
 from mien.models.facecam.textures import texture_model
 from mien.nn.principal import principal_axes
@@ -37,14 +44,12 @@ class FaceCAM(FaceModel):
     D. Kim. Controllable 3D Generative Adversarial Face Model via Disentangling Shape and Appearance.
     WACV 2023, with its appendix.
 
-    Equations (X a mesh, y_id and y_exp its labels, C the class heads, s the intensity)::
+    Equations (X a mesh, s the intensity)::
 
         w_id = E_id(X),   w_exp = E_exp(X),   X_hat = Dec(w_id, w_exp)
-        L_I = mean |X_hat - X| + CE(C_id(w_id), y_id) + CE(C_exp(w_exp), y_exp)
         w_id' = G_id(z_id, z_noise),   w_exp' = G_exp(z_id, s z_exp, z_noise)
-        L_D = BCE(D(w), 1) + BCE(D(w'), 0) + CE(D_id(w_id), y_id) + CE(D_exp(w_exp), y_exp)
-        L_G = BCE(D(w'), 1) + CE(D_id(w_id'), y_id) + CE(D_exp(w_exp'), y_exp)
 
+    The losses stand in :mod:`mien.models.facecam.losses` and :mod:`mien.models.facecam.texture_losses`.
     z_id is one fixed N(0, I) vector a training person, z_exp a one-hot label (scaled by s after training) and
     z_noise one draw for both generators. G_exp sees z_id, so each person has a style of every expression.
 
@@ -56,10 +61,8 @@ class FaceCAM(FaceModel):
     Encoded faces have g = 0 and the z_id whose G_id is nearest to w_id; named expressions have w_exp = 0 and
     g = 1, so the same named expression becomes another one for each person it meets. ``others`` may hold
     ``noise`` (z_noise; zero without), ``style`` (z_style; the identity's own z_id without) and ``texture``
-    (the texture's z_noise; zero without). Textures are of the same z_id and z_exp::
-
-        L_D = E D(T') - E D(T) + 10 (|grad D| - 1)^2 + 0.001 D(T)^2 + CE(D_id(T), y_id) + CE(D_exp(T), y_exp)
-        L_G = -E D(T') + CE(D_id(T'), y_id) + CE(D_exp(T'), y_exp),   T' = G_tex(z_noise, z_id, z_exp)
+    (the texture's z_noise; zero without). Textures are generated from the same z_id and z_exp, with noise of
+    their own: T' = G_tex(z_noise, z_id, z_exp).
 
     Departures:
         - One decoder on both codes, as in figure and code; ``split_sum`` adds those of table 2.
@@ -164,7 +167,7 @@ class FaceCAM(FaceModel):
         self.g_exp_identity = g_exp_identity
         size = self._hold_statistics(pca_dim)
         self.encoders = pair([size, *hidden, identity_size], [size, *hidden, expression_size])
-        self.decoder = Decoder(identity_size, expression_size, hidden, size, decoder)
+        self.decoder = EmbeddingDecoder(identity_size, expression_size, hidden, size, decoder)
         who = person_size + noise_size
         what = self.class_count + noise_size + (person_size if g_exp_identity else 0)
         sizes = [who, *generator_hidden, identity_size], [what, *generator_hidden, expression_size]
@@ -217,19 +220,19 @@ class FaceCAM(FaceModel):
             self.painter.prepare(data.take(data.has_textures))
 
     def calibrate(self, data: FaceDataset) -> None:
-        """Neutral is the generator's zero vector, an expression its one-hot; encoded codes give spreads."""
+        """Neutral is the generator's zero vector, an expression its one-hot; encoded codes the deviations."""
         self.learn_inverse()
-        self.calibration.measure(self, data, limit=600)  # for spreads only: the rest is known
+        self.measure_codes(data, limit=600)  # for means and deviations only: the rest is known
         size, count = self.sizes[1], len(self.expressions)
         expression = torch.zeros(1 + count, size + self.class_count + 1, device=self.device)
         expression[1:, size + self.class_count - count : -1] = torch.eye(count, device=self.device)
         self.calibration.offsets, rest = expression[1:], expression[0]
         self.calibration.rest = rest.index_fill(0, torch.tensor(len(rest) - 1, device=self.device), 1.0)
         # Inversion searches encoded codes; what goes into the generators stays as it is.
-        for spread, kept in zip(
+        for deviation, kept in zip(
             (self.calibration.identity_std, self.calibration.expression_std), self.sizes[:2], strict=True
         ):
-            spread[kept:] = 1e-6
+            deviation[kept:] = 1e-6
 
     # ---- verbs
 
@@ -287,7 +290,13 @@ class FaceCAM(FaceModel):
         return codes.replace(style=self.other(style, "style").expand(len(codes), -1))
 
     def to_generate(self, z_id: Tensor, z_exp: Tensor, noise: Tensor) -> Codes:
-        """Codes that leave everything to the generators."""
+        """Codes that leave everything to the generators.
+
+        Args:
+            z_id: (B, D) float. The people.
+            z_exp: (B, n_exp) float. The expressions.
+            noise: (B, D) float. z_noise.
+        """
         one = torch.ones_like(z_id[:, :1])
         w_id, w_exp = (z_id.new_zeros(len(z_id), size) for size in self.sizes[:2])
         return Codes(
@@ -295,7 +304,7 @@ class FaceCAM(FaceModel):
         )
 
     def other(self, codes: Codes, name: str) -> Tensor:
-        """``noise``, ``style`` or ``texture`` (noise) of codes, or what stands for it."""
+        """(B, D) ``noise``, ``style`` or ``texture`` (noise) of codes, or what stands for it."""
         if name in codes.others:
             return codes.others[name]
         if name == "style":
@@ -342,7 +351,7 @@ class FaceCAM(FaceModel):
         return self.encoders["identity"](x), self.encoders["expression"](x)
 
     def face(self, w_id: Tensor, w_exp: Tensor) -> Tensor:
-        """Dec(w_id, w_exp), (B, V, 3) millimeters."""
+        """Dec(w_id, w_exp): embeddings (B, 100) and (B, 30) to (B, V, 3) millimeters."""
         x = self.decoder(w_id, w_exp)
         if len(self.axes):
             x = (x * self.spread) @ self.axes
@@ -356,7 +365,18 @@ class FaceCAM(FaceModel):
         style: Tensor,
         generators: nn.ModuleDict | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Standardized G_id(z_id, z_noise) and G_exp(z_style, z_exp, z_noise); in training by others."""
+        """Standardized G_id(z_id, z_noise) and G_exp(z_style, z_exp, z_noise).
+
+        Args:
+            z_id: (B, D) float. The people.
+            z_exp: (B, n_exp) float. The expressions.
+            noise: (B, D) float. z_noise.
+            style: (B, D) float. z_style: whose style the expressions have.
+            generators: Those in training; None: the model's own.
+
+        Returns:
+            Embeddings of identity (B, 100) and expression (B, 30).
+        """
         generators = generators or self.generators
         who = [style] if self.g_exp_identity else []
         return (
@@ -381,8 +401,8 @@ class FaceCAM(FaceModel):
             take_shape(self, settings.shape_from)
         else:
             yield supervised_stage(self, Heads(*sizes).to(self.device), data, settings, labels, validation)
-            judge = Discriminator(*sizes, inputs=settings.d_inputs, dropout=settings.dropout)
-            yield latent_stage(self, judge.to(self.device), data, settings, labels)
+            discriminator = LatentDiscriminator(*sizes, inputs=settings.d_inputs, dropout=settings.dropout)
+            yield latent_stage(self, discriminator.to(self.device), data, settings, labels)
         if self.painter is not None:
             textured = data.take(data.has_textures)
             yield from texture_stages(self, self.painter, textured, self.z_people, labels, settings)

@@ -34,7 +34,7 @@ def pair(identity: Sequence[int], expression: Sequence[int]) -> nn.ModuleDict:
     return nn.ModuleDict({"identity": stack(identity), "expression": stack(expression)})
 
 
-class Decoder(nn.Module):
+class EmbeddingDecoder(nn.Module):
     """Table 2: both embeddings to the numbers of a mesh.
 
     Args:
@@ -71,7 +71,7 @@ class Heads(nn.Module):
         self.expression = nn.Linear(expression, classes)
 
 
-class Discriminator(nn.Module):
+class LatentDiscriminator(nn.Module):
     """Table 4: real or generated, which person, which expression.
 
     Args:
@@ -132,7 +132,7 @@ class LabelMap:
         self.present = torch.from_numpy(np.unique(data.label[data.row_labeled("expression")]) + 1)
 
     def person(self, subject: Tensor) -> Tensor:
-        """(B,) class numbers of subject indices; UNKNOWN for people without a label and virtual ones."""
+        """(B,) class numbers of subject indices (B,); UNKNOWN for people without a label and virtual ones."""
         return self._number.to(subject.device)[subject]
 
     def expression(self, weights: Tensor) -> Tensor:
@@ -148,6 +148,9 @@ def class_loss(logits: Tensor, labels: Tensor) -> Tensor:
     Args:
         logits: (B, n) float.
         labels: (B,) int64 class numbers, UNKNOWN where there is none, or (B, n) float intensities 0..1.
+
+    Returns:
+        Scalar.
     """
     if labels.is_floating_point():
         return functional.binary_cross_entropy_with_logits(logits, labels)

@@ -87,29 +87,37 @@ class Block(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, D, H, W), or fewer pixels where a convolution is not padded."""
         for layer in self.layers:
             x = functional.leaky_relu(pixel_norm(layer(x)), SLOPE)
         return x
 
 
 def pixel_norm(x: Tensor) -> Tensor:
-    """Every pixel's channels scaled to a mean square of one."""
+    """(B, C, ...) features to (B, C, ...) with every pixel's channels scaled to a mean square of one."""
     return x * (x.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
 
 
 def upsample(x: Tensor) -> Tensor:
-    """Twice the pixels, bilinear."""
+    """(B, C, H, W) to (B, C, 2 H, 2 W), bilinear."""
     return functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def downsample(x: Tensor) -> Tensor:
-    """Half the pixels; bilinear halfway between texels is their mean."""
+    """(B, C, 2 H, 2 W) to (B, C, H, W); bilinear halfway between texels is their mean."""
     return functional.avg_pool2d(x, 2)
 
 
-def spread_channel(x: Tensor) -> Tensor:
-    """(B, C + 1, H, W): the mean standard deviation over the batch beside the channels, so that samples which
-    are all alike show."""
+def deviation_channel(x: Tensor) -> Tensor:
+    """The mean standard deviation over the batch as one more channel, so that samples which are all alike
+    show.
+
+    Args:
+        x: (B, C, H, W) float.
+
+    Returns:
+        (B, C + 1, H, W) float.
+    """
     if len(x) < 2:
         deviation = x.new_zeros(())
     else:
@@ -191,6 +199,6 @@ class ProgressiveDiscriminator(nn.Module):
             x = torch.lerp(self.from_rgb[level - 2](downsample(image)), x, fade)
         for block in reversed(self.blocks[: level - 1]):
             x = downsample(block(x))
-        x = self.last(spread_channel(x)).flatten(1)
+        x = self.last(deviation_channel(x)).flatten(1)
         score, classes, people = (head(x) for head in self.heads)
         return score.squeeze(1), classes, people

@@ -1,4 +1,15 @@
-"""Stage III of FaceCAM: the texture GAN up its ladder of levels, losses term by term."""
+"""What FaceCAM's textures are trained for: stage III, a GAN that grows level by level.
+
+Equations (Taherkhani et al. 2023, appendix; T a texture, T' a generated one, D the critic with the class
+logits D_id and D_exp)::
+
+    T' = G_tex(z_noise, z_id, z_exp)
+    L_D = E D(T') - E D(T) + 10 (|grad D| - 1)^2 + 0.001 D(T)^2 + CE(D_id(T), y_id) + CE(D_exp(T), y_exp)
+    L_G = -E D(T') + CE(D_id(T'), y_id) + CE(D_exp(T'), y_exp)
+
+Further terms, ``texture_matching``, ``texture_detail`` and ``texture_performance``, are ours and off as
+published.
+"""
 
 from __future__ import annotations
 
@@ -118,7 +129,7 @@ class TextureLosses:
             self.average(index)
             return
         made, made_who, made_what = self.draw(what, fade)
-        yield "critic", self.judge(real, made.detach(), who, what, index)
+        yield "critic", self.discriminate(real, made.detach(), who, what, index)
         self.critic.requires_grad_(False)  # its own weights are not updated here
         score, exp_logits, id_logits = self.critic(made, self.level, fade)
         self.critic.requires_grad_(True)
@@ -132,8 +143,16 @@ class TextureLosses:
         yield "generator", losses
         self.average(index)
 
-    def judge(self, real: Tensor, made: Tensor, who: Tensor, what: Tensor, index: int) -> Losses:
-        """E D(fake) - E D(real) + 10 (|grad D| - 1)^2 + 0.001 D(real)^2, and both cross-entropies on real."""
+    def discriminate(self, real: Tensor, made: Tensor, who: Tensor, what: Tensor, index: int) -> Losses:
+        """L_D: critic, gradient penalty and drift on both kinds of images, both cross-entropies on real ones.
+
+        Args:
+            real: (B, 3, S, S) float. Real images, in the unit of the networks.
+            made: (B, 3, S, S) float. Generated images.
+            who: (B,) int64. People of the real images, UNKNOWN where there is no label.
+            what: (B,) int64 class numbers, or (B, E) float intensities.
+            index: The step.
+        """
         settings, fade = self.settings, self.fade(index)
         score, exp_logits, id_logits = self.critic(real, self.level, fade)
         false, _, _ = self.critic(made, self.level, fade)
@@ -150,7 +169,16 @@ class TextureLosses:
         return losses
 
     def slope_error(self, real: Tensor, made: Tensor, fade: float) -> Tensor:
-        """E (|grad D(x)| - 1)^2 at random places between real and generated images."""
+        """E (|grad D(x)| - 1)^2 at random places between real and generated images.
+
+        Args:
+            real: (B, 3, S, S) float. Real images, in the unit of the networks.
+            made: (B, 3, S, S) float. Generated images.
+            fade: Share of the newest level.
+
+        Returns:
+            Scalar.
+        """
         share = torch.rand(len(real), 1, 1, 1, device=real.device)
         between = torch.lerp(real, made, share).requires_grad_(True)
         score, _, _ = self.critic(between, self.level, fade)
@@ -158,7 +186,18 @@ class TextureLosses:
         return (slope.flatten(1).norm(dim=1) - 1).square().mean()
 
     def draw(self, seen: Tensor, fade: float) -> tuple[Tensor, Tensor, Tensor]:
-        """Generated images of random people with random expressions, and the labels that they should bear."""
+        """Generated images of random people with random expressions.
+
+        Args:
+            seen: (B,) int64 class numbers, or (B, E) float intensities, of real images: where intensities are
+                drawn
+                from, and how many.
+            fade: Share of the newest level.
+
+        Returns:
+            (B, 3, S, S) images, and the labels that they should bear: (B,) people, UNKNOWN for new ones, and
+            expressions in the form of ``seen``, (B,) or (B, E).
+        """
         count, device = len(seen), self.people.device
         who = torch.randint(len(self.people), (count,), device=device)
         new = torch.rand(count, device=device) < self.settings.texture_new_people
@@ -177,7 +216,14 @@ class TextureLosses:
         return generated(self.generator, self.model.noise_size, z_id, z_exp, noise, self.level, fade)
 
     def one_hot(self, what: Tensor) -> Tensor:
-        """z_exp of class numbers (neutral, at times, the zero vector); intensities are their own z_exp."""
+        """z_exp of class numbers (neutral, at times, the zero vector); intensities are their own z_exp.
+
+        Args:
+            what: (B,) int64 class numbers, or (B, E) float intensities.
+
+        Returns:
+            (B, n_exp) float.
+        """
         if what.is_floating_point():
             return what
         codes = functional.one_hot(what, self.model.classes).float()
@@ -189,6 +235,11 @@ class TextureLosses:
 
         A share of rows shows virtual people: z_id and image of two people with the same expression, both
         added by cos and sin of one angle, so that what lies between two people varies as much as people do.
+
+        Args:
+            batch: Whom the images show, and how.
+            real: (B, 3, S, S) float. Real images, in the unit of the networks.
+            fade: Share of the newest level.
         """
         who = self.labels.person(batch.subject)
         known = who != UNKNOWN
@@ -211,14 +262,25 @@ class TextureLosses:
             down, right = wrong.diff(dim=2).abs().mean(), wrong.diff(dim=3).abs().mean()
             losses["detail"] = settings.texture_detail * (down + right)
         if settings.texture_performance:
-            losses["performance"] = settings.texture_performance * self.performed(batch, real, who, fade)
+            losses["performance"] = settings.texture_performance * self.performance_error(
+                batch, real, who, fade
+            )
         return losses
 
-    def performed(self, batch: Batch, real: Tensor, who: Tensor, fade: float) -> Tensor:
+    def performance_error(self, batch: Batch, real: Tensor, who: Tensor, fade: float) -> Tensor:
         """Mean square of what is wrong with the change from a person's neutral to a performance.
 
         People differ a hundred times more than their performances do, and what is wrong with a person drops
         out of the difference of two images of one noise. Half of the rows are enough.
+
+        Args:
+            batch: Whom the images show, and how, with their neutrals.
+            real: (B, 3, S, S) float. Real images, in the unit of the networks.
+            who: (B,) int64. People of the real images, UNKNOWN where there is no label.
+            fade: Share of the newest level.
+
+        Returns:
+            Scalar.
         """
         assert batch.neutral_texture is not None
         change = real - self.model.normalize(batch.neutral_texture)
@@ -267,10 +329,10 @@ def texture_stages(
     generator = copy.deepcopy(model.generator) if settings.texture_average else model.generator
     critic = ProgressiveDiscriminator(model.size, model.classes, len(people), generator.widest)
     critic = critic.to(people.device)
-    players: dict[str, nn.Module] = {"critic": critic, "generator": generator}
+    networks: dict[str, nn.Module] = {"critic": critic, "generator": generator}
     optimizers: dict[str, torch.optim.Optimizer] = {
         name: torch.optim.Adam(module.parameters(), settings.texture_rate, betas=(0.0, 0.99))
-        for name, module in players.items()
+        for name, module in networks.items()
     }
     ladder = steps_of(settings.texture_steps, model.levels)
     first = settings.texture_matching_first
@@ -278,7 +340,7 @@ def texture_stages(
     for level, steps in enumerate(ladder, start=1):
         pixels = SMALLEST * 2**level
         sizes = settings.texture_batch_size
-        game = TextureLosses(
+        losses = TextureLosses(
             model, generator, critic, people, labels, settings, level, steps, matched[level - 1]
         )
         batch = textured(
@@ -286,8 +348,8 @@ def texture_stages(
             partners=settings.texture_virtual_people > 0, neutrals=settings.texture_performance > 0,
         )  # fmt: skip
         yield Stage(
-            f"texture {pixels} px", steps, batch, game.step, {"model": owner, **players}, optimizers,
-            rates={"generator": game.rate},
+            f"texture {pixels} px", steps, batch, losses.step, {"model": owner, **networks}, optimizers,
+            rates={"generator": losses.rate},
         )  # fmt: skip
 
 

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mien.data.dataset import FaceDataset
-from mien.data.textures import WHOLE, Crop, Textures
+from mien.data.texture_files import WHOLE, Crop
+from mien.data.textures import Textures
 from mien.errors import BadSetting
 from mien.models.facecam.progressive import ProgressiveGenerator
 
@@ -134,7 +135,16 @@ class TextureModel(nn.Module):
     # ---- generating
 
     def images(self, z_id: Tensor, z_exp: Tensor, noise: Tensor | None = None) -> Tensor:
-        """(B, 3, S, S) generated images, sRGB -1..1."""
+        """Generated images.
+
+        Args:
+            z_id: (B, D) float. The people.
+            z_exp: (B, n_exp) float. The expressions.
+            noise: (B, D) float. z_noise; zero without.
+
+        Returns:
+            (B, 3, S, S) float, sRGB -1..1.
+        """
         return self.colors(self(z_id, z_exp, noise))
 
     def forward(
@@ -145,15 +155,26 @@ class TextureModel(nn.Module):
         level: int | None = None,
         fade: float = 1.0,
     ) -> Tensor:
-        """(B, 3, S, S) images in the networks' unit; noise is zero without one."""
+        """Generated images in the networks' unit.
+
+        Args:
+            z_id: (B, D) float. The people.
+            z_exp: (B, n_exp) float. The expressions.
+            noise: (B, D) float. z_noise; zero without.
+            level: Of the ladder; None: the last.
+            fade: Share of the newest level.
+
+        Returns:
+            (B, 3, S, S) float.
+        """
         return generated(self.generator, self.noise_size, z_id, z_exp, noise, level, fade)
 
     def normalize(self, images: Tensor) -> Tensor:
-        """-1..1 sRGB (B, 3, S, S), of any level's size, to the networks' unit."""
+        """-1..1 sRGB (B, 3, S, S), of any level's size, to the networks' unit, (B, 3, S, S)."""
         return (images - self._mean_at(images.shape[-1])) / self.deviation
 
     def colors(self, images: Tensor) -> Tensor:
-        """The networks' unit back to sRGB, clipped to -1..1."""
+        """The networks' unit (B, 3, S, S) back to sRGB (B, 3, S, S), clipped to -1..1."""
         return (images * self.deviation + self._mean_at(images.shape[-1])).clamp(-1, 1)
 
     def _mean_at(self, size: int) -> Tensor:
@@ -196,7 +217,20 @@ def generated(
     generator: ProgressiveGenerator, noise_size: int, z_id: Tensor, z_exp: Tensor, noise: Tensor | None,
     level: int | None = None, fade: float = 1.0,
 ) -> Tensor:  # fmt: skip
-    """G(z_noise, z_id, z_exp) at one level."""
+    """G_tex(z_noise, z_id, z_exp) at one level.
+
+    Args:
+        generator: G_tex.
+        noise_size: Size of z_noise.
+        z_id: (B, D) float. The people.
+        z_exp: (B, n_exp) float. The expressions.
+        noise: (B, D) float. z_noise; zero without.
+        level: Of the ladder; None: the last.
+        fade: Share of the newest level.
+
+    Returns:
+        (B, 3, S, S) float, in the networks' unit.
+    """
     if noise is None:
         noise = z_id.new_zeros(len(z_id), noise_size)
     return generator(torch.cat([noise, z_id, z_exp], dim=1), level, fade)

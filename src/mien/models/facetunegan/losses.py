@@ -1,4 +1,18 @@
-"""What FaceTuneGAN is trained for: the losses of both players, term by term."""
+"""What FaceTuneGAN is trained for: the losses of generator (Ec, Es, M, Dec) and discriminator D.
+
+Equations (Olivier, Baert, Danieau, Multon and Avril 2021; x content face, s style face, D_s the logit of the
+class of s, D_f the last features of D, dist the mean vertex distance)::
+
+    x_r = Dec(Ec(x), Es(x)),   x_t = Dec(Ec(x), Es(s))                                               (3, 4)
+    L_rec = dist(x_r, x)                                                                             (5)
+    L_cyc = dist(Dec(Ec(x_t), Es(x)), x)                                                             (6)
+    L_sty = |Es(x_t) - Es(s)|_1                                                                      (7)
+    L_adv = BCE(D_s(x_t), 1)                                                                         (8)
+    L_feat = |D_f(x_r) - D_f(x)|_1 + |D_f(x_t) - D_f(s)|_1                                           (9)
+    L_lap = mean_v |v - centroid of its neighbors|   on x_t                                 (section 3.3)
+    L_G = L_adv + L_feat + 0.4 L_sty + L_rec + L_cyc + 0.1 L_lap                                     (10)
+    L_D = BCE(D_s(s), 1) + BCE(D_s(x_t), 0) + r1/2 |grad_s D_s(s)|^2                                 (8, 10)
+"""
 
 from __future__ import annotations
 
@@ -13,9 +27,9 @@ from torch.nn import functional
 from mien.data.sampling import Batch
 from mien.errors import UnknownName
 from mien.models.base import Losses
-from mien.models.facetunegan.networks import Discriminator
+from mien.models.facetunegan.networks import StyleDiscriminator
 from mien.nn.average import follow
-from mien.nn.gaussian import divergence, draw
+from mien.nn.gaussian import kl_divergence, reparameterize
 from mien.nn.laplacian import MeshLaplacian
 
 
@@ -51,7 +65,7 @@ class Settings:
     decay: float = 1.0  #: both rates are multiplied by this ...
     decay_every: int = 10_000  #: ... every so many steps
     warm_up: int = 0  #: steps in which the rates rise from zero
-    reconstruction_first: int = 0  #: steps with L_rec alone, before the game begins
+    reconstruction_first: int = 0  #: steps with L_rec alone, before adversarial training begins
     virtual_people: float = 0.0  #: share of rows whose person is a mixture of others
     validate_every: int = 1000
     patience: int | None = None
@@ -69,24 +83,33 @@ CHOICES = {
 
 
 class TranslationLosses:
-    """The losses of both players, term by term."""
+    """The losses of discriminator and generator, term by term.
 
-    def __init__(self, model: Any, generator: Any, discriminator: Discriminator, settings: Settings) -> None:
+    Args:
+        model: A FaceTuneGAN; it follows the generator if there is a moving average.
+        generator: What is trained: the model itself or a copy of it.
+        discriminator: Its opponent.
+        settings: Weights and schedule.
+    """
+
+    def __init__(
+        self, model: Any, generator: Any, discriminator: StyleDiscriminator, settings: Settings
+    ) -> None:
         self.model, self.generator, self.discriminator = model, generator, discriminator
         self.settings = settings
         self.laplacian = MeshLaplacian(model.topology).to(model.device)
 
     def step(self, batch: Batch, index: int) -> Iterator[tuple[str, Losses]]:
-        """Discriminator first, then the generator; both use one translation."""
+        """StyleDiscriminator first, then the generator; both use one translation."""
         assert batch.partner is not None and batch.partner_weights is not None
         net, settings = self.generator, self.settings
         x, s = net.normalize(batch.vertices), net.normalize(batch.partner)
         raw = [net.content(x, net.levels), net.style(x, net.levels)]
-        content, style = (draw(*c.chunk(2, dim=1)) if net.variational else c for c in raw)
+        content, style = (reparameterize(*c.chunk(2, dim=1)) if net.variational else c for c in raw)
         x_r = net.join(content, style)
         losses = {"reconstruction": settings.reconstruction * self.distance(x_r, x)}
         if net.variational:
-            parts = [divergence(*code.chunk(2, dim=1)) for code in raw]
+            parts = [kl_divergence(*code.chunk(2, dim=1)) for code in raw]
             losses["divergence"] = settings.divergence * torch.stack(parts).sum()
         if index >= settings.reconstruction_first:
             classes, style_s = style_classes(batch.partner_weights), net.mean_code(net.style, s)
@@ -97,7 +120,14 @@ class TranslationLosses:
         follow(self.model, self.generator, self.settings.average)
 
     def translate(self, x: Tensor, x_t: Tensor, style: Tensor, style_s: Tensor) -> Losses:
-        """L_sty, L_cyc and L_lap."""
+        """L_sty, L_cyc and L_lap.
+
+        Args:
+            x: (B, V, 3) float, in deviations. The content faces.
+            x_t: (B, V, 3) float, in deviations. The translated faces.
+            style: (B, D) float. Es(x).
+            style_s: (B, D) float. Es(s).
+        """
         net, settings = self.generator, self.settings
         again = net.join(net.mean_code(net.content, x_t), style)
         return {
@@ -107,6 +137,14 @@ class TranslationLosses:
         }
 
     def discriminate(self, x_t: Tensor, s: Tensor, classes: Tensor, index: int) -> Losses:
+        """L_D: the score of the own class is high for style faces and low for translated ones; and R1.
+
+        Args:
+            x_t: (B, V, 3) float, in deviations. The translated faces, without gradient.
+            s: (B, V, 3) float, in deviations. The style faces.
+            classes: (B,) int64. The style classes of s.
+            index: The step.
+        """
         settings = self.settings
         penalized = bool(settings.gradient_penalty) and index % settings.gradient_penalty_every == 0
         s = s.detach().requires_grad_(penalized)
@@ -125,7 +163,15 @@ class TranslationLosses:
         return losses
 
     def deceive(self, x: Tensor, s: Tensor, x_r: Tensor, x_t: Tensor, classes: Tensor) -> Losses:
-        """The generator's side: L_adv and L_feat; the discriminator's weights get no gradient."""
+        """The generator's side, L_adv and L_feat; the discriminator's weights get no gradient.
+
+        Args:
+            x: (B, V, 3) float, in deviations. The content faces.
+            s: (B, V, 3) float, in deviations. The style faces.
+            x_r: (B, V, 3) float, in deviations. The reconstructed content faces.
+            x_t: (B, V, 3) float, in deviations. The translated faces.
+            classes: (B,) int64. The style classes of s.
+        """
         settings = self.settings
         self.discriminator.requires_grad_(False)
         with torch.no_grad():
@@ -151,11 +197,19 @@ class TranslationLosses:
         return first if last is None else first * (last / first) ** done
 
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
-        """dist: mean vertex distance, or mean squared error."""
+        """dist of faces (B, V, 3) and (B, V, 3), a scalar: mean vertex distance, or mean squared error."""
         return functional.mse_loss(a, b) if self.settings.squared else (a - b).norm(dim=2).mean()
 
     def roughness(self, x_t: Tensor, x: Tensor) -> Tensor:
-        """L_lap of the face itself, or of what the translation changed; in deviations."""
+        """L_lap of the face itself, or of what the translation changed.
+
+        Args:
+            x_t: (B, V, 3) float, in deviations. The translated faces.
+            x: (B, V, 3) float, in deviations. The content faces.
+
+        Returns:
+            Scalar, in deviations.
+        """
         changed = self.settings.smoothness_of == "change"
         shape = x_t - x if changed else x_t + self.model.mean_face / self.model.deviation
         return self.laplacian(shape).norm(dim=2).mean()

@@ -16,10 +16,17 @@ from mien.data.sampling import style_pairs, virtual_people
 from mien.data.statistics import vertex_statistics
 from mien.models.base import FaceModel, Reference, Stage, validation_errors
 from mien.models.facetunegan.losses import Settings, TranslationLosses
-from mien.models.facetunegan.networks import ContentEncoder, Decoder, Discriminator, StyleEncoder
+from mien.models.facetunegan.networks import (
+    ContentEncoder,
+    StyledDecoder,
+    StyleDiscriminator,
+    StyleEncoder,
+    StyleParameters,
+    perceptron,
+)
 from mien.nn.muon import optimizer_of
 from mien.nn.spiral import SpiralLevels
-from mien.nn.spiral_blocks import Style, kaiming, perceptron
+from mien.nn.spiral_blocks import kaiming
 from mien.topology import Topology
 
 QUICK = {
@@ -35,22 +42,18 @@ class FaceTuneGAN(FaceModel):
     Convolutional Expression Transfer Using Neural Generative Adversarial Networks. Computers & Graphics 2023
     (arXiv:2112.00532, 2021).
 
-    Equations (x content face, s style face, D_s the discriminator's logit of the class of s, D_f its last
-    features, dist the mean vertex distance)::
+    Equations (x content face, s style face)::
 
         x_r = Dec(Ec(x), Es(x)),   x_t = Dec(Ec(x), Es(s))
         AdaIN(h, y) = scale(y) (h - mean(h)) / std(h) + shift(y),   (scale, shift) = M(Es(s))
-        L_D = BCE(D_s(s), 1) + BCE(D_s(x_t), 0) + r1/2 |grad_s D_s(s)|^2
-        L_adv = BCE(D_s(x_t), 1),   L_feat = |D_f(x_r) - D_f(x)|_1 + |D_f(x_t) - D_f(s)|_1
-        L_sty = |Es(x_t) - Es(s)|_1,   L_rec = dist(x_r, x),   L_cyc = dist(Dec(Ec(x_t), Es(x)), x)
-        L_lap = mean_v |v - centroid of its neighbors|   on x_t
-        L_G = L_adv + L_feat + 0.4 L_sty + L_rec + L_cyc + 0.1 L_lap
 
+    The losses, with a discriminator D of every style class, stand in :mod:`mien.models.facetunegan.losses`.
     Only expression labels are used: no pairs, and neutrals of validation people only to choose weights.
 
     Departures:
         - L_sty compares with Es(s), as the text says; eq. 7 prints Es(x), which would fight the translation.
-          Both players minimize their own loss (eq. 10 prints the reverse), and L_lap, of section 3.3, is in.
+          Generator and discriminator minimize their own losses (eq. 10 prints the reverse), and L_lap, of
+          section 3.3, is in.
         - Class scores are independent logits: a softmax (appendix) cannot say "real and of class s".
         - ReLU on hidden layers only: on codes it would make interpolation one-sided.
         - AdaIN's scale is learned as 1 + a number near 0, and M's last layer starts small, so that training
@@ -139,7 +142,7 @@ class FaceTuneGAN(FaceModel):
         heads = 2 if variational else 1
         self.content = ContentEncoder(size, heads * content_size, channels, length, content_norm)
         self.style = StyleEncoder(size, heads * style_size, channels, length, style_pooled)
-        self.decoder = Decoder(size, content_size, channels, length)
+        self.decoder = StyledDecoder(size, content_size, channels, length)
         self.mapping = perceptron([style_size, *mapping, self.decoder.style_parameters])
         self.apply(kaiming)
         last = self.mapping[-1]
@@ -173,7 +176,7 @@ class FaceTuneGAN(FaceModel):
     # ---- the networks on x, normalized faces (B, V, 3)
 
     def normalize(self, vertices: Tensor) -> Tensor:
-        """Millimeters to deviations from the mean face."""
+        """(B, V, 3) deviations from the mean face of vertices (B, V, 3), millimeters."""
         return (vertices - self.mean_face) / self.deviation
 
     def mean_code(self, encoder: nn.Module, x: Tensor) -> Tensor:
@@ -182,8 +185,8 @@ class FaceTuneGAN(FaceModel):
         return code.chunk(2, dim=1)[0] if self.variational else code
 
     def join(self, content: Tensor, style: Tensor) -> Tensor:
-        """Dec(content, style)."""
-        return self.decoder(content, Style(self.mapping(style)), self.levels)
+        """Dec(content, style): codes (B, n_c) and (B, n_s) to faces (B, V, 3) in deviations."""
+        return self.decoder(content, StyleParameters(self.mapping(style)), self.levels)
 
     # ---- training
 
@@ -192,7 +195,7 @@ class FaceTuneGAN(FaceModel):
     ) -> Iterator[Stage]:
         # The model is the moving average; what is trained beside it starts as a copy.
         generator = copy.deepcopy(self) if settings.average else self
-        discriminator = Discriminator(self, settings.feature_of).to(self.device)
+        discriminator = StyleDiscriminator(self, settings.feature_of).to(self.device)
         modules = {"model": self, "generator": generator, "discriminator": discriminator}
         optimizers = {
             name: optimizer_of(

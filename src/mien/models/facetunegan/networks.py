@@ -6,23 +6,71 @@ from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mien.nn.spiral import SpiralConvolution, SpiralLevels
-from mien.nn.spiral_blocks import DownBlocks, ResidualBlock, Style, UpBlock, kaiming, perceptron
+from mien.nn.spiral_blocks import DownBlocks, UpBlock, kaiming, standardized
+
+
+class StyleParameters:
+    """AdaIN parameters (B, N_A), handed out in the order in which the layers ask for them."""
+
+    def __init__(self, parameters: Tensor) -> None:
+        self.parameters, self.used = parameters, 0
+
+    def apply(self, x: Tensor) -> Tensor:
+        """AdaIN(x, y) = scale(y) (x - mean) / std + shift(y); the scale is learned as 1 + a number near 0.
+
+        Args:
+            x: (B, V, C) float.
+
+        Returns:
+            (B, V, C) float.
+        """
+        channels = x.shape[2]
+        taken = self.parameters[:, self.used : self.used + 2 * channels].unsqueeze(1)
+        self.used += 2 * channels
+        return standardized(x) * (1 + taken[..., :channels]) + taken[..., channels:]
+
+
+class SpiralResidualBlock(nn.Module):
+    """x + two spiral convolutions, each with a norm: instance norm, or AdaIN where a style is given."""
+
+    def __init__(self, channels: int, length: int) -> None:
+        super().__init__()
+        self.first = SpiralConvolution(channels, channels, length)
+        self.second = SpiralConvolution(channels, channels, length)
+
+    def forward(
+        self, x: Tensor, levels: SpiralLevels, level: int, style: StyleParameters | None = None
+    ) -> Tensor:
+        """(B, V of level, C) to (B, V of level, C)."""
+        norm = standardized if style is None else style.apply
+        y = functional.elu(norm(self.first(x, levels.plain[level])))
+        return x + norm(self.second(y, levels.plain[level]))
+
+
+def perceptron(sizes: Sequence[int]) -> nn.Sequential:
+    """Linear layers with ReLU in between, none after the last."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
 
 
 class ContentEncoder(nn.Module):
-    """Ec: who; with instance norm blind to the mean and spread of every channel."""
+    """Ec: who; with instance norm blind to the mean and deviation of every channel."""
 
     def __init__(
         self, coarsest: tuple[int, int], size: int, channels: Sequence[int], length: int, norm: bool = True
     ) -> None:
         super().__init__()
         self.down = DownBlocks(channels, length, norm)
-        self.residual = nn.ModuleList(ResidualBlock(channels[-1], length) for _ in range(2))
+        self.residual = nn.ModuleList(SpiralResidualBlock(channels[-1], length) for _ in range(2))
         self.head = perceptron([coarsest[0] * coarsest[1], 128, size])
 
     def forward(self, x: Tensor, levels: SpiralLevels) -> Tensor:
+        """(B, V, 3) to (B, D) codes."""
         x = self.down(x, levels)
         for block in self.residual:
             x = block(x, levels, len(levels.factors))
@@ -41,34 +89,36 @@ class StyleEncoder(nn.Module):
         self.head = perceptron([channels[-1] * (1 if pooled else coarsest[0]), 64, size])
 
     def forward(self, x: Tensor, levels: SpiralLevels) -> Tensor:
+        """(B, V, 3) to (B, D) codes."""
         features = self.down(x, levels)
         return self.head(features.mean(1) if self.pooled else features.flatten(1))
 
 
-class Decoder(nn.Module):
+class StyledDecoder(nn.Module):
     """Dec: content raised to a face, styled by AdaIN in the first five convolutions."""
 
     def __init__(self, coarsest: tuple[int, int], size: int, channels: Sequence[int], length: int) -> None:
         super().__init__()
         self.coarsest = coarsest
         self.raise_content = nn.Linear(size, coarsest[0] * coarsest[1])
-        self.residual = nn.ModuleList(ResidualBlock(channels[-1], length) for _ in range(2))
+        self.residual = nn.ModuleList(SpiralResidualBlock(channels[-1], length) for _ in range(2))
         wide = [channels[-1], *reversed(channels)]
         self.up = nn.ModuleList(UpBlock(a, b, length) for a, b in zip(wide, wide[1:], strict=False))
         self.last = SpiralConvolution(channels[0], 3, length)
         #: N_A: scale and shift of every channel of five layers.
         self.style_parameters = 2 * 5 * channels[-1]
 
-    def forward(self, content: Tensor, style: Style, levels: SpiralLevels) -> Tensor:
+    def forward(self, content: Tensor, style: StyleParameters, levels: SpiralLevels) -> Tensor:
+        """(B, D) content codes, with a style, to (B, V, 3)."""
         x = self.raise_content(content).unflatten(1, self.coarsest)
         for block in self.residual:
             x = block(x, levels, len(self.up), style)
         for number, block in enumerate(self.up):
-            x = block(x, levels, len(self.up) - 1 - number, style if number == 0 else None)
+            x = block(x, levels, len(self.up) - 1 - number, style.apply if number == 0 else None)
         return self.last(x, levels.plain[0])
 
 
-class Discriminator(nn.Module):
+class StyleDiscriminator(nn.Module):
     """D: for each style class, whether a face is real and of this class."""
 
     def __init__(self, model: Any, feature_of: str = "mean") -> None:
@@ -86,5 +136,5 @@ class Discriminator(nn.Module):
         return self.head(features.flatten(1)), features.mean(1) if self.feature_of == "mean" else features
 
     def score(self, x: Tensor, classes: Tensor) -> Tensor:
-        """D_s(x), (B,)."""
+        """(B,) D_s(x): the logits of faces (B, V, 3) for their classes (B,) int64."""
         return self(x)[0].gather(1, classes[:, None]).squeeze(1)

@@ -90,7 +90,7 @@ NORMS: tuple[Norm, ...] = (
 LARGEST_DEVIATION = (
     2.2  # in standard deviations; beyond it measurements drawn one by one contradict each other
 )
-LARGEST_ANGLE_DEVIATION = 1.4  # angles were measured on skin folds: their spread is mostly that of measuring
+LARGEST_ANGLE_DEVIATION = 1.4  # angles are measured on skin folds: mostly a deviation of measuring
 CONTRADICTION = 0.03  # mm or degrees by which a measurement may miss, so that none can tear the face
 _SIZE = 0.30  # share of the variance of every length that overall size explains
 _FACTORS = {
@@ -116,10 +116,10 @@ def draw_measurements(rng: Generator) -> tuple[str, dict[str, float]]:
             share = _FACTORS.get(norm.factor, 0.0)
             common = np.sqrt(_SIZE) * factors["size"] + np.sqrt(share) * factors.get(norm.factor, 0.0)
             deviation = common + np.sqrt(1 - _SIZE - share) * own
-        mean, spread = norm.women if sex == "female" else norm.men
+        mean, deviation = norm.women if sex == "female" else norm.men
         largest = LARGEST_ANGLE_DEVIATION if norm.kind.startswith("angle") else LARGEST_DEVIATION
         bounded = np.clip(deviation, -largest, largest)
-        measurements[norm.name] = float(mean + spread * bounded)
+        measurements[norm.name] = float(mean + deviation * bounded)
     _reconcile_eyes(measurements)
     return sex, measurements
 
@@ -134,7 +134,7 @@ def _reconcile_eyes(measurements: dict[str, float]) -> None:
     measurements["eye_fissure_length"] = float(np.clip(length, 1.04 * half, 1.17 * half))
 
 
-def sides(norm: Norm) -> list[tuple[str, ...]]:
+def measured_landmarks(norm: Norm) -> list[tuple[str, ...]]:
     """The landmark tuples that a norm is measured on: one, or one a side."""
     if not any(point.endswith("*") for point in norm.points):
         return [norm.points]
@@ -170,7 +170,9 @@ class Gauge:
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
         self.parts = [
-            (norm, [names.index(point) for point in points]) for norm in NORMS for points in sides(norm)
+            (norm, [names.index(point) for point in points])
+            for norm in NORMS
+            for points in measured_landmarks(norm)
         ]
 
     def measure(self, landmarks: NDArray) -> NDArray[np.float64]:

@@ -1,8 +1,8 @@
 """The embedded data source: people who are drawn from anthropometric norms and acted by their own muscles.
 
-A fresh machine needs nothing else. Each subject is a :class:`Person` (30 published measurements, a little
-asymmetry), performs with a personal :class:`~mien.data.performance.Style`, and every factor is known exactly:
-no scanner noise is added. Subject ``s`` depends on the seed and on ``s`` only.
+A fresh machine needs nothing else. Each subject is a :class:`ProceduralPerson` (30 published measurements, a
+little asymmetry), performs with a personal :class:`~mien.data.performance.Style`, and every factor is known
+exactly: no scanner noise is added. Subject ``s`` depends on the seed and on ``s`` only.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +20,20 @@ from mien.data.examples import write_examples
 from mien.data.expressions import SHAPES, ExpressionSet, expression_set
 from mien.data.performance import Style, Variation, take_activations
 from mien.data.sources.procedural.anthropometry import NORMS
-from mien.data.sources.procedural.person import Person
+from mien.data.sources.procedural.person import ProceduralPerson
 from mien.data.sources.procedural.texture import Painter, painted
 from mien.data.sources.procedural.texture_canvas import procedural_canvas
 from mien.data.sources.procedural.topology import procedural_topology
-from mien.data.speech import REST, check_speech, factors_of, label_marks, performed, recipes_with, takes
+from mien.data.speech import (
+    REST,
+    PerformedFace,
+    check_speech,
+    factors_of,
+    label_marks,
+    recipes_with,
+    takes,
+    weights_of_take,
+)
 from mien.data.table import FACTORS
 from mien.data.writer import DatasetWriter
 from mien.errors import BadSetting
@@ -39,17 +47,6 @@ CITATION = (
     "Legan and Burstone 1980; muscles after Waters, SIGGRAPH 1987"
 )
 TEXTURE_CROP = (0.09, 0.0, 0.91, 0.84)  # the part of the uv that shows the front of the face
-
-
-class PerformedFace(NamedTuple):
-    """One mesh: vertices (V, 3) in mm, named weights, shapes' activations, place in a clip, viseme."""
-
-    vertices: NDArray[np.float64]
-    weights: dict[str, float]
-    active: dict[str, float]
-    clip: int = -1
-    frame: int = 0
-    viseme: str = REST
 
 
 def build_procedural(
@@ -109,7 +106,7 @@ def build_procedural(
                     frame=face.frame, labeled=labeled, classes={"viseme": face.viseme},
                     texture=None if skin is None else skin.wearing(face.active),
                 )  # fmt: skip
-    dataset = writer.finish()
+    dataset = FaceDataset.load(out)
     write_examples(dataset, Path(out) / "examples")
     return dataset
 
@@ -123,14 +120,14 @@ def _reduced(vertices: int | None) -> tuple[Topology, NDArray[np.int64]]:
     return smaller.topology, smaller.kept
 
 
-def _performer_of(seed: int, number: int) -> tuple[Person, Style]:
+def _performer_of(seed: int, number: int) -> tuple[ProceduralPerson, Style]:
     """A subject and how they move."""
     rng = np.random.default_rng([seed, number])
-    return Person.draw(rng), Style.draw(rng, SHAPES, Variation())
+    return ProceduralPerson.draw(rng), Style.draw(rng, SHAPES, Variation())
 
 
 def _takes(
-    person: Person, style: Style, names: ExpressionSet, seed: int, number: int, visemes: bool
+    person: ProceduralPerson, style: Style, names: ExpressionSet, seed: int, number: int, visemes: bool
 ) -> Iterator[PerformedFace]:
     """The neutral and one take of each expression, silent or with each viseme."""
     recipes = recipes_with(names)
@@ -139,14 +136,14 @@ def _takes(
             yield PerformedFace(person.neutral, {}, {})
             continue
         rng = np.random.default_rng([seed, number, take])
-        levels = take_activations(rng, style, recipes, performed(names, expression, viseme))
+        levels = take_activations(rng, style, recipes, weights_of_take(names, expression, viseme))
         active = dict(zip(SHAPES, levels.tolist(), strict=True))
         weights = names.label(expression) if expression else {}
         yield PerformedFace(person.perform(active), weights, active, viseme=viseme)
 
 
 def _clips(
-    person: Person, style: Style, names: ExpressionSet, seed: int, number: int
+    person: ProceduralPerson, style: Style, names: ExpressionSet, seed: int, number: int
 ) -> Iterator[PerformedFace]:
     """A neutral, and one clip of each expression."""
     yield PerformedFace(person.neutral, {}, {})

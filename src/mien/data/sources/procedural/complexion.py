@@ -146,7 +146,14 @@ _TO_RGB = np.array(
 
 
 def srgb_of_lab(lab: NDArray) -> NDArray[np.float32]:
-    """(..., 3) sRGB 0..255, clipped, of CIE L*a*b* under D65 (IEC 61966-2-1)."""
+    """sRGB of CIE L*a*b* under D65 (IEC 61966-2-1).
+
+    Args:
+        lab: (..., 3) float.
+
+    Returns:
+        (..., 3) float32 0..255, clipped.
+    """
     y = (lab[..., 0] + 16) / 116
     f = np.stack([y + lab[..., 1] / 500, y, y - lab[..., 2] / 200], -1)
     xyz = np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29)) * _WHITE

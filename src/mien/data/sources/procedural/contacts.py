@@ -40,7 +40,15 @@ def seat_eye(warped: Array, index: int) -> Array:
 
 
 def lay_lids(skin: Array, centers: Array) -> Array:
-    """Lays lid margins on the eyeballs, eased into the skin around; nothing may lie inside an eye."""
+    """Lays lid margins on the eyeballs, eased into the skin around; nothing may lie inside an eye.
+
+    Args:
+        skin: (S, 3) float, millimeters. Vertices of the skin.
+        centers: (2, 3) float, millimeters. Of the left and the right eyeball.
+
+    Returns:
+        (S, 3) float64, millimeters.
+    """
     skin = skin.copy()
     row, column, _ = skin_rows_and_columns(face_mesh())
     for center, sign in zip(centers, (1, -1), strict=True):
@@ -75,7 +83,16 @@ def _spread(push: Array, steps: int = 12) -> Array:
 
 
 def close_lids(skin: Array, centers: Array, activations: dict[str, float]) -> Array:
-    """Rolls the lids over the eyeballs; margins meet at most, they never cross."""
+    """Rolls the lids over the eyeballs; margins meet at most, they never cross.
+
+    Args:
+        skin: (S, 3) float, millimeters. Vertices of the skin.
+        centers: (2, 3) float, millimeters. Of the left and the right eyeball.
+        activations: Action -> how strongly it is performed, 0 to 1.
+
+    Returns:
+        (S, 3) float64, millimeters.
+    """
     level, mesh = activations.get, face_mesh()
     result = skin.copy()
     for index, side in enumerate("LR"):
@@ -146,7 +163,15 @@ def _roll(points: Array, center: Array, angle: Array) -> Array:
 
 
 def seal_lips(skin: Array, gap: float = 0.2) -> Array:
-    """Pushes lips apart where they would cross; the rows beside yield with them."""
+    """Pushes lips apart where they would cross; the rows beside yield with them.
+
+    Args:
+        skin: (S, 3) float, millimeters. Vertices of the skin.
+        gap: Millimeters that stay between the lips.
+
+    Returns:
+        (S, 3) float64, millimeters.
+    """
     mesh = face_mesh()
     columns = HALF + np.arange(-11, 12)
     top, bottom = mesh.upper[MOUTH_ROW, columns], mesh.lower[MOUTH_ROW, columns]

@@ -32,12 +32,12 @@ class FaceMesh:
 
     Args:
         upper: (ROWS, 2 HALF + 1) int. Grid vertices; on a slit row, those of the upper side.
-        lower: Like ``upper``, with those of the lower side on the slit rows.
+        lower: (ROWS, 2 HALF + 1) int. The same, with those of the lower side on the slit rows.
         lids: Side (``L``, ``R``) -> (EYE_RINGS + 1, 24) int. The lid loop (inner corner, upper lid, outer
             corner, lower lid backwards) and its rings inwards.
         lips: (MOUTH_RINGS + 1, 48) int. Likewise: right corner, upper lip, left corner, lower lip backwards.
         balls: Side -> (1 + BALL_RINGS * BALL_SEGMENTS,) int. Pole at the pupil, then ring after ring.
-        teeth: ``upper``/``lower`` -> (TOOTH_ROWS, TOOTH_COLUMNS) int.
+        teeth: ``upper`` and ``lower`` -> (R, C) int, R = TOOTH_ROWS and C = TOOTH_COLUMNS.
         quads: (Q, 4) int, corner order counter-clockwise from outside; a triangle repeats its last corner.
         uv_quads: (Q, 4, 2) float. Texture coordinates of each quad's corners.
         mirror: (V,) int. Each vertex's counterpart on the other side.

@@ -93,6 +93,9 @@ class Muscles:
             gain: Motion at the insertion, millimeters.
             bulge: Motion along the normal midway, millimeters.
             mask: (S,) factor, e.g. one lip only.
+
+        Returns:
+            (S, 3) displacements, millimeters.
         """
         fiber = insertion - origin
         length = np.linalg.norm(fiber)
@@ -110,23 +113,61 @@ class Muscles:
         return field + (self.scale * bulge * middle)[:, None] * self.normals
 
     def near(self, center: NDArray, width: float, height: float) -> NDArray[np.float64]:
-        """(S,) 1 at a place, fading over ``width`` mm sideways and in depth, ``height`` mm up and down."""
+        """A smooth bump around a place.
+
+        Args:
+            center: (3,) float, millimeters. The place.
+            width: Millimeters sideways and in depth over which it fades.
+            height: Millimeters up and down over which it fades.
+
+        Returns:
+            (S,) float, 1 at the place.
+        """
         offset = (self.skin - center) / (self.scale * np.array([width, height, 1.4 * width]))
         return np.exp(-(offset**2).sum(axis=1))
 
     def swell(self, center: NDArray, width: float, height: float, amount: float) -> Field:
-        """Skin pushed out (or drawn in) along its normals around a place."""
+        """Skin pushed out (or drawn in) along its normals around a place.
+
+        Args:
+            center: (3,) float, millimeters. The place.
+            width: Millimeters sideways and in depth over which it fades.
+            height: Millimeters up and down over which it fades.
+            amount: Millimeters at the place.
+
+        Returns:
+            (S, 3) displacements, millimeters.
+        """
         return (self.scale * amount * self.near(center, width, height))[:, None] * self.normals
 
     def shift(
         self, center: NDArray, width: float, height: float, motion: tuple[float, float, float],
         mask: NDArray | float = 1.0,
     ) -> Field:  # fmt: skip
-        """Skin carried along around a place by (3,) millimeters."""
+        """Skin carried along around a place.
+
+        Args:
+            center: (3,) float, millimeters. The place.
+            width: Millimeters sideways and in depth over which it fades.
+            height: Millimeters up and down over which it fades.
+            motion: Right to left, up, and forward at the place, millimeters.
+            mask: (S,) factor, e.g. one lip only.
+
+        Returns:
+            (S, 3) displacements, millimeters.
+        """
         return (self.near(center, width, height) * mask)[:, None] * (self.scale * np.array(motion))
 
     def sphincter(self, gain: float, protrude: float) -> Field:
-        """The ring muscle of the mouth: draws its ellipse together sideways and pushes the lips out."""
+        """The ring muscle of the mouth: draws its ellipse together sideways and pushes the lips out.
+
+        Args:
+            gain: Motion of the mouth's corners, millimeters.
+            protrude: Motion forward, millimeters.
+
+        Returns:
+            (S, 3) displacements, millimeters.
+        """
         center = (self.at(MOUTH_ROW, 0) + self.at(MOUTH_ROW, 0, True)) / 2
         half = np.linalg.norm(self.at(MOUTH_ROW, MOUTH_CORNER) - self.at(MOUTH_ROW, -MOUTH_CORNER)) / 2
         offset = self.skin - center

@@ -31,7 +31,16 @@ POCKET = ((1.8, 2.6, 0.995), (5.0, 4.4, 0.96), (12.0, 14.0, 0.86), (13.0, 34.0, 
 
 
 def eyeball(center: NDArray, up: float = 0.0, left: float = 0.0) -> NDArray[np.float64]:
-    """(1 + rings * segments, 3) mm. An eye that looks ``up`` and to its ``left`` by radians."""
+    """An eyeball.
+
+    Args:
+        center: (3,) float, millimeters.
+        up: Radians that it looks up.
+        left: Radians that it looks to its left.
+
+    Returns:
+        (1 + rings * segments, 3) float64, millimeters.
+    """
     azimuth = 2 * np.pi * np.arange(BALL_SEGMENTS) / BALL_SEGMENTS
     angle, radius = BALL_ANGLES[:, None], (EYE_RADIUS - BALL_DEPTHS)[:, None]
     ring = np.sin(angle) * radius
@@ -51,7 +60,15 @@ def eyeball(center: NDArray, up: float = 0.0, left: float = 0.0) -> NDArray[np.f
 
 
 def lid_lining(loop: NDArray, center: NDArray) -> NDArray[np.float64]:
-    """(EYE_RINGS, 24, 3) mm: the lid's edge, from the lashes to the eyeball and back beneath the lid."""
+    """The lid's edge, from the lashes to the eyeball and back beneath the lid.
+
+    Args:
+        loop: (24, 3) float, millimeters. The lid loop.
+        center: (3,) float, millimeters. Of the eyeball.
+
+    Returns:
+        (EYE_RINGS, 24, 3) float64, millimeters.
+    """
     half = loop.shape[0] // 2
     ray = loop - center
     distance = np.linalg.norm(ray, axis=1, keepdims=True)
@@ -67,7 +84,14 @@ def lid_lining(loop: NDArray, center: NDArray) -> NDArray[np.float64]:
 
 
 def lip_pocket(loop: NDArray) -> NDArray[np.float64]:
-    """(MOUTH_RINGS, 48, 3) mm: offsets from the lip loop to the rings of the mouth's pocket, at rest."""
+    """Offsets from the lip loop to the rings of the mouth's pocket, at rest.
+
+    Args:
+        loop: (48, 3) float, millimeters. The lip loop.
+
+    Returns:
+        (MOUTH_RINGS, 48, 3) float64, millimeters.
+    """
     count = len(loop)
     half = count // 2
     arc = np.sin(np.pi * (np.arange(count) % half) / half) ** 0.6

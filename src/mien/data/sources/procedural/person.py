@@ -117,7 +117,7 @@ def population() -> Population:
 
 
 @dataclass(eq=False)
-class Person:
+class ProceduralPerson:
     """One procedural person.
 
     Args:
@@ -128,7 +128,7 @@ class Person:
         eyes: (2, 3) float, millimeters. Centers of the left and right eyeball.
 
     Example:
-        >>> person = Person.draw(np.random.default_rng(0))
+        >>> person = ProceduralPerson.draw(np.random.default_rng(0))
         >>> smiling = person.perform({"mouthSmile_L": 1.0, "mouthSmile_R": 1.0})
     """
 
@@ -138,13 +138,15 @@ class Person:
     eyes: Array
 
     @staticmethod
-    def draw(rng: Generator) -> Person:
+    def draw(rng: Generator) -> ProceduralPerson:
         """Draws measurements, and the face that measures them."""
         sex, measurements = draw_measurements(rng)
-        return Person.measuring(measurements, sex, population().variety(rng))
+        return ProceduralPerson.measuring(measurements, sex, population().variety(rng))
 
     @staticmethod
-    def measuring(measurements: dict[str, float], sex: str = "", variety: Array | float = 0.0) -> Person:
+    def measuring(
+        measurements: dict[str, float], sex: str = "", variety: Array | float = 0.0
+    ) -> ProceduralPerson:
         """A face with given measurements.
 
         Args:
@@ -162,7 +164,7 @@ class Person:
             centers = np.stack([seat_eye(warped, side) for side in (0, 1)])
             seated = lay_lids(warped[:-2], centers)
             base = base + np.concatenate([seated - warped[:-2], centers - warped[-2:]])
-        return Person(sex, measurements, seated, centers)
+        return ProceduralPerson(sex, measurements, seated, centers)
 
     def __post_init__(self) -> None:
         shared = population()

@@ -100,7 +100,7 @@ class Skin:
         self.picture = self._parts(rng)
 
     def _noise(self, rng: Generator, step: float) -> Array:
-        """(P,) smooth noise of unit spread; its blobs measure about ``step`` rows of 2.6 mm."""
+        """(P,) smooth noise of unit deviation; its blobs measure about ``step`` rows of 2.6 mm."""
         from scipy.ndimage import map_coordinates
 
         field = rng.standard_normal((int(76 / step) + 4, int(57 / step) + 4))
@@ -238,7 +238,7 @@ class Skin:
 
 
 def _value_noise(rng: Generator, x: NDArray, y: NDArray, side: NDArray) -> Array:
-    """(P,) noise of unit spread at coordinates; each side of the face has its own."""
+    """(P,) noise of unit deviation at coordinates; each side of the face has its own."""
     from scipy.ndimage import map_coordinates
 
     field = rng.standard_normal((2, 256, 32))

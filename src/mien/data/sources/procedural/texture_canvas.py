@@ -1,7 +1,7 @@
 """Where paint goes: every texel of a uv map, and which place of the procedural face's grid it shows.
 
 All painting is done in the procedural face's anatomy: rows from the hairline down, columns from the midline
-out, and the millimeters of its template. On the procedural uv these are known exactly; a foreign topology
+out, and the millimeters of its template. On the procedural uv these are known exactly; another topology
 with iBUG's 68 landmarks is laid over the template by them.
 """
 
@@ -33,7 +33,7 @@ class Canvas:
 
     Args:
         size: Texels of a side of finished textures.
-        resolution: Texels of a side while painting, a multiple of ``size``.
+        resolution: R, texels of a side while painting, a multiple of ``size``.
         skin: (P,) int, flat numbers of the texels that show skin.
         row: (P,) float, the row of the procedural grid that each shows.
         column: (P,) float, the column; positive on the subject's left.
@@ -42,8 +42,8 @@ class Canvas:
         polar: For each eyeball (n, 2) radius 0..1 and angle of those.
         teeth: (m,) flat numbers, and their column 0..1 in ``tooth``.
         tooth: (m,) float.
-        linings: Flat numbers of what lines lids and lips.
-        nearest: (resolution^2,) the painted texel nearest to each, which fills the rest.
+        linings: What lines lids and lips -> (n,) flat numbers.
+        nearest: (R * R,) int, the painted texel nearest to each, which fills the rest.
     """
 
     size: int
@@ -65,14 +65,29 @@ class Canvas:
         return np.abs(self.column)
 
     def finish(self, picture: NDArray) -> NDArray[np.uint8]:
-        """(size, size, 3) uint8 of a painted (resolution^2, 3) picture, 0..255."""
+        """The finished texture of a painted picture.
+
+        Args:
+            picture: (R * R, 3) float 0..255, R = ``resolution``.
+
+        Returns:
+            (size, size, 3) uint8.
+        """
         factor = self.resolution // self.size
         full = picture[self.nearest].reshape(self.size, factor, self.size, factor, 3)
         return np.clip(full.mean(axis=(1, 3)) + 0.5, 0, 255).astype(np.uint8)
 
 
 def where(row: NDArray, column: NDArray) -> Array:
-    """(..., 3) millimeters on the template of fractional rows and columns; slits are respected."""
+    """Places on the template of fractional rows and columns; slits are respected.
+
+    Args:
+        row: (...) float.
+        column: (...) float, positive on the subject's left.
+
+    Returns:
+        (..., 3) float64, millimeters.
+    """
     mesh, skin = face_mesh(), template()
     row, column = np.clip(row, 0, ROWS - 1), np.clip(column + HALF, 0, 2 * HALF)
     r = np.minimum(np.floor(row).astype(int), ROWS - 2)

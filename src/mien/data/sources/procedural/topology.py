@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mien.data.sources.procedural.anthropometry import NORMS
 from mien.data.sources.procedural.mesh import BALL_SEGMENTS, MOUTH_ROW, FaceMesh, face_mesh
-from mien.data.sources.procedural.person import Person, landmark_vertices, population
+from mien.data.sources.procedural.person import ProceduralPerson, landmark_vertices, population
 from mien.topology import Landmarks, Polygons, Topology
 
 # iBUG's 68 points as (row, column, lower side): jaw from the right ear, brows, nose, eyes, lips.
@@ -44,7 +44,7 @@ def procedural_topology() -> Topology:
     )  # fmt: skip
     faces, uv_faces = polygons.triangulate()
     # Rounded: the fingerprint must not depend on the last bits of a machine's linear algebra.
-    template = np.round(Person.measuring(means).neutral, 3).astype(np.float32)
+    template = np.round(ProceduralPerson.measuring(means).neutral, 3).astype(np.float32)
     places = {f"ibug_{k}": mesh.at(row, column, bool(low)) for k, (row, column, low) in enumerate(_IBUG)}
     return Topology(
         "procedural", faces, template, polygons,

@@ -20,7 +20,7 @@ COLORS = {
 SKIN = (206, 171, 148)
 
 
-def paint(topology: Topology, skin: tuple[int, int, int] = SKIN) -> NDArray[np.uint8]:
+def region_colors(topology: Topology, skin: tuple[int, int, int] = SKIN) -> NDArray[np.uint8]:
     """(V, 3) uint8, sRGB. A color per vertex of the procedural topology, or of a decimated one.
 
     Args:
