@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import struct
+import tarfile
+import tempfile
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +16,6 @@ import pytest
 from numpy.typing import NDArray
 
 from mien.topology import Polygons, Topology
-
-SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 
 
 def quads(columns: int, rows: int) -> NDArray[np.int32]:
@@ -134,13 +137,31 @@ def random_rotation(generator: np.random.Generator) -> NDArray[np.float64]:
     return q * np.sign(np.linalg.det(q))
 
 
+def ict_release_path() -> Path | None:
+    """The ICT-FaceKit release: its archive or the unpacked folder, as MIEN_ICT says."""
+    given = os.environ.get("MIEN_ICT")
+    return Path(given) if given else None
+
+
+NEEDS_ICT = "needs the ICT-FaceKit release; set MIEN_ICT to its archive or its unpacked folder"
+
+
+@lru_cache
 def ict_folder() -> Path:
-    """The unpacked ICT release's FaceXModel folder (MIEN_ICT), or a skip."""
-    folder = Path(os.environ.get("MIEN_ICT", SHARED / "ict"))
-    for candidate in (folder, folder / "FaceXModel"):
-        if (candidate / "generic_neutral_mesh.obj").is_file():
-            return candidate
-    pytest.skip("the unpacked ICT release is not here; set MIEN_ICT to its folder")
+    """A folder with the OBJ files of the release that tests read, or a skip."""
+    release = ict_release_path()
+    if release is None:
+        pytest.skip(NEEDS_ICT)
+    if release.is_file():
+        folder = Path(tempfile.mkdtemp(prefix="ict-"))
+        atexit.register(shutil.rmtree, folder)
+        with tarfile.open(release) as archive:
+            for item in archive:
+                if Path(item.name).name in ("generic_neutral_mesh.obj", "identity003.obj"):
+                    item.name = Path(item.name).name
+                    archive.extract(item, folder, filter="data")
+        return folder
+    return release / "FaceXModel" if (release / "FaceXModel").is_dir() else release
 
 
 def read_pc2(path: Path) -> NDArray[np.float32]:

@@ -16,9 +16,11 @@ from torch import Tensor
 from mien.codes import Codes
 from mien.data.dataset import FaceDataset
 from mien.errors import MienError, UnknownName
-from mien.evaluation import Report, Table, evaluate
+from mien.evaluation import Report, Table, evaluate, subjects
+from mien.evaluation.faces.controls import control_rows
 from mien.machine import machine, machine_text
 from mien.models.base import FaceModel, Reference
+from mien.models.mean_expression import MeanExpression
 
 
 class Oracle(FaceModel):
@@ -168,6 +170,61 @@ def test_controls_stand_beside(report: Report) -> None:
     assert report.value("class mean, label given", "transfer_avd") == pytest.approx(0, abs=1e-2)
     assert report.value("displacement_transfer", "transfer_avd") == pytest.approx(0, abs=1e-4)
     assert report.value("mean_expression", "transfer_avd") == pytest.approx(0, abs=1e-2)
+
+
+def test_controls_learn_from_the_training_part_alone() -> None:
+    """Every control on unseen people, computed anew from the training part and not from the test part."""
+    full = planted(subjects=20, interaction=0.3, noise=0.2).data
+    parts = {part: full.split(part) for part in ("train", "test")}
+    report = evaluate([], full, speed=False, controls=("mean_expression",))
+    truth, shown = parts["test"][:], np.flatnonzero(parts["test"].label >= 0)
+    neutrals, label = parts["test"].neutral_of(shown), parts["test"].label[shown]
+
+    def values_from(part: str) -> dict[str, float]:
+        data = parts[part]
+        first = np.flatnonzero(data.is_neutral)
+        moved = data[:] - data.neutral_of(np.arange(len(data)))
+        means = np.stack([moved[data.label == k].mean(axis=0) for k in range(len(EXPRESSIONS))])
+        return {
+            "mean face": np.linalg.norm(truth - data[:].mean(axis=0), axis=2).mean(),
+            "mean neutral": np.linalg.norm(
+                parts["test"].neutral_of(np.arange(len(truth))) - data[first].mean(axis=0), axis=2
+            ).mean(),
+            "class mean, label given": np.linalg.norm(
+                neutrals + means[label] - truth[shown], axis=2
+            ).mean(),
+        }  # fmt: skip
+
+    metrics = {
+        "mean face": "rec_avd_mesh",
+        "mean neutral": "neu_avd",
+        "class mean, label given": "transfer_avd",
+    }
+    right, wrong = values_from("train"), values_from("test")
+    for system, metric in metrics.items():
+        assert report.value(system, metric) == pytest.approx(right[system], rel=1e-3), system
+        assert abs(right[system] - wrong[system]) > 0.01 * right[system], system
+    untaught = MeanExpression(full.topology, EXPRESSIONS)
+    untaught.prepare(parts["train"])
+    untaught.calibrate(parts["train"])
+    again = evaluate({"by hand": untaught.eval()}, full, speed=False, controls=())
+    lent = report.value("mean_expression", "transfer_avd")
+    assert lent == pytest.approx(again.value("by hand", "transfer_avd"), rel=1e-6)
+    judged = subjects.TestScans.of(full, part="test", protocol="subject", seed=0, limit=None)
+    (kept,) = (
+        row.mean
+        for row in control_rows(judged, [3], None)
+        if (row.system, row.metric) == ("PCA, 3", "rec_avd_mesh")
+    )
+    left = []
+    for part in ("train", "test"):
+        mean = parts[part][:].mean(axis=0)
+        axes = np.linalg.svd((parts[part][:] - mean).reshape(len(parts[part]), -1), full_matrices=False)[2][
+            :3
+        ]
+        apart = (truth - mean).reshape(len(truth), -1)
+        left.append(np.linalg.norm((apart - apart @ axes.T @ axes).reshape(truth.shape), axis=2).mean())
+    assert kept == pytest.approx(left[0], rel=1e-3) and left[1] < 0.9 * left[0]
 
 
 def test_the_split_keeps_people_apart_and_conditions_say_so(report: Report) -> None:

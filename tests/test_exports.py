@@ -10,7 +10,8 @@ from fixtures import planted, tiny_topology
 from meshes import read_pc2
 
 from mien import apply
-from mien.data.arkit import Rule, arkit_rules, lacking, read_rules, rules_table
+from mien.apply.targets import share
+from mien.data.arkit import GAZE_DEGREES, Rule, arkit_rules, gaze_of, lacking, read_rules, rules_table
 from mien.data.expressions import ARKIT, expression_set
 from mien.errors import BadFile, BadMesh, BadSetting, UnknownName
 from mien.io.pc2 import write_pc2
@@ -64,6 +65,35 @@ def test_halves_of_a_face_add_up_to_the_whole() -> None:
     x = tiny_topology().template[:, 0]
     np.testing.assert_array_equal(change["left"][x < -8], 0)
     np.testing.assert_allclose(change["left"][x > 8], change["whole"][x > 8], atol=1e-6)
+
+
+def test_halves_are_where_their_names_say() -> None:
+    """+X is the person's left and +Y is up."""
+    topology = tiny_topology()
+    x, y = topology.template[:, 0], topology.template[:, 1] - np.median(topology.template[:, 1])
+    for rule, inside in (
+        (Rule("a", "smile", side="left"), x), (Rule("a", "smile", side="right"), -x),
+        (Rule("a", "smile", half="upper"), y), (Rule("a", "smile", half="lower"), -y),
+    ):  # fmt: skip
+        taken = share(topology, rule)
+        assert (taken[inside > 7.1] == 1).all() and (taken[inside < -7.1] == 0).all()
+    both = share(topology, Rule("a", "smile", side="left", half="upper"))
+    np.testing.assert_array_equal(both[(x > 7.1) & (y > 7.1)], 1)
+    assert not both[(x < -7.1) | (y < -7.1)].any()
+
+
+def test_eyes_look_to_the_persons_own_left_and_up() -> None:
+    """(..., left or right eye, to the left or up): out is left for the left eye, right for the right one."""
+    names = ("eyeLookOutLeft", "eyeLookInLeft", "eyeLookOutRight", "eyeLookInRight", "eyeLookUpLeft",
+             "eyeLookDownRight", "jawOpen")  # fmt: skip
+    wanted = np.zeros((7, 2, 2))
+    wanted[:2, 0, 0] = GAZE_DEGREES["Out"], -GAZE_DEGREES["In"]
+    wanted[2:4, 1, 0] = -GAZE_DEGREES["Out"], GAZE_DEGREES["In"]
+    wanted[4, 0, 1], wanted[5, 1, 1] = GAZE_DEGREES["Up"], -GAZE_DEGREES["Down"]
+    np.testing.assert_array_equal(gaze_of(names), wanted)
+    weights = np.arange(14).reshape(2, 7) / 10
+    np.testing.assert_allclose(gaze_of(names, weights), np.einsum("te,eab->tab", weights, wanted))
+    assert gaze_of(("jawOpen", "smile")) is None
 
 
 def test_point_caches(tmp_path: Path) -> None:

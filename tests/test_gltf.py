@@ -162,6 +162,31 @@ def test_foreign_glb_with_nodes_strides_and_two_meshes(tmp_path: Path) -> None:
         read_mesh(path)
 
 
+def test_matrices_of_nodes_stand_by_columns(tmp_path: Path) -> None:
+    """A quarter turn about Z and a shift, as glTF writes a matrix, against the same as three properties."""
+    vertices, faces = icosphere(1, radius=80.0)
+    vertices = vertices * (1, 2, 3)
+    write_glb(tmp_path / "plain.glb", vertices, faces)
+    content = (tmp_path / "plain.glb").read_bytes()
+    size = struct.unpack_from("<I", content, 12)[0]
+    document, binary = json.loads(content[20 : 20 + size]), content[20 + size :]
+    read = []
+    turned = {"rotation": [0, 0, 0.5**0.5, 0.5**0.5], "translation": [0.1, 0.2, 0.3]}
+    for node in ({"matrix": [0, 1, 0, 0, -1, 0, 0, 0, 0, 0, 1, 0, 0.1, 0.2, 0.3, 1]}, turned):
+        document["nodes"] = [node | {"mesh": 0}]
+        text = json.dumps(document).encode()
+        text += b" " * (-len(text) % 4)
+        path = tmp_path / f"{len(read)}.glb"
+        path.write_bytes(
+            struct.pack("<4sIIII", b"glTF", 2, 20 + len(text) + len(binary), len(text), 0x4E4F534A)
+            + text + binary
+        )  # fmt: skip
+        read.append(read_mesh(path).vertices)
+    expected = np.column_stack([-vertices[:, 1], vertices[:, 0], vertices[:, 2]]) / 1000 + (0.1, 0.2, 0.3)
+    for found in read:
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 def test_wrong_rigs_are_refused_and_nothing_is_written(tmp_path: Path) -> None:
     sheet = quad_topology()
     base, targets, names = rig_of(sheet)

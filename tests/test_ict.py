@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
 import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from meshes import NEEDS_ICT, ict_release_path
 
 from mien.data.dataset import FaceDataset
 from mien.data.expressions import SHAPES
@@ -17,10 +17,8 @@ from mien.data.sources import ict_release
 from mien.data.sources.ict import build_ict
 from mien.errors import BadFile, BadSetting, DataMissing, UnknownName
 
-ARCHIVE = Path(
-    os.environ.get("MIEN_ICT", Path(__file__).resolve().parents[2] / "shared" / "data" / "ict-facekit.tar.xz")
-)
-real = pytest.mark.skipif(not ARCHIVE.is_file(), reason="the ICT-FaceKit release is not here (MIEN_ICT)")
+RELEASE = ict_release_path()
+real = pytest.mark.skipif(RELEASE is None, reason=NEEDS_ICT)
 
 
 def tiny_release() -> dict[str, bytes]:
@@ -100,11 +98,11 @@ def test_bad_releases(tmp_path: Path, tiny: dict[str, bytes]) -> None:
 def test_mistakes_leave_nothing_behind(tmp_path: Path) -> None:
     out = tmp_path / "out"
     with pytest.raises(UnknownName, match="did you mean 'facescape20'"):
-        build_ict(ARCHIVE, out, subjects=3, expressions="facescape-20")
+        build_ict(RELEASE, out, subjects=3, expressions="facescape-20")
     with pytest.raises(UnknownName, match="did you mean 'narrow'"):
-        build_ict(ARCHIVE, out, subjects=3, region="narow")
+        build_ict(RELEASE, out, subjects=3, region="narow")
     with pytest.raises(BadSetting, match="at least one subject"):
-        build_ict(ARCHIVE, out, subjects=0)
+        build_ict(RELEASE, out, subjects=0)
     with pytest.raises(DataMissing, match="no such archive"):
         build_ict(tmp_path / "absent.tar.xz", out, subjects=3)
     assert list(tmp_path.iterdir()) == []
@@ -121,7 +119,7 @@ def test_mirror_is_found_or_refused() -> None:
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> FaceDataset:
     out = tmp_path_factory.mktemp("ict") / "faces"
-    return build_ict(ARCHIVE, out, subjects=12, vertices=1800)
+    return build_ict(RELEASE, out, subjects=12, vertices=1800)
 
 
 @real
@@ -150,16 +148,16 @@ def test_real_lids_close_and_mouths_open(faces: FaceDataset) -> None:
 
 @real
 def test_a_person_depends_on_seed_and_number_only(faces: FaceDataset, tmp_path: Path) -> None:
-    again = build_ict(ARCHIVE, tmp_path / "two", subjects=2, vertices=1800)
+    again = build_ict(RELEASE, tmp_path / "two", subjects=2, vertices=1800)
     np.testing.assert_array_equal(again[:], faces[:40])
-    other = build_ict(ARCHIVE, tmp_path / "other", subjects=1, vertices=1800, seed=1)
+    other = build_ict(RELEASE, tmp_path / "other", subjects=1, vertices=1800, seed=1)
     assert np.abs(other[0] - faces[0]).mean() > 1
 
 
 @real
 def test_real_clips(tmp_path: Path) -> None:
     data = build_ict(
-        ARCHIVE, tmp_path / "clips", subjects=1, expressions="emotion6", vertices=600, sequences=True
+        RELEASE, tmp_path / "clips", subjects=1, expressions="emotion6", vertices=600, sequences=True
     )
     assert data.fps == 30 and data.is_neutral[0]
     lengths = np.bincount(data.row_clip[1:])
@@ -175,7 +173,7 @@ def test_real_clips(tmp_path: Path) -> None:
 @real
 @pytest.mark.parametrize(("region", "count"), [("face", 9409), ("head", 11248)])
 def test_real_regions(region: str, count: int) -> None:
-    model = ict_release.load_ict(ARCHIVE, region)
+    model = ict_release.load_ict(RELEASE, region)
     topology = model.topology
     assert topology.vertex_count == count and model.shapes.shape == (53, count, 3)
     assert len(topology.landmarks) == 68 and topology.mirror is not None

@@ -134,24 +134,36 @@ def mixed_pairs(data: FaceDataset, size: int) -> Sampler:
 
 
 def style_pairs(data: FaceDataset, size: int, *, balanced: bool = True) -> Sampler:
-    """Random faces, each with a scan of anybody whose expression is labeled.
+    """Random faces, each with a scan of somebody else whose expression is labeled.
+
+    Scans without an identity label may be of anybody; of those only the face itself is left out.
 
     Args:
         data: What to draw from.
         size: B.
-        balanced: Partners are drawn evenly over the expressions (neutral is one), else over the scans.
+        balanced: Partners are drawn evenly over the expressions (neutral is one), else over the scans. Where
+            nobody else shows the expression that was drawn, any other one is taken.
     """
     count, weights, subject = len(data), data.row_weights, data.row_subject
     labeled = np.flatnonzero(data.row_labeled("expression"))
-    if not len(labeled):
-        raise BadSetting("no scan has an expression label", received=f"{count} scans")
+    person = np.where(data.row_labeled("identity"), subject, -1 - np.arange(count))
+    if len(np.unique(person[labeled])) < 2:
+        raise BadSetting(
+            "a style comes from somebody else: scans with an expression label of two people are needed",
+            received=f"{len(labeled)} labeled scans of {count}",
+        )  # fmt: skip
     label = data.label[labeled]
     classes = [labeled[label == name] for name in np.unique(label)] if balanced else [labeled]
 
+    def donor(row: int, wanted: NDArray[np.int64], generator: torch.Generator) -> int:
+        others = (rows[person[rows] != person[row]] for rows in (wanted, labeled))
+        return any_of(next(rows for rows in others if len(rows)), generator)
+
     def batch(generator: torch.Generator) -> Batch:
-        result = _batch(data, draw_rows(generator, count, size), weights, subject, False)
+        rows = draw_rows(generator, count, size)
+        result = _batch(data, rows, weights, subject, False)
         chosen = torch.randint(len(classes), (size,), generator=generator).tolist()
-        others = np.array([any_of(classes[number], generator) for number in chosen])
+        others = np.array([donor(row, classes[k], generator) for row, k in zip(rows, chosen, strict=True)])
         result.partner = torch.from_numpy(data[others])
         result.partner_weights = torch.from_numpy(weights[others])
         result.same = torch.zeros(size, dtype=torch.int64)

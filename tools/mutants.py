@@ -1,0 +1,170 @@
+"""Plants faults in copies of the library, one at a time, and shows that the tests named for each find it.
+
+    .venv/bin/python tools/mutants.py                all faults of tools/mutants.yaml
+    .venv/bin/python tools/mutants.py critic unit    those whose name has one of these words
+
+The working tree is never changed: every fault lives in a temporary copy. Exit code 1 if a fault lives, if
+its text is no longer found (once) in the library, or if its tests do not pass without it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+LIST = Path(__file__).with_suffix(".yaml")
+WORKERS = 2
+LONGEST = 120  #: processor seconds that the tests of one fault may take before they count as hanging
+#: What every test needs and no fault is in: imported once, in the process that all others are forked from.
+SHARED = ["pytest", "hypothesis", "torch", "scipy.sparse.linalg", "scipy.spatial", "lightning.fabric", "rich"]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A fault and the tests that ought to find it.
+
+    Args:
+        name: What is wrong with it, in words.
+        text: A piece of the library, found once in all of its files.
+        planted: What stands there instead.
+        tests: Files or single tests, as pytest names them.
+    """
+
+    name: str
+    text: str
+    planted: str
+    tests: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the tests said: the first that failed (empty: none), processor seconds, exit code of pytest."""
+
+    killer: str
+    seconds: float
+    code: int
+
+
+class FirstFailure:
+    """A pytest plugin that keeps the name of the first test that fails."""
+
+    name = ""
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Called by pytest after every phase of every test."""
+        if report.failed and not self.name:
+            self.name = report.nodeid
+
+
+def read_mutants(words: Sequence[str]) -> list[Mutant]:
+    """The faults of the list whose name has one of the words, or all."""
+    rows = yaml.safe_load(LIST.read_text(encoding="utf-8"))
+    mutants = [Mutant(row["name"], row["text"], row["planted"], tuple(row["tests"])) for row in rows]
+    return [item for item in mutants if not words or any(word in item.name for word in words)]
+
+
+def place_of(mutant: Mutant) -> Path | None:
+    """The file of the library that holds the text, if it stands there exactly once."""
+    files = ((path, path.read_text(encoding="utf-8")) for path in sorted((ROOT / "src").rglob("*.py")))
+    found = [(path, text.count(mutant.text)) for path, text in files if mutant.text in text]
+    return found[0][0] if len(found) == 1 and found[0][1] == 1 else None
+
+
+@contextlib.contextmanager
+def copied(mutant: Mutant | None) -> Iterator[Path]:
+    """A copy of the library with the fault in it, beside links to everything else that tests read."""
+    with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
+        copy = Path(folder)
+        for item in ROOT.iterdir():
+            if item.name != "src" and not item.name.startswith("."):
+                (copy / item.name).symlink_to(item)
+        shutil.copytree(ROOT / "src", copy / "src")
+        if mutant is not None:
+            place = place_of(mutant)
+            assert place is not None
+            path = copy / place.relative_to(ROOT)
+            path.write_text(path.read_text(encoding="utf-8").replace(mutant.text, mutant.planted), "utf-8")
+        yield copy
+
+
+def hang(*_: object) -> None:
+    """What the alarm does."""
+    raise TimeoutError(f"no end after {LONGEST} processor seconds")
+
+
+def tried(mutant: Mutant | None, tests: Sequence[str]) -> Outcome:
+    """Runs tests on a copy with the fault, in this process, which serves no other."""
+    first = FirstFailure()
+    sys.dont_write_bytecode = True
+    import pytest
+
+    with copied(mutant) as copy, (copy / "output").open("w") as output:
+        os.chdir(copy)
+        # What is cached by content is built anew: the code that builds it may be what is wrong.
+        os.environ |= {"MIEN_CACHE": str(copy / "cache"), "PYTHONPATH": str(copy / "src")}
+        signal.signal(signal.SIGPROF, hang)
+        signal.setitimer(signal.ITIMER_PROF, LONGEST)
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+            code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--rootdir=.", *tests], plugins=[first])
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        library = Path(sys.modules["mien"].__file__ or "")
+        assert library.is_relative_to(copy), f"tests ran against {library}"
+    os.chdir(ROOT)
+    return Outcome(first.name, time.process_time(), int(code))
+
+
+def verdict(mutant: Mutant | None, outcome: Outcome) -> str:
+    """What is wrong, or an empty text: a fault must make tests fail, and nothing else may."""
+    if outcome.code not in (0, 1):
+        return f"pytest ended with code {outcome.code}: are the names of its tests right?"
+    if mutant is None:
+        return f"fails without any fault: {outcome.killer}" if outcome.code else ""
+    return "" if outcome.code else "LIVES"
+
+
+def main() -> None:
+    mutants = read_mutants(sys.argv[1:])
+    complaints = [f"{m.name}: its text is not found once in src" for m in mutants if place_of(m) is None]
+    mutants = [mutant for mutant in mutants if place_of(mutant) is not None]
+    files: dict[str, list[str]] = {}
+    for test in dict.fromkeys(test for mutant in mutants for test in mutant.tests):
+        files.setdefault(test.split("::")[0], []).append(test)
+    jobs: list[tuple[Mutant | None, tuple[str, ...]]] = [(None, tuple(tests)) for tests in files.values()]
+    jobs += [(mutant, mutant.tests) for mutant in mutants]
+    os.environ["OMP_NUM_THREADS"] = "1"  # the workers share the processors
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(SHARED)
+    began = time.monotonic()
+    with context.Pool(WORKERS, maxtasksperchild=1) as pool:
+        for (mutant, tests), outcome in zip(jobs, pool.imap(attempt, jobs), strict=True):
+            name = mutant.name if mutant else f"(no fault: {tests[0].split('::')[0]})"
+            wrong = verdict(mutant, outcome)
+            complaints += [f"{name}: {wrong}"] if wrong else []
+            print(
+                f"{name:70.70} | {wrong or outcome.killer or 'passes':100.100} | {outcome.seconds:5.1f}",
+                flush=True,
+            )
+    print(f"{len(mutants)} faults planted in {time.monotonic() - began:.0f} s, {len(complaints)} complaints")
+    sys.exit("\n".join(complaints) or None)
+
+
+def attempt(job: tuple[Mutant | None, tuple[str, ...]]) -> Outcome:
+    """:func:`tried` on one job."""
+    return tried(*job)
+
+
+if __name__ == "__main__":
+    main()
