@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from mien.io.glb import DAMAGE, Document
+from mien.io.gltf_container import ENDINGS as GLTF_ENDINGS
+from mien.io.gltf_document import DAMAGE, Document
 from mien.io.record import Mesh
 
 MOST_BYTES = 256_000_000  # of one picture
@@ -67,7 +68,7 @@ def read_materials(mesh: Mesh) -> tuple[dict[str, Material], list[str]]:
     """
     if mesh.path is None or not mesh.path.is_file():
         return {}, []
-    if mesh.path.suffix.lower() == ".glb":
+    if mesh.path.suffix.lower() in GLTF_ENDINGS:
         return _of_glb(mesh.path)
     if not mesh.material_file:
         return {}, []
@@ -174,28 +175,40 @@ def _picture(folder: Path, name: str) -> tuple[Picture | None, str]:
 
 
 def _of_glb(path: Path) -> tuple[dict[str, Material], list[str]]:
-    """Base colors and embedded pictures of a GLB file's materials."""
+    """Base colors and pictures of a glTF file's materials."""
+    found: dict[str, Material] = {}
+    notes: list[str] = []
     try:
         document = Document(path)
-        items = document.json.get("materials", [])
-        return {
-            str(item.get("name") or f"material_{number}"): _glb_material(document, item)
-            for number, item in enumerate(items)
-        }, []
+        for name, item in zip(document.material_names, document.json.get("materials") or [], strict=True):
+            found[name], problem = _glb_material(document, item)
+            notes += [f"{path.name}: of material {name!r} {problem}"] if problem else []
     except DAMAGE:
         return {}, [f"{path.name}: its materials are damaged and left out."]
+    return found, notes
 
 
-def _glb_material(document: Document, item: dict[str, Any]) -> Material:
-    look = item.get("pbrMetallicRoughness", {})
+def _glb_material(document: Document, item: dict[str, Any]) -> tuple[Material, str]:
+    """A material of a glTF file, and what is missing of it."""
+    look = item.get("pbrMetallicRoughness") or {}
     red, green, blue, opacity = (float(value) for value in look.get("baseColorFactor", (1, 1, 1, 1)))
-    picture = None
+    picture, problem = None, ""
     if (at := look.get("baseColorTexture")) is not None:
-        image = document.json["images"][document.json["textures"][at["index"]]["source"]]
-        if "bufferView" in image:
-            name = str(image.get("name") or f"picture_{at['index']}")
-            picture = Picture.of(name, document.view(image["bufferView"]))
-    return Material((red, green, blue), opacity, picture)
+        picture, problem = _glb_picture(document, document.json["textures"][at["index"]], at["index"])
+    return Material((red, green, blue), opacity, picture), problem
+
+
+def _glb_picture(document: Document, texture: dict[str, Any], number: int) -> tuple[Picture | None, str]:
+    """The picture of a texture, or why there is none."""
+    others = [item["source"] for item in (texture.get("extensions") or {}).values() if "source" in item]
+    source = texture["source"] if "source" in texture else others[0]
+    image = document.json["images"][source]
+    data = document.view(image["bufferView"]) if "bufferView" in image else document.pictures.get(source)
+    if data is None:
+        return None, f"the picture {str(image.get('uri'))[:80]!r} is not there; its color alone is taken."
+    picture = Picture.of(str(image.get("name") or f"picture_{number}"), data)
+    kept = "it stays in a .glb, other formats take the color alone."
+    return picture, "" if picture else f"the picture is neither PNG nor JPEG: {kept}"
 
 
 def copy_library(mesh: Mesh, folder: Path) -> None:

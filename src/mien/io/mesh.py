@@ -34,6 +34,8 @@ READERS: dict[str, Callable[[Path], Mesh]] = {
     ".ply": read_ply,
     ".stl": read_stl,
     ".glb": read_glb,
+    ".gltf": read_glb,
+    ".vrm": read_glb,
     ".wrl": read_wrl,
     ".vrml": read_wrl,
 }
