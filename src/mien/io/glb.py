@@ -84,7 +84,7 @@ def read_glb(path: Path) -> Mesh:
         shown = shown_meshes(document)
         _check_size(document, shown)
         with np.errstate(over="ignore", invalid="ignore"):  # infinite vertices are refused later
-            pieces = [_piece(document, item, part) for item in shown for part in _parts(document, item)]
+            pieces = [_piece(document, item, part) for item in shown for part in _parts(document, item.mesh)]
         note = scene_note(document)
     except DAMAGE as error:
         raise damaged(path, error) from error
@@ -97,13 +97,13 @@ def read_glb(path: Path) -> Mesh:
 
 def _check_size(document: Document, shown: Sequence[Placement]) -> None:
     """Refuses a scene that repeats its meshes without end."""
-    counts = [
-        document.json["accessors"][part.positions]["count"]
-        for item in shown
-        for part in _parts(document, item)
-    ]
-    if sum(counts) > MOST_VERTICES:
-        raise ValueError(f"its nodes show {sum(counts)} vertices in all")
+    counts = {
+        mesh: sum(document.json["accessors"][part.positions]["count"] for part in _parts(document, mesh))
+        for mesh in {item.mesh for item in shown}
+    }
+    total = sum(counts[item.mesh] for item in shown)
+    if total > MOST_VERTICES:
+        raise ValueError(f"its nodes show {total} vertices in all")
 
 
 def _joined(pieces: Sequence[_Piece], name: str, notes: tuple[str, ...]) -> Mesh:
@@ -141,8 +141,8 @@ def _marks(pieces: Sequence[_Piece], firsts: Sequence[int]) -> tuple[Mark, ...]:
     return tuple(marks)
 
 
-def _parts(document: Document, item: Placement) -> list[Part]:
-    return parts_of(document, document.json["meshes"][item.mesh])
+def _parts(document: Document, mesh: int) -> list[Part]:
+    return parts_of(document, document.json["meshes"][mesh])
 
 
 def parts_of(document: Document, mesh: dict[str, Any]) -> list[Part]:
@@ -278,15 +278,25 @@ def vertex_map_of(mesh: dict[str, Any], points: NDArray) -> NDArray[np.int32]:
         points: (G, 3) float, positions of its glTF vertices.
     """
     whole = np.arange(len(points), dtype=np.int32)
-    listed = (mesh.get("extras") or {}).get("splitVertices") or []
-    originals = len(points) - len(listed)
-    if not listed or originals < 1:
+    listed = extras_of(mesh).get("splitVertices")
+    if not isinstance(listed, list) or not 0 < len(listed) < len(points):
         return whole
-    repeats = np.array(listed)
-    fitting = repeats.ndim == 1 and repeats.dtype.kind == "i" and 0 <= repeats.min() <= repeats.max() < originals
-    if not fitting or not np.array_equal(points[originals:], points[repeats]):
+    repeats, originals = np.array(listed), len(points) - len(listed)
+    if repeats.ndim != 1 or repeats.dtype.kind != "i" or not ((repeats >= 0) & (repeats < originals)).all():
+        return whole
+    if not np.array_equal(points[originals:], points[repeats]):
         return whole
     return np.concatenate([whole[:originals], repeats.astype(np.int32)])
+
+
+def extras_of(item: dict[str, Any]) -> dict[str, Any]:
+    """What a program of its own accord noted at a part of the file; empty where it is no table.
+
+    Args:
+        item: A mesh, primitive or animation.
+    """
+    extras = item.get("extras")
+    return extras if isinstance(extras, dict) else {}
 
 
 def names_of(mesh: dict[str, Any]) -> list[str]:
@@ -296,8 +306,8 @@ def names_of(mesh: dict[str, Any]) -> list[str]:
         mesh: A mesh of the file.
     """
     count = max((len(item.get("targets") or []) for item in mesh["primitives"]), default=0)
-    places = [mesh.get("extras"), *(item.get("extras") for item in mesh["primitives"])]
-    lists = [place["targetNames"] for place in places if isinstance(place, dict) and "targetNames" in place]
+    places = [extras_of(item) for item in (mesh, *mesh["primitives"])]
+    lists = [place["targetNames"] for place in places if isinstance(place.get("targetNames"), list)]
     known = [str(name) for name in lists[0][:count]] if lists else []
     return known + [f"target_{number}" for number in range(len(known), count)]
 
@@ -354,6 +364,6 @@ def _animation(document: Document, mesh: int, count: int) -> tuple[NDArray[np.fl
                 weights = document.accessor(sampler["output"]).reshape(len(times), -1, count)
                 values = weights[:, weights.shape[1] // 2]  # of a cubic spline, without its tangents
                 rate = (len(times) - 1) / float(times[-1] - times[0]) if len(times) > 1 else 30.0
-                fps = float((animation.get("extras") or {}).get("fps", rate))
+                fps = float(extras_of(animation).get("fps", rate))
                 return np.array(values, np.float32), fps
     return None

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mien.errors import BadMesh, BadSetting, UnknownName, WrongTopology
 from mien.geometry.differential import vertex_normals
 from mien.io.atomic import write_bytes
-from mien.io.glb import names_of
+from mien.io.glb import extras_of, names_of
 from mien.io.glb_edit import Edit, Shown
 from mien.io.glb_weights import add_clip, pad_weights
 from mien.io.gltf_document import DAMAGE, Document, damaged
@@ -212,9 +212,9 @@ def _fitting(target: dict[str, int], primitive: dict[str, Any]) -> dict[str, int
 
 def _name(mesh: dict[str, Any], names: Sequence[str]) -> None:
     """Sets the names of a mesh's targets, wherever the file keeps them."""
-    mesh["extras"] = dict(mesh.get("extras") or {}) | {"targetNames": list(names)}
+    mesh["extras"] = extras_of(mesh) | {"targetNames": list(names)}
     for primitive in mesh["primitives"]:
-        if "targetNames" in (primitive.get("extras") or {}):
+        if "targetNames" in extras_of(primitive):
             primitive["extras"]["targetNames"] = list(names)
 
 

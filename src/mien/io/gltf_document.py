@@ -43,20 +43,22 @@ class Document:
         self.path = path
         self.text, self.binary, self.rest = read_container(path)
         self.json: dict[str, Any] = parse_json(self.text, path.name)
-        needed = [str(name) for name in self.json.get("extensionsRequired") or []]
-        unknown = [name for name in needed if not name.startswith(UNDERSTOOD)]
-        if unknown:
-            raise BadFile(
-                f"{path.name!r} needs glTF extensions that Mien does not read", received=", ".join(unknown),
-                remedy="export it without them",
-            )  # fmt: skip
         try:
+            self._check_extensions()
             self._buffers = [self._load(number, item) for number, item in enumerate(self._list("buffers"))]
             self.pictures = self._load_pictures()
         except DAMAGE as error:
             raise damaged(path, error) from error
         self._views: dict[int, bytes] = {}
         self._unpacked: dict[int, Unpacked] = {}
+
+    def _check_extensions(self) -> None:
+        unknown = [name for name in self.json.get("extensionsRequired") or [] if not name.startswith(UNDERSTOOD)]
+        if unknown:
+            raise BadFile(
+                f"{self.path.name!r} needs glTF extensions that Mien does not read",
+                received=", ".join(unknown), remedy="export it without them",
+            )  # fmt: skip
 
     def _list(self, key: str) -> list[dict[str, Any]]:
         return self.json.get(key) or []

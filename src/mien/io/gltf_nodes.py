@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 
 from mien.io.gltf_document import Document
 
+_MOST_NODES = 2**15  # of a scene; no head comes with as many
+_STANDING = np.eye(4)
+_TRANSFORMS = frozenset(("matrix", "translation", "rotation", "scale"))
+
 
 class Placement(NamedTuple):
     """A mesh that the scene shows.
@@ -67,13 +71,14 @@ def _trace(
 ) -> dict[int, NDArray[np.float64]]:
     """Node -> (4, 4) matrix to the scene, parents first; some nodes' matrices are given."""
     found: dict[int, NDArray[np.float64]] = {}
-    stack = [(node, np.eye(4)) for node in reversed(roots)]
+    stack = [(node, _STANDING) for node in reversed(roots)]
     while stack:
+        if len(found) + len(stack) > _MOST_NODES:
+            raise ValueError(f"its scene has more than {_MOST_NODES} nodes")
         number, parent = stack.pop()
         if number in found or number < 0:
             raise ValueError("the node tree has a loop, or a node with two parents")
-        own = fixed.get(number)
-        found[number] = parent @ local_matrix(nodes[number]) if own is None else own
+        found[number] = fixed[number] if number in fixed else _within(parent, nodes[number])
         stack += [(child, found[number]) for child in reversed(nodes[number].get("children") or [])]
     return found
 
@@ -113,12 +118,13 @@ def _inverse_binds(document: Document, skin: dict[str, Any]) -> dict[int, NDArra
     return dict(zip(skin["joints"], stored.reshape(-1, 4, 4).transpose(0, 2, 1), strict=False))  # by columns
 
 
-def local_matrix(node: dict[str, Any]) -> NDArray[np.float64]:
-    """(4, 4) matrix of a node in its parent's coordinates.
+def _within(parent: NDArray, node: dict[str, Any]) -> NDArray[np.float64]:
+    """(4, 4) matrix of a node to the scene, given its parent's."""
+    return parent @ _local_matrix(node) if _TRANSFORMS & node.keys() else parent
 
-    Args:
-        node: A node of the file.
-    """
+
+def _local_matrix(node: dict[str, Any]) -> NDArray[np.float64]:
+    """(4, 4) matrix of a node in its parent's coordinates."""
     if "matrix" in node:
         return np.array(node["matrix"], np.float64).reshape(4, 4).T
     matrix = np.eye(4)

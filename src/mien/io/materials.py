@@ -201,7 +201,9 @@ def _glb_material(document: Document, item: dict[str, Any]) -> tuple[Material, s
 def _glb_picture(document: Document, texture: dict[str, Any], number: int) -> tuple[Picture | None, str]:
     """The picture of a texture, or why there is none."""
     others = [item["source"] for item in (texture.get("extensions") or {}).values() if "source" in item]
-    source = texture["source"] if "source" in texture else others[0]
+    source = texture.get("source", *others[:1])
+    if source is None:
+        return None, "the texture has no picture; its color alone is taken."
     image = document.json["images"][source]
     data = document.view(image["bufferView"]) if "bufferView" in image else document.pictures.get(source)
     if data is None:
