@@ -1,4 +1,4 @@
-"""Materials of a user's mesh: base colors and pictures, read from OBJ libraries and GLB files, and kept."""
+"""Materials of a user's mesh: base colors and pictures, read from OBJ libraries, glTF and FBX files, and kept."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from mien.io.fbx import fbx_pieces
 from mien.io.gltf_container import ENDINGS as GLTF_ENDINGS
 from mien.io.gltf_document import DAMAGE, Document
 from mien.io.record import Mesh
@@ -60,7 +61,7 @@ class Material:
 
 
 def read_materials(mesh: Mesh) -> tuple[dict[str, Material], list[str]]:
-    """Materials of a mesh by name, from beside its OBJ file or from within its GLB file.
+    """Materials of a mesh by name, from beside its OBJ file or from within its glTF or FBX file.
 
     Returns:
         The materials that were found, and a sentence for each thing that is missing. A mesh without any is
@@ -70,6 +71,8 @@ def read_materials(mesh: Mesh) -> tuple[dict[str, Material], list[str]]:
         return {}, []
     if mesh.path.suffix.lower() in GLTF_ENDINGS:
         return _of_glb(mesh.path)
+    if mesh.path.suffix.lower() == ".fbx":
+        return _of_fbx(mesh.path)
     if not mesh.material_file:
         return {}, []
     library = beside(mesh.path.parent, mesh.material_file)
@@ -211,6 +214,23 @@ def _glb_picture(document: Document, texture: dict[str, Any], number: int) -> tu
     picture = Picture.of(str(image.get("name") or f"picture_{number}"), data)
     kept = "it stays in a .glb, other formats take the color alone."
     return picture, "" if picture else f"the picture is neither PNG nor JPEG: {kept}"
+
+
+def _of_fbx(path: Path) -> tuple[dict[str, Material], list[str]]:
+    """Colors and pictures of an FBX file's materials; pictures within it, or in its folder or below."""
+    scene, notes = fbx_pieces(path), []
+    found: dict[str, Material] = {}
+    for item in scene.materials:
+        color, picture = (item["color"][0], item["color"][1], item["color"][2]), None
+        if item["picture"] is not None:
+            name, data = scene.pictures[item["picture"]]
+            file = beside(path.parent, name) if data is None else None
+            picture, problem = _picture(path.parent, name) if file else (Picture.of(name, data or b""), "")
+            if picture is None:
+                problem = problem or f"the picture {name!r} is not there; its material keeps its color alone."
+            notes += [f"{path.name}: {problem}"] if problem else []
+        found[item["name"]] = Material(color if picture is None else (1.0, 1.0, 1.0), item["opacity"], picture)
+    return found, notes
 
 
 def copy_library(mesh: Mesh, folder: Path) -> None:
