@@ -1,6 +1,6 @@
 """Run by Blender: imports glTF files and writes what is in each as JSON. Needs bpy alone.
 
-    python blender_contents.py REPORT.json FILE...
+python blender_contents.py REPORT.json FILE...
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def contents() -> dict[str, object]:
         item.name: {
             "vertices": len(item.data.vertices), "polygons": len(item.data.polygons),
             "uv": [layer.name for layer in item.data.uv_layers], "keys": keys(item),
-            "weights": round(sum(entry.weight for vertex in item.data.vertices for entry in vertex.groups), 2),
+            "weights": round(sum(mark.weight for vertex in item.data.vertices for mark in vertex.groups), 2),
         }
         for item in meshes
     }  # fmt: skip

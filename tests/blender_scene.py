@@ -1,6 +1,6 @@
 """Run by Blender: makes a rigged head and exports it in every form that the tests edit. Needs bpy alone.
 
-    python blender_scene.py FOLDER
+python blender_scene.py FOLDER
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ def bound(made: bpy.types.Object) -> bpy.types.Object:
         groups[int(vertex.co.z < -0.3)].add([vertex.index], 1.0, "REPLACE")
     bpy.ops.mesh.primitive_uv_sphere_add(segments=12, ring_count=8, radius=0.2, location=(0.4, -1, 0.3))
     eye = bpy.context.object
-    eye.name, eye.scale, eye.parent, eye.parent_type, eye.parent_bone = "Eye", (1, 1, 1.2), armature, "BONE", "neck"
+    eye.name, eye.scale = "Eye", (1, 1, 1.2)
+    eye.parent, eye.parent_type, eye.parent_bone = armature, "BONE", "neck"
     return armature
 
 

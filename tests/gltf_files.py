@@ -42,8 +42,10 @@ class File:
         self.binary += content + b"\0" * (-len(content) % 4)
         return len(self.json["bufferViews"]) - 1
 
-    def accessor(self, rows: np.ndarray, *, bounds: bool = False, data: bool = True, target: int | None = 34962,
-                 **others: Any) -> int:  # fmt: skip
+    def accessor(
+        self, rows: np.ndarray, *, bounds: bool = False, data: bool = True, target: int | None = 34962,
+        **others: Any,
+    ) -> int:  # fmt: skip
         """Appends (n,) or (n, k) values; the number of their accessor."""
         rows = np.asarray(rows)
         width = 1 if rows.ndim == 1 else rows.shape[1]

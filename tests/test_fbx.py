@@ -18,7 +18,7 @@ from mien.io.gltf import read_glb_targets, write_glb
 from mien.io.materials import read_materials
 from mien.io.mesh import read_mesh
 
-#: Two quads and a triangle of centimeters, mirrored by their node; two materials; a blend shape of two vertices.
+#: Two quads and a triangle, in centimeters, mirrored by their node; two materials; a blend shape.
 FBX = """; FBX 7.4.0 project file
 FBXHeaderExtension: {
     FBXHeaderVersion: 1003
@@ -216,4 +216,5 @@ def test_a_rig_goes_through_blender_and_returns(tmp_path: Path, ending: str) -> 
         pytest.importorskip("ufbx", reason='needs the extra "fbx"')
         rig = read_fbx_targets(out)
         assert rig.names == read_glb_targets(tmp_path / "rig.glb").names
-        np.testing.assert_allclose(rig.targets[0] - rig.base, np.tile([0, 0, 12], (len(rig.base), 1)), atol=0.01)
+        expected = np.tile([0, 0, 12], (len(rig.base), 1))
+        np.testing.assert_allclose(rig.targets[0] - rig.base, expected, atol=0.01)

@@ -58,7 +58,8 @@ def draco(path: Path) -> Path:
     for name in ("jaw", "left", "right"):
         file.node(name=name)
     inverse = np.tile(np.eye(4, dtype="<f4").ravel(), (4, 1))
-    file.json["skins"] = [{"joints": [1, 2, 3, 4], "inverseBindMatrices": file.accessor(inverse, target=None)}]
+    binds = file.accessor(inverse, target=None)
+    file.json["skins"] = [{"joints": [1, 2, 3, 4], "inverseBindMatrices": binds}]
     file.node(mesh=file.mesh(packed_primitive(file, shift=3.0)), skin=0)
     file.json["scenes"] = [{"nodes": [0, 1, 5]}]
     file.requires(DRACO)
@@ -74,9 +75,10 @@ def test_draco_is_unpacked_where_targets_are_added_and_nothing_is_lost(tmp_path:
     assert mesh.colors is not None and mesh.names() == ("skin",)
     after = edit(source, tmp_path / "rig.glb", slice(0, len(POINTS)))
     head, hat = (item["primitives"][0] for item in after.json["meshes"])
-    assert "extensions" not in head and DRACO in hat["extensions"] and after.json["extensionsRequired"] == [DRACO]
+    assert "extensions" not in head and DRACO in hat["extensions"]
+    assert after.json["extensionsRequired"] == [DRACO]
     before = Document(source)
-    for name, number in head["attributes"].items():
+    for number in head["attributes"].values():
         assert "bufferView" in after.json["accessors"][number]
         np.testing.assert_array_equal(after.accessor(number), before.accessor(number))
     np.testing.assert_array_equal(after.raw(head["attributes"]["JOINTS_0"]), JOINTS)
@@ -172,7 +174,9 @@ def test_normals_of_meshopt_go_through_their_filter(tmp_path: Path) -> None:
         unpack_meshopt(codec.encode_vertex_buffer(stored), item | {"filter": "QUATERNION"})
 
 
-@pytest.mark.parametrize("wrong", [{"count": 2**31}, {"count": 3}, {"byteStride": 0}, {"byteStride": 512}, {"count": -1}])
+@pytest.mark.parametrize(
+    "wrong", [{"count": 2**31}, {"count": 3}, {"byteStride": 0}, {"byteStride": 512}, {"count": -1}]
+)
 def test_meshopt_data_that_claims_too_much_is_refused_before_anything_is_allocated(
     tmp_path: Path, wrong: dict[str, int]
 ) -> None:
@@ -196,7 +200,8 @@ def test_meshopt_data_that_claims_too_much_is_refused_before_anything_is_allocat
         (lambda file: file["bufferViews"][0].update(byteLength=10**12), "beyond its buffer"),
         (lambda file: file["buffers"][0].update(byteLength=10**12), "of 1000000000000 bytes"),
         (lambda file: file["nodes"][0].update(children=[0]), "loop"),
-        (lambda file: file["nodes"].append({"children": [0, 0]}) or file.update(scenes=[{"nodes": [1]}]), "loop"),
+        (lambda file: file["nodes"].append({"children": [0, 0]}) or file.update(scenes=[{"nodes": [1]}]),
+         "loop"),
         (lambda file: file.update(nodes=[{"mesh": 0}] * 10**5, scenes=[{"nodes": list(range(10**5))}]),
          "more than 32768 nodes"),
         (lambda file: file.update(nodes=[{"mesh": 0}] * 30000, scenes=[{"nodes": list(range(30000))}])
@@ -223,7 +228,9 @@ def test_hostile_numbers_are_one_sentence(tmp_path: Path, wrong, words: str | No
         read_mesh(source)
 
 
-@pytest.mark.parametrize("extras", ["[" * 100_000 + "]" * 100_000, "[" * 500 + "]" * 500, "NaN", '{"a":' * 400 + "1" + "}" * 400])
+@pytest.mark.parametrize(
+    "extras", ["[" * 100_000 + "]" * 100_000, "[" * 500 + "]" * 500, "NaN", '{"a":' * 400 + "1" + "}" * 400]
+)
 def test_hostile_json_is_one_sentence(tmp_path: Path, extras: str) -> None:
     path = tmp_path / "head.glb"
     path.write_bytes(container(b'{"asset":{"version":"2.0"},"extras":' + extras.encode() + b"}", b""))

@@ -1,7 +1,7 @@
 """Run by Blender, with nothing of Mien: its files in as arrays, and glTF out as its files.
 
-    python blender_process.py read HEAD.blend OUT.npz
-    python blender_process.py convert RIG.glb OUT.fbx|OUT.blend
+python blender_process.py read HEAD.blend OUT.npz
+python blender_process.py convert RIG.glb OUT.fbx|OUT.blend
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def read(source: str, out: str) -> None:
     """Writes the meshes of a scene in the form that :mod:`mien.io.pieces` reads, without modifiers."""
     bpy.ops.wm.open_mainfile(filepath=source, load_ui=False, use_scripts=False)
     arrays: dict[str, Any] = {}
-    pieces = []
+    pieces: list[dict[str, Any]] = []
     for item in bpy.context.scene.objects:
         if item.type == "MESH" and len(item.data.polygons):
             pieces.append(_piece(item, f"{len(pieces)}_", arrays))
@@ -53,7 +53,8 @@ def _piece(item: Any, key: str, arrays: dict[str, Any]) -> dict[str, Any]:
         arrays[key + "uv_corners"] = np.arange(len(mesh.loops))
     blocks = list(mesh.shape_keys.key_blocks) if mesh.shape_keys else []
     for number, block in enumerate(blocks[1:]):
-        arrays[f"{key}target{number}"] = _values(block.data, "co", 3) - _values(block.relative_key.data, "co", 3)
+        rest = _values(block.relative_key.data, "co", 3)
+        arrays[f"{key}target{number}"] = _values(block.data, "co", 3) - rest
     if blocks:
         arrays[key + "points"] = _values(blocks[0].data, "co", 3).reshape(points.shape)
     return {

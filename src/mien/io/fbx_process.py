@@ -1,8 +1,10 @@
-"""Reads an FBX file by the package ufbx, in a process of its own: ``python -m mien.io.fbx_process FBX OUT.npz``.
+"""Reads an FBX file by the package ufbx, in a process of its own.
 
-Foreign code that reads foreign bytes may crash; here it takes no one along. The package also counts references
-to its objects too low, so that those it gave once and were let go are broken the next time: all are held until
-the process ends, and it ends without taking them apart.
+    python -m mien.io.fbx_process HEAD.fbx OUT.npz
+
+Foreign code that reads foreign bytes may crash; here it takes no one along. The package also counts the
+references to its objects too low, so that those it gave once and were let go are broken the next time: all
+are held until the process ends, and it ends without taking them apart.
 """
 
 from __future__ import annotations
@@ -40,8 +42,8 @@ def main(source: str, out: str) -> None:
 
     scene = _hold(ufbx.load_file(source, target_axes=ufbx.axes_right_handed_y_up, target_unit_meters=1.0))
     materials = [_material(item) for item in _each(scene.materials)]
-    arrays: dict[str, NDArray] = {}
-    pieces = []
+    arrays: dict[str, Any] = {}
+    pieces: list[dict[str, Any]] = []
     for node in _each(scene.nodes):
         mesh = _hold(node.mesh)
         if mesh is not None and mesh.num_faces:
@@ -64,7 +66,7 @@ def _piece(node: Any, mesh: Any, key: str, arrays: dict[str, NDArray]) -> dict[s
         if attribute.exists:
             arrays[key + name] = np.array(_hold(attribute.values), np.float64)
             arrays[f"{key}{name}_corners"] = np.array(_hold(attribute.indices), np.int64)
-    names = []
+    names: list[str] = []
     for deformer in _each(mesh.blend_deformers):
         for channel in _each(deformer.channels):
             shape = _hold(channel.target_shape)
@@ -94,7 +96,7 @@ def _material(item: Any) -> dict[str, Any]:
 
 def _pictures(scene: Any, arrays: dict[str, NDArray]) -> list[str]:
     """The file name of each texture; puts the bytes of those that the file holds among the arrays."""
-    names = []
+    names: list[str] = []
     for number, texture in enumerate(_each(scene.textures)):
         names.append(_hold(texture.relative_filename) or _hold(texture.filename))
         content = bytes(_hold(texture.content))

@@ -191,7 +191,7 @@ def _piece(document: Document, item: Placement, part: Part) -> _Piece:
     if np.linalg.det(item.matrix[:3, :3]) < 0:
         corners = corners[:, [0, 2, 1]]  # a mirrored node turns triangles over, as the format says
     return _Piece(
-        local[:count] @ item.matrix[:3, :3].T + item.matrix[:3, 3], vertex_map[corners],
+        local[:count] @ item.matrix[:3, :3].T + item.matrix[:3, 3], vertex_map[corners].astype(np.int64),
         _coordinates(document, part), corners, _colors(document, part, count),
         list(zip(_starts(triangles), names, strict=True)), str(node.get("name") or mesh.get("name") or ""),
     )  # fmt: skip

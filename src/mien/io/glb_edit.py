@@ -74,7 +74,7 @@ class Edit:
         return b"".join(chunks)
 
     def _embed_pictures(self) -> None:
-        """Takes pictures from files beside a .gltf along; addresses would lead nowhere from another folder."""
+        """Takes pictures from files beside a .gltf along: from another folder their names lead nowhere."""
         for number, data in self.document.pictures.items():
             kind = next((kind for start, kind in _PICTURES.items() if data.startswith(start)), None)
             item = self.json["images"][number]

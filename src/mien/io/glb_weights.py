@@ -36,8 +36,9 @@ def pad_weights(edit: Edit, before: Mapping[int, int]) -> None:
                 continue
             key = channel["sampler"], after[mesh]
             if key not in padded:
-                alone = uses[key[0]] == 1
-                padded[key] = _pad_sampler(edit, animation["samplers"], key[0], before[mesh], after[mesh], alone)
+                padded[key] = _pad_sampler(
+                    edit, animation["samplers"], key[0], before[mesh], after[mesh], alone=uses[key[0]] == 1
+                )
             channel["sampler"] = padded[key]
 
 
@@ -59,7 +60,7 @@ def _weight_channels(
 
 
 def _pad_sampler(
-    edit: Edit, samplers: list[dict[str, Any]], number: int, before: int, after: int, alone: bool
+    edit: Edit, samplers: list[dict[str, Any]], number: int, before: int, after: int, *, alone: bool
 ) -> int:
     """The number of the sampler with zeros added: the same, unless other channels need it as it was."""
     sampler = samplers[number]

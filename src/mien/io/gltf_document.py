@@ -53,7 +53,8 @@ class Document:
         self._unpacked: dict[int, Unpacked] = {}
 
     def _check_extensions(self) -> None:
-        unknown = [name for name in self.json.get("extensionsRequired") or [] if not name.startswith(UNDERSTOOD)]
+        needed = self.json.get("extensionsRequired") or []
+        unknown = [name for name in needed if not name.startswith(UNDERSTOOD)]
         if unknown:
             raise BadFile(
                 f"{self.path.name!r} needs glTF extensions that Mien does not read",
@@ -77,7 +78,7 @@ class Document:
 
     def _load_pictures(self) -> dict[int, bytes]:
         """Image -> bytes, of those in other files. One that is missing changes no vertex and is left out."""
-        found = {}
+        found: dict[int, bytes] = {}
         for number, item in enumerate(self._list("images")):
             try:
                 found |= {number: resource(self.path.parent, item["uri"])} if "uri" in item else {}
@@ -94,9 +95,7 @@ class Document:
         if number not in self._views:
             part = self.json["bufferViews"][number]
             packed = meshopt_of(part)
-            self._views[number] = (
-                unpack_meshopt(self._slice(packed), packed) if packed else self._slice(part)
-            )
+            self._views[number] = unpack_meshopt(self._slice(packed), packed) if packed else self._slice(part)
         return self._views[number]
 
     def _slice(self, part: dict[str, Any]) -> bytes:

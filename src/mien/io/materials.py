@@ -1,4 +1,4 @@
-"""Materials of a user's mesh: base colors and pictures, read from OBJ libraries, glTF and FBX files, and kept."""
+"""Materials of a user's mesh: base colors and pictures, of OBJ libraries, glTF and FBX files."""
 
 from __future__ import annotations
 
@@ -221,7 +221,8 @@ def _of_fbx(path: Path) -> tuple[dict[str, Material], list[str]]:
     scene, notes = fbx_pieces(path), []
     found: dict[str, Material] = {}
     for item in scene.materials:
-        color, picture = (item["color"][0], item["color"][1], item["color"][2]), None
+        red, green, blue = item["color"]
+        picture = None
         if item["picture"] is not None:
             name, data = scene.pictures[item["picture"]]
             file = beside(path.parent, name) if data is None else None
@@ -229,7 +230,8 @@ def _of_fbx(path: Path) -> tuple[dict[str, Material], list[str]]:
             if picture is None:
                 problem = problem or f"the picture {name!r} is not there; its material keeps its color alone."
             notes += [f"{path.name}: {problem}"] if problem else []
-        found[item["name"]] = Material(color if picture is None else (1.0, 1.0, 1.0), item["opacity"], picture)
+        color = (red, green, blue) if picture is None else (1.0, 1.0, 1.0)
+        found[item["name"]] = Material(color, item["opacity"], picture)
     return found, notes
 
 

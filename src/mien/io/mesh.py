@@ -1,4 +1,4 @@
-"""Mesh files in (OBJ, PLY, STL, glTF, FBX, Blender, WRL; vertex order kept) and out (OBJ, PLY, OBJ sequences)."""
+"""Mesh files in (OBJ, PLY, STL, glTF, FBX, Blender, WRL; order kept) and out (OBJ, PLY, OBJ sequences)."""
 
 from __future__ import annotations
 
