@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import BadFile, BadMesh
-from mien.io.gltf_document import DAMAGE, TEXTURE_TRANSFORM, Document, damaged, draco_of
+from mien.io.gltf_document import TEXTURE_TRANSFORM, Document, draco_of, reading
 from mien.io.gltf_nodes import Placement, scene_note, shown_meshes
 from mien.io.record import Mark, Mesh, assemble
 
@@ -80,14 +80,11 @@ def read_glb(path: Path) -> Mesh:
         path: A ``.glb``, ``.vrm`` or ``.gltf`` file.
     """
     document = Document(path)
-    try:
+    with reading(path), np.errstate(over="ignore", invalid="ignore"):  # infinite vertices are refused later
         shown = shown_meshes(document)
         _check_size(document, shown)
-        with np.errstate(over="ignore", invalid="ignore"):  # infinite vertices are refused later
-            pieces = [_piece(document, item, part) for item in shown for part in _parts(document, item.mesh)]
+        pieces = [_piece(document, item, part) for item in shown for part in _parts(document, item.mesh)]
         note = scene_note(document)
-    except DAMAGE as error:
-        raise damaged(path, error) from error
     if not pieces:
         raise BadMesh(
             f"{path.name!r} holds no triangles", remedy="export the mesh itself, not only its nodes"
@@ -322,12 +319,10 @@ def read_glb_targets(path: str | Path) -> Morphs:
     if not path.is_file():
         raise BadFile("the GLB file does not exist", received=str(path), remedy="check the path")
     document = Document(path)
-    try:
+    with reading(path):
         meshes = document.json["meshes"]
         number = next((i for i, mesh in enumerate(meshes) if mesh["primitives"][0].get("targets")), 0)
         return _morphs(document, number)
-    except DAMAGE as error:
-        raise damaged(path, error) from error
 
 
 def _morphs(document: Document, number: int) -> Morphs:

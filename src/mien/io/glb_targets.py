@@ -15,7 +15,7 @@ from mien.io.atomic import write_bytes
 from mien.io.glb import extras_of, names_of
 from mien.io.glb_edit import Edit, Shown
 from mien.io.glb_weights import add_clip, pad_weights
-from mien.io.gltf_document import DAMAGE, Document, damaged
+from mien.io.gltf_document import Document, reading
 from mien.io.gltf_nodes import shown_meshes
 from mien.io.record import Mesh
 
@@ -31,11 +31,9 @@ def target_names(source: Path | Document) -> tuple[str, ...]:
         source: A glTF file, or its contents.
     """
     document = _opened(source)
-    try:
+    with reading(document.path):
         meshes = [document.json["meshes"][place.mesh] for place in shown_meshes(document)]
         return tuple(dict.fromkeys(name for mesh in meshes for name in names_of(mesh)))
-    except DAMAGE as error:
-        raise damaged(document.path, error) from error
 
 
 def check_existing(source: Path | Document, names: Sequence[str], existing: str = "refuse") -> None:
@@ -90,22 +88,26 @@ def add_glb_targets(
     check_existing(document, names, existing)
     kept = set(target_names(document)) if existing == "keep" else set()
     chosen = [number for number, name in enumerate(names) if name not in kept]
-    edit = Edit(document)
-    before = {number: len(names_of(item)) for number, item in enumerate(document.json["meshes"])}
-    moves = _Moves(mesh, targets[chosen])
-    for shown in edit.shown(mesh):
-        had = set(names_of(document.json["meshes"][shown.place.mesh]))
-        if moves.any(shown) or had & {names[number] for number in chosen}:
-            number = edit.editable(shown.place)
-            before[number] = before[shown.place.mesh]
-            _set_targets(edit, number, shown, moves, [names[number] for number in chosen])
-    try:
-        pad_weights(edit, before)
+    with reading(document.path):
+        edit = Edit(document)
+        _add_targets(edit, mesh, targets[chosen], [names[number] for number in chosen])
         if clip is not None:
             add_clip(edit, np.asarray(clip), names, fps)
-    except DAMAGE as error:
-        raise damaged(document.path, error) from error
-    write_bytes(path, edit.container())
+        content = edit.container()
+    write_bytes(path, content)
+
+
+def _add_targets(edit: Edit, mesh: Mesh, targets: NDArray, names: Sequence[str]) -> None:
+    """Gives the targets to all meshes that they move or that have targets of their names."""
+    before = {number: len(names_of(item)) for number, item in enumerate(edit.document.json["meshes"])}
+    moves = _Moves(mesh, targets)
+    for shown in edit.shown(mesh):
+        had = set(names_of(edit.document.json["meshes"][shown.place.mesh]))
+        if moves.any(shown) or had & set(names):
+            number = edit.editable(shown.place)
+            before[number] = before[shown.place.mesh]
+            _set_targets(edit, number, shown, moves, names)
+    pad_weights(edit, before)
 
 
 def move_glb(source: Path | Document, path: Path, mesh: Mesh, vertices: NDArray) -> None:
@@ -117,16 +119,23 @@ def move_glb(source: Path | Document, path: Path, mesh: Mesh, vertices: NDArray)
         mesh: What :func:`mien.io.mesh.read_mesh` read from ``source``.
         vertices: (N, 3) float, in the scene's meters.
     """
-    edit = Edit(_opened(source))
+    document = _opened(source)
     moves = _Moves(mesh, np.asarray(vertices, np.float64)[None])
-    for shown in edit.shown(mesh):
-        if not moves.any(shown):
-            continue
-        new = [_moved(edit, shown, moves, place) for place in range(len(shown.parts))]
-        for primitive, place in edit.primitives(edit.editable(shown.place), shown):
-            if place is not None:
-                primitive["attributes"] |= new[place]
-    write_bytes(path, edit.container())
+    with reading(document.path):
+        edit = Edit(document)
+        for shown in edit.shown(mesh):
+            if moves.any(shown):
+                _move(edit, shown, moves)
+        content = edit.container()
+    write_bytes(path, content)
+
+
+def _move(edit: Edit, shown: Shown, moves: _Moves) -> None:
+    """Gives a mesh other positions and normals; outlines of the same vertices go with it."""
+    new = [_moved(edit, shown, moves, place) for place in range(len(shown.parts))]
+    for primitive, place in edit.primitives(edit.editable(shown.place), shown):
+        if place is not None:
+            primitive["attributes"] |= new[place]
 
 
 def _opened(source: Path | Document) -> Document:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -43,12 +44,10 @@ class Document:
         self.path = path
         self.text, self.binary, self.rest = read_container(path)
         self.json: dict[str, Any] = parse_json(self.text, path.name)
-        try:
+        with reading(path):
             self._check_extensions()
             self._buffers = [self._load(number, item) for number, item in enumerate(self._list("buffers"))]
             self.pictures = self._load_pictures()
-        except DAMAGE as error:
-            raise damaged(path, error) from error
         self._views: dict[int, bytes] = {}
         self._unpacked: dict[int, Unpacked] = {}
 
@@ -172,12 +171,20 @@ class Document:
         return rows.astype(kind)
 
 
-def damaged(path: Path, error: Exception) -> BadFile:
-    """The sentence for a file that broke the reader."""
-    return BadFile(
-        f"{path.name!r} is a damaged glTF file", received=str(error) or type(error).__name__,
-        remedy="export it again",
-    )  # fmt: skip
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns what a damaged file breaks into one sentence.
+
+    Args:
+        path: The file that is read meanwhile.
+    """
+    try:
+        yield
+    except DAMAGE as error:
+        raise BadFile(
+            f"{path.name!r} is a damaged glTF file", received=str(error) or type(error).__name__,
+            remedy="export it again",
+        ) from error  # fmt: skip
 
 
 def primitives_of(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
