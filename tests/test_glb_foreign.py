@@ -210,7 +210,7 @@ def test_a_mirrored_node_turns_triangles_over(tmp_path: Path) -> None:
     plain, mirrored = File(), File()
     plain.node(mesh=plain.mesh(plain.primitive(POINTS, FACES, NORMAL=NORMALS)))
     flip = np.float32([-1, 1, 1])
-    primitive = mirrored.primitive(POINTS * flip, FACES[:, [0, 2, 1]], NORMAL=NORMALS)
+    primitive = mirrored.primitive(POINTS * flip, FACES[:, ::-1], NORMAL=NORMALS)
     mirrored.node(mesh=mirrored.mesh(primitive), scale=[-1, 1, 1])
     first = read_mesh(plain.save(tmp_path / "plain.glb"))
     second = read_mesh(mirrored.save(tmp_path / "mirrored.glb"))

@@ -186,7 +186,7 @@ def _piece(document: Document, item: Placement, part: Part) -> _Piece:
     names = [_material(document, primitive) for primitive in part.primitives]
     corners = np.concatenate(triangles)
     if np.linalg.det(item.matrix[:3, :3]) < 0:
-        corners = corners[:, [0, 2, 1]]  # a mirrored node turns triangles over, as the format says
+        corners = corners[:, ::-1]  # a mirrored node turns triangles over, as the format says
     return _Piece(
         local[:count] @ item.matrix[:3, :3].T + item.matrix[:3, 3], vertex_map[corners].astype(np.int64),
         _coordinates(document, part), corners, _colors(document, part, count),
