@@ -102,3 +102,35 @@ def test_refusals(tmp_path: Path) -> None:
         write_usd(tmp_path / "rig.fbx", base, topology, base[None], ["a"])
     with pytest.raises(BadMesh, match="different names"):
         write_usd(tmp_path / "rig.usda", base, topology, np.stack([base, base]), ["a b", "a_b"])
+
+
+def test_materials_of_any_name_stay_distinct(tmp_path: Path) -> None:
+    """Names that USD cannot spell, and pictures of one name, are told apart."""
+    from pxr import Usd, UsdShade
+
+    from mien.io.materials import Material, Picture
+
+    topology = quad_topology(8, 9)
+    names = ["皮肤", "眼睛", "a b", "a_b", "a-b", ""]
+    marks = tuple(Mark(3 * place, "usemtl", name) for place, name in enumerate(names))
+    layout = Mesh(
+        topology.template, topology.faces, topology.polygons, topology.uv, topology.uv_faces, marks=marks
+    )
+    looks = {name: Material((place / 10, 0, 0)) for place, name in enumerate(names)}
+    pictures = [Picture("skin.png", data, "image/png") for data in (b"one", b"two", b"one")]
+    for name, picture in zip(names, pictures, strict=False):
+        looks[name] = Material(looks[name].color, picture=picture)
+    path = tmp_path / "rig.usda"
+    write_usd(path, topology.template, layout, topology.template[None], ["jawOpen"], materials=looks)
+    stage = Usd.Stage.Open(str(path))
+    subsets = UsdShade.MaterialBindingAPI(stage.GetPrimAtPath("/face/mesh")).GetMaterialBindSubsets()
+    bound = [UsdShade.MaterialBindingAPI(item.GetPrim()).ComputeBoundMaterial()[0] for item in subsets]
+    shaders = [UsdShade.Shader(stage.GetPrimAtPath(f"{item.GetPath()}/surface")) for item in bound]
+    reds = [item.GetInput("diffuseColor").Get()[0] for item in shaders]
+    np.testing.assert_allclose(reds, np.arange(len(names)) / 10, atol=1e-6)
+    assert [item.GetPrim().GetDisplayName() for item in bound] == names
+    firsts = [item.GetIndicesAttr().Get()[0] for item in subsets]
+    assert firsts == [3 * place for place in range(len(names))]
+    files = sorted((tmp_path / "rig_pictures").iterdir())
+    assert [file.name for file in files] == ["skin.png", "skin2.png"]
+    assert [file.read_bytes() for file in files] == [b"one", b"two"]

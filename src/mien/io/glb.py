@@ -1,9 +1,8 @@
-"""GLB in: meshes as they stand, and rigs with their morph targets and animation."""
+"""glTF in (.glb, .vrm, .gltf): meshes as they stand, and rigs with their morph targets and animation."""
 
 from __future__ import annotations
 
-import json
-import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,11 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import BadFile, BadMesh
+from mien.io.gltf_document import TEXTURE_TRANSFORM, Document, draco_of, reading
+from mien.io.gltf_nodes import Placement, scene_note, shown_meshes
 from mien.io.record import Mark, Mesh, assemble
 
-_COMPONENTS = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
-_WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
+__all__ = ["Document", "Morphs", "Part", "read_glb", "read_glb_targets"]
+
+MOST_VERTICES = 2**25  # of all meshes that a scene shows; what nodes repeat counts each time
 _NO_MATERIAL = "default"
+_STRIP, _FAN = 5, 6
 MILLIMETERS = 1000.0
 
 
@@ -39,255 +42,323 @@ class Morphs(NamedTuple):
     faces: NDArray[np.int32]
 
 
-class Document:
-    """A parsed GLB container; it does not need its file again."""
+class Part(NamedTuple):
+    """The triangle primitives of a mesh that share their vertices and texture coordinates.
 
-    def __init__(self, path: Path) -> None:
-        data = path.read_bytes()
-        damaged = BadFile(f"{path.name!r} is cut off or not a GLB file", received=f"{len(data)} bytes",
-                          remedy="copy or export it again")  # fmt: skip
-        if len(data) < 20 or data[:4] != b"glTF":
-            raise damaged
-        version, total, size, kind = struct.unpack_from("<IIII", data, 4)
-        if version != 2 or total != len(data) or kind != 0x4E4F534A or 20 + size > total:
-            raise damaged
-        self.path = path
-        try:
-            self.json: dict[str, Any] = json.loads(data[20 : 20 + size])
-        except ValueError:
-            raise damaged from None
-        self.binary = b""
-        if total >= 28 + size:
-            length, kind = struct.unpack_from("<II", data, 20 + size)
-            self.binary = data[28 + size : 28 + size + length] if kind == 0x004E4942 else b""
-        needed = self.json.get("extensionsRequired", [])
-        if needed:
-            raise BadFile(
-                f"{path.name!r} needs glTF extensions that Mien does not read",
-                received=", ".join(map(str, needed)),
-                remedy="export it without compression",
-            )
+    Args:
+        primitives: One for each material.
+        positions: Number of their accessor of positions.
+        coordinates: Number of that of the texture coordinates that their picture lies in, or None.
+        transform: (2, 3) what the material does to texture coordinates, row by row; v counts down.
+    """
 
-    def accessor(self, number: int) -> NDArray:
-        """(n, k) values of an accessor, sparse changes applied."""
-        item = self.json["accessors"][number]
-        kind, width = _COMPONENTS[item["componentType"]], _WIDTHS[item["type"]]
-        if "bufferView" in item:
-            rows = self._rows(item["bufferView"], item.get("byteOffset", 0), kind, item["count"], width)
-        else:
-            rows = np.zeros((item["count"], width), kind)
-        if "sparse" in item:
-            sparse = item["sparse"]
-            index, values = sparse["indices"], sparse["values"]
-            at = self._rows(index["bufferView"], index.get("byteOffset", 0),
-                            _COMPONENTS[index["componentType"]], sparse["count"], 1)  # fmt: skip
-            new = self._rows(values["bufferView"], values.get("byteOffset", 0), kind, sparse["count"], width)
-            rows = rows.copy()
-            rows[at.ravel()] = new
-        return rows
-
-    def _rows(self, view: int, offset: int, kind: str, count: int, width: int) -> NDArray:
-        part = self.json["bufferViews"][view]
-        itemsize = np.dtype(kind).itemsize
-        start = part.get("byteOffset", 0) + offset
-        stride = part.get("byteStride", itemsize * width)
-        if count and start + stride * (count - 1) + itemsize * width > len(self.binary):
-            raise IndexError("an accessor reaches beyond the binary chunk")
-        return np.ndarray((count, width), kind, self.binary, start, (stride, itemsize))
-
-    def view(self, number: int) -> bytes:
-        """The bytes of a buffer view."""
-        part = self.json["bufferViews"][number]
-        start = part.get("byteOffset", 0)
-        return self.binary[start : start + part["byteLength"]]
-
-    def transforms(self) -> list[tuple[int, int, NDArray[np.float64]]]:
-        """(node, mesh, (4, 4) matrix) of every node that shows a mesh."""
-        nodes = self.json.get("nodes", [])
-        scenes = self.json.get("scenes")
-        roots = scenes[self.json.get("scene", 0)].get("nodes", []) if scenes else range(len(nodes))
-        found: list[tuple[int, int, NDArray[np.float64]]] = []
-        stack = [(node, np.eye(4)) for node in reversed(list(roots))]
-        for _ in range(4 * len(nodes) + 4):  # more steps than nodes would be a loop in the file
-            if not stack:
-                return found
-            number, parent = stack.pop()
-            matrix = parent @ _matrix(nodes[number])
-            if "mesh" in nodes[number]:
-                found.append((number, nodes[number]["mesh"], matrix))
-            stack += [(child, matrix) for child in reversed(nodes[number].get("children", []))]
-        raise ValueError("the node tree has a loop")
+    primitives: list[dict[str, Any]]
+    positions: int
+    coordinates: int | None
+    transform: tuple[float, ...]
 
 
-def _matrix(node: dict[str, Any]) -> NDArray[np.float64]:
-    """The (4, 4) matrix of a node."""
-    if "matrix" in node:
-        return np.array(node["matrix"], np.float64).reshape(4, 4).T
-    matrix = np.eye(4)
-    x, y, z, w = node.get("rotation", (0, 0, 0, 1))
-    rotation = np.array([
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-    ])  # fmt: skip
-    matrix[:3, :3] = rotation * np.array(node.get("scale", (1, 1, 1)), np.float64)
-    matrix[:3, 3] = node.get("translation", (0, 0, 0))
-    return matrix
+class _Piece(NamedTuple):
+    """A part as it stands in the scene, see :func:`_piece`."""
 
-
-def _damaged(path: Path, error: Exception) -> BadFile:
-    return BadFile(
-        f"{path.name!r} is a damaged GLB file", received=str(error) or type(error).__name__,
-        remedy="export it again",
-    )  # fmt: skip
-
-
-DAMAGE = (KeyError, IndexError, ValueError, TypeError, AttributeError, OverflowError, MemoryError)
+    points: NDArray[np.float64]
+    faces: NDArray[np.int64]
+    uv: NDArray[np.float64] | None
+    uv_faces: NDArray[np.int64]
+    colors: NDArray[np.float64] | None
+    materials: list[tuple[int, str]]
+    name: str
 
 
 def read_glb(path: Path) -> Mesh:
-    """Reads all triangles of a GLB file's scene, in meters; see :func:`mien.io.mesh.read_mesh`."""
+    """Reads all triangles of a glTF file's default scene, in meters; see :func:`mien.io.mesh.read_mesh`.
+
+    Vertices stand as the file shows them at rest: nodes' transforms, skins in their bind pose and resting
+    weights of morph targets are in. Lines and points are left out.
+
+    Args:
+        path: A ``.glb``, ``.vrm`` or ``.gltf`` file.
+    """
     document = Document(path)
-    try:
-        parts = [
-            _part(document, part, document.json["meshes"][mesh], matrix)
-            for _, mesh, matrix in document.transforms()
-            for part in parts_of(document.json["meshes"][mesh])
-        ]
-    except DAMAGE as error:
-        raise _damaged(path, error) from error
-    if not parts:
+    with reading(path), np.errstate(over="ignore", invalid="ignore"):  # infinite vertices are refused later
+        shown = shown_meshes(document)
+        _check_size(document, shown)
+        pieces = [_piece(document, item, part) for item in shown for part in _parts(document, item.mesh)]
+        note = scene_note(document)
+    if not pieces:
         raise BadMesh(
             f"{path.name!r} holds no triangles", remedy="export the mesh itself, not only its nodes"
         )
-    offsets = np.cumsum([0] + [len(points) for points, *_ in parts])
-    uv_offsets = np.cumsum([0] + [0 if part[2] is None else len(part[2]) for part in parts])
-    face_offsets = np.cumsum([0] + [len(part[1]) for part in parts])
-    points = np.concatenate([points for points, *_ in parts])
-    faces = np.concatenate([part[1] + start for part, start in zip(parts, offsets, strict=False)])
-    marks = tuple(
-        Mark(int(start + first), "usemtl", material)
-        for part, start in zip(parts, face_offsets, strict=False)
-        for first, material in part[4]
-    )
+    return _joined(pieces, path.stem, () if note is None else (note,))
+
+
+def _check_size(document: Document, shown: Sequence[Placement]) -> None:
+    """Refuses a scene that repeats its meshes without end."""
+    counts = {
+        mesh: sum(document.json["accessors"][part.positions]["count"] for part in _parts(document, mesh))
+        for mesh in {item.mesh for item in shown}
+    }
+    total = sum(counts[item.mesh] for item in shown)
+    if total > MOST_VERTICES:
+        raise ValueError(f"its nodes show {total} vertices in all")
+
+
+def _joined(pieces: Sequence[_Piece], name: str, notes: tuple[str, ...]) -> Mesh:
+    """One mesh of all pieces, in order."""
+    starts, firsts = _starts([item.points for item in pieces]), _starts([item.faces for item in pieces])
+    faces = np.concatenate([item.faces + start for item, start in zip(pieces, starts, strict=True)])
     uv = uv_corners = None
-    if all(part[2] is not None for part in parts):
-        uv = np.concatenate([part[2] for part in parts])
+    coordinates = [item.uv for item in pieces if item.uv is not None]
+    if len(coordinates) == len(pieces):
+        uv = np.concatenate(coordinates)
+        uv_starts = _starts(coordinates)
         uv_corners = np.concatenate(
-            [part[3] + start for part, start in zip(parts, uv_offsets, strict=False)]
+            [item.uv_faces + start for item, start in zip(pieces, uv_starts, strict=True)]
         ).ravel()
-    named = marks if {mark.name for mark in marks} != {_NO_MATERIAL} else ()
-    sizes = np.full(len(faces), 3)
-    return assemble(points, sizes, faces.ravel(), uv, uv_corners, marks=named, name=path.stem)
+    colors = [item.colors for item in pieces if item.colors is not None]
+    return assemble(
+        np.concatenate([item.points for item in pieces]), np.full(len(faces), 3), faces.ravel(), uv,
+        uv_corners, marks=_marks(pieces, firsts), name=name, notes=notes,
+        colors=np.concatenate(colors).astype(np.float32) if len(colors) == len(pieces) else None,
+    )  # fmt: skip
 
 
-def parts_of(mesh: dict) -> list[list[dict]]:
-    """The triangle primitives of a mesh, those together that share their vertices (one for each material)."""
-    groups: dict[tuple, list[dict]] = {}
+def _starts(rows: Sequence[NDArray]) -> list[int]:
+    return np.cumsum([0, *map(len, rows[:-1])]).tolist()
+
+
+def _marks(pieces: Sequence[_Piece], firsts: Sequence[int]) -> tuple[Mark, ...]:
+    """Which triangles each object and each material holds; materials only where the file has any."""
+    marks = []
+    named = {name for item in pieces for _, name in item.materials} != {_NO_MATERIAL}
+    for item, start in zip(pieces, firsts, strict=True):
+        if item.name:
+            marks.append(Mark(start, "o", item.name))
+        marks += [Mark(start + first, "usemtl", name) for first, name in item.materials if named]
+    return tuple(marks)
+
+
+def _parts(document: Document, mesh: int) -> list[Part]:
+    return parts_of(document, document.json["meshes"][mesh])
+
+
+def parts_of(document: Document, mesh: dict[str, Any]) -> list[Part]:
+    """The triangle primitives of a mesh, those together that share their vertices.
+
+    Args:
+        document: The file.
+        mesh: One of its meshes, or a copy of one.
+    """
+    groups: dict[tuple, Part] = {}
     for primitive in mesh["primitives"]:
         attributes = primitive["attributes"]
-        if primitive.get("mode", 4) == 4 and "POSITION" in attributes:
-            groups.setdefault((attributes["POSITION"], attributes.get("TEXCOORD_0")), []).append(primitive)
+        if primitive.get("mode", 4) >= 4 and "POSITION" in attributes:
+            name, transform = _texture_place(document, primitive)
+            part = Part([], attributes["POSITION"], attributes.get(name), transform)
+            packed = (draco_of(primitive) or {}).get("bufferView")
+            groups.setdefault((*part[1:], packed), part).primitives.append(primitive)
     return list(groups.values())
 
 
-def _part(document: Document, primitives: list[dict], mesh: dict, matrix: NDArray) -> tuple:
-    """Points, triangles, uv, uv triangles, (first triangle, material) of primitives that share vertices."""
-    attributes = primitives[0]["attributes"]
-    points = document.accessor(attributes["POSITION"]).astype(np.float64)
-    vertex_map = vertex_map_of(mesh, len(points))
-    pieces = [_triangles(document, primitive, len(points)) for primitive in primitives]
-    firsts = np.cumsum([0] + [len(piece) for piece in pieces])
-    corners = np.concatenate(pieces)
-    names = [_material(document, primitive) for primitive in primitives]
-    uv = None
-    if "TEXCOORD_0" in attributes:
-        uv = document.accessor(attributes["TEXCOORD_0"]).astype(np.float64) * (1, -1) + (0, 1)
-    count = int(vertex_map.max()) + 1
-    points = points[:count] @ matrix[:3, :3].T + matrix[:3, 3]
-    return points, vertex_map[corners], uv, corners, list(zip(firsts.tolist(), names, strict=False))
+def _texture_place(document: Document, primitive: dict[str, Any]) -> tuple[str, tuple[float, ...]]:
+    """The attribute that the base color's picture lies in, and what becomes of its values."""
+    same = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+    if "material" not in primitive:
+        return "TEXCOORD_0", same
+    surface = document.json["materials"][primitive["material"]].get("pbrMetallicRoughness") or {}
+    texture = surface.get("baseColorTexture") or {}
+    moved = (texture.get("extensions") or {}).get(TEXTURE_TRANSFORM)
+    if moved is None:
+        return f"TEXCOORD_{texture.get('texCoord', 0)}", same
+    (x, y), (right, down) = moved.get("offset", (0, 0)), moved.get("scale", (1, 1))
+    cosine, sine = np.cos(moved.get("rotation", 0)), np.sin(moved.get("rotation", 0))
+    name = f"TEXCOORD_{moved.get('texCoord', texture.get('texCoord', 0))}"
+    return name, (right * cosine, down * sine, x, -right * sine, down * cosine, y)
 
 
-def _material(document: Document, primitive: dict) -> str:
-    number = primitive.get("material")
+def _piece(document: Document, item: Placement, part: Part) -> _Piece:
+    """The vertices, triangles, texture coordinates, colors and materials of a part, in the scene."""
+    mesh, node = document.json["meshes"][item.mesh], document.json["nodes"][item.node]
+    local = resting_points(document, mesh, node, part)
+    vertex_map = vertex_map_of(mesh, local)
+    count = int(vertex_map.max(initial=-1)) + 1
+    triangles = [_triangles(document, primitive, len(local)) for primitive in part.primitives]
+    names = [_material(document, primitive) for primitive in part.primitives]
+    corners = np.concatenate(triangles)
+    if np.linalg.det(item.matrix[:3, :3]) < 0:
+        corners = corners[:, ::-1]  # a mirrored node turns triangles over, as the format says
+    return _Piece(
+        local[:count] @ item.matrix[:3, :3].T + item.matrix[:3, 3], vertex_map[corners].astype(np.int64),
+        _coordinates(document, part), corners, _colors(document, part, count),
+        list(zip(_starts(triangles), names, strict=True)), str(node.get("name") or mesh.get("name") or ""),
+    )  # fmt: skip
+
+
+def resting_points(
+    document: Document, mesh: dict[str, Any], node: dict[str, Any], part: Part
+) -> NDArray[np.float64]:
+    """(G, 3) float64 positions of a part's glTF vertices, morph targets at their resting weights.
+
+    Args:
+        document: The file.
+        mesh: The part's mesh.
+        node: The node that shows it.
+        part: Some of the mesh's primitives.
+    """
+    points = document.accessor(part.positions).astype(np.float64)
+    if points.shape[1] != 3:
+        raise ValueError("positions are not three numbers each")
+    targets = part.primitives[0].get("targets") or []
+    for weight, target in zip(node.get("weights") or mesh.get("weights") or [], targets, strict=False):
+        if weight and "POSITION" in target:
+            points += float(weight) * document.accessor(target["POSITION"])
+    return points
+
+
+def _coordinates(document: Document, part: Part) -> NDArray[np.float64] | None:
+    """(G, 2) texture coordinates as Mien counts them, v up."""
+    if part.coordinates is None:
+        return None
+    matrix = np.reshape(part.transform, (2, 3))
+    uv = document.accessor(part.coordinates).astype(np.float64) @ matrix[:, :2].T + matrix[:, 2]
+    return uv * (1, -1) + (0, 1)
+
+
+def _colors(document: Document, part: Part, count: int) -> NDArray[np.float64] | None:
+    """(count, 3) vertex colors in sRGB, 0 to 1, which glTF keeps in linear light."""
+    number = part.primitives[0]["attributes"].get("COLOR_0")
     if number is None:
-        return _NO_MATERIAL
-    return str(document.json["materials"][number].get("name") or f"material_{number}")
+        return None
+    linear = np.clip(document.accessor(number)[:count, :3].astype(np.float64), 0, 1)
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
 
 
-def _triangles(document: Document, primitive: dict, count: int) -> NDArray[np.int64]:
+def _material(document: Document, primitive: dict[str, Any]) -> str:
+    number = primitive.get("material")
+    return _NO_MATERIAL if number is None else document.material_names[number]
+
+
+def _triangles(document: Document, primitive: dict[str, Any], count: int) -> NDArray[np.int64]:
+    """(F, 3) triangles of a primitive, strips and fans taken apart."""
+    corners = np.arange(count)
     if "indices" in primitive:
-        corners = document.accessor(primitive["indices"]).astype(np.int64).reshape(-1, 3)
+        stored = document.raw(primitive["indices"])
+        if stored.dtype.kind != "u" or stored.shape[1] != 1:
+            raise ValueError(f"indices of the kind {stored.dtype}")
+        corners = stored.astype(np.int64).ravel()
+    mode = primitive.get("mode", 4)
+    if mode == _STRIP:
+        triangles = np.stack([corners[:-2], corners[1:-1], corners[2:]], axis=1)
+        triangles[1::2] = triangles[1::2, [1, 0, 2]]
+        triangles = triangles[(triangles != np.roll(triangles, 1, axis=1)).all(axis=1)]  # turns of the strip
+    elif mode == _FAN:
+        triangles = np.stack([np.full(len(corners) - 2, corners[0]), corners[1:-1], corners[2:]], axis=1)
     else:
-        corners = np.arange(count).reshape(-1, 3)
-    if not len(corners) or corners.max() >= count:
+        triangles = corners.reshape(-1, 3)
+    if not len(triangles) or triangles.max() >= count:
         raise BadMesh(
-            f"a face of {document.path.name!r} names vertex {corners.max(initial=0)} of {count}",
-            received=f"{len(corners)} triangles",
+            f"a face of {document.path.name!r} names vertex {triangles.max(initial=0)} of {count}",
+            received=f"{len(triangles)} triangles",
             remedy="export the mesh again",
         )
-    return corners
+    return triangles
 
 
-def vertex_map_of(mesh: dict, count: int) -> NDArray[np.int32]:
-    """(count,) int32 vertex of each glTF vertex: our writer puts repeats along seams last and lists them."""
-    repeats = np.array((mesh.get("extras") or {}).get("splitVertices", []), np.int32)
-    originals = count - len(repeats)
-    if originals < 1 or (len(repeats) and (repeats.min() < 0 or repeats.max() >= originals)):
-        raise ValueError("splitVertices does not fit the vertices")
-    return np.concatenate([np.arange(originals, dtype=np.int32), repeats])
+def vertex_map_of(mesh: dict[str, Any], points: NDArray) -> NDArray[np.int32]:
+    """(G,) int32, the vertex of each glTF vertex.
+
+    Our writer puts the repeats of seam vertices last and lists them. A program that took the list along but
+    wrote the vertices in another order has made it meaningless: then each is a vertex of its own.
+
+    Args:
+        mesh: A mesh of the file.
+        points: (G, 3) float, positions of its glTF vertices.
+    """
+    whole = np.arange(len(points), dtype=np.int32)
+    listed = extras_of(mesh).get("splitVertices")
+    if not isinstance(listed, list) or not 0 < len(listed) < len(points):
+        return whole
+    repeats, originals = np.array(listed), len(points) - len(listed)
+    if repeats.ndim != 1 or repeats.dtype.kind != "i" or not ((repeats >= 0) & (repeats < originals)).all():
+        return whole
+    if not np.array_equal(points[originals:], points[repeats]):
+        return whole
+    return np.concatenate([whole[:originals], repeats.astype(np.int32)])
+
+
+def extras_of(item: dict[str, Any]) -> dict[str, Any]:
+    """What a program of its own accord noted at a part of the file; empty where it is no table.
+
+    Args:
+        item: A mesh, primitive or animation.
+    """
+    extras = item.get("extras")
+    return extras if isinstance(extras, dict) else {}
+
+
+def names_of(mesh: dict[str, Any]) -> list[str]:
+    """The names of a mesh's morph targets: of the mesh, else of its first primitive that names any.
+
+    Args:
+        mesh: A mesh of the file.
+    """
+    count = max((len(item.get("targets") or []) for item in mesh["primitives"]), default=0)
+    places = [extras_of(item) for item in (mesh, *mesh["primitives"])]
+    lists = [place["targetNames"] for place in places if isinstance(place.get("targetNames"), list)]
+    known = [str(name) for name in lists[0][:count]] if lists else []
+    return known + [f"target_{number}" for number in range(len(known), count)]
 
 
 def read_glb_targets(path: str | Path) -> Morphs:
-    """Reads the first mesh of a GLB file with its morph targets and weight animation, in millimeters.
+    """Reads the first mesh of a glTF file with its morph targets and weight animation, in millimeters.
 
     Args:
-        path: A ``.glb`` file.
+        path: A ``.glb``, ``.vrm`` or ``.gltf`` file.
     """
     path = Path(path)
     if not path.is_file():
         raise BadFile("the GLB file does not exist", received=str(path), remedy="check the path")
     document = Document(path)
-    try:
-        number, mesh = next(
-            (
-                (i, mesh)
-                for i, mesh in enumerate(document.json["meshes"])
-                if mesh["primitives"][0].get("targets")
-            ),
-            (0, document.json["meshes"][0]),
-        )
-        primitives = (parts_of(mesh) or [mesh["primitives"]])[0]  # a scan has points alone
-        primitive = primitives[0]
-        points = document.accessor(primitive["attributes"]["POSITION"]).astype(np.float64)
-        vertex_map = vertex_map_of(mesh, len(points))
-        count = int(vertex_map.max()) + 1
-        changes = [document.accessor(item["POSITION"])[:count] for item in primitive.get("targets", [])]
-        pieces = [_triangles(document, item, len(points)) for item in primitives if item.get("mode", 4) == 4]
-        faces = vertex_map[np.concatenate([np.zeros((0, 3), np.int64), *pieces])]
-        animation = _animation(document, number, len(changes))
-        names = (mesh.get("extras") or {}).get("targetNames") or [f"target_{i}" for i in range(len(changes))]
-    except DAMAGE as error:
-        raise _damaged(path, error) from error
-    base = points[:count]
-    targets = base + np.stack(changes).astype(np.float64) if changes else np.zeros((0, count, 3))
+    with reading(path):
+        meshes = document.json["meshes"]
+        number = next((i for i, mesh in enumerate(meshes) if mesh["primitives"][0].get("targets")), 0)
+        return _morphs(document, number)
+
+
+def _morphs(document: Document, number: int) -> Morphs:
+    """The morph targets of a mesh, in its own coordinates and in the order of its first part's vertices."""
+    mesh = document.json["meshes"][number]
+    parts = parts_of(document, mesh)  # a scan has points alone
+    primitives = parts[0].primitives if parts else mesh["primitives"]
+    points = document.accessor(primitives[0]["attributes"]["POSITION"]).astype(np.float64)
+    vertex_map = vertex_map_of(mesh, points)
+    count = int(vertex_map.max()) + 1
+    listed = primitives[0].get("targets") or []
+    changes = np.zeros((len(listed), count, 3))
+    for change, target in zip(changes, listed, strict=True):
+        if "POSITION" in target:
+            change[:] = document.accessor(target["POSITION"])[:count]
+    pieces = [_triangles(document, item, len(points)) for item in primitives if parts]
+    faces = vertex_map[np.concatenate([np.zeros((0, 3), np.int64), *pieces])]
+    base = points[:count] * MILLIMETERS
     return Morphs(
-        (base * MILLIMETERS).astype(np.float32), (targets * MILLIMETERS).astype(np.float32),
-        tuple(map(str, names)), animation, vertex_map, faces.astype(np.int32),
+        base.astype(np.float32), (base + changes * MILLIMETERS).astype(np.float32), tuple(names_of(mesh)),
+        _animation(document, number, len(listed)), vertex_map, faces.astype(np.int32),
     )  # fmt: skip
 
 
 def _animation(document: Document, mesh: int, count: int) -> tuple[NDArray[np.float32], float] | None:
     """Weights and frame rate of the first animation of a mesh's weights."""
-    nodes = document.json.get("nodes", [])
-    for animation in document.json.get("animations", []):
+    nodes = document.json.get("nodes") or []
+    for animation in document.json.get("animations") or []:
         for channel in animation["channels"]:
             target = channel["target"]
-            if target["path"] == "weights" and nodes[target["node"]].get("mesh") == mesh:
+            if target["path"] == "weights" and nodes[target.get("node", -1)].get("mesh") == mesh:
                 sampler = animation["samplers"][channel["sampler"]]
                 times = document.accessor(sampler["input"]).ravel()
-                weights = document.accessor(sampler["output"]).reshape(len(times), count)
+                weights = document.accessor(sampler["output"]).reshape(len(times), -1, count)
+                values = weights[:, weights.shape[1] // 2]  # of a cubic spline, without its tangents
                 rate = (len(times) - 1) / float(times[-1] - times[0]) if len(times) > 1 else 30.0
-                fps = float((animation.get("extras") or {}).get("fps", rate))
-                return np.array(weights, np.float32), fps
+                fps = float(extras_of(animation).get("fps", rate))
+                return np.array(values, np.float32), fps
     return None

@@ -1,4 +1,4 @@
-"""Materials of a user's mesh: base colors and pictures, read from OBJ libraries and GLB files, and kept."""
+"""Materials of a user's mesh: base colors and pictures, of OBJ libraries, glTF and FBX files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from mien.io.glb import DAMAGE, Document
+from mien.io.fbx import fbx_pieces
+from mien.io.gltf_container import ENDINGS as GLTF_ENDINGS
+from mien.io.gltf_document import DAMAGE, Document
 from mien.io.record import Mesh
 
 MOST_BYTES = 256_000_000  # of one picture
@@ -59,7 +61,7 @@ class Material:
 
 
 def read_materials(mesh: Mesh) -> tuple[dict[str, Material], list[str]]:
-    """Materials of a mesh by name, from beside its OBJ file or from within its GLB file.
+    """Materials of a mesh by name, from beside its OBJ file or from within its glTF or FBX file.
 
     Returns:
         The materials that were found, and a sentence for each thing that is missing. A mesh without any is
@@ -67,8 +69,10 @@ def read_materials(mesh: Mesh) -> tuple[dict[str, Material], list[str]]:
     """
     if mesh.path is None or not mesh.path.is_file():
         return {}, []
-    if mesh.path.suffix.lower() == ".glb":
+    if mesh.path.suffix.lower() in GLTF_ENDINGS:
         return _of_glb(mesh.path)
+    if mesh.path.suffix.lower() == ".fbx":
+        return _of_fbx(mesh.path)
     if not mesh.material_file:
         return {}, []
     library = beside(mesh.path.parent, mesh.material_file)
@@ -174,28 +178,61 @@ def _picture(folder: Path, name: str) -> tuple[Picture | None, str]:
 
 
 def _of_glb(path: Path) -> tuple[dict[str, Material], list[str]]:
-    """Base colors and embedded pictures of a GLB file's materials."""
+    """Base colors and pictures of a glTF file's materials."""
+    found: dict[str, Material] = {}
+    notes: list[str] = []
     try:
         document = Document(path)
-        items = document.json.get("materials", [])
-        return {
-            str(item.get("name") or f"material_{number}"): _glb_material(document, item)
-            for number, item in enumerate(items)
-        }, []
+        for name, item in zip(document.material_names, document.json.get("materials") or [], strict=True):
+            found[name], problem = _glb_material(document, item)
+            notes += [f"{path.name}: of material {name!r} {problem}"] if problem else []
     except DAMAGE:
         return {}, [f"{path.name}: its materials are damaged and left out."]
+    return found, notes
 
 
-def _glb_material(document: Document, item: dict[str, Any]) -> Material:
-    look = item.get("pbrMetallicRoughness", {})
+def _glb_material(document: Document, item: dict[str, Any]) -> tuple[Material, str]:
+    """A material of a glTF file, and what is missing of it."""
+    look = item.get("pbrMetallicRoughness") or {}
     red, green, blue, opacity = (float(value) for value in look.get("baseColorFactor", (1, 1, 1, 1)))
-    picture = None
+    picture, problem = None, ""
     if (at := look.get("baseColorTexture")) is not None:
-        image = document.json["images"][document.json["textures"][at["index"]]["source"]]
-        if "bufferView" in image:
-            name = str(image.get("name") or f"picture_{at['index']}")
-            picture = Picture.of(name, document.view(image["bufferView"]))
-    return Material((red, green, blue), opacity, picture)
+        picture, problem = _glb_picture(document, document.json["textures"][at["index"]], at["index"])
+    return Material((red, green, blue), opacity, picture), problem
+
+
+def _glb_picture(document: Document, texture: dict[str, Any], number: int) -> tuple[Picture | None, str]:
+    """The picture of a texture, or why there is none."""
+    others = [item["source"] for item in (texture.get("extensions") or {}).values() if "source" in item]
+    source = texture.get("source", *others[:1])
+    if source is None:
+        return None, "the texture has no picture; its color alone is taken."
+    image = document.json["images"][source]
+    data = document.view(image["bufferView"]) if "bufferView" in image else document.pictures.get(source)
+    if data is None:
+        return None, f"the picture {str(image.get('uri'))[:80]!r} is not there; its color alone is taken."
+    picture = Picture.of(str(image.get("name") or f"picture_{number}"), data)
+    kept = "it stays in a .glb, other formats take the color alone."
+    return picture, "" if picture else f"the picture is neither PNG nor JPEG: {kept}"
+
+
+def _of_fbx(path: Path) -> tuple[dict[str, Material], list[str]]:
+    """Colors and pictures of an FBX file's materials; pictures within it, or in its folder or below."""
+    scene, notes = fbx_pieces(path), []
+    found: dict[str, Material] = {}
+    for item in scene.materials:
+        red, green, blue = item["color"]
+        picture = None
+        if item["picture"] is not None:
+            name, data = scene.pictures[item["picture"]]
+            file = beside(path.parent, name) if data is None else None
+            picture, problem = _picture(path.parent, name) if file else (Picture.of(name, data or b""), "")
+            if picture is None:
+                problem = problem or f"the picture {name!r} is not there; its material keeps its color alone."
+            notes += [f"{path.name}: {problem}"] if problem else []
+        color = (red, green, blue) if picture is None else (1.0, 1.0, 1.0)
+        found[item["name"]] = Material(color, item["opacity"], picture)
+    return found, notes
 
 
 def copy_library(mesh: Mesh, folder: Path) -> None:

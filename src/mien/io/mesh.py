@@ -1,4 +1,4 @@
-"""Mesh files in (OBJ, PLY, STL, GLB, WRL; vertex order kept) and out (OBJ, PLY, OBJ sequences)."""
+"""Mesh files in (OBJ, PLY, STL, glTF, FBX, Blender, WRL; order kept) and out (OBJ, PLY, OBJ sequences)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from mien.errors import BadFile, BadMesh, WrongTopology
 from mien.io.atomic import write_bytes
+from mien.io.blender import read_blend
+from mien.io.fbx import read_fbx
 from mien.io.gltf import read_glb
 from mien.io.obj import obj_faces, obj_header, obj_vertices, read_obj
 from mien.io.ply import ply_bytes, read_ply
@@ -34,6 +36,10 @@ READERS: dict[str, Callable[[Path], Mesh]] = {
     ".ply": read_ply,
     ".stl": read_stl,
     ".glb": read_glb,
+    ".gltf": read_glb,
+    ".vrm": read_glb,
+    ".fbx": read_fbx,
+    ".blend": read_blend,
     ".wrl": read_wrl,
     ".vrml": read_wrl,
 }
@@ -43,7 +49,7 @@ def read_mesh(path: str | Path, *, points: bool = False) -> Mesh:
     """Reads a mesh file as it is: same vertex order, same unit, same axes.
 
     Args:
-        path: An OBJ, PLY, STL, GLB or WRL file.
+        path: An OBJ, PLY, STL, glTF (GLB, VRM), FBX, Blender or WRL file.
         points: Whether a PLY file may be a point scan, without faces.
 
     Raises:

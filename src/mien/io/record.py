@@ -41,6 +41,7 @@ class Mesh:
         material_file: The OBJ's ``mtllib`` or None.
         name: The file's stem.
         path: The file that it was read from, or None.
+        notes: Sentences on what of the file is not in here, or was chosen among several.
     """
 
     vertices: NDArray[np.float32]
@@ -53,6 +54,7 @@ class Mesh:
     material_file: str | None = None
     name: str = "mesh"
     path: Path | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def polygon_count(self) -> int:

@@ -71,11 +71,21 @@ def _identifier(name: str) -> str:
 
 
 def _spelled(names: Sequence[str]) -> list[str]:
-    """Names as USD allows them, all different."""
+    """Names as USD allows them, all different; none is numbered, as people look for targets by name."""
     spelled = [_identifier(name) for name in names]
     if len(set(spelled)) < len(spelled):
         raise BadMesh("targets need different names, as USD spells them", received=", ".join(names))
     return spelled
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Names as USD allows them, numbered where several would be spelled alike."""
+    spelled: dict[str, None] = {}
+    for name in names:
+        plain = _identifier(name)
+        numbered = (f"{plain}_{number}" for number in range(2, len(names) + 2))
+        spelled[next(item for item in (plain, *numbered) if item not in spelled)] = None
+    return list(spelled)
 
 
 class _Scene:
@@ -86,6 +96,7 @@ class _Scene:
 
         self.stage, self.root = stage, f"/{name}"
         self.looks, self.path = looks, path
+        self.stored: dict[str, bytes] = {}
         UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.y)
         UsdGeom.SetStageMetersPerUnit(stage, 1.0)
         head = UsdSkel.Root.Define(stage, self.root)
@@ -152,13 +163,14 @@ class _Scene:
         from pxr import UsdGeom, UsdShade, Vt
 
         names = list(layout.names()) if isinstance(layout, Mesh) else []
-        for number, name in enumerate(names or ["skin"]):
-            material = self._material(name, layout.uv is not None)
+        spelled = _distinct(names or ["skin"])
+        for name, identifier in zip(names or ["skin"], spelled, strict=True):
+            material = self._material(name, identifier, layout.uv is not None)
             target = mesh.GetPrim()
             if names:
                 rows = np.flatnonzero(layout.polygons_in(name)).astype(np.int32)  # type: ignore[union-attr]
                 subset = UsdGeom.Subset.CreateGeomSubset(
-                    mesh, f"part_{number}_{_identifier(name)}", UsdGeom.Tokens.face,
+                    mesh, f"part_{identifier}", UsdGeom.Tokens.face,
                     Vt.IntArray.FromNumpy(rows), UsdShade.Tokens.materialBind,
                 )  # fmt: skip
                 target = subset.GetPrim()
@@ -168,12 +180,13 @@ class _Scene:
             UsdShade.MaterialBindingAPI(mesh).SetMaterialBindSubsetsFamilyType(apart)
         UsdGeom.Scope.Define(self.stage, f"{self.root}/materials")
 
-    def _material(self, name: str, has_uv: bool) -> Any:
-        """A preview surface of a material's color, opacity and picture."""
+    def _material(self, name: str, identifier: str, has_uv: bool) -> Any:
+        """A preview surface of a material's color, opacity and picture; programs show its own name."""
         from pxr import Gf, Sdf, UsdShade
 
         look, kinds = self.looks.get(name, Material()), Sdf.ValueTypeNames
-        material = UsdShade.Material.Define(self.stage, f"{self.root}/materials/{_identifier(name)}")
+        material = UsdShade.Material.Define(self.stage, f"{self.root}/materials/{identifier}")
+        material.GetPrim().SetDisplayName(name)
         shader = UsdShade.Shader.Define(self.stage, f"{material.GetPath()}/surface")
         shader.CreateIdAttr("UsdPreviewSurface")
         color = shader.CreateInput("diffuseColor", kinds.Color3f)
@@ -199,11 +212,14 @@ class _Scene:
         return material
 
     def _stored(self, picture: Picture) -> str:
-        """Writes a picture beside the file; how the file names it."""
+        """Writes a picture beside the file, once however many materials have it; how the file names it."""
         folder = self.path.with_name(f"{self.path.stem}_pictures")
         stem = re.sub(r"[^\w.-]", "_", Path(picture.name).stem) or "picture"
-        name = f"{stem}{ENDINGS[picture.kind]}"
-        write_bytes(folder / name, picture.data)
+        names = (f"{stem}{number}{ENDINGS[picture.kind]}" for number in ("", *range(2, len(self.stored) + 3)))
+        name = next(item for item in names if self.stored.get(item, picture.data) == picture.data)
+        if name not in self.stored:
+            write_bytes(folder / name, picture.data)
+            self.stored[name] = picture.data
         return f"./{folder.name}/{name}"
 
     def _blend_shapes(
