@@ -1,26 +1,21 @@
-"""What every command shares: parsing of named values, printing, and mistakes told in one sentence."""
+"""What every command shares: printing, and mistakes told in one sentence."""
 
 from __future__ import annotations
 
-import errno
 import inspect
-import json
-import math
-import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from mien.errors import BadSetting, MienError, UnknownName
+from mien.errors import MienError, UnknownName, system_sentence
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 MISTAKE, DEFECT, INTERRUPTED = 2, 1, 130
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Stopped(Exception):
@@ -46,7 +41,9 @@ def show(text: str) -> None:
 
 def show_json(value: Any) -> None:
     """A JSON document on stdout, and nothing else there."""
-    typer.echo(json.dumps(plain(value), indent=2))
+    from mien.io.json_text import json_text
+
+    typer.echo(json_text(value))
 
 
 def show_table(headers: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
@@ -65,19 +62,6 @@ def show_table(headers: Sequence[str], rows: Iterable[Sequence[object]], title: 
     if not printer.is_terminal:  # into a file or a pipe: as wide as the table is, nothing cut
         printer.width = 10_000
     printer.print(table)
-
-
-def plain(value: Any) -> Any:
-    """JSON-ready: arrays and NumPy numbers become lists and numbers, NaN becomes null."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, (list, tuple, set)):
-        return [plain(item) for item in value]
-    if isinstance(value, float):
-        return value if value == value and abs(value) != float("inf") else None
-    return value if isinstance(value, (str, int, bool, type(None))) else str(value)
 
 
 def examples(*lines: str) -> str:
@@ -106,58 +90,6 @@ def choice(kind: str, value: str, known: Iterable[str]) -> str:
     names = list(known)
     if value not in names:
         raise UnknownName(kind, value, names)
-    return value
-
-
-def parse_weights(items: Sequence[str], known: Sequence[str]) -> dict[str, float]:
-    """``["smile=0.8", "anger"]`` -> ``{"smile": 0.8, "anger": 1.0}``.
-
-    Args:
-        items: What was given with ``-e``; a name alone means full strength.
-        known: The E expression names of the model.
-    """
-    weights: dict[str, float] = {}
-    for item in items:
-        name, equals, number = item.partition("=")
-        choice("expression", name.strip(), known)
-        try:
-            weight = float(number) if equals else 1.0
-        except ValueError as error:
-            raise BadSetting(
-                f"the weight of {name.strip()!r} is not a number",
-                received=repr(number),
-                remedy="write -e smile=0.8",
-            ) from error
-        if not math.isfinite(weight):
-            raise BadSetting(f"the weight of {name.strip()!r} must be finite", received=repr(number))
-        weights[name.strip()] = weight
-    return weights
-
-
-def parse_settings(items: Sequence[str]) -> dict[str, Any]:
-    """``["latent=32", "neutral=false"]`` -> values typed as YAML types them."""
-    import yaml
-
-    settings: dict[str, Any] = {}
-    for item in items:
-        key, equals, text = item.partition("=")
-        if not equals or not key.strip():
-            raise BadSetting(
-                "a setting has the form key=value", received=repr(item), remedy="write --set latent=32"
-            )
-        try:
-            settings[key.strip()] = _number(yaml.safe_load(text))
-        except yaml.YAMLError as error:
-            raise BadSetting(
-                f"the value of {key.strip()!r} is not valid YAML", received=repr(text)
-            ) from error
-    return settings
-
-
-def _number(value: Any) -> Any:
-    """YAML 1.1 reads ``1e-4`` as text, as it wants ``1.0e-4``; nobody writes that."""
-    if isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?e[-+]?\d+", value, re.IGNORECASE):
-        return float(value)
     return value
 
 
@@ -200,7 +132,7 @@ def explain(error: BaseException) -> tuple[int, str]:
         sys.stderr.close()
         return 0, ""
     if isinstance(error, OSError):
-        return MISTAKE, _system(error)
+        return MISTAKE, system_sentence(error)
     if isinstance(error, MemoryError):
         return (
             MISTAKE,
@@ -228,22 +160,6 @@ def _usage(error: Any) -> str:
         return ""
     link = " See" if message.endswith("?") else "; see"
     return f"{message}{link} {context.command_path if context else 'mien'} --help."
-
-
-def _system(error: OSError) -> str:
-    place = error.filename or "the output"
-    if error.errno in FULL:
-        return (
-            f"the disk is full: {place} could not be written; nothing half-written was left; free some space."
-        )
-    reasons = {
-        errno.ENOENT: "does not exist; check the path",
-        errno.EACCES: "may not be read or written; check its permissions",
-        errno.EROFS: "is on a read-only disk; choose another folder",
-        errno.EISDIR: "is a folder, and a file is needed",
-        errno.ENOTDIR: "is a file, and a folder is needed",
-    }
-    return f"{place} {reasons.get(error.errno or 0, f'cannot be used ({error.strerror or error})')}."
 
 
 def leave(app: typer.Typer) -> NoReturn:
