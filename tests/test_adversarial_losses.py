@@ -22,7 +22,7 @@ from mien.models.adversarial_vae.model import AdversarialVAE
 from mien.models.decoupled_gan.losses import DecouplingLosses
 from mien.models.decoupled_gan.losses import Settings as DecouplingSettings
 from mien.models.decoupled_gan.model import DecoupledGAN
-from mien.models.facecam.losses import LatentLosses, Supervised
+from mien.models.facecam.losses import LatentLosses, SupervisedLosses
 from mien.models.facecam.losses import Settings as FaceCAMSettings
 from mien.models.facecam.model import FaceCAM
 from mien.models.facecam.networks import Discriminator as LatentDiscriminator
@@ -467,7 +467,7 @@ def test_facecam_matches_generated_codes_with_the_persons_own() -> None:
 def test_facecam_heads_learn_people_from_one_code_and_expressions_from_the_other() -> None:
     setting = facecam()
     heads = Heads(7, 5, 8, 6)
-    stage = Supervised(setting.model, heads, setting.losses.labels, FaceCAMSettings(swap=1.0))
+    stage = SupervisedLosses(setting.model, heads, setting.losses.labels, FaceCAMSettings(swap=1.0))
     batch = replace(setting.batch, partner=torch.from_numpy(DATA[ROWS - ROWS % 6 + (ROWS + 1) % 6]))
     terms = updates(stage.step(batch, 0))["autoencoder"]
     both = nn.ModuleList([setting.model, heads])

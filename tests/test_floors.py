@@ -35,12 +35,11 @@ FORBIDDEN = {("viewer", "cli"), ("report", "cli"), ("hub", "cli")}
 CLI_PACKAGES = {"mien", "typer", "rich", "yaml"}
 #: and what only computing needs.
 NOT_IN_CLI = ("geometry", "nn", "topology", "codes")
-#: What methods stand on.
-MODEL_BASE = ("base", "calibration", "autoencoder", "motion", "files", "registry", "own_code")
+#: What methods stand on, and what finds their classes.
+MODEL_BASE = ("base", "calibration", "autoencoder", "motion", "files")
+MODEL_FINDERS = ("registry", "own_code", "__init__")
 #: Files that still import each other; every entry is to be mended and deleted, none to be added.
 CIRCLES = (
-    {"models", "models.files"},
-    {"cli.faces", "cli.foreign"},
     {
         "evaluation.generation.protocol",
         "evaluation.generation.rows",
@@ -49,7 +48,7 @@ CIRCLES = (
     },
 )
 #: Public names with two meanings that are still to be mended; the list only shrinks.
-HOMONYMS = {"control_rows", "load_model", "share", "silhouettes"}
+HOMONYMS = {"control_rows", "share", "silhouettes"}
 #: Every method has settings of its own, by this name.
 SHARED_NAMES = {"Settings"}
 #: Blocks with one user that other methods are to share, and what rewrites blocks for other runtimes.
@@ -84,9 +83,10 @@ def allowed(importer: tuple[str, ...], imported: tuple[str, ...]) -> bool:
     if (importer[0], imported[0]) in FORBIDDEN:
         return False
     if importer[0] == imported[0] == "models":
-        # A method sees its own folder and what all methods stand on, and no other method.
-        method = importer[1] not in (*MODEL_BASE, "__init__")
-        return not method or (len(imported) > 1 and imported[1] in (importer[1], *MODEL_BASE))
+        # A method sees its own folder and what all methods stand on, and no other method; so do these.
+        method = importer[1] not in MODEL_BASE + MODEL_FINDERS
+        seen = (importer[1], *MODEL_BASE) if method else MODEL_BASE + MODEL_FINDERS
+        return len(imported) > 1 and imported[1] in seen
     if above in (0, 5) or importer[0] == imported[0]:
         return below <= above
     return below < above or (importer[0], imported[0]) in ALLOWED

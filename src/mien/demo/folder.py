@@ -68,7 +68,7 @@ class DemoFolder:
 
     def model(self, name: str = MAIN) -> FaceModel:
         """A trained model."""
-        from mien.models import load_model
+        from mien.models.files import load_model
 
         return load_model(str(self.run_folder(name)))
 
