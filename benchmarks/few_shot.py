@@ -18,7 +18,7 @@ import torch
 from mien.apply.coding import codes_of, decoded
 from mien.data.dataset import FaceDataset
 from mien.evaluation.metrics import avd
-from mien.evaluation.subjects import TestScans
+from mien.evaluation.scans import TestScans
 from mien.models import load_model
 from mien.models.base import FaceModel
 

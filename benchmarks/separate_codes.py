@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from mien.data.dataset import FaceDataset
 from mien.data.displacement import displaced_rows, mean_displacements
 from mien.evaluation.metrics import avd
-from mien.evaluation.subjects import TestScans, TransferDraws
+from mien.evaluation.scans import TestScans, TransferDraws
 from mien.nn.principal import principal_axes
 
 

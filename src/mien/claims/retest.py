@@ -11,8 +11,9 @@ from mien.claims.claim import TRAINING_DATA, Arm, Claim, Results, Verdict, judge
 from mien.data.dataset import FaceDataset
 from mien.errors import BadSetting, UnknownName
 from mien.evaluation import evaluate, evaluate_sequences
-from mien.evaluation.generation.protocol import evaluate_generation, settings_of
-from mien.evaluation.motion.protocol import REAL
+from mien.evaluation.generation.protocol import evaluate_generation
+from mien.evaluation.generation.settings import settings_of
+from mien.evaluation.motion.making import REAL
 from mien.models.base import FaceModel
 from mien.models.files import load_model, model_facts
 from mien.training import fit_model, plan_training

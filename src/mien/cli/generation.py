@@ -11,7 +11,7 @@ from mien.cli.shell import say
 if TYPE_CHECKING:
     from mien.data.dataset import FaceDataset
     from mien.evaluation import Report
-    from mien.evaluation.generation.rows import JudgingSetup
+    from mien.evaluation.generation.setup import GenerationSetup
     from mien.models.base import FaceModel
 
 NAME = "generation"
@@ -31,12 +31,13 @@ def judge(
         overrides: Settings to change.
         division: ``protocol``, ``seed`` and ``part``.
     """
-    from mien.evaluation.generation.protocol import evaluate_generation, settings_of
+    from mien.evaluation.generation.protocol import evaluate_generation
+    from mien.evaluation.generation.settings import settings_of
 
     settings = settings_of(profile, overrides)
     report, setup = evaluate_generation(models, data, settings=settings, **division)
-    for (factor, kind), found in setup.judges.items():
-        say(f"{factor} judge ({kind}): {found if isinstance(found, str) else found.source}")
+    for (factor, kind), found in setup.networks.items():
+        say(f"{factor} network ({kind}): {found if isinstance(found, str) else found.source}")
     if out:
         report.save(out, NAME)
         drawn = draw(models, setup, out)
@@ -44,7 +45,7 @@ def judge(
     return report
 
 
-def draw(models: Mapping[str, FaceModel], setup: JudgingSetup, out: Path) -> list[Path]:
+def draw(models: Mapping[str, FaceModel], setup: GenerationSetup, out: Path) -> list[Path]:
     """Random samples, one factor held, expressions replaced and added, best and worst specificity, as PNG."""
     from mien.figures.generation import manipulation_figure, samples_figure, specificity_figure
 

@@ -59,7 +59,7 @@ def draw_motion(
     if able:
         drawn["apex-errors"] = _apex_errors(able, data, clips)
     if report.curves and importlib.util.find_spec("matplotlib"):
-        from mien.evaluation.motion.protocol import STATIC
+        from mien.evaluation.motion.making import STATIC
         from mien.figures.motion import phase_curves
 
         # Beside a face that does not move at all, models would be one line.
@@ -148,7 +148,7 @@ def _between(name: str, model: FaceModel, data: FaceDataset, clip: Clip) -> Imag
 
 def _apex_errors(models: Mapping[str, FaceModel], data: FaceDataset, clips: list[Clip]) -> Image:
     """Recorded apexes of unseen people, what the models make of neutral and signal, and the error."""
-    from mien.evaluation.motion.protocol import example_clips
+    from mien.evaluation.motion.making import example_clips
     from mien.figures.faces import error_maps
 
     middle = [int(clip.apex[len(clip.apex) // 2]) for clip in clips]

@@ -1,4 +1,4 @@
-"""ResNet-18, the image network that judges faces; written out so that no image library is needed."""
+"""ResNet-18, which embeds pictures of faces; written out so that no image library is needed."""
 
 from __future__ import annotations
 
