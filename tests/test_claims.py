@@ -30,7 +30,7 @@ def results(factor: float, spread: float, people: int = 20) -> claims.Results:
     ("factor", "spread", "state"), [(0.5, 0.1, "held"), (1.8, 0.1, "reversed"), (0.98, 0.3, "open")]
 )
 def test_states_follow_the_interval(factor: float, spread: float, state: str) -> None:
-    verdict = claims.judge(results(factor, spread), claims.chosen(["G1"]))[0]
+    verdict = claims.verdicts_of(results(factor, spread), claims.chosen(["G1"]))[0]
     assert verdict.state == state
     assert verdict.low < verdict.ratio < verdict.high
     assert verdict.ratio == pytest.approx(factor, rel=0.2)
@@ -39,7 +39,7 @@ def test_states_follow_the_interval(factor: float, spread: float, state: str) ->
 
 def test_people_are_paired() -> None:
     """People differ a lot, the arms by the same factor in each: the interval is tight all the same."""
-    verdict = claims.judge(results(0.9, 0.01), claims.chosen(["G1"]))[0]
+    verdict = claims.verdicts_of(results(0.9, 0.01), claims.chosen(["G1"]))[0]
     assert verdict.high - verdict.low < 0.02
 
 
@@ -77,10 +77,10 @@ def test_unknown_claims_and_too_few_people_are_sentences() -> None:
     with pytest.raises(UnknownName, match="G1"):
         claims.chosen(["G11"])
     with pytest.raises(BadSetting, match="two people"):
-        claims.judge(results(0.5, 0.1, people=1), claims.chosen(["G1"]))
+        claims.verdicts_of(results(0.5, 0.1, people=1), claims.chosen(["G1"]))
 
 
-def test_a_retest_trains_judges_and_goes_on_where_it_was(tmp_path) -> None:
+def test_a_retest_trains_evaluates_and_goes_on_where_it_was(tmp_path) -> None:
     data = planted(subjects=20, interaction=0.2, noise=0.1).data
     settings = {"steps": 2, "pretraining_steps": 1, "identity_size": 4, "expression_size": 4, "batch_size": 4}
     options = {"ids": ["G2", "G3"], "profile": "smoke", "seeds": (0,), "settings": settings}
@@ -161,7 +161,7 @@ def test_the_published_tables_hold_their_own_claims() -> None:
         "GAN without feature loss": {"dec_exp": 80.3, "dec_id": 96.0, "div_all": 4.47},
     }  # fmt: skip
     chosen = [claim for claim in claims.CLAIMS if claim.id[0] == "D"]
-    verdicts = claims.judge(drawn(arms, spread=0.005), chosen)
+    verdicts = claims.verdicts_of(drawn(arms, spread=0.005), chosen)
     states = {(v.claim.id, v.claim.metric): v.state for v in verdicts}
     unknown = {("D13", "dec_exp"), ("D1", "dec_exp_own")}
     assert {key for key, state in states.items() if state != "held"} == unknown
@@ -171,7 +171,7 @@ def test_the_published_tables_hold_their_own_claims() -> None:
         if verdict.people and verdict.claim.published:
             assert verdict.ratio == pytest.approx(verdict.claim.published["ICCV 2019"], rel=0.01)
     assert (
-        claims.judge(drawn({"decoupled GAN": {"dec_exp": 60.0}, "additive 3DMM": linear}), chosen[:1])[
+        claims.verdicts_of(drawn({"decoupled GAN": {"dec_exp": 60.0}, "additive 3DMM": linear}), chosen[:1])[
             0
         ].state
         == "reversed"
@@ -184,7 +184,7 @@ def test_constants_differences_and_metrics_of_one_arm() -> None:
            "silhouette_expression_in_identity": -0.1, "dec_id": 97.0, "dec_exp": 80.0}  # fmt: skip
     plain = {"dec_id": 97.5, "dec_exp": 95.0}
     results = drawn({"FaceCAM": arm, "FaceCAM without identity in the expression generator": plain}, 0.01)
-    verdicts = claims.judge(results, claims.chosen(["C1", "C2", "C3", "C4"]))
+    verdicts = claims.verdicts_of(results, claims.chosen(["C1", "C2", "C3", "C4"]))
     states = {v.claim.metric: v.state for v in verdicts}
     assert states == {
         "style_spread": "held", "dec_id": "held", "dec_exp": "reversed",
@@ -198,7 +198,7 @@ def test_constants_differences_and_metrics_of_one_arm() -> None:
 
 def test_generated_faces_are_tested_against_the_training_data(tmp_path) -> None:
     data = planted(subjects=20, noise=0.1).data
-    judging = {"judges": "lite", "pairs": 60, "faces": 4, "resamples": 4, "samples": 10, "people": 2,
+    judging = {"networks": "lite", "pairs": 60, "faces": 4, "resamples": 4, "samples": 10, "people": 2,
                "lite_steps": 20, "components": 8, "sparse_scans": 2, "sparse_steps": 10}  # fmt: skip
     verdicts = claims.retest(
         data, tmp_path, ids=["D3"], profile="smoke", seeds=(0,), settings={"steps": 2, "batch_size": 8},

@@ -47,7 +47,7 @@ from mien.nn.linear_split import LinearSplit
 
 SMALL = {
     "networks": ("pictures", "lite"),
-    "pairs": 60, "faces": 6, "resamples": 5, "samples": 20, "image_size": 16, "picture_steps": 2,
+    "pairs": 60, "faces": 6, "resamples": 5, "samples": 20, "image_size": 16, "picture_steps": 10,
     "components": 12, "lite_steps": 80, "people": 4, "sparse_scans": 3, "sparse_steps": 60, "batch": 16,
     "silhouette_scans": 10,
 }  # fmt: skip
@@ -481,6 +481,8 @@ def test_settings_are_checked() -> None:
         settings_of("smoke", {"pairz": 3})
     with pytest.raises(BadSetting, match="at least"):
         settings_of("standard", {"faces": 0})
+    with pytest.raises(BadSetting, match="lite_steps must be at least 10"):
+        settings_of("standard", {"lite_steps": 5})
     with pytest.raises(UnknownName, match="similarity network"):
         settings_of("standard", {"networks": "resnet"})
     with pytest.raises(UnknownName, match="judges"):

@@ -1,4 +1,4 @@
-"""All claims, and how they are tested: both arms trained, judged on unseen people, compared."""
+"""All claims, and how they are tested: both arms trained, evaluated on unseen people, compared."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.claims import adversarial_vae, decoupled_gan, expression_lstm, facecam, facetunegan
-from mien.claims.claim import TRAINING_DATA, Arm, Claim, Results, Verdict, judge
+from mien.claims.claim import TRAINING_DATA, Arm, Claim, Results, Verdict, verdicts_of
 from mien.data.dataset import FaceDataset
 from mien.errors import BadSetting, UnknownName
 from mien.evaluation import evaluate, evaluate_sequences
@@ -71,7 +71,7 @@ def retest(
     precision: str = "32-true", judging: Mapping[str, Any] | None = None,
     runs: Mapping[str, Path | str] | None = None,
 ) -> list[Verdict]:  # fmt: skip
-    """Trains every arm that the claims need, judges it on unseen people, and tests the claims.
+    """Trains every arm that the claims need, evaluates it on unseen people, and tests the claims.
 
     Runs are kept in ``out`` and resumed, so a stopped test goes on where it was.
 
@@ -79,7 +79,7 @@ def retest(
         data: The whole data set.
         out: Folder of the runs.
         ids: Which claims; none for all that the data can test.
-        profile: Training profile; generated faces are judged with the profile of the same name.
+        profile: Training profile; generated faces are measured with the profile of the same name.
         seeds: Of the runs; the paper averages three.
         protocol: How the data is divided.
         settings: Further settings, the same for all arms that have them.
@@ -111,7 +111,7 @@ def retest(
                 report = evaluate_sequences({arm: model}, data, protocol=protocol, controls=False)
                 results.add(REAL, report)
             results.add(arm, report)
-    return judge(results, claims)
+    return verdicts_of(results, claims)
 
 
 def _finished(

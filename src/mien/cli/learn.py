@@ -101,8 +101,8 @@ def evaluate(
 
     A data set of clips is judged as motion: errors over time, by expression and phase, and recognition.
 
-    [bold]--generation[/bold] judges random faces instead: decoupling, diversity, specificity, faces from
-    landmarks, and the control of expressions. Its judges are trained once and kept beside the data.
+    [bold]--generation[/bold] measures random faces instead: decoupling, diversity, specificity, faces from
+    landmarks, and the control of expressions. Its networks are trained once and kept beside the data.
     """
     from mien.cli.faces import open_model
     from mien.cli.generation import judge as judge_generation

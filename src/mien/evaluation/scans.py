@@ -55,33 +55,33 @@ class TestScans:
 
     @cached_property
     def people(self) -> NDArray[np.int32]:
-        """(S,) subject numbers."""
+        """(S,) int: subject numbers."""
         return np.unique(self.data.row_subject)
 
     @cached_property
     def person(self) -> NDArray[np.int64]:
-        """(n,) position of each scan's subject in ``people``."""
+        """(n,) int: position of each scan's subject in ``people``."""
         return np.searchsorted(self.people, self.data.row_subject)
 
     @cached_property
     def label(self) -> NDArray[np.int64]:
-        """(n,) expression index; -1 neutral; -2 unlabeled."""
+        """(n,) int: expression index; -1 neutral; -2 unlabeled."""
         return np.where(self.data.row_labeled("expression"), self.data.label, -2)
 
     @cached_property
     def performed(self) -> NDArray[np.bool_]:
-        """(n,) labeled expressive scans at half weight or more, of people with a neutral."""
+        """(n,) bool: labeled expressive scans at half weight or more, of people with a neutral."""
         strong = self.data.row_weights.max(axis=1, initial=0) >= PERFORMED
         return (self.label >= 0) & strong & self.with_neutral
 
     @cached_property
     def with_neutral(self) -> NDArray[np.bool_]:
-        """(n,) scans whose person has a neutral."""
+        """(n,) bool: scans whose person has a neutral."""
         return self.data.has_neutral
 
     @cached_property
     def people_with_neutral(self) -> NDArray[np.int64]:
-        """Positions of the people who have a neutral, ascending."""
+        """(k,) int: positions of the people who have a neutral, ascending."""
         return np.flatnonzero(np.isfinite(self.neutrals[:, 0, 0]))
 
     @cached_property
@@ -100,12 +100,12 @@ class TestScans:
         return len(np.intersect1d(self.people, self.train.row_subject))
 
     def by_person(self) -> Iterator[tuple[int, NDArray[np.int64]]]:
-        """Position of each person and their rows."""
+        """Position of each person, and their rows (k,) int."""
         for number in range(len(self.people)):
             yield number, np.flatnonzero(self.person == number)
 
     def other_people(self, salt: int) -> NDArray[np.int64]:
-        """(S,) one random other person with a neutral for each person (-1 where there is none)."""
+        """(S,) int: one random other person with a neutral for each person (-1 where there is none)."""
         generator = np.random.default_rng([self.seed, salt])
         known = self.people_with_neutral
         result = np.full(len(self.people), -1)

@@ -69,7 +69,7 @@ class Measured:
             _put(self.people, prefix + metric, len(self.test.people), np.array([number]), np.array([found]))
 
     def put_mean(self, number: int, neutrals: Meshes) -> None:
-        """Keeps the mean of one person's predicted neutrals (k, V, 3), millimeters."""
+        """Keeps the mean of one person's predicted neutrals (k, V, 3) float, millimeters."""
         if self.means is None:
             self.means = np.full_like(self.test.neutrals, np.nan)
         self.means[number] = neutrals.mean(axis=0, dtype=np.float64)

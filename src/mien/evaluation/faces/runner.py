@@ -63,7 +63,7 @@ class Runner:
 
     @cached_property
     def expressions_at_rest(self) -> Tensor:
-        """Expression codes of every person's true neutral, without being told that it is one."""
+        """(S, *X) float: expression codes of the true neutrals, found without telling that they are."""
         return codes_of(self.model, self._rest_faces).expression
 
     @cached_property

@@ -9,6 +9,8 @@ from typing import Any
 from mien.errors import BadSetting, UnknownName
 from mien.evaluation.generation.similarity import Training
 
+LEAST = {"samples": 2, "pairs": 2, "batch": 2, "picture_steps": 10, "lite_steps": 10}
+"""Smallest values of settings that 1 is too little for; networks train by one cycle of the learning rate."""
 NETWORKS = ("pictures", "lite")
 """Kinds of similarity networks: on pictures of normals, as published, and on principal components."""
 
@@ -94,7 +96,7 @@ def settings_of(profile: str, overrides: Mapping[str, Any] | None = None) -> Gen
     chosen = {name: tuple(value) if isinstance(value, list) else value for name, value in chosen.items()}
     result = replace(GenerationSettings(), **chosen)
     for name, value in asdict(result).items():
-        least = 2 if name in ("samples", "pairs", "batch") else 1
+        least = LEAST.get(name, 1)
         if isinstance(value, int) and not isinstance(value, bool) and name != "seed" and value < least:
             raise BadSetting(f"{name} must be at least {least}", received=value)
     for kind in result.networks:
