@@ -17,20 +17,20 @@ import torch
 
 from mien.apply.coding import codes_of, decoded
 from mien.data.dataset import FaceDataset
-from mien.evaluation.metrics import avd
-from mien.evaluation.subjects import TestScans
+from mien.evaluation.distances import avd
+from mien.evaluation.scans import TestScans
 from mien.models import load_model
 from mien.models.base import FaceModel
 
 
 @torch.no_grad()
-def errors(model: FaceModel, judged: TestScans, count: int, draws: int) -> tuple[float, float]:
+def errors(model: FaceModel, scans: TestScans, count: int, draws: int) -> tuple[float, float]:
     """Plain and with detail kept, over all labeled expressive scans and some draws of examples."""
-    train, generator = judged.train, np.random.default_rng(0)
-    rows = np.flatnonzero(judged.performed)
-    person, label, truth = judged.person[rows], judged.label[rows], judged.data[rows]
-    known = codes_of(model, judged.neutrals)
-    lost = judged.neutrals - decoded(model, known)
+    train, generator = scans.train, np.random.default_rng(0)
+    rows = np.flatnonzero(scans.performed)
+    person, label, truth = scans.person[rows], scans.label[rows], scans.data[rows]
+    known = codes_of(model, scans.neutrals)
+    lost = scans.neutrals - decoded(model, known)
     found = []
     for _ in range(draws):
         styles = {}
@@ -52,11 +52,11 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=3)
     options = parser.parse_args()
     data = FaceDataset.load(options.data)
-    judged = TestScans.of(data, part="test", protocol="subject", seed=0, limit=None)
+    scans = TestScans.of(data, part="test", protocol="subject", seed=0, limit=None)
     for run in options.runs:
         model = load_model(run)
         for count in options.examples:
-            plain, kept = errors(model, judged, count, options.draws)
+            plain, kept = errors(model, scans, count, options.draws)
             print(
                 f"{run.name}  examples {count:3d}  transfer {plain:.2f}  detail kept {kept:.2f}", flush=True
             )

@@ -24,8 +24,8 @@ import torch
 from numpy.typing import NDArray
 
 from mien.data.dataset import FaceDataset
-from mien.evaluation.generation.specificity import PatchSums
-from mien.evaluation.metrics import avd
+from mien.evaluation.distances import avd
+from mien.evaluation.generation.nearest import NearestMeshes
 from mien.geometry.orthographic import Screen, normal_images
 
 #: Samples in memory at once: what ``mien evaluate --generation`` draws at a time.
@@ -64,7 +64,7 @@ def specificity_cost(data: FaceDataset, meshes: int, vertices: int, samples: int
     training, drawn = (Mixtures(data, count, vertices, seed) for seed, count in ((0, meshes), (1, samples)))
     template = training[np.array([0])][0]
     began, training.seconds = time.process_time(), 0.0
-    index = PatchSums(training, template)
+    index = NearestMeshes(training, template)
     indexing = time.process_time() - began - training.seconds
     began, training.seconds = time.process_time(), 0.0
     parts = [np.arange(k, min(k + PART, samples)) for k in range(0, samples, PART)]

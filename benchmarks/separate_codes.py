@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from mien.data.dataset import FaceDataset
 from mien.data.displacement import displaced_rows, mean_displacements
-from mien.evaluation.metrics import avd
-from mien.evaluation.subjects import TestScans, TransferDraws
+from mien.evaluation.distances import avd
+from mien.evaluation.scans import TestScans, TransferDraws
 from mien.nn.principal import principal_axes
 
 
@@ -36,8 +36,8 @@ def main() -> None:
     parser.add_argument("--expression", type=int, default=5)
     options = parser.parse_args()
     data = FaceDataset.load(options.data)
-    judged = TestScans.of(data, part="test", protocol="subject", seed=0, limit=None)
-    train, draws = judged.train, TransferDraws.of(judged, styles=1, limit=None)
+    scans = TestScans.of(data, part="test", protocol="subject", seed=0, limit=None)
+    train, draws = scans.train, TransferDraws.of(scans, styles=1, limit=None)
 
     people = np.unique(train.row_subject, return_index=True)[1]
     who = principal_axes(train.neutral_of, people, options.identity, label="axes of neutrals")
@@ -46,23 +46,23 @@ def main() -> None:
     size = options.identity + options.expression
     together = principal_axes(train.__getitem__, np.arange(len(train)), size, label="axes of faces")
 
-    faces, neutrals = judged.data[:], judged.neutrals[judged.person]
-    known = held(judged.neutrals, who.mean, who.axes)
+    faces, neutrals = scans.data[:], scans.neutrals[scans.person]
+    known = held(scans.neutrals, who.mean, who.axes)
     moved = held(faces - neutrals, 0.0, what.axes)
     numbers = {
         f"reconstruction, {size} numbers of PCA": avd(faces, held(faces, together.mean, together.axes)),
         f"reconstruction, {options.identity} of the neutral + {options.expression} of the displacement":
-            avd(faces, known[judged.person] + moved),
-        f"neutral, {options.identity} numbers": avd(judged.neutrals, known),
+            avd(faces, known[scans.person] + moved),
+        f"neutral, {options.identity} numbers": avd(scans.neutrals, known),
     }  # fmt: skip
-    person, label = judged.person[draws.target], judged.label[draws.target]
-    truth, means = judged.data[draws.target], mean_displacements(train)
+    person, label = scans.person[draws.target], scans.label[draws.target]
+    truth, means = scans.data[draws.target], mean_displacements(train)
     numbers |= {
-        "transfer, class mean on the true neutral": avd(truth, judged.neutrals[person] + means[label]),
+        "transfer, class mean on the true neutral": avd(truth, scans.neutrals[person] + means[label]),
         f"transfer, class mean on {options.identity} numbers of the neutral":
             avd(truth, known[person] + means[label]),
         f"transfer, class mean in {options.expression} numbers, on the true neutral":
-            avd(truth, judged.neutrals[person] + held(means, 0.0, what.axes)[label]),
+            avd(truth, scans.neutrals[person] + held(means, 0.0, what.axes)[label]),
         f"transfer, class mean in {options.expression} numbers, on {options.identity} of the neutral":
             avd(truth, known[person] + held(means, 0.0, what.axes)[label]),
     }  # fmt: skip

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from mien.data.dataset import FaceDataset
 from mien.data.textures import Textures
-from mien.evaluation.generation.intensity import LEVELS, spearman
+from mien.evaluation.generation.intensity import LEVELS
+from mien.evaluation.generation.metrics import intensity_rho
 from mien.models import load_model
 from mien.progress import track
 
@@ -85,7 +86,7 @@ def over_intensities(model: Any, count: int, seed: int) -> dict[str, float]:
             sweep = images_of(model, z_id, z_exp, noise)
             change = np.abs(sweep - sweep[0]).mean(axis=(1, 2, 3))
             steps = np.abs(np.diff(sweep, axis=0)).mean(axis=(1, 2, 3))
-            rank.append(spearman(np.round(change, 6)))
+            rank.append(intensity_rho(np.round(change, 6)))
             uneven.append(steps.max() / steps.mean())
             beyond.append(change[-1] / np.interp(1.0, LEVELS, change))
     by_label = np.reshape(rank, (count, -1)).mean(axis=0)

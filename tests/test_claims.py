@@ -80,7 +80,7 @@ def test_unknown_claims_and_too_few_people_are_sentences() -> None:
         claims.verdicts_of(results(0.5, 0.1, people=1), claims.chosen(["G1"]))
 
 
-def test_a_retest_trains_judges_and_goes_on_where_it_was(tmp_path) -> None:
+def test_a_retest_trains_evaluates_and_goes_on_where_it_was(tmp_path) -> None:
     data = planted(subjects=20, interaction=0.2, noise=0.1).data
     settings = {"steps": 2, "pretraining_steps": 1, "identity_size": 4, "expression_size": 4, "batch_size": 4}
     options = {"ids": ["G2", "G3"], "profile": "smoke", "seeds": (0,), "settings": settings}
@@ -198,7 +198,7 @@ def test_constants_differences_and_metrics_of_one_arm() -> None:
 
 def test_generated_faces_are_tested_against_the_training_data(tmp_path) -> None:
     data = planted(subjects=20, noise=0.1).data
-    judging = {"judges": "lite", "pairs": 60, "faces": 4, "resamples": 4, "samples": 10, "people": 2,
+    judging = {"networks": "lite", "pairs": 60, "faces": 4, "resamples": 4, "samples": 10, "people": 2,
                "lite_steps": 20, "components": 8, "sparse_scans": 2, "sparse_steps": 10}  # fmt: skip
     verdicts = claims.retest(
         data, tmp_path, ids=["D3"], profile="smoke", seeds=(0,), settings={"steps": 2, "batch_size": 8},

@@ -180,7 +180,7 @@ def test_evaluate_draws_pictures_of_people_with_three_expressions(
 def test_evaluate_generation_writes_tables_and_pictures(
     studio: Studio, capsys: Capture, tmp_path: Path
 ) -> None:
-    small = ("judges=lite", "lite_steps=20", "components=8", "faces=4", "resamples=4", "samples=10",
+    small = ("networks=lite", "lite_steps=20", "components=8", "faces=4", "resamples=4", "samples=10",
              "people=2", "sparse_scans=2", "sparse_steps=10")  # fmt: skip
     options = [word for setting in small for word in ("--set", setting)]
     line = ("evaluate", studio.model, "--data", studio.data, "--generation", "--profile", "smoke")
@@ -194,7 +194,7 @@ def test_evaluate_generation_writes_tables_and_pictures(
     pictures = {f"generation_samples_{label}.png", f"generation_expressions_{label}.png",
                 "generation_specificity.png"}  # fmt: skip
     assert names == pictures | {f"generation.{ending}" for ending in ("md", "csv", "tex", "json")}
-    assert (studio.data / "judges").is_dir()
+    assert (studio.data / "similarity_networks").is_dir()
     refused = run(capsys, "evaluate", studio.model, "--data", studio.data, "--pairs", "20")
     assert refused.code == 2 and "--generation" in refused.err
 

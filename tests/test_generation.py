@@ -1,4 +1,4 @@
-"""Generated faces: renderer, judges, thresholds, nearest faces, control; each against a known answer."""
+"""Generated faces: renderer, similarity networks, nearest faces, control; each against a known answer."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ from torch import Tensor
 
 from mien.codes import Codes
 from mien.errors import BadFile, BadSetting, UnknownName
-from mien.evaluation.generation import specificity
+from mien.evaluation.distances import avd_table
+from mien.evaluation.generation import nearest
 from mien.evaluation.generation.classifier import Classifier
+from mien.evaluation.generation.decoupling import decoupling_values
 from mien.evaluation.generation.diversity import diversity_by_labels
 from mien.evaluation.generation.draws import RandomFaces
 from mien.evaluation.generation.embedding import GroupSampler, triplet_loss
-from mien.evaluation.generation.intensity import LEVELS, measure_intensity, measure_real_intensity, spearman
-from mien.evaluation.generation.protocol import evaluate_generation, settings_of
+from mien.evaluation.generation.intensity import LEVELS, measure_intensity, measure_real_intensity
+from mien.evaluation.generation.metrics import embedding_distance, intensity_rho, silhouette
+from mien.evaluation.generation.nearest import EXTREMES, NearestMeshes
+from mien.evaluation.generation.protocol import evaluate_generation
 from mien.evaluation.generation.resnet import ResNet18
-from mien.evaluation.generation.rows import shares
+from mien.evaluation.generation.settings import settings_of
 from mien.evaluation.generation.similarity import (
     Training,
     choose_threshold,
-    distance,
     label_numbers,
     similarity_network,
 )
-from mien.evaluation.generation.specificity import EXTREMES, PatchSums
-from mien.evaluation.metrics import avd_table, silhouettes
 from mien.fit import fit_landmark_sets, fit_landmarks
 from mien.geometry.closest import closest_on_triangles, surface_distances
 from mien.geometry.orthographic import Screen, normal_images
@@ -45,8 +46,8 @@ from mien.nn.descent import minimize_rows
 from mien.nn.linear_split import LinearSplit
 
 SMALL = {
-    "judges": ("pictures", "lite"),
-    "pairs": 60, "faces": 6, "resamples": 5, "samples": 20, "image_size": 16, "picture_steps": 2,
+    "networks": ("pictures", "lite"),
+    "pairs": 60, "faces": 6, "resamples": 5, "samples": 20, "image_size": 16, "picture_steps": 10,
     "components": 12, "lite_steps": 80, "people": 4, "sparse_scans": 3, "sparse_steps": 60, "batch": 16,
     "silhouette_scans": 10,
 }  # fmt: skip
@@ -57,14 +58,14 @@ SMALL = {
 
 def test_resnet_has_the_published_size() -> None:
     with torch.device("meta"):
-        net, judge = ResNet18(1000), ResNet18(128)
+        net, embedder = ResNet18(1000), ResNet18(128)
         sizes = [tuple(net.stem(torch.empty(1, 3, 224, 224)).shape)]
         x = torch.empty(sizes[0])
         for block in net.blocks:
             x = block(x)
             sizes.append(tuple(x.shape))
     assert sum(p.numel() for p in net.parameters()) == 11_689_512
-    assert sum(p.numel() for p in judge.parameters()) == 11_176_512 + 512 * 128 + 128
+    assert sum(p.numel() for p in embedder.parameters()) == 11_176_512 + 512 * 128 + 128
     assert sum(isinstance(m, torch.nn.Conv2d) for m in net.modules()) == 20  # 17 and three shortcuts
     assert sizes[0] == sizes[2] == (1, 64, 56, 56)
     assert [sizes[k] for k in (4, 6, 8)] == [(1, 128, 28, 28), (1, 256, 14, 14), (1, 512, 7, 7)]
@@ -151,7 +152,7 @@ def test_batches_are_crossed_and_people_move_as_one(world) -> None:
     assert found.shape[0] == 12
 
 
-# ---- thresholds and judges
+# ---- thresholds and similarity networks
 
 
 def test_threshold_is_the_best_under_the_limit_of_false_accepts() -> None:
@@ -175,21 +176,21 @@ def world():
     return planted(subjects=24, noise=0.05).data
 
 
-def test_a_judge_learns_people_it_has_never_seen_and_is_cached(world, tmp_path) -> None:
+def test_a_network_learns_people_it_has_never_seen_and_is_cached(world, tmp_path) -> None:
     data = replace(world, folder=tmp_path)
     train = data.split("train")
     held = data.take(np.flatnonzero(~np.isin(data.rows, train.rows)))
     training = Training("lite", 12, 120, groups=8)
-    judge = similarity_network(train, held, "identity", training, division="a")
-    found = judge.calibration
+    network = similarity_network(train, held, "identity", training, division="a")
+    found = network.threshold
     assert found.accuracy > 0.95 and found.far <= 0.10
     assert found.ceiling > 0.9 and found.floor < 0.45
     again = similarity_network(train, held, "identity", training, division="a")
-    assert again.source.startswith(str(tmp_path)) and again.calibration == found
-    assert np.array_equal(again.embed(held[:5]), judge.embed(held[:5]))
+    assert again.source.startswith(str(tmp_path)) and again.threshold == found
+    assert np.array_equal(again.embed(held[:5]), network.embed(held[:5]))
     other = similarity_network(train, held, "identity", training, division="b")
     assert other.source != again.source
-    for path in tmp_path.glob("judges/*.safetensors"):
+    for path in tmp_path.glob("similarity_networks/*.safetensors"):
         path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(BadFile, match="damaged"):
         similarity_network(train, held, "identity", training, division="a")
@@ -206,14 +207,14 @@ def test_nearest_faces_are_exact_and_mostly_not_measured(monkeypatch: pytest.Mon
     faces = lambda n: template + np.einsum("nk,kvc->nvc", generator.normal(size=(n, 8)), fields)  # noqa: E731
     training = (faces(300) + 0.02 * generator.normal(size=(300, 700, 3))).astype(np.float32)
     samples = faces(25).astype(np.float32)
-    found = PatchSums(training, template).nearest(samples)
+    found = NearestMeshes(training, template).nearest(samples)
     table = avd_table(samples, training)
     assert np.array_equal(found.row, table.argmin(axis=1))
     assert found.distance == pytest.approx(table.min(axis=1), rel=1e-6)
     assert found.measured < 0.05 * table.size
-    monkeypatch.setattr(specificity, "BLOCK", 7)  # a block at a time: the same, and never all samples again
+    monkeypatch.setattr(nearest, "BLOCK", 7)  # a block at a time: the same, and never all samples again
     crowd = np.concatenate([samples] * 20)
-    index = PatchSums(training, template)
+    index = NearestMeshes(training, template)
     tracemalloc.start()
     again = index.nearest(crowd)
     assert tracemalloc.get_traced_memory()[1] < 0.6 * crowd.nbytes
@@ -221,7 +222,7 @@ def test_nearest_faces_are_exact_and_mostly_not_measured(monkeypatch: pytest.Mon
     np.testing.assert_array_equal(again.row, np.tile(found.row, 20))
     np.testing.assert_array_equal(again.distance, np.tile(found.distance, 20))
     rough = (template + generator.normal(size=(40, 700, 3))).astype(np.float32)  # bounds are useless here
-    hard = PatchSums(rough, template).nearest(rough[:3] + 1)
+    hard = NearestMeshes(rough, template).nearest(rough[:3] + 1)
     assert np.array_equal(hard.row, avd_table(rough[:3] + 1, rough).argmin(axis=1))
 
 
@@ -253,11 +254,11 @@ def test_silhouette_and_rank_correlation_by_definition() -> None:
         own = apart[(labels == labels[i]) & (np.arange(30) != i)]
         other = min(apart[labels == k].mean() for k in range(4) if k != labels[i])
         scores.append((other - own.mean()) / max(other, own.mean()) if len(own) else 0.0)
-    assert silhouettes(codes, labels) == pytest.approx(np.array(scores), abs=1e-9)
-    assert np.isnan(silhouettes(codes, np.zeros(30))).all()
+    assert silhouette(codes, labels) == pytest.approx(np.array(scores), abs=1e-9)
+    assert np.isnan(silhouette(codes, np.zeros(30))).all()
     values = generator.integers(0, 5, size=20)
-    assert spearman(values) == pytest.approx(spearmanr(values, np.arange(20)).statistic)
-    assert spearman(np.ones(15)) == 0.0
+    assert intensity_rho(values) == pytest.approx(spearmanr(values, np.arange(20)).statistic)
+    assert intensity_rho(np.ones(15)) == 0.0
 
 
 # ---- fits and linear samples
@@ -352,9 +353,9 @@ def report(world, tmp_path_factory):
     assert set(setup.samples) == {"true", "leaking", "collapsed"}
     drawn = RandomFaces(models["true"], seed=0, batch=SMALL["batch"])
     samples = np.concatenate([part["random"] for part in drawn.relatives(SMALL["pairs"])])[: SMALL["samples"]]
-    nearest, (meshes, distance) = setup.index.nearest(samples).distance, setup.samples["true"]
-    assert found.value("true", "specificity") == pytest.approx(nearest.mean(), rel=1e-6)
-    order = nearest.argsort()  # pictures show the best and the worst of all samples, and no other is kept
+    near, (meshes, distance) = setup.training_faces.nearest(samples).distance, setup.samples["true"]
+    assert found.value("true", "specificity") == pytest.approx(near.mean(), rel=1e-6)
+    order = near.argsort()  # pictures show the best and the worst of all samples, and no other is kept
     assert len(meshes) == 2 * EXTREMES < len(samples) == found.row("true", "specificity").count
     np.testing.assert_array_equal(samples[order[[0, 1, -2, -1]]], meshes[distance.argsort()[[0, 1, -2, -1]]])
     return found
@@ -398,7 +399,7 @@ def test_a_collapsed_generator_is_told_by_its_diversity(report) -> None:
     assert report.row("collapsed", "disp_ratio_1_5").reason == "nothing moves"
 
 
-def test_equal_false_accepts_do_not_care_for_the_judges_threshold() -> None:
+def test_equal_false_accepts_do_not_care_for_the_threshold() -> None:
     """Families on a line: centers 0, 1, 2, ..., members a known distance away."""
     count, members = 11, 8
     away = np.linspace(0.1, 1.7, members)
@@ -407,7 +408,7 @@ def test_equal_false_accepts_do_not_care_for_the_judges_threshold() -> None:
     codes[:, 1:, 0] = codes[:, :1, 0] + away
     # 10 of 55 pairs of centers are 1 apart, so a tenth of the pairs lie at most 1 apart: at 1 exactly.
     for threshold, random in ((0.5, 0.0), (1.5, 100 * 20 / 110), (50.0, 100.0)):
-        found = {name: values.mean() for name, values in shares(codes, threshold).items()}
+        found = {name: values.mean() for name, values in decoupling_values(codes, threshold).items()}
         same = 100 * (away < threshold).mean()
         assert found[""] == pytest.approx(same) and found["_random"] == pytest.approx(random)
         assert found["_lift"] == pytest.approx(same - random)
@@ -434,7 +435,7 @@ def test_refusals_have_reasons_and_pictures_and_lite_are_never_in_one_table(repo
     assert "16-pixel" in report.conditions_text and "224" in report.conditions_text
     assert len(facts["people"]["true"]["dec_exp_lite"]) == 6
     spent = facts["conditions"]["evaluation_seconds"]
-    assert spent > 0 and f"Judged in {spent:,.0f} s on {processor()}" in report.conditions_text
+    assert spent > 0 and f" in {spent:,.0f} s on {processor()}" in report.conditions_text
     assert f",{spent}\n" in report.to_csv()
 
 
@@ -455,7 +456,7 @@ class Speaking(Planted):
         return super().decode(codes) + 8 * said[:, None] * mouth
 
 
-def test_further_factors_have_judges_and_a_table_of_their_own(world) -> None:
+def test_further_factors_have_networks_and_a_table_of_their_own(world) -> None:
     said = np.random.default_rng(0).integers(3, size=len(world.vertices))
     mouth = world.topology.regions["mouth"][None, :, None]
     spoken = world.vertices + 8 * np.eye(3)[said][:, None] * mouth
@@ -464,9 +465,9 @@ def test_further_factors_have_judges_and_a_table_of_their_own(world) -> None:
         classes={"viseme": said.astype(np.int32)}, labeled=dict(world.labeled) | {"viseme": said >= 0},
     )  # fmt: skip
     model = Speaking(data.topology, data.expressions)
-    settings = settings_of("smoke", SMALL | {"judges": "lite", "lite_steps": 120})
+    settings = settings_of("smoke", SMALL | {"networks": "lite", "lite_steps": 120})
     report, setup = evaluate_generation({"speaking": model}, data, settings=settings)
-    assert set(setup.judges) == {(factor, "lite") for factor in ("identity", "expression", "viseme")}
+    assert set(setup.networks) == {(factor, "lite") for factor in ("identity", "expression", "viseme")}
     assert report.value("speaking", "dec_viseme_lite") > 80
     assert report.value("speaking", "dec_viseme_lite_random") < 70
     assert report.value("training data", "div_viseme") < report.value("training data", "div_all")
@@ -480,8 +481,12 @@ def test_settings_are_checked() -> None:
         settings_of("smoke", {"pairz": 3})
     with pytest.raises(BadSetting, match="at least"):
         settings_of("standard", {"faces": 0})
-    with pytest.raises(UnknownName, match="judge"):
-        settings_of("standard", {"judges": "resnet"})
+    with pytest.raises(BadSetting, match="lite_steps must be at least 10"):
+        settings_of("standard", {"lite_steps": 5})
+    with pytest.raises(UnknownName, match="similarity network"):
+        settings_of("standard", {"networks": "resnet"})
+    with pytest.raises(UnknownName, match="judges"):
+        settings_of("standard", {"judges": "lite"})
     assert settings_of("full").image_size == 224
 
 
@@ -491,7 +496,7 @@ def test_the_classifier_names_unseen_faces_and_its_odds_never_saturate(world) ->
     assert (found.named(test[:]) == test.label).mean() > 0.9
     face = test.topology.template[None] + np.linspace(0, 30, 40)[:, None, None] * planted().expression_axes[0]
     odds = found.log_odds(face.astype(np.float32), 0)
-    assert np.isfinite(odds).all() and spearman(odds) == pytest.approx(1)
+    assert np.isfinite(odds).all() and intensity_rho(odds) == pytest.approx(1)
 
 
 def test_intensity_counts_collapse_as_zero(world) -> None:
@@ -515,11 +520,11 @@ def test_a_scaled_expression_that_comes_to_look_like_another_one() -> None:
         expressions = ("brow_lower", "anger", "smile")
 
     face = np.array([[1.0, 0, 0]], np.float32)
-    judged = SimpleNamespace(
+    scans = SimpleNamespace(
         data=Scans([0 * face, face, 2 * face, face]), people=np.array([7]), person=np.zeros(4, int),
         label=np.array([-1, 0, 1, 2]), performed=np.array([False, True, True, True]), neutrals=0 * face[None],
     )  # fmt: skip
-    found = measure_real_intensity(judged, classifier)
+    found = measure_real_intensity(scans, classifier)
     asked = LEVELS
     odds = 20 * asked - 10 - np.logaddexp(0, 40 * asked - 40)
     assert found[0, 0] == pytest.approx(spearmanr(asked, odds)[0]) and found[0, 0] < 0.9
@@ -527,7 +532,7 @@ def test_a_scaled_expression_that_comes_to_look_like_another_one() -> None:
 
 
 def test_distance_of_embeddings() -> None:
-    assert distance(np.array([[1.0, 0]]), np.array([[0.0, 1]]))[0] == pytest.approx(np.sqrt(2))
+    assert embedding_distance(np.array([[1.0, 0]]), np.array([[0.0, 1]]))[0] == pytest.approx(np.sqrt(2))
 
 
 def test_rows_that_arrive_stay_finite() -> None:

@@ -24,6 +24,6 @@ def test_seconds_and_threads_are_told() -> None:
     assert machine()["threads"] == torch.get_num_threads() and machine()["processor"] == processor()
     assert machine_since(-1e6)["evaluation_seconds"] > 1e6
     facts = {"processor": "P", "threads": 1}
-    assert machine_text(facts) == "Judged on P, 1 thread."
+    assert machine_text(facts) == "Evaluated on P, 1 thread."
     told = machine_text({"processor": "P", "gpu": "G", "threads": 8, "evaluation_seconds": 1234.4})
-    assert told == "Judged in 1,234 s on P and G, 8 threads."
+    assert told == "Evaluated in 1,234 s on P and G, 8 threads."

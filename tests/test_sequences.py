@@ -1,4 +1,4 @@
-"""Judging motion: known errors, relative time, the classifier, the report and its tables."""
+"""Evaluating motion: known errors, relative time, the classifier, the report and its tables."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from mien.evaluation.motion.classifier import (
     OURS,
     PUBLISHED,
     SequenceClassifier,
-    confusion_table,
-    scores_of,
 )
+from mien.evaluation.motion.clips import TestClips
 from mien.evaluation.motion.controls import GRID, MeanClips, warped, warped_mean
-from mien.evaluation.motion.protocol import MEAN, REAL, SCALED, STATIC, JudgedClips, example_clips
+from mien.evaluation.motion.making import MEAN, REAL, SCALED, STATIC, example_clips
+from mien.evaluation.motion.metrics import confusion, seq_f1, seq_precision, seq_recall
 from mien.figures import paper_motion
 from mien.figures.paper_motion import draw_motion
 from mien.machine import processor
@@ -68,15 +68,15 @@ def test_mean_clips_of_one_clip_are_that_clip() -> None:
 
 def test_static_faces_cost_their_motion_and_the_recorded_clips_nothing() -> None:
     data = moving_data(people=8)
-    judged = JudgedClips.of(data, part="test", protocol="subject", seed=0)
-    moved = [np.linalg.norm(judged.data[c.rows] - clip_neutral(judged.data, c), axis=2).mean(1)
-             for c in judged.clips]  # fmt: skip
+    tested = TestClips.of(data, part="test", protocol="subject", seed=0)
+    moved = [np.linalg.norm(tested.data[c.rows] - clip_neutral(tested.data, c), axis=2).mean(1)
+             for c in tested.clips]  # fmt: skip
     found = report()
     assert found.value(STATIC, "seq_avd_total") == pytest.approx(np.concatenate(moved).mean(), rel=1e-5)
-    apex = np.concatenate([m[c.phases == 2] for m, c in zip(moved, judged.clips)]).mean()
+    apex = np.concatenate([m[c.phases == 2] for m, c in zip(moved, tested.clips)]).mean()
     assert found.value(STATIC, "phase_avd_apex") == pytest.approx(apex, rel=1e-5)
-    first = [m.mean() for m, c in zip(moved, judged.clips) if c.expression == 0]
-    sizes = [len(m) for m, c in zip(moved, judged.clips) if c.expression == 0]
+    first = [m.mean() for m, c in zip(moved, tested.clips) if c.expression == 0]
+    sizes = [len(m) for m, c in zip(moved, tested.clips) if c.expression == 0]
     assert found.value(STATIC, "seq_avd_smile") == pytest.approx(np.average(first, weights=sizes), rel=1e-5)
     assert {row.metric for row in found.rows if row.system == REAL} & {"seq_avd_total"} == set()
 
@@ -110,12 +110,11 @@ def test_means_of_people_are_means_of_their_frames() -> None:
 
 
 def test_scores_of_a_known_confusion() -> None:
-    table = confusion_table(np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 1, 0]), 3)
+    table = confusion(np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 1, 0]), 3)
     np.testing.assert_array_equal(table, [[2, 1, 0], [0, 2, 0], [1, 0, 0]])
-    scores = scores_of(table)
-    np.testing.assert_allclose(scores["precision"], [2 / 3, 2 / 3, 0])
-    np.testing.assert_allclose(scores["recall"], [2 / 3, 1, 0])
-    np.testing.assert_allclose(scores["f1"], [2 / 3, 0.8, 0])
+    np.testing.assert_allclose(seq_precision(table), [2 / 3, 2 / 3, 0])
+    np.testing.assert_allclose(seq_recall(table), [2 / 3, 1, 0])
+    np.testing.assert_allclose(seq_f1(table), [2 / 3, 0.8, 0])
     # The misprint of the publication: P .81 and R .59 give an F1 of .68, not .60.
     assert 2 * 0.81 * 0.59 / (0.81 + 0.59) == pytest.approx(0.68, abs=0.003)
 
@@ -177,7 +176,7 @@ def test_the_report_survives_its_file_and_prints(tmp_path: Path) -> None:
     assert "none of them seen in training" in text and f"*{STATIC}*" in text
 
 
-def test_examples_are_what_was_judged() -> None:
+def test_examples_are_what_was_evaluated() -> None:
     data = moving_data(people=8)
     clips = clips_of(data.split("test"), stills=False)[:2]
     model = MeanExpression(data.topology, data.expressions)

@@ -51,4 +51,4 @@ def machine_text(facts: Mapping[str, Any]) -> str:
     spent = f"in {facts['evaluation_seconds']:,.0f} s " if "evaluation_seconds" in facts else ""
     gpu = f" and {facts['gpu']}" if "gpu" in facts else ""
     threads = f"{facts['threads']} thread{'s' if facts['threads'] > 1 else ''}"
-    return f"Judged {spent}on {facts['processor']}{gpu}, {threads}."
+    return f"Evaluated {spent}on {facts['processor']}{gpu}, {threads}."

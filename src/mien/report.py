@@ -223,7 +223,7 @@ def pictures_of(
 
     Args:
         report: Of :func:`mien.evaluation.evaluate`.
-        models: The models that were judged, by their labels.
+        models: The models that were evaluated, by their labels.
         data: The data set that was given to ``evaluate``.
         size: Pixels of a face.
 

@@ -7,18 +7,19 @@ import pytest
 import torch
 
 from contract import cases
-from mien.evaluation.generation.protocol import evaluate_generation, settings_of
+from mien.evaluation.generation.protocol import evaluate_generation
+from mien.evaluation.generation.settings import settings_of
 from mien.models.base import FaceModel
 
 SMALL = {
-    "pairs": 12, "faces": 3, "resamples": 3, "samples": 6, "judges": "lite", "components": 8, "lite_steps": 9,
-    "people": 2, "sparse_scans": 1, "sparse_steps": 5,
+    "pairs": 12, "faces": 3, "resamples": 3, "samples": 6, "networks": "lite", "components": 8,
+    "lite_steps": 10, "people": 2, "sparse_scans": 1, "sparse_steps": 5,
 }  # fmt: skip
 PERCENT = ("dec_id_lite", "dec_exp_lite", "dec_id_lite_random", "cls_id_held", "cls_exp_held", "id_kept")
 
 
 @pytest.mark.parametrize("name", cases.NAMES)
-def test_every_model_is_judged_or_refuses(name: str) -> None:
+def test_every_model_is_measured_or_refuses(name: str) -> None:
     model, data = cases.fresh(name), cases.data()
     model.prepare(data)
     model.eval().calibrate(data)

@@ -16,5 +16,5 @@ from mien.claims.retest import ARMS, CLAIMS, chosen, retest, testable
 
 __all__ = [
     "ARMS", "CLAIMS", "FREE", "FULL", "PAIRED", "PLAIN", "SIMILAR", "TRAINING_DATA", "Arm", "Claim",
-    "Results", "Verdict", "chosen", "verdicts_of", "retest", "state_of", "table_of", "testable",
+    "Results", "Verdict", "chosen", "retest", "state_of", "table_of", "testable", "verdicts_of",
 ]  # fmt: skip

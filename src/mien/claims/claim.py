@@ -104,10 +104,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Arm:
-    """What is trained and judged on one side of a claim.
+    """What is trained and evaluated on one side of a claim.
 
     Args:
-        model: Name of the method; empty for what needs no training and is judged beside the others.
+        model: Name of the method; empty for what needs no training and stands beside the others.
         settings: Constructor arguments and training settings over those of the profile.
     """
 
@@ -117,7 +117,7 @@ class Arm:
 
 @dataclass
 class Results:
-    """Reports by arm: one a seed. The system judged in a report carries the arm's name."""
+    """Reports by arm: one a seed. The system evaluated in a report carries the arm's name."""
 
     reports: dict[str, list[Report]] = field(default_factory=dict)
 
@@ -135,7 +135,7 @@ class Results:
 
 
 def verdicts_of(results: Results, claims: Sequence[Claim], *, resamples: int = 4000) -> list[Verdict]:
-    """Tests claims on results; persons are drawn together for both arms, as the same people were judged."""
+    """Tests claims on results; persons are drawn together for both arms, as the same people were tested."""
     return [_verdict(results, claim, resamples) for claim in claims]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mien.claims.claim import Arm, Claim
-from mien.evaluation.motion.protocol import REAL
+from mien.evaluation.motion.making import REAL
 
 SPIRAL, PCA, ALONE = "spiral decoder", "PCA decoder", "spiral decoder, no coherence loss"
 ARMS = {

@@ -1,4 +1,4 @@
-"""All claims, and how they are tested: both arms trained, judged on unseen people, compared."""
+"""All claims, and how they are tested: both arms trained, evaluated on unseen people, compared."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from mien.claims.claim import TRAINING_DATA, Arm, Claim, Results, Verdict, verdi
 from mien.data.dataset import FaceDataset
 from mien.errors import BadSetting, UnknownName
 from mien.evaluation import evaluate, evaluate_sequences
-from mien.evaluation.generation.protocol import evaluate_generation, settings_of
-from mien.evaluation.motion.protocol import REAL
+from mien.evaluation.generation.protocol import evaluate_generation
+from mien.evaluation.generation.settings import settings_of
+from mien.evaluation.motion.making import REAL
 from mien.models.base import FaceModel
 from mien.models.files import load_model, model_facts
 from mien.training import fit_model, plan_training
@@ -70,7 +71,7 @@ def retest(
     precision: str = "32-true", judging: Mapping[str, Any] | None = None,
     runs: Mapping[str, Path | str] | None = None,
 ) -> list[Verdict]:  # fmt: skip
-    """Trains every arm that the claims need, judges it on unseen people, and tests the claims.
+    """Trains every arm that the claims need, evaluates it on unseen people, and tests the claims.
 
     Runs are kept in ``out`` and resumed, so a stopped test goes on where it was.
 
@@ -78,7 +79,7 @@ def retest(
         data: The whole data set.
         out: Folder of the runs.
         ids: Which claims; none for all that the data can test.
-        profile: Training profile; generated faces are judged with the profile of the same name.
+        profile: Training profile; generated faces are measured with the profile of the same name.
         seeds: Of the runs; the paper averages three.
         protocol: How the data is divided.
         settings: Further settings, the same for all arms that have them.

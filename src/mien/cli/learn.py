@@ -89,8 +89,8 @@ def evaluate(
 
     A data set of clips is judged as motion: errors over time, by expression and phase, and recognition.
 
-    [bold]--generation[/bold] judges random faces instead: decoupling, diversity, specificity, faces from
-    landmarks, and the control of expressions. Its judges are trained once and kept beside the data.
+    [bold]--generation[/bold] measures random faces instead: decoupling, diversity, specificity, faces from
+    landmarks, and the control of expressions. Its networks are trained once and kept beside the data.
     """
     from mien import hub
     from mien.cli.models import open_model
@@ -137,14 +137,15 @@ def _judge_generation(
     models: Any, data: Any, out: Path | None, profile: str, overrides: dict[str, Any], **division: Any
 ) -> Any:
     """The report on what the models make up, written to ``out`` with its pictures if there is one."""
-    from mien.evaluation.generation.protocol import evaluate_generation, settings_of
+    from mien.evaluation.generation.protocol import evaluate_generation
+    from mien.evaluation.generation.settings import settings_of
     from mien.figures.generation import generation_figures
     from mien.figures.sheets import save_pictures
 
     settings = settings_of(profile, overrides)
     report, setup = evaluate_generation(models, data, settings=settings, **division)
-    for (factor, kind), found in setup.judges.items():
-        say(f"{factor} judge ({kind}): {found if isinstance(found, str) else found.source}")
+    for (factor, kind), found in setup.networks.items():
+        say(f"{factor} network ({kind}): {found if isinstance(found, str) else found.source}")
     if out:
         report.save(out, "generation")
         drawn = save_pictures(out, generation_figures(models, setup.samples), prefix="generation_")

@@ -1,4 +1,4 @@
-"""Judging models on people they have not seen: every metric with its controls, in one report."""
+"""Evaluation of models on people they have not seen: every metric with its controls, in one report."""
 
 from mien.evaluation.faces.protocol import CONTROLS, evaluate
 from mien.evaluation.motion.protocol import evaluate_sequences

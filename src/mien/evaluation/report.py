@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import BadFile, UnknownName
-from mien.evaluation.motion.tables import sequence_conditions, sequence_tables
+from mien.evaluation.layouts import kind_of
 from mien.evaluation.rows import Row
-from mien.evaluation.tables import Table, tables_of
+from mien.evaluation.tables import Table
 from mien.io.atomic import write_bytes
 from mien.machine import machine_text
 
@@ -27,15 +27,15 @@ REPEATED = (
 
 @dataclass(frozen=True)
 class Report:
-    """Rows, conditions, and what was judged.
+    """Rows, conditions, and what was evaluated.
 
     Args:
         rows: One number each.
-        conditions: What every row states: data, fingerprint, split, people, meshes, alignment, seed.
+        conditions: What every row states: kind, data, fingerprint, split, people, meshes, alignment, seed.
         systems: Label -> facts of the model: method, latent size, whether it needs neutrals.
         published: System -> metric -> value printed in a paper, kept apart.
-        meshes: System -> metric -> one value a judged scan, in the order of ``scans``.
-        scans: The judged scans: subject, expression, row of the data set.
+        meshes: System -> metric -> one value a test scan, in the order of ``scans``.
+        scans: The test scans: subject, expression, row of the data set.
         people: System -> metric -> subject -> value, for metrics that have one value a person.
         curves: System -> metric -> values over relative time, for clips.
     """
@@ -82,11 +82,9 @@ class Report:
 
     @cached_property
     def tables(self) -> list[Table]:
-        """A few themed tables."""
-        if self.conditions.get("kind") == "sequences":
-            return sequence_tables(self.rows, self.published)
-        latent = {label: str(facts["latent"]) for label, facts in self.systems.items() if "latent" in facts}
-        return tables_of(self.rows, latent, self.published)
+        """A few themed tables, as the kind of the evaluation lays them out."""
+        sizes = {label: str(facts["latent"]) for label, facts in self.systems.items() if "latent" in facts}
+        return kind_of(self.conditions).tables(self.rows, sizes, self.published)
 
     def to_json(self) -> str:
         """Everything, as JSON text."""
@@ -124,21 +122,8 @@ class Report:
         facts = self.conditions
         if not facts:
             return ""
-        told = sequence_conditions(facts) if facts.get("kind") == "sequences" else self._conditions_text()
+        told = kind_of(facts).conditions(facts)
         return f"{told} {machine_text(facts)}" if "processor" in facts else told
-
-    def _conditions_text(self) -> str:
-        facts = self.conditions
-        seen = facts["people_seen_in_training"]
-        people = "none of them seen in training" if not seen else f"{seen} of them seen in training"
-        drawn = facts.get("drawn") or f"Transfer: {facts['transfer_draws']:,} draws."
-        return (
-            f"Data {facts['data']} ({facts['topology']}, {facts['vertices']:,} vertices, fingerprint "
-            f"{str(facts['fingerprint'])[:12]}), {facts['part']} part of protocol {facts['protocol']!r}, "
-            f"seed {facts['seed']}: {facts['meshes']:,} meshes of {facts['people']} people, {people}; "
-            f"trained on {facts['training_meshes']:,} meshes of {facts['training_people']} people. "
-            f"Alignment: {facts['alignment']}. {drawn} Intervals: {facts['interval']}. In italics: controls."
-        )
 
     def save(self, folder: Path | str, name: str = "report") -> list[Path]:
         """Writes ``report.json``, ``.csv``, ``.md`` and ``.tex`` and returns their paths."""

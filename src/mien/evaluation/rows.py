@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.evaluation.metrics import Statistics
-from mien.evaluation.probes import bootstrap
-
-KINDS = ("model", "control")
+from mien.evaluation.metrics import metric_named
+from mien.evaluation.statistics import Statistics, bootstrap
 
 
 @dataclass(frozen=True)
@@ -50,46 +48,68 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Maker:
-    """Makes the rows of one system."""
+class RowMaker:
+    """Makes the rows of one system; units are those of :data:`mien.evaluation.metrics.METRICS`.
+
+    Args:
+        system: The model's or control's label.
+        kind: ``model`` or ``control``.
+        seed: Of the bootstrap.
+    """
 
     system: str
     kind: str
     seed: int = 0
 
-    def over_meshes(
-        self, metric: str, values: NDArray, person: NDArray, *, unit: str = "mm", reason: str = ""
-    ) -> Row:
-        """A row of (n,) values a mesh, nan left out, with the interval over persons."""
+    def over_scans(self, metric: str, values: NDArray, person: NDArray, *, reason: str = "") -> Row:
+        """A row of one value a scan, nan left out, with the interval over persons.
+
+        Args:
+            metric: Its name.
+            values: (n,) float, in the metric's unit.
+            person: (n,) int. Whose scan it is.
+            reason: Why there is no value, if all are nan; otherwise what the reader must know.
+        """
         known = np.isfinite(values)
         if not known.any():
-            return self.absent(metric, reason or "nothing to measure", unit=unit)
-        low, high = bootstrap(values[known], person[known], seed=self.seed)
-        return self._row(metric, Statistics.of(values[known]), low, high, unit, reason)
+            return self.absent(metric, reason or "nothing to measure")
+        interval = bootstrap(values[known], person[known], seed=self.seed)
+        return self._row(metric, Statistics.of(values[known]), interval, reason)
 
-    def over_people(self, metric: str, values: NDArray, *, unit: str = "mm", reason: str = "") -> Row:
-        """A row of (S,) values a person (or expression)."""
-        return self.over_meshes(metric, values, np.arange(len(values)), unit=unit, reason=reason)
+    def over_people(self, metric: str, values: NDArray, *, reason: str = "") -> Row:
+        """A row of one value a person, expression or drawn face, with the interval over them.
 
-    def number(self, metric: str, value: float, *, unit: str = "mm", count: int = 1, reason: str = "") -> Row:
+        Args:
+            metric: Its name.
+            values: (n,) float, in the metric's unit; nan is left out.
+            reason: As above.
+        """
+        return self.over_scans(metric, values, np.arange(len(values)), reason=reason)
+
+    def number(self, metric: str, value: float, *, count: int = 1, reason: str = "") -> Row:
         """A row of one number without spread."""
         if not np.isfinite(value):
-            return self.absent(metric, reason or "undefined here", unit=unit)
+            return self.absent(metric, reason or "undefined here")
+        unit = metric_named(metric)[1]
         return Row(self.system, self.kind, metric, float(value), count=count, unit=unit, reason=reason)
 
     def pooled(self, metric: str, values: NDArray) -> Row:
-        """Statistics over all vertices of all meshes (n, V); no interval: vertices are not independent."""
+        """Statistics over all vertices of all scans; no interval: vertices are not independent.
+
+        Args:
+            metric: Its name.
+            values: (n, V) float, millimeters; scans that were not measured are nan.
+        """
         known = np.isfinite(values[:, 0])
-        nan = float("nan")
-        return self._row(metric, Statistics.of(values[known]), nan, nan, "mm", "")
+        return self._row(metric, Statistics.of(values[known]), (float("nan"), float("nan")), "")
 
-    def absent(self, metric: str, reason: str, *, unit: str = "mm") -> Row:
+    def absent(self, metric: str, reason: str) -> Row:
         """A dash with its reason."""
-        return Row(self.system, self.kind, metric, unit=unit, reason=reason)
+        return Row(self.system, self.kind, metric, unit=metric_named(metric)[1], reason=reason)
 
-    def _row(self, metric: str, found: Statistics, low: float, high: float, unit: str, reason: str) -> Row:
-        bounds = (low, high) if np.isfinite(low) else (None, None)
+    def _row(self, metric: str, found: Statistics, interval: tuple[float, float], reason: str) -> Row:
+        low, high = interval if np.isfinite(interval[0]) else (None, None)
         return Row(
-            self.system, self.kind, metric, found.mean, found.std, found.median, bounds[0], bounds[1],
-            found.count, unit, reason,
+            self.system, self.kind, metric, found.mean, found.std, found.median, low, high, found.count,
+            metric_named(metric)[1], reason,
         )  # fmt: skip

@@ -41,6 +41,14 @@ def interval(row: Row) -> str:
     return f"{digits(row.low, row.mean)} to {digits(row.high, row.mean)}"
 
 
+def mean_interval(row: Row) -> str:
+    """The mean with its interval, each with its own digits."""
+    bounds = (
+        f" ({digits(row.low)} to {digits(row.high)})" if row.low is not None and row.high is not None else ""
+    )
+    return f"{mean(row)}{bounds}"
+
+
 def percent(row: Row) -> str:
     """A percentage with its interval."""
     assert row.mean is not None

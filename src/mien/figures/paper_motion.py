@@ -15,7 +15,7 @@ from mien.data.clips import Clip, clip_neutral, clips_of
 from mien.data.dataset import FaceDataset
 from mien.errors import BadSetting
 from mien.evaluation import Report
-from mien.evaluation.motion.protocol import STATIC, example_clips
+from mien.evaluation.motion.making import STATIC, example_clips
 from mien.figures.faces import error_maps, face_sheet
 from mien.figures.motion import clip_sheet, phase_curves, sheet_film
 from mien.figures.sheets import save_pictures

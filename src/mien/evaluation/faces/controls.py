@@ -5,62 +5,47 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mien.data.dataset import FaceDataset
 from mien.data.displacement import mean_displacements
-from mien.errors import MissingNeutral
-from mien.evaluation import metrics
-from mien.evaluation.metrics import Meshes, avd, detail_distances, distances, rigidly_aligned
-from mien.evaluation.probes import rank1_mesh
-from mien.evaluation.rows import Maker, Row
-from mien.evaluation.subjects import TestScans, TransferDraws
+from mien.errors import BadSetting, MissingNeutral
+from mien.evaluation.faces import metrics
+from mien.evaluation.faces.measured import Measured, neutralization, reconstruction
+from mien.evaluation.faces.rows import rows_of
+from mien.evaluation.faces.sweep import leaked
+from mien.evaluation.rows import Row, RowMaker
+from mien.evaluation.scans import TestScans, TransferDraws
 from mien.nn.principal import PrincipalAxes, principal_axes
 
 BLOCK = 256
 TRAINING_LIMIT = 4000  # scans that the PCA control learns from: more change its error by less than a percent
+RAW_LIMIT = 2000  # scans that labels are read from: whole meshes in one array
 
 
-def control_rows(judged: TestScans, sizes: Sequence[int], draws: TransferDraws | None) -> Iterator[Row]:
+def control_rows(scans: TestScans, sizes: Sequence[int], draws: TransferDraws | None) -> Iterator[Row]:
     """All rows of the data's own controls.
 
     Args:
-        judged: The test scans.
+        scans: The test scans.
         sizes: Total code sizes of the models, for PCA of the same size.
         draws: The transfer test, if there is one.
     """
-    axes = _principal(judged.train, max(sizes, default=0))
-    yield from _reconstruction(judged, Maker("mean face", "control", judged.seed), axes, 0)
+    axes = _principal(scans.train, max(sizes, default=0))
+    found = {"mean face": _projected(scans, axes, 0)}
     for size in sorted(set(sizes)):
         label = f"PCA, {size}" if size <= len(axes.axes) else f"PCA, {len(axes.axes)} (all there are)"
-        yield from _reconstruction(judged, Maker(label, "control", judged.seed), axes, size)
-    yield from _true_neutrals(judged)
-    yield from _input_as_prediction(judged)
-    yield from _constant_neutral(judged)
-    yield from _other_neutral(judged)
+        found[label] = _projected(scans, axes, size)
+    found |= {
+        "true neutrals": _true_neutrals(scans),
+        "input as prediction": _input_as_prediction(scans),
+        "mean neutral": _mean_neutral(scans),
+        "another person's neutral": _other_neutral(scans),
+    }
     if draws is not None:
-        yield from _transfers_without_a_source(judged, draws)
-
-
-def region_rows(maker: Maker, judged: TestScans, rec: Meshes) -> Iterator[Row]:
-    """``rec_avd_mesh`` on the expression regions that the topology names; ``rec`` is (n, V)."""
-    for region in ("mouth", "eyes", "brows"):
-        if region in judged.data.topology.regions:
-            mask = judged.data.topology.regions[region]
-            values = rec[:, mask].mean(axis=1, dtype=np.float64)
-            yield maker.over_meshes(f"rec_avd_{region}", values, judged.person)
-
-
-def transfer_rows(
-    maker: Maker, judged: TestScans, draws: TransferDraws, errors: NDArray, *, metric: str = "transfer_avd"
-) -> Iterator[Row]:
-    """The mean over all draws, and one row an expression."""
-    person, label = judged.person[draws.target], judged.label[draws.target]
-    yield maker.over_meshes(metric, errors, person)
-    if metric == "transfer_avd":
-        for index in np.unique(label):
-            name = f"transfer_avd/{judged.data.expressions[index]}"
-            yield maker.over_meshes(name, errors[label == index], person[label == index])
+        found |= _transfers_without_a_source(scans, draws)
+    found |= {"raw scans": _raw_scans(scans), "chance": _chance(scans)}
+    for label, measured in found.items():
+        yield from rows_of(RowMaker(label, "control", scans.seed), measured, draws)
 
 
 def _principal(train: FaceDataset, size: int) -> PrincipalAxes:
@@ -70,117 +55,108 @@ def _principal(train: FaceDataset, size: int) -> PrincipalAxes:
     return principal_axes(train.__getitem__, rows, max(size, 1), label="PCA of the same size")
 
 
-def _reconstruction(judged: TestScans, maker: Maker, axes: PrincipalAxes, size: int) -> Iterator[Row]:
+def _projected(scans: TestScans, axes: PrincipalAxes, size: int) -> Measured:
     """The mean face (size 0), or the projection on the first axes."""
-    kept, faces = axes.axes[:size], judged.data.topology.faces
-    rec = np.empty((len(judged.data), judged.data.topology.vertex_count), np.float32)
-    detail = np.empty(len(rec))
-    for start in range(0, len(rec), BLOCK):
-        rows = np.arange(start, min(start + BLOCK, len(rec)))
-        truth = judged.data[rows].reshape(len(rows), -1) - axes.mean
-        left = (truth - (truth @ kept.T) @ kept).reshape(len(rows), -1, 3)
-        rec[rows] = np.linalg.norm(left, axis=-1)
-        detail[rows] = detail_distances(left, faces).mean(axis=-1)
-    yield from reconstruction_rows(maker, judged, rec, detail)
+    found, kept = Measured(scans), axes.axes[:size]
+    for start in range(0, len(scans.data), BLOCK):
+        rows = np.arange(start, min(start + BLOCK, len(scans.data)))
+        truth = scans.data[rows]
+        offset = truth.reshape(len(rows), -1) - axes.mean
+        predicted = (axes.mean + (offset @ kept.T) @ kept).reshape(truth.shape)
+        found.put_scans(rows, reconstruction(truth, predicted, scans.data.topology))
+    return found
 
 
-def reconstruction_rows(maker: Maker, judged: TestScans, rec: Meshes, detail: NDArray) -> Iterator[Row]:
-    """Rows of reconstruction distances (n, V) and lost detail (n,)."""
-    yield maker.over_meshes("rec_avd_mesh", rec.mean(axis=1, dtype=np.float64), judged.person)
-    yield maker.pooled("rec_avd_pooled", rec)
-    yield maker.over_meshes("rec_detail", detail, judged.person)
-    yield from region_rows(maker, judged, rec)
+def _true_neutrals(scans: TestScans) -> Measured:
+    """How far apart the people are."""
+    found, known = Measured(scans), scans.neutrals[scans.people_with_neutral]
+    if len(known) > 1:
+        found.numbers["id_between_avd"] = metrics.id_between_avd(known), len(known)
+    return found
 
 
-def _transfers_without_a_source(judged: TestScans, draws: TransferDraws) -> Iterator[Row]:
-    """On the true neutral: no expression at all, and the mean one of the label, which no transfer is told."""
-    receivers = judged.neutrals[judged.person[draws.target]]
-    truth = judged.data[draws.target]
-    maker = Maker("the neutral itself", "control", judged.seed)
-    yield from transfer_rows(maker, judged, draws, avd(receivers, truth))
-    try:
-        means = mean_displacements(judged.train)
-    except MissingNeutral:
-        return
-    maker = Maker("class mean, label given", "control", judged.seed)
-    predicted = receivers + means[judged.label[draws.target]]
-    yield from transfer_rows(maker, judged, draws, avd(predicted, truth))
-
-
-def _true_neutrals(judged: TestScans) -> Iterator[Row]:
-    known = np.isfinite(judged.neutrals[:, 0, 0])
-    if known.sum() > 1:
-        between = metrics.id_between_avd(judged.neutrals[known])
-        yield Maker("true neutrals", "control").number("id_between_avd", between, count=int(known.sum()))
-
-
-def _input_as_prediction(judged: TestScans) -> Iterator[Row]:
+def _input_as_prediction(scans: TestScans) -> Measured:
     """Raw scans in place of predicted neutrals: what not neutralizing at all costs."""
-    maker = Maker("input as prediction", "control", judged.seed)
-    count, people = len(judged.data), len(judged.people)
-    error, aligned = np.full(count, np.nan), np.full(count, np.nan)
-    consistency = {name: np.full(people, np.nan) for name in metrics.CONSISTENCY}
-    means = np.empty_like(judged.neutrals)
-    gallery = judged.neutrals
-    known = np.flatnonzero(np.isfinite(gallery[:, 0, 0]))
-    recognized = np.full(count, np.nan)
-    for number, rows in judged.by_person():
-        scans = judged.data[rows]
-        means[number] = scans.mean(axis=0, dtype=np.float64)
-        error[rows] = avd(gallery[number], scans)
-        if number in known:
-            aligned[rows] = avd(gallery[number], rigidly_aligned(scans, gallery[number]))
+    found, known = Measured(scans), scans.people_with_neutral
+    for number, rows in scans.by_person():
+        meshes = scans.data[rows]
+        found.put_scans(rows, neutralization(scans.neutrals[number], meshes))
+        found.put_mean(number, meshes)
         if len(rows) > 1:
-            for name, measure in metrics.CONSISTENCY.items():
-                consistency[name][number] = measure(scans)
-        probe = judged.label[rows] != -1
+            found.put_person(number, metrics.consistency(meshes))
+        probe = scans.label[rows] != -1
         if probe.any() and len(known) > 1 and number in known:
-            owner = np.full(int(probe.sum()), number)
-            recognized[rows[probe]] = rank1_mesh(gallery[known], known, scans[probe], owner)
-    yield maker.over_meshes("neu_avd", error, judged.person)
-    yield maker.over_meshes("neu_avd_aligned", aligned, judged.person)
-    yield from consistency_rows(maker, consistency, means)
-    yield maker.over_meshes("rank1_mesh", 100 * recognized, judged.person, unit="%")
+            who = np.full(int(probe.sum()), number)
+            right = metrics.rank1_mesh(scans.neutrals[known], known, meshes[probe], who)
+            found.put_scans(rows[probe], {"rank1_mesh": right})
+    found.compare_people()
+    return found
 
 
-def consistency_rows(
-    maker: Maker, consistency: dict[str, NDArray], means: Meshes, *, prefix: str = ""
-) -> Iterator[Row]:
-    """All variants, the distance between people, and their ratio."""
-    for name, values in consistency.items():
-        yield maker.over_people(
-            prefix + name, values, reason="" if np.isfinite(values).any() else "single scans"
-        )
-    if prefix:
-        return
-    between = metrics.id_between_avd(means)
-    yield maker.number("id_between_avd", between, count=len(means))
-    known = consistency["id_mad"][np.isfinite(consistency["id_mad"])]
-    ratio = metrics.id_ratio(float(known.mean()), between) if len(known) else float("nan")
-    yield maker.number("id_ratio", ratio, unit="", reason="" if np.isfinite(ratio) else "people coincide")
-
-
-def _constant_neutral(judged: TestScans) -> Iterator[Row]:
+def _mean_neutral(scans: TestScans) -> Measured:
     """The training people's mean neutral for everybody: consistent, and about nobody."""
-    train = judged.train
+    found, train = Measured(scans), scans.train
     first = np.unique(train.row_subject, return_index=True)[1]
     first = first[train.has_neutral[first]]
     if not len(first):
-        return
+        return found
     mean = sum(train.neutral_of([row])[0].astype(np.float64) for row in first) / len(first)
-    error = avd(judged.neutrals[judged.person], mean) if len(judged.data) < BLOCK else np.array(
-        [avd(judged.neutrals[number], mean) for number in judged.person]
-    )  # fmt: skip
-    maker = Maker("mean neutral", "control", judged.seed)
-    yield maker.over_meshes("neu_avd", error, judged.person)
+    for number, rows in scans.by_person():
+        error = metrics.neu_avd(scans.neutrals[number], np.asarray(mean)[None])
+        found.put_scans(rows, {"neu_avd": error.repeat(len(rows))})
+    return found
 
 
-def _other_neutral(judged: TestScans) -> Iterator[Row]:
+def _other_neutral(scans: TestScans) -> Measured:
     """Another test person's true neutral: what mistaking the person costs."""
-    other = judged.other_people(47)
-    error = np.full(len(judged.people), np.nan)
-    for number, wrong in enumerate(other):
-        if wrong >= 0:
-            error[number] = distances(judged.neutrals[number], judged.neutrals[wrong]).mean()
-    maker = Maker("another person's neutral", "control", judged.seed)
-    yield maker.over_meshes("neu_avd", error[judged.person], judged.person)
+    found, other = Measured(scans), scans.other_people(47)
+    for number, rows in scans.by_person():
+        if other[number] >= 0:
+            wrong = scans.neutrals[other[number]][None]
+            error = metrics.neu_avd(scans.neutrals[number], wrong)
+            found.put_scans(rows, {"neu_avd": error.repeat(len(rows))})
+    return found
+
+
+def _transfers_without_a_source(scans: TestScans, draws: TransferDraws) -> dict[str, Measured]:
+    """On the true neutral: no expression at all, and the mean one of the label, which no transfer is told."""
+    receivers, truth = scans.neutrals[scans.person[draws.target]], scans.data[draws.target]
+    still = Measured(scans, draws={"transfer_avd": metrics.transfer_avd(truth, receivers)})
+    try:
+        means = mean_displacements(scans.train)
+    except MissingNeutral:
+        return {"the neutral itself": still}
+    error = metrics.transfer_avd(truth, receivers + means[scans.label[draws.target]])
+    told = Measured(scans, draws={"transfer_avd": error})
+    return {"the neutral itself": still, "class mean, label given": told}
+
+
+def _raw_scans(scans: TestScans) -> Measured:
+    """Labels read from the scans themselves, which hold both, in place of either code."""
+    found, count = Measured(scans), min(len(scans.data), RAW_LIMIT)
+    rows = np.linspace(0, len(scans.data) - 1, count).round().astype(int)
+    flat = np.full((len(scans.data), scans.data.topology.vertex_count * 3), np.nan, np.float32)
+    flat[rows] = scans.data[rows].reshape(count, -1)
+    for label in ("person", "expression"):
+        names = [f"leakage_{label}_from_{factor}" for factor in ("identity", "expression")]
+        try:
+            known, values = leaked(scans, names[0], flat, label)
+            found.put_scans(known, dict.fromkeys(names, values[names[0]]))
+        except BadSetting as error:
+            found.refuse(names, error.cause)
+    return found
+
+
+def _chance(scans: TestScans) -> Measured:
+    """What a blind guess scores."""
+    found = Measured(scans)
+    for label, target in (("person", scans.person), ("expression", scans.label[scans.label != -2])):
+        for factor in ("identity", "expression"):
+            metric = f"leakage_{label}_from_{factor}"
+            found.numbers[metric] = metrics.leakage_chance(target), 1
+            found.refuse((metric,), "no expression labels")
+    gallery = len(np.unique(scans.person[scans.label == -1]))
+    for metric in ("rank1_mesh", "rank1_code"):
+        found.numbers[metric] = metrics.rank1_chance(gallery), 1
+        found.refuse((metric,), "nobody has a neutral")
+    return found

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,221 +12,136 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mien.codes import Codes
-from mien.evaluation import metrics
-from mien.evaluation.metrics import Meshes, avd, detail_distances, rigidly_aligned
-from mien.evaluation.probes import rank1_code, rank1_mesh
-from mien.evaluation.subjects import TestScans, TransferDraws
-from mien.models.base import FaceModel
+from mien.errors import BadSetting, MienError
+from mien.evaluation.distances import Meshes
+from mien.evaluation.faces import metrics
+from mien.evaluation.faces.measured import Measured, neutralization, reconstruction
+from mien.evaluation.faces.runner import Runner
+from mien.evaluation.probes import folds_of
+from mien.evaluation.scans import TestScans, TransferDraws
 
 CODE_LIMIT = 512  # numbers of a code that leakage keeps; longer codes are projected at random, but fixed
 PATH_STEPS = 10  # of a way between two faces
+OF_NEUTRALS = ("neu_avd", "neu_avd_aligned", "neu_avd_triplet")
+OF_IDENTITY = ("id_mad", "rank1_mesh", "rank1_code", "leakage_person_from_identity",
+               "leakage_expression_from_identity")  # fmt: skip
 
 
-@dataclass
-class Sweep:
-    """What a model did to each test scan. Arrays a model cannot fill stay None; ``refused`` says why.
+def measure(runner: Runner, draws: TransferDraws | str, *, speed: bool) -> Measured:
+    """Every test of one model. What one test refuses does not stop the next.
 
     Args:
-        rec: (n, V) distance of reconstructions; ``detail`` (n,) loss of fine shape.
-        neutral: (n,) avd of the predicted neutral; ``neutral_aligned`` after rigid alignment;
-            ``neutral_triplet`` with the expression code of another person's neutral.
-        consistency: Metric -> (S,), nan where a person has one scan; ``decomposition`` the same for neutrals
-            decoded with another person's neutral expression.
-        means: (S, V, 3) mean predicted neutral of each person.
-        expression_consistency: Metric -> (expressions,), on expression-only meshes.
-        rank1_mesh: (m,) bool for the probes ``probe_rows``; ``rank1_code`` likewise.
-        identity: (n, D) codes; ``expression`` (n, D) codes.
-        transfer: (draws,) avd; ``kept`` with the receiver's lost detail; ``floor`` of self transfer.
+        runner: The model and the test scans.
+        draws: The transfer test, or the sentence why there is none.
+        speed: Measure milliseconds.
     """
-
-    rec: NDArray[np.float32] | None = None
-    detail: NDArray | None = None
-    neutral: NDArray | None = None
-    neutral_aligned: NDArray | None = None
-    neutral_triplet: NDArray | None = None
-    consistency: dict[str, NDArray] = field(default_factory=dict)
-    decomposition: dict[str, NDArray] = field(default_factory=dict)
-    means: Meshes | None = None
-    expression_consistency: dict[str, NDArray] = field(default_factory=dict)
-    probe_rows: NDArray | None = None
-    rank1_mesh: NDArray[np.bool_] | None = None
-    rank1_code: NDArray[np.bool_] | None = None
-    identity: NDArray | None = None
-    expression: NDArray | None = None
-    transfer: NDArray | None = None
-    kept: NDArray | None = None
-    floor: NDArray | None = None
-    refused: dict[str, str] = field(default_factory=dict)
-    facts: dict[str, Any] = field(default_factory=dict)
+    found = Measured(runner.scans)
+    tests: list[tuple[Sequence[str], Callable[[], None]]] = [
+        (("rec_avd_mesh", *OF_NEUTRALS, *OF_IDENTITY), lambda: measure_people(runner, found)),
+        (("exp_mad",), lambda: measure_expressions(runner, found)),
+        (("path_length_identity",), lambda: measure_paths(runner, found)),
+        (("transfer_avd",), lambda: measure_transfer(runner, found, draws)),
+        (("encode_ms", "decode_ms"), lambda: measure_speed(runner, found) if speed else None),
+    ]
+    for names, test in tests:
+        try:
+            test()
+        except MienError as error:
+            found.refuse(names, error.cause)
+    measure_leakage(found)
+    found.numbers["parameters"] = float(runner.model.parameter_count), 1
+    return found
 
 
-class Runner:
-    """A model's verbs on numpy rows of the test scans, in batches."""
-
-    def __init__(self, model: FaceModel, judged: TestScans, batch: int) -> None:
-        self.model, self.judged, self.batch = model.eval(), judged, batch
-        model.check_data(judged.data)
-
-    def tensor(self, meshes: Meshes) -> Tensor:
-        """Meshes on the model's device."""
-        return torch.from_numpy(np.ascontiguousarray(meshes, np.float32)).to(self.model.device)
-
-    @torch.no_grad()
-    def encode(self, rows: NDArray, *, with_neutral: bool = False) -> Codes:
-        """Codes of test scans; anchored models are always given each person's true neutral."""
-        parts = [rows[k : k + self.batch] for k in range(0, len(rows), self.batch)]
-        data, person = self.judged.data, self.judged.person
-        return Codes.cat([self._encode(data[part], person[part], with_neutral) for part in parts])
-
-    @torch.no_grad()
-    def encode_neutrals(self, *, with_neutral: bool = False) -> Codes:
-        """Codes of every person's true neutral; of the template where a person has none."""
-        return self._encode(self._neutrals, np.arange(len(self._neutrals)), with_neutral)
-
-    def _encode(self, meshes: Meshes, person: NDArray, with_neutral: bool) -> Codes:
-        from mien.apply import codes_of
-
-        needed = with_neutral or self.model.anchored
-        return codes_of(
-            self.model, self.tensor(meshes), self.tensor(self._neutrals[person]) if needed else None
-        )
-
-    @cached_property
-    def _neutrals(self) -> Meshes:
-        known = np.isfinite(self.judged.neutrals)
-        return np.where(known, self.judged.neutrals, self.judged.data.topology.template)
-
-    @torch.no_grad()
-    def decode(self, codes: Codes) -> Meshes:
-        """(B, V, 3) float32, millimeters."""
-        return self._in_batches(codes, self.model.decode)
-
-    @torch.no_grad()
-    def neutral_faces(self, codes: Codes) -> Meshes:
-        """(B, V, 3) predicted neutrals."""
-        return self._in_batches(codes, self.model.neutral_face)
-
-    def _in_batches(self, codes: Codes, function: Callable[[Codes], Tensor]) -> Meshes:
-        starts = range(0, len(codes), self.batch)
-        return np.concatenate([function(codes[slice(k, k + self.batch)]).cpu().numpy() for k in starts])
-
-
-def sweep_people(runner: Runner, sweep: Sweep) -> None:
-    """Reconstruction, neutralization, consistency, recognition and codes."""
-    judged, anchored = runner.judged, runner.model.anchored
-    rows_used = np.flatnonzero(judged.with_neutral) if anchored else np.arange(len(judged.data))
-    count, people = len(judged.data), len(judged.people)
-    sweep.rec = np.full((count, judged.data.topology.vertex_count), np.nan, np.float32)
-    sweep.detail = np.full(count, np.nan)
-    if anchored:
-        reason = "the person's neutral mesh is its input"
-        sweep.refused |= dict.fromkeys(("neutral", "identity", "recognition", "identity_code"), reason)
-    else:
-        sweep.neutral, sweep.neutral_aligned, sweep.neutral_triplet = (
-            np.full(count, np.nan) for _ in range(3)
-        )
-        sweep.means = np.zeros_like(judged.neutrals)
-        sweep.consistency = {name: np.full(people, np.nan) for name in metrics.CONSISTENCY}
-        sweep.decomposition = {name: np.full(people, np.nan) for name in metrics.CONSISTENCY}
-    recognition, kept = _Recognition(), _KeptCodes(count)
-    style = None if anchored or not judged.with_neutral.any() else runner.encode_neutrals()
-    others = judged.other_people(43)
-    for number, rows in judged.by_person():
-        rows = np.intersect1d(rows, rows_used)
+def measure_people(runner: Runner, found: Measured) -> None:
+    """Reconstruction, neutralization, consistency, recognition, and the codes for leakage."""
+    scans, anchored = runner.scans, runner.model.anchored
+    gallery = None if anchored else _Gallery.of(runner)
+    others = scans.other_people(43)
+    for number, rows in scans.by_person():
+        rows = rows[scans.with_neutral[rows]] if anchored else rows
         if not len(rows):
             continue
         codes = runner.encode(rows)
-        kept.add(rows, codes, identity=not anchored)
-        _reconstruction(runner, sweep, rows, codes)
-        if not anchored:
-            predicted = runner.neutral_faces(codes)
-            _neutralization(sweep, judged, number, rows, predicted)
-            recognition.add(judged, number, rows, predicted, codes)
-            if style is not None and others[number] >= 0:
-                _decomposition(runner, sweep, number, rows, codes, style[[int(others[number])]])
-    sweep.identity, sweep.expression = kept.identity, kept.expression
-    if not anchored:
-        recognition.finish(sweep)
+        predicted = runner.decode(codes)
+        found.put_scans(rows, reconstruction(scans.data[rows], predicted, scans.data.topology))
+        found.put_codes(rows, _flat(codes, ("expression",) if anchored else ("identity", "expression")))
+        if gallery is not None:
+            neutrals = runner.neutral_faces(codes)
+            _measure_neutrals(found, number, rows, neutrals)
+            gallery.recognize(found, number, rows, neutrals, codes)
+            if others[number] >= 0:
+                style = runner.expressions_at_rest[others[number]]
+                _measure_decomposition(runner, found, number, rows, codes, style)
+    found.compare_people()
+    if anchored:
+        found.refuse((*OF_NEUTRALS, *OF_IDENTITY), "the person's neutral mesh is its input")
+    elif not scans.with_neutral.any():
+        found.refuse(OF_NEUTRALS, "no person has a neutral scan")
 
 
-def _reconstruction(runner: Runner, sweep: Sweep, rows: NDArray, codes: Codes) -> None:
-    assert sweep.rec is not None and sweep.detail is not None
-    difference = runner.judged.data[rows] - runner.decode(codes)
-    sweep.rec[rows] = np.linalg.norm(difference, axis=-1)
-    faces = runner.judged.data.topology.faces
-    sweep.detail[rows] = detail_distances(difference, faces).mean(axis=-1)
-
-
-def _neutralization(sweep: Sweep, judged: TestScans, number: int, rows: NDArray, predicted: Meshes) -> None:
-    assert sweep.neutral is not None and sweep.neutral_aligned is not None and sweep.means is not None
-    truth = judged.neutrals[number]
-    sweep.neutral[rows] = avd(truth, predicted)
-    if np.isfinite(truth).all():
-        sweep.neutral_aligned[rows] = avd(truth, rigidly_aligned(predicted, truth))
-    sweep.means[number] = predicted.mean(axis=0, dtype=np.float64)
+def _measure_neutrals(found: Measured, number: int, rows: NDArray, neutrals: Meshes) -> None:
+    """One person's predicted neutrals (k, V, 3)."""
+    found.put_scans(rows, neutralization(found.test.neutrals[number], neutrals))
+    found.put_mean(number, neutrals)
     if len(rows) > 1:
-        for name, measure in metrics.CONSISTENCY.items():
-            sweep.consistency[name][number] = measure(predicted)
+        found.put_person(number, metrics.consistency(neutrals))
 
 
-def _decomposition(
-    runner: Runner, sweep: Sweep, number: int, rows: NDArray, codes: Codes, style: Codes
+def _measure_decomposition(
+    runner: Runner, found: Measured, number: int, rows: NDArray, codes: Codes, style: Tensor
 ) -> None:
     """Neutrals decoded with the expression code of another person's neutral scan (FaceTuneGAN, eq. 13)."""
-    assert sweep.neutral_triplet is not None
-    shape = (len(codes), *style.expression.shape[1:])
-    predicted = runner.decode(codes.replace(expression=style.expression.expand(shape)))
-    error = avd(runner.judged.neutrals[number], predicted)
-    expressive = runner.judged.label[rows] != -1
-    sweep.neutral_triplet[rows] = np.where(expressive, error, np.nan)
+    decoded = runner.decode(codes.replace(expression=style.expand(len(codes), *style.shape)))
+    error = metrics.neu_avd_triplet(found.test.neutrals[number], decoded)
+    expressive = found.test.label[rows] != -1
+    found.put_scans(rows, {"neu_avd_triplet": np.where(expressive, error, np.nan)})
     if len(rows) > 1:
-        for name, measure in metrics.CONSISTENCY.items():
-            sweep.decomposition[name][number] = measure(predicted)
+        found.put_person(number, metrics.consistency(decoded), prefix="decomposition_")
 
 
-class _Recognition:
-    """Gallery: the prediction from each person's first neutral scan; probes: those from all other scans."""
+@dataclass(frozen=True)
+class _Gallery:
+    """The prediction from each person's first neutral scan; probes are those from all other scans.
 
-    def __init__(self) -> None:
-        self.gallery: list[tuple[int, Meshes, NDArray]] = []
-        self.probes: list[tuple[NDArray, NDArray, Meshes, NDArray]] = []
+    Args:
+        rows: (n,) int. The neutral scans.
+        person: (n,) int. Whose.
+        meshes: (n, V, 3) float, millimeters.
+        codes: (n, D) float. Identity codes.
+    """
 
-    def add(self, judged: TestScans, number: int, rows: NDArray, predicted: Meshes, codes: Codes) -> None:
-        neutral = np.flatnonzero(judged.label[rows] == -1)
-        if not len(neutral):
-            return
-        code = codes.identity.flatten(1).cpu().numpy()
-        probe = np.arange(len(rows)) != neutral[0]
-        self.gallery.append((number, predicted[neutral[0]], code[neutral[0]]))
-        person = np.full(int(probe.sum()), number)
-        self.probes.append((rows[probe], person, predicted[probe], code[probe]))
+    rows: NDArray[np.int64]
+    person: NDArray[np.int64]
+    meshes: Meshes
+    codes: NDArray
 
-    def finish(self, sweep: Sweep) -> None:
-        if len(self.gallery) < 2:
-            sweep.refused["recognition"] = "it takes two people with a neutral scan"
-            return
-        owner = np.array([number for number, _, _ in self.gallery])
-        meshes, codes = (np.stack([entry[k] for entry in self.gallery]) for k in (1, 2))
-        sweep.probe_rows = np.concatenate([rows for rows, *_ in self.probes])
-        sweep.rank1_mesh = np.concatenate([rank1_mesh(meshes, owner, p, who) for _, who, p, _ in self.probes])
-        sweep.rank1_code = np.concatenate([rank1_code(codes, owner, c, who) for _, who, _, c in self.probes])
-        sweep.facts["gallery"] = len(owner)
+    @staticmethod
+    def of(runner: Runner) -> _Gallery:
+        neutral = np.flatnonzero(runner.scans.label == -1)
+        person, first = np.unique(runner.scans.person[neutral], return_index=True)
+        rows = neutral[first]
+        if not len(rows):
+            return _Gallery(rows, person, np.zeros((0, 0, 3)), np.zeros((0, 0)))
+        codes = runner.encode(rows)
+        return _Gallery(rows, person, runner.neutral_faces(codes), codes.identity.flatten(1).cpu().numpy())
+
+    def recognize(self, found: Measured, number: int, rows: NDArray, neutrals: Meshes, codes: Codes) -> None:
+        """Who one person's predictions (k, V, 3) and identity codes are taken for."""
+        if len(self.rows) < 2:
+            return found.refuse(("rank1_mesh", "rank1_code"), "it takes two people with a neutral scan")
+        probe = ~np.isin(rows, self.rows)
+        if number not in self.person or not probe.any():
+            return None
+        who, seen = np.full(int(probe.sum()), number), codes.identity.flatten(1).cpu().numpy()[probe]
+        by_mesh = metrics.rank1_mesh(self.meshes, self.person, neutrals[probe], who)
+        by_code = metrics.rank1_code(self.codes, self.person, seen, who)
+        return found.put_scans(rows[probe], {"rank1_mesh": by_mesh, "rank1_code": by_code})
 
 
-class _KeptCodes:
-    """Codes as flat rows, for the leakage probes."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self.identity: NDArray | None = None
-        self.expression: NDArray | None = None
-
-    def add(self, rows: NDArray, codes: Codes, *, identity: bool) -> None:
-        for name in ("identity", "expression") if identity else ("expression",):
-            flat = _shortened(codes.factor(name).flatten(1))
-            if getattr(self, name) is None:
-                setattr(self, name, np.full((self.count, flat.shape[1]), np.nan, np.float32))
-            getattr(self, name)[rows] = flat.cpu().numpy()
+def _flat(codes: Codes, factors: Sequence[str]) -> dict[str, NDArray]:
+    """Factor -> (n, D) codes as flat rows of at most ``CODE_LIMIT`` numbers."""
+    return {name: _shortened(codes.factor(name).flatten(1)).cpu().numpy() for name in factors}
 
 
 def _shortened(codes: Tensor) -> Tensor:
@@ -239,91 +152,128 @@ def _shortened(codes: Tensor) -> Tensor:
     return codes @ projection.to(codes)
 
 
-def sweep_expressions(runner: Runner, sweep: Sweep) -> None:
+def measure_expressions(runner: Runner, found: Measured) -> None:
     """Expression-only meshes (the mean person with each scan's expression code), compared across people."""
-    judged = runner.judged
-    names = {"exp_mad": metrics.exp_mad, "exp_std_pooled": metrics.exp_std_pooled,
-             "exp_std_vertex": metrics.exp_std_vertex}  # fmt: skip
-    found: dict[str, list[float]] = {name: [] for name in names}
-    for label in range(len(judged.data.expressions)):
-        rows = np.flatnonzero((judged.label == label) & judged.performed)
-        rows = rows[np.unique(judged.person[rows], return_index=True)[1]]  # one scan a person
+    scans = runner.scans
+    values: dict[str, list[float]] = {"exp_mad": [], "exp_std_pooled": [], "exp_std_vertex": []}
+    for label in range(len(scans.data.expressions)):
+        rows = np.flatnonzero((scans.label == label) & scans.performed)
+        rows = rows[np.unique(scans.person[rows], return_index=True)[1]]  # one scan a person
         if len(rows) < 2:
             continue
         codes = runner.encode(rows)
         meshes = runner.decode(codes.replace(identity=runner.model.origin(len(rows)).identity))
-        for name, measure in names.items():
-            found[name].append(measure(meshes))
-    if not found["exp_mad"]:
-        sweep.refused["expression_consistency"] = "no two people with a neutral share a labeled expression"
+        values["exp_mad"].append(metrics.exp_mad(meshes))
+        values["exp_std_pooled"].append(metrics.exp_std_pooled(meshes))
+        values["exp_std_vertex"].append(metrics.exp_std_vertex(meshes))
+    if values["exp_mad"]:
+        found.expressions |= {name: np.array(numbers) for name, numbers in values.items()}
     else:
-        sweep.expression_consistency = {name: np.array(values) for name, values in found.items()}
+        found.refuse(("exp_mad",), "no two people with a neutral share a labeled expression")
 
 
-def sweep_transfer(runner: Runner, sweep: Sweep, draws: TransferDraws) -> None:
-    """avd to the person's own scan, from another person's scan of the expression and from their own.
+def measure_transfer(runner: Runner, found: Measured, draws: TransferDraws | str) -> None:
+    """Distance to the person's own scan, from another person's scan of the expression and from their own.
 
     Both people's neutrals are part of this test's input, so every model may use them.
     """
-    sweep.transfer, sweep.kept = _transferred(runner, draws, draws.style)
-    sweep.floor, _ = _transferred(runner, draws, draws.target)
+    if isinstance(draws, str):
+        return found.refuse(("transfer_avd",), draws)
+    scans = runner.scans
+    lost = scans.neutrals - runner.decode(runner.neutral_codes)
+    plain, kept = np.empty(len(draws.target)), np.empty(len(draws.target))
+    for part, truth, predicted in _transferred(runner, draws.target, draws.style):
+        plain[part] = metrics.transfer_avd(truth, predicted)
+        kept[part] = metrics.transfer_avd_detail(truth, predicted, lost[scans.person[draws.target[part]]])
+    own, draw = np.unique(draws.target, return_inverse=True)  # several draws share a target
+    floor = np.empty(len(own))
+    for part, truth, predicted in _transferred(runner, own, own):
+        floor[part] = metrics.transfer_floor(truth, predicted)
+    found.draws |= {"transfer_avd": plain, "transfer_avd_detail": kept, "transfer_floor": floor[draw]}
+    return None
 
 
-def _transferred(runner: Runner, draws: TransferDraws, source: NDArray) -> tuple[NDArray, NDArray]:
-    """(draws,) avd, plain and with the detail that the receiver's codes lost of the neutral."""
-    judged, neutrals = runner.judged, runner.encode_neutrals(with_neutral=True)
-    lost = judged.neutrals - runner.decode(neutrals)
-    order = np.argsort(judged.person[draws.target], kind="stable")  # person by person
-    plain, kept = np.empty(len(order)), np.empty(len(order))
+def _transferred(
+    runner: Runner, target: NDArray, source: NDArray
+) -> Iterator[tuple[NDArray, Meshes, Meshes]]:
+    """Which draws, their true scans, and the predictions, both (k, V, 3)."""
+    scans, people = runner.scans, runner.neutral_codes
+    order = np.argsort(source, kind="stable")  # a scan that serves several draws is encoded once
     for start in range(0, len(order), runner.batch):
         part = order[start : start + runner.batch]
-        truth, person = judged.data[draws.target[part]], judged.person[draws.target[part]]
+        who = people.identity[torch.from_numpy(scans.person[target[part]]).to(people.identity.device)]
         codes = runner.encode(source[part], with_neutral=True)
-        predicted = runner.decode(codes.replace(identity=neutrals[torch.from_numpy(person)].identity))
-        plain[part], kept[part] = avd(truth, predicted), avd(truth, predicted + lost[person])
-    return plain, kept
+        yield part, scans.data[target[part]], runner.decode(codes.replace(identity=who))
 
 
-def sweep_paths(runner: Runner) -> dict[str, NDArray]:
-    """Metric -> (S,): from an expressive scan of each person to another expression of the next person.
-
-    ``path_length_identity`` is the length of the way over the distance of its ends (1: straight) when only
-    the identity code moves, ``path_step_cv_identity`` the deviation of its steps over their mean (0: even);
-    likewise for the expression code. nan where a person has no expressive scan.
-    """
-    judged, model = runner.judged, runner.model
-    found = {
-        f"{name}_{factor}": np.full(len(judged.people), np.nan)
-        for factor in ("identity", "expression") for name in ("path_length", "path_step_cv")
-    }  # fmt: skip
-    rows = [np.flatnonzero((judged.person == k) & judged.performed) for k in range(len(judged.people))]
+def measure_paths(runner: Runner, found: Measured) -> None:
+    """From an expressive scan of each person to another expression of the next person, one code moving."""
+    scans = runner.scans
+    rows = [np.flatnonzero((scans.person == k) & scans.performed) for k in range(len(scans.people))]
     for number, mine in enumerate(rows):
         theirs = rows[(number + 1) % len(rows)]
         if not len(mine) or not len(theirs) or len(rows) < 2:
             continue
         # Another expression, so that both codes have a way to go.
-        other = theirs[judged.label[theirs] != judged.label[mine[0]]]
+        other = theirs[scans.label[theirs] != scans.label[mine[0]]]
         if not len(other):
             continue
         ends = runner.encode(np.array([mine[0], other[len(other) // 2]]), with_neutral=True)
         for factor in ("identity", "expression"):
             path = []
             for share in np.linspace(0, 1, PATH_STEPS + 1).tolist():
-                between = model.mix(ends[:1], ends[1:], share)
+                between = runner.model.mix(ends[:1], ends[1:], share)
                 path.append(ends[:1].replace(**{factor: between.factor(factor)}))
             meshes = runner.decode(Codes.cat(path))
-            found[f"path_length_{factor}"][number] = metrics.path_length_ratio(meshes)
-            found[f"path_step_cv_{factor}"][number] = metrics.path_step_cv(meshes)
-    return found
+            length, unevenness = metrics.path_length_ratio(meshes), metrics.path_step_cv(meshes)
+            found.put_person(number, {f"path_length_{factor}": length, f"path_step_cv_{factor}": unevenness})
 
 
-def measure_speed(runner: Runner, sweep: Sweep, *, repeats: int = 3) -> None:
+def measure_leakage(found: Measured) -> None:
+    """Each label read from each code: wanted is high on the diagonal and chance off it."""
+    for factor, codes in found.codes.items():
+        for label in ("person", "expression"):
+            metric = f"leakage_{label}_from_{factor}"
+            try:
+                found.put_scans(*leaked(found.test, metric, codes, label))
+            except BadSetting as error:
+                found.refuse((metric,), error.cause)
+    for metric in ("leakage_person_from_expression", "leakage_expression_from_expression"):
+        if "expression" not in found.codes:
+            found.refuse((metric,), "no code")
+
+
+def leaked(
+    scans: TestScans, metric: str, codes: NDArray, label: str
+) -> tuple[NDArray[np.int64], dict[str, NDArray]]:
+    """Rows of the scans whose label is known, and whether it was read from each.
+
+    Args:
+        scans: The test scans.
+        metric: What the values are called.
+        codes: (n, D) float. Codes, or flat meshes; nan where there is none.
+        label: ``person`` or ``expression``.
+
+    Raises:
+        BadSetting: Fewer than two labels, or nothing to hold out.
+    """
+    known = np.isfinite(codes[:, 0]) & (scans.label != -2 if label == "expression" else True)
+    rows = np.flatnonzero(known)
+    person, shown = scans.person[rows], scans.label[rows]
+    target, groups = (person, shown) if label == "person" else (shown, person)
+    if label == "person":  # unlabeled scans: each on its own
+        groups = np.where(groups == -2, groups.max(initial=0) + 1 + np.arange(len(groups)), groups)
+    return rows, {metric: metrics.leakage(codes[rows], target, folds_of(groups, seed=scans.seed))}
+
+
+def measure_speed(runner: Runner, found: Measured, *, repeats: int = 3) -> None:
     """Milliseconds a mesh, best of a few batches: encode and decode."""
-    rows = np.flatnonzero(runner.judged.with_neutral)[: runner.batch]
-    rows = rows if len(rows) else np.arange(min(runner.batch, len(runner.judged.data)))
+    scans = runner.scans
+    rows = np.flatnonzero(scans.with_neutral)[: runner.batch]
+    rows = rows if len(rows) else np.arange(min(runner.batch, len(scans.data)))
     codes = runner.encode(rows)
     for name, call in (
-        ("encode_ms", lambda: runner.encode(rows)),
+        ("encode_ms", lambda: runner.encode_anew(rows, runner.model.anchored)),
         ("decode_ms", lambda: runner.decode(codes)),
     ):
         spent = []
@@ -331,4 +281,4 @@ def measure_speed(runner: Runner, sweep: Sweep, *, repeats: int = 3) -> None:
             began = time.perf_counter()
             call()
             spent.append(time.perf_counter() - began)
-        sweep.facts[name] = 1000 * min(spent) / len(rows)
+        found.numbers[name] = 1000 * min(spent) / len(rows), 1

@@ -1,4 +1,4 @@
-"""A classifier of expressions that learns from real faces and judges generated ones."""
+"""A classifier of expressions that learns from real faces and names generated ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mien.data.dataset import FaceDataset
 from mien.errors import Unsupported
-from mien.evaluation.metrics import Meshes
+from mien.evaluation.distances import Meshes
 from mien.nn.principal import principal_axes
 
 COMPONENTS = 128
@@ -22,8 +22,8 @@ SHRINKAGE = 1e-3
 class Classifier:
     """Linear discriminant analysis on principal components: normal classes of one covariance.
 
-    It has a closed form, so every report is judged by the same classifier, and posteriors that grow smoothly
-    with intensity. On unseen people of the standard ICT set it names 98 % of 20 expressions.
+    It has a closed form, so that every report has the same classifier, and posteriors that grow smoothly with
+    intensity. On unseen people of the standard ICT set it names 98 % of 20 expressions.
 
     Equations, with z the whitened components, m_c and p_c mean and share of a class, W the covariance within
     classes::
@@ -73,16 +73,24 @@ class Classifier:
         return Classifier(kinds, axes.mean, (basis @ solved).astype(np.float32), bias)
 
     def logits(self, meshes: Meshes) -> NDArray[np.float64]:
-        """(n, C) of meshes (n, V, 3), millimeters."""
+        """(n, C) float: logits of meshes (n, V, 3) float, millimeters."""
         flat = np.asarray(meshes, np.float32).reshape(len(meshes), -1) - self.mean
         return (flat @ self.matrix).astype(np.float64) + self.bias
 
     def named(self, meshes: Meshes) -> NDArray[np.int64]:
-        """(n,) label of the likeliest class."""
+        """(n,) int: label of the likeliest class of meshes (n, V, 3) float, millimeters."""
         return self.kinds[self.logits(meshes).argmax(axis=1)]
 
     def log_odds(self, meshes: Meshes, label: int) -> NDArray[np.float64]:
-        """(n,) log p / (1 - p) of a label: as monotone as the probability, and never rounded to 1."""
+        """Log odds of a label: as monotone as the probability, and never rounded to 1.
+
+        Args:
+            meshes: (n, V, 3) float, millimeters.
+            label: Of the asked class.
+
+        Returns:
+            (n,) float: log p / (1 - p).
+        """
         logits = self.logits(meshes)
         own = self.kinds == label
         if not own.any():

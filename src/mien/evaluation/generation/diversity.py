@@ -1,48 +1,90 @@
-"""Diversity of faces, generated or real, and the shape of paths between two faces."""
+"""Diversity and specificity: how different faces are from each other, and how near to the training faces."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.dataset import FaceDataset
-from mien.evaluation.generation.draws import short
-from mien.evaluation.metrics import Meshes, Statistics, avd
+from mien.evaluation.distances import Meshes
+from mien.evaluation.generation import metrics
+from mien.evaluation.generation.draws import RandomFaces, by_part, short
+from mien.evaluation.generation.nearest import extremes
+from mien.evaluation.generation.setup import GenerationSetup
+from mien.evaluation.rows import Row, RowMaker
+from mien.models.base import FaceModel
 from mien.progress import track
 
 AT_ONCE = 64
 
 
-def diversity(first: Meshes, second: Meshes) -> Statistics:
-    """Mean avd of pairs (n, V, 3) and (n, V, 3).
-
-    ``div_all``: pairs of random faces; ``div_id``: same identity code; ``div_exp``: same expression code.
-    Never read alone: decoupling is easy at low diversity.
-    """
-    return Statistics.of(avd(first, second))
-
-
-def diversity_of(relatives: Iterable[Mapping[str, Meshes]]) -> dict[str, NDArray[np.float64]]:
-    """Distances of all pairs that share a code, a part at a time: memory holds one part.
+def diversity_rows(
+    maker: RowMaker, model: FaceModel, setup: GenerationSetup, people: dict[str, dict[str, float]]
+) -> Iterator[Row]:
+    """Diversity and specificity from one stream of faces, of which only parts are in memory.
 
     Args:
-        relatives: Parts of random faces with their relatives, see :meth:`RandomFaces.relatives`. Random pairs
-            are neighbors within a part (the last with the first), so each random face stands in two of them.
+        maker: Of the model's rows.
+        model: A model that can sample.
+        setup: The training faces, and how many faces to draw; its ``samples`` get the model's extremes.
+        people: Filled with values by metric and drawn face.
+    """
+    s, pairs = setup.settings, dict[str, list[NDArray]]()
+    count, near = max(s.pairs, s.samples), list[NDArray]()
+    kept = np.empty((0, model.topology.vertex_count, 3), np.float32), np.empty(0)
+    parts = RandomFaces(model, seed=s.seed, batch=s.batch).relatives(count)
+    for part in track(parts, "drawing faces", total=-(-count // s.batch)):
+        for name, values in diversity_of(part).items():
+            pairs.setdefault(name, []).append(values)
+        samples = part["random"][: s.samples - sum(map(len, near))]
+        if len(samples):
+            near.append(nearest_distances(setup, samples))
+            kept = extremes(np.concatenate([kept[0], samples]), np.concatenate([kept[1], near[-1]]))
+    setup.samples[maker.system] = kept
+    for name, found in pairs.items():
+        every = np.concatenate(found)
+        people[name] = by_part(every)
+        yield maker.over_people(name, every[: s.pairs])
+    people["specificity"] = by_part(np.concatenate(near))
+    yield maker.over_people("specificity", np.concatenate(near))
+
+
+def nearest_distances(setup: GenerationSetup, samples: Meshes) -> NDArray[np.float64]:
+    """Specificity of samples.
+
+    Args:
+        setup: The training faces.
+        samples: (n, V, 3) float, millimeters.
 
     Returns:
-        ``div_all``, ``div_id``, ``div_exp`` and one for each further factor: (n,) avd, millimeters.
+        (n,) float, millimeters.
     """
-    found: dict[str, list[NDArray]] = {}
-    for part in relatives:
-        faces = part["random"]
-        if len(faces) > 1:
-            found.setdefault("div_all", []).append(avd(faces, np.roll(faces, 1, axis=0)))
-        for factor, others in part.items():
-            if factor != "random":
-                found.setdefault(f"div_{short(factor)}", []).append(avd(faces, others))
-    return {name: np.concatenate(parts) for name, parts in found.items()}
+    rows, train = setup.training_faces.nearest(samples).row, setup.scans.train
+    parts = range(0, len(rows), AT_ONCE)
+    return np.concatenate(
+        [metrics.specificity(samples[k : k + AT_ONCE], train[rows[k : k + AT_ONCE]]) for k in parts]
+    )
+
+
+def diversity_of(part: Mapping[str, Meshes]) -> dict[str, NDArray[np.float64]]:
+    """Distances of the pairs in one part of random faces and their relatives.
+
+    Args:
+        part: See :meth:`RandomFaces.relatives`: name -> (b, V, 3) float, millimeters. Random pairs are
+            neighbors (the last with the first), so each random face stands in two of them.
+
+    Returns:
+        ``div_all``, ``div_id``, ``div_exp`` and one for each further factor -> (b,) float, millimeters.
+    """
+    faces, found = part["random"], dict[str, NDArray[np.float64]]()
+    if len(faces) > 1:
+        found["div_all"] = metrics.diversity(faces, np.roll(faces, 1, axis=0))
+    for factor, others in part.items():
+        if factor != "random":
+            found[f"div_{short(factor)}"] = metrics.diversity(faces, others)
+    return found
 
 
 def diversity_by_labels(
@@ -51,13 +93,13 @@ def diversity_by_labels(
     """``div_all``, ``div_id``, ``div_exp`` and so on of real faces: what a generator should come near to.
 
     Args:
-        meshes: N meshes (V, 3), millimeters, in memory or on disk.
+        meshes: (N, V, 3) float, millimeters, in memory or on disk.
         labels: Factor -> (N,) int; -2 where unknown. Neutral is an expression.
         pairs: How many pairs of each kind.
         seed: Of the pairs.
 
     Returns:
-        (pairs,) avd, millimeters; empty where no two faces share a label.
+        Metric -> (pairs,) float, millimeters; empty where no two faces share a label.
     """
     generator = np.random.default_rng([seed, 580])
     group = {"div_all": np.zeros(len(next(iter(labels.values()))), int)}
@@ -66,7 +108,7 @@ def diversity_by_labels(
     result = {}
     for name, (first, second) in drawn.items():
         parts = [
-            avd(meshes[first[k : k + AT_ONCE]], meshes[second[k : k + AT_ONCE]])
+            metrics.diversity(meshes[first[k : k + AT_ONCE]], meshes[second[k : k + AT_ONCE]])
             for k in track(range(0, len(first), AT_ONCE), f"pairs of real faces, {name}")
         ]
         result[name] = np.concatenate([np.zeros(0), *parts])

@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 
 from mien.codes import Codes
 from mien.errors import Unsupported
-from mien.evaluation.metrics import Meshes
-from mien.evaluation.subjects import TestScans
+from mien.evaluation.distances import Meshes
+from mien.evaluation.scans import TestScans
 from mien.models.base import FaceModel
 
 SHORT = {"identity": "id", "expression": "exp"}
 """Factor -> how metrics name it; further factors keep their names."""
+
+PARTS = 100
+"""Drawn faces are averaged to this many numbers, which claims resample."""
 
 NEVER_HELD = ("noise", "style", "texture")
 """Further codes that are no factor of their own."""
@@ -25,6 +28,16 @@ NEVER_HELD = ("noise", "style", "texture")
 def short(factor: str) -> str:
     """How metrics name a factor."""
     return SHORT.get(factor, factor)
+
+
+def by_part(values: NDArray) -> dict[str, float]:
+    """Means of up to ``PARTS`` consecutive parts, which claims resample as they resample persons.
+
+    Args:
+        values: (n,) float, in any unit. One value a drawn face.
+    """
+    parts = np.array_split(np.asarray(values, np.float64), min(PARTS, len(values)))
+    return {f"draw-{number:03}": float(part.mean()) for number, part in enumerate(parts)}
 
 
 class RandomFaces:
@@ -46,10 +59,10 @@ class RandomFaces:
 
     @torch.no_grad()
     def faces(self, codes: Codes) -> NDArray[np.float32]:
-        """(B, V, 3) millimeters."""
+        """(B, V, 3) float, millimeters: the faces of codes."""
         found = [self.model.decode(codes[k : k + self.batch]) for k in range(0, len(codes), self.batch)]
         if found[0].dim() != 3:
-            raise Unsupported(f"{self.model.name} decodes motion, and these metrics judge single faces")
+            raise Unsupported(f"{self.model.name} decodes motion, and these metrics are about single faces")
         return torch.cat(found).cpu().numpy()
 
     def held(self, codes: Codes, factor: str) -> Codes:
@@ -65,7 +78,7 @@ class RandomFaces:
         """``count`` random faces a part at a time, each with one relative that shares a factor's code.
 
         Yields:
-            ``random``: (b, V, 3) faces; for each factor (b, V, 3) faces with that factor's codes.
+            ``random``: (b, V, 3) float, millimeters; for each factor the same of faces with its codes.
         """
         factors = self.factors()
         for start in range(0, count, self.batch):
@@ -74,7 +87,11 @@ class RandomFaces:
             yield part | {factor: self.faces(self.held(codes, factor)) for factor in factors}
 
     def families(self, factor: str, count: int, members: int) -> Iterator[NDArray[np.float32]]:
-        """(1 + members, V, 3): a random face and others with its code of one factor, ``count`` times."""
+        """A random face and others with its code of one factor, ``count`` times.
+
+        Yields:
+            (1 + members, V, 3) float, millimeters.
+        """
         for _ in range(count):
             codes = self.codes(1)
             family = self.held(codes.repeat(members), factor)
@@ -94,12 +111,12 @@ class Subjects:
     source: str
 
 
-def subjects_of(model: FaceModel, judged: TestScans, count: int, *, seed: int) -> Subjects:
+def subjects_of(model: FaceModel, scans: TestScans, count: int, *, seed: int) -> Subjects:
     """People that the model samples; if it cannot, test people that it encodes.
 
     Args:
         model: Any model.
-        judged: Test scans, for models that cannot sample.
+        scans: Test scans, for models that cannot sample.
         count: How many people, or fewer if there are fewer test people.
         seed: Of the sampled people.
 
@@ -110,19 +127,22 @@ def subjects_of(model: FaceModel, judged: TestScans, count: int, *, seed: int) -
     try:
         return Subjects(drawn.codes(count), "sampled people")
     except Unsupported:
-        known = np.flatnonzero(np.isfinite(judged.neutrals[:, 0, 0]))[:count]
-        neutrals = torch.from_numpy(judged.neutrals[known]).to(model.device)
+        known = scans.people_with_neutral[:count]
+        neutrals = torch.from_numpy(scans.neutrals[known]).to(model.device)
         with torch.no_grad():
             return Subjects(model.encode(neutrals, neutral=neutrals), "test people")
 
 
-def performed(model: FaceModel, people: Codes, weights: NDArray) -> Iterator[Meshes]:
-    """For each person (n, V, 3) faces with n rows of named weights; everything else of the person stays.
+def perform(model: FaceModel, people: Codes, weights: NDArray) -> Iterator[Meshes]:
+    """Every person with every row of named weights; everything else of the person stays.
 
     Args:
         model: A model that can express.
         people: P rows of codes.
-        weights: (n, E) float.
+        weights: (n, E) float, 0 to 1 and beyond.
+
+    Yields:
+        For each person (n, V, 3) float, millimeters.
     """
     drawn = RandomFaces(model, seed=0)
     with torch.no_grad():

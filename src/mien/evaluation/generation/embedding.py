@@ -1,4 +1,4 @@
-"""Networks that judge whether two faces show the same person, or the same expression.
+"""Embedding networks, and how they learn to tell persons, or expressions, apart.
 
 Reference: Abrevaya, Boukhayma, Wuhrer and Boyer, "A Decoupled 3D Facial Model by Adversarial Training",
 ICCV 2019, section 5.3 and supplement: ResNet-18 on orthographic pictures of normals, 128 numbers of unit
@@ -73,7 +73,7 @@ class PictureEmbedder(nn.Module):
         self.spread = torch.tensor(max(variance, 1e-12) ** 0.5).to(self.spread.device)
 
     def forward(self, vertices: Tensor) -> Tensor:
-        """(B, V, 3) millimeters to (B, 128) unit vectors."""
+        """(B, V, 3) float, millimeters, to (B, 128) float, unit vectors."""
         images = normal_images(vertices, cast(Tensor, self.faces), self.screen)
         images = ((images - self.mean) / self.spread).contiguous(
             memory_format=torch.channels_last
@@ -104,14 +104,14 @@ class AxesEmbedder(nn.Module):
     def prepare(self, data: FaceDataset) -> None:
         """Measures the components on training faces."""
         rows = _evenly(len(data), AXES_FROM)
-        found = principal_axes(data.__getitem__, rows, len(self.axes), label="components for the judges")
+        found = principal_axes(data.__getitem__, rows, len(self.axes), label="components for the networks")
         self.mean = torch.from_numpy(found.mean).to(self.mean.device)
         self.axes = torch.zeros_like(self.axes)  # fewer faces than components leave zeros
         scaled = found.axes / np.maximum(found.std, 1e-6)[:, None]
         self.axes[: len(scaled)] = torch.from_numpy(scaled)
 
     def forward(self, vertices: Tensor) -> Tensor:
-        """(B, V, 3) millimeters to (B, 128) unit vectors."""
+        """(B, V, 3) float, millimeters, to (B, 128) float, unit vectors."""
         return nn.functional.normalize(self.network((vertices.flatten(1) - self.mean) @ self.axes.T), dim=1)
 
 
@@ -124,7 +124,7 @@ def triplet_loss(embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:
     """Mean of ``max(0, ||a - p||^2 - ||a - n||^2 + margin)`` over the triplets of a batch where it is not 0.
 
     Args:
-        embeddings: (B, D) unit vectors.
+        embeddings: (B, D) float, unit vectors.
         labels: (B,) int. p has the label of a and n has not.
         margin: Of squared distances, which lie in 0..4.
     """
@@ -170,7 +170,7 @@ class GroupSampler:
         self.rows = [np.flatnonzero(labels == kind) for kind in kinds[counts > 1]]
         if len(self.rows) < 2:
             raise BadSetting(
-                "a judge needs two labels with two faces each in the training part",
+                "a similarity network needs two labels with two faces each in the training part",
                 received=f"{len(self.rows)} labels",
             )
         self.data, self.groups, self.members = data, min(groups, len(self.rows)), members
@@ -178,7 +178,7 @@ class GroupSampler:
         self.owner, self.people = _mean_scans(data) if virtual else (np.zeros(0, np.int64), torch.zeros(0))
 
     def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """(B, V, 3) millimeters and (B,) labels of a batch."""
+        """(B, V, 3) float, millimeters, and (B,) int, labels of a batch."""
         chosen = torch.randperm(len(self.rows), generator=generator)[: self.groups].tolist()
         first = self.rows[chosen[0]]
         contexts = np.unique(self.context[first])
@@ -253,6 +253,15 @@ def train_embedder(
 
 @torch.no_grad()
 def embed(embedder: nn.Module, parts: Iterator[Tensor], device: torch.device) -> NDArray[np.float32]:
-    """(n, 128) embeddings of faces that come a few at a time."""
+    """Embeddings of faces that come a few at a time.
+
+    Args:
+        embedder: (B, V, 3) millimeters to (B, 128) unit vectors.
+        parts: (b, V, 3) float, millimeters, each.
+        device: Where to run.
+
+    Returns:
+        (n, 128) float, unit vectors.
+    """
     found = [embedder(part.to(device, torch.float32)).cpu() for part in parts]
     return torch.cat(found).numpy() if found else np.zeros((0, EMBEDDING), np.float32)

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.codes import Codes
+from mien.evaluation.distances import Meshes, avd
+from mien.evaluation.generation import metrics
 from mien.evaluation.generation.classifier import Classifier
-from mien.evaluation.generation.draws import performed
-from mien.evaluation.metrics import Meshes, avd
-from mien.evaluation.subjects import TestScans
+from mien.evaluation.generation.draws import perform
+from mien.evaluation.scans import TestScans
 from mien.models.base import FaceModel
 from mien.progress import track
 
@@ -35,18 +36,6 @@ class Intensity:
     ratio: NDArray[np.float64]
 
 
-def spearman(values: NDArray) -> float:
-    """Rank correlation of (n,) values with their order; ties share their mean rank; 0 if all are equal.
-
-    A class that collapsed to one face has no defined correlation and counts as 0.
-    """
-    kinds, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    if len(kinds) < 2:
-        return 0.0
-    ranks = (np.cumsum(counts) - (counts + 1) / 2)[inverse]
-    return float(np.corrcoef(ranks, np.arange(len(values)))[0, 1])
-
-
 def measure_intensity(
     model: FaceModel, people: Codes, classifier: Classifier | None, *, levels: NDArray = LEVELS
 ) -> Intensity:
@@ -56,7 +45,7 @@ def measure_intensity(
         model: A model that can express.
         people: P rows of codes.
         classifier: Learned from real faces.
-        levels: Asked intensities, ascending, beginning with 0.
+        levels: (L,) float. Asked intensities, ascending, beginning with 0.
     """
     count = len(model.expressions)
     shape = len(people), count
@@ -65,30 +54,33 @@ def measure_intensity(
     for number, walk in enumerate(track(walks, "intensities", total=shape[0] * count)):
         where = divmod(number, count)
         moved = avd(walk, walk[0])
-        disp[where] = spearman(np.round(moved[:-1], 6))  # a nanometer is rounding
-        if moved[-1] > 1e-6:
-            ratio[where] = moved[-2] / moved[-1]
+        disp[where] = metrics.intensity_rho(np.round(moved[:-1], 6))  # a nanometer is rounding
+        ratio[where] = metrics.disp_ratio(moved[-2], moved[-1])
         if classifier is not None and moved.max() > 1e-6:
-            prob[where] = spearman(classifier.log_odds(walk[:-1], where[1]))
+            prob[where] = metrics.intensity_rho(classifier.log_odds(walk[:-1], where[1]))
     return Intensity(disp, prob if classifier is not None else None, ratio)
 
 
-def measure_real_intensity(judged: TestScans, classifier: Classifier) -> NDArray[np.float64]:
-    """(P, E) rank correlation of probability and intensity of real expressions, scaled along their own lines.
+def measure_real_intensity(scans: TestScans, classifier: Classifier) -> NDArray[np.float64]:
+    """Rank correlation of probability and intensity of real expressions, scaled along their own lines.
 
     Each real expression is a line from the person's neutral; what a perfect model that only scales could
-    reach. nan where a person lacks the expression or the neutral, or the classifier never saw it.
+    reach.
 
     Args:
-        judged: Scans of unseen people.
+        scans: Scans of unseen people.
         classifier: Learned from the faces of others.
+
+    Returns:
+        (S, E) float, without unit; nan where a person lacks the expression or the neutral, or the classifier
+        never saw it.
     """
-    found = np.full((len(judged.people), len(judged.data.expressions)), np.nan)
-    for row in np.flatnonzero(judged.performed & np.isin(judged.label, classifier.kinds)):
-        person, label = judged.person[row], judged.label[row]
-        neutral = judged.neutrals[person]
-        walk = neutral + LEVELS[:, None, None] * (judged.data[int(row)] - neutral)
-        found[person, label] = spearman(classifier.log_odds(walk, label))
+    found = np.full((len(scans.people), len(scans.data.expressions)), np.nan)
+    for row in np.flatnonzero(scans.performed & np.isin(scans.label, classifier.kinds)):
+        person, label = scans.person[row], scans.label[row]
+        neutral = scans.neutrals[person]
+        walk = neutral + LEVELS[:, None, None] * (scans.data[int(row)] - neutral)
+        found[person, label] = metrics.intensity_rho(classifier.log_odds(walk, label))
     return found
 
 
@@ -96,5 +88,5 @@ def _walks(model: FaceModel, people: Codes, levels: NDArray) -> Iterator[Meshes]
     """(len(levels), V, 3) faces for each person and each expression."""
     count = len(model.expressions)
     weights = (levels[None, :, None] * np.eye(count)[:, None]).reshape(-1, count)
-    for faces in performed(model, people, weights):
+    for faces in perform(model, people, weights):
         yield from faces.reshape(count, len(levels), *faces.shape[1:])

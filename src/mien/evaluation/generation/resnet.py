@@ -1,4 +1,4 @@
-"""ResNet-18, the image network that judges faces; written out so that no image library is needed."""
+"""ResNet-18, which embeds pictures of faces; written out so that no image library is needed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ResidualBlock(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
+        """(B, inputs, H, W) float to (B, outputs, H / stride, W / stride) float."""
         return torch.relu(self.shortcut(x) + self.convolutions(x))
 
 
@@ -67,5 +67,5 @@ class ResNet18(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) pictures to (B, outputs)."""
+        """(B, 3, H, W) float, pictures, to (B, outputs) float."""
         return cast(Tensor, self.head(self.blocks(self.stem(images)).mean(dim=(2, 3))))

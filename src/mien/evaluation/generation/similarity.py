@@ -1,4 +1,4 @@
-"""Judges: embedding networks with the threshold below which two faces count as the same."""
+"""Similarity networks: embeddings with the distance below which two faces count as the same."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from mien.data.dataset import FaceDataset
 from mien.errors import BadFile, Unsupported
+from mien.evaluation.distances import Meshes
 from mien.evaluation.generation.embedding import (
     AxesEmbedder,
     GroupSampler,
@@ -26,18 +27,20 @@ from mien.evaluation.generation.embedding import (
     embed,
     train_embedder,
 )
-from mien.evaluation.metrics import Meshes
+from mien.evaluation.generation.metrics import embedding_distance
 from mien.io.atomic import write_bytes
 from mien.topology import Topology, cache_folder
 
 Embedder: TypeAlias = PictureEmbedder | AxesEmbedder
+FOLDER = "similarity_networks"
+"""Where trained networks are kept, beside the data or in the cache."""
 VERSION = 3
-"""Part of the key of cached judges; raise it when training or calibration changes."""
+"""Part of the key of cached networks; raise it when training or the choice of the threshold changes."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """How judges are trained.
+    """How similarity networks are trained.
 
     Args:
         kind: ``pictures`` (ResNet-18 on normals, as published) or ``lite`` (principal components).
@@ -64,10 +67,10 @@ class Training:
 
 @dataclass(frozen=True)
 class Threshold:
-    """What a threshold does on held-out real pairs.
+    """A distance between embeddings, and what it does on held-out real pairs.
 
     Args:
-        threshold: tau: faces whose embeddings are nearer count as the same.
+        distance: tau: faces whose embeddings are nearer count as the same.
         accuracy: Share of right answers on equally many same and different pairs.
         far: False accept rate: different pairs that count as the same.
         ceiling: Other real pairs with the same label that count as the same.
@@ -76,7 +79,7 @@ class Threshold:
         faces: Held-out faces the pairs were drawn from.
     """
 
-    threshold: float
+    distance: float
     accuracy: float
     far: float
     ceiling: float
@@ -87,40 +90,37 @@ class Threshold:
 
 @dataclass(frozen=True)
 class SimilarityNetwork:
-    """A trained network and its threshold.
+    """A network that tells whether two faces show the same person, expression or other factor.
 
     Args:
         factor: ``identity``, ``expression`` or a further factor of the data set.
         training: How it was trained.
         network: (B, V, 3) to (B, 128).
-        calibration: On held-out people.
+        threshold: Chosen on held-out people.
         source: ``trained`` or the file it was read from.
     """
 
     factor: str
     training: Training
     network: nn.Module
-    calibration: Threshold
+    threshold: Threshold
     source: str = "trained"
 
     def embed(self, meshes: Meshes | Iterable[Meshes]) -> NDArray[np.float32]:
-        """(n, 128) embeddings of (n, V, 3) meshes, or of parts of them."""
+        """Embeddings of faces.
+
+        Args:
+            meshes: (n, V, 3) float, millimeters, or parts of them.
+
+        Returns:
+            (n, 128) float, unit vectors.
+        """
         parts = _split(meshes) if isinstance(meshes, np.ndarray) else (torch.from_numpy(m) for m in meshes)
         return embed(self.network, iter(parts), next(self.network.parameters()).device)
-
-    def same(self, family: Meshes) -> NDArray[np.bool_]:
-        """(n,) whether each of the faces after the first, (1 + n, V, 3), counts as the same as the first."""
-        found = self.embed(family)
-        return distance(found[:1], found[1:]) < self.calibration.threshold
 
 
 def _split(meshes: Meshes) -> Iterator[Tensor]:
     return (torch.from_numpy(meshes[k : k + 128]) for k in range(0, len(meshes), 128))
-
-
-def distance(a: NDArray, b: NDArray) -> NDArray[np.float64]:
-    """(...) Euclidean distance of embeddings (..., D)."""
-    return np.linalg.norm(np.asarray(a, np.float64) - b, axis=-1)
 
 
 def choose_threshold(
@@ -129,8 +129,8 @@ def choose_threshold(
     """The threshold of highest accuracy among those that accept at most 10 % of the different pairs.
 
     Args:
-        same: (n,) distances of pairs with the same label.
-        different: (n,) distances of pairs with different labels.
+        same: (n,) float. Distances of embeddings of pairs with the same label.
+        different: (n,) float. Distances of embeddings of pairs with different labels.
         most_far: Largest false accept rate.
 
     Returns:
@@ -147,7 +147,7 @@ def choose_threshold(
     return float(middles[best]), float(accuracy[best]), float(far[best])
 
 
-def calibrate(embeddings: NDArray, labels: NDArray, *, pairs: int = 5000, seed: int = 0) -> Threshold:
+def measure_threshold(embeddings: NDArray, labels: NDArray, *, pairs: int = 5000, seed: int = 0) -> Threshold:
     """Chooses the threshold on random pairs of held-out faces, and measures it on others.
 
     Args:
@@ -168,7 +168,7 @@ def calibrate(embeddings: NDArray, labels: NDArray, *, pairs: int = 5000, seed: 
         raise Unsupported(
             "held-out people have no pairs of faces with the same label and with different labels"
         )
-    apart = distance(embeddings[first], embeddings[second])
+    apart = embedding_distance(embeddings[first], embeddings[second])
     threshold, accuracy, far = choose_threshold(*(apart[kind[:count]] for kind in kinds))
     fresh = kinds[0][count : 2 * count]
     floor = float((apart < threshold).mean())
@@ -177,7 +177,7 @@ def calibrate(embeddings: NDArray, labels: NDArray, *, pairs: int = 5000, seed: 
 
 
 def label_numbers(data: FaceDataset, factor: str) -> NDArray[np.int64]:
-    """(n,) person, expression with -1 for neutral, or class of a further factor; -2 without a clear label."""
+    """(n,) int: person, expression (-1 neutral), or class of a further factor; -2 without a clear label."""
     known = data.row_labeled(factor)
     if factor in data.classes:
         return np.where(known, data.classes[factor][data.rows], -2).astype(np.int64)
@@ -191,7 +191,7 @@ def similarity_network(
     train: FaceDataset, held: FaceDataset, factor: str, training: Training, *, division: str,
     device: torch.device | str = "cpu", most: int = 1500,
 ) -> SimilarityNetwork:  # fmt: skip
-    """The judge of a factor, read from the cache beside the data or trained and kept there.
+    """The network of a factor, read from the cache beside the data or trained and kept there.
 
     Args:
         train: Training faces.
@@ -199,7 +199,7 @@ def similarity_network(
         factor: ``identity``, ``expression`` or a further factor of the data set.
         training: How to train.
         division: Names the data set by content, the protocol and its seed.
-        device: Where to train and judge.
+        device: Where to train and run.
         most: Most held-out faces for the threshold.
     """
     key = _key(factor, training, division)
@@ -209,23 +209,23 @@ def similarity_network(
         path = folder / f"{factor}-{training.kind}-{key}.safetensors"
         if path.exists():
             return SimilarityNetwork(factor, training, network.to(device), _read(path, network), str(path))
-    calibration = _trained(network, train, held, factor, training, torch.device(device), most)
+    threshold = _trained(network, train, held, factor, training, torch.device(device), most)
     writable = next((folder for folder in folders if _writable(folder)), None)
-    judge = SimilarityNetwork(factor, training, network, calibration)
+    found = SimilarityNetwork(factor, training, network, threshold)
     if writable is None:
-        return judge
+        return found
     path = writable / f"{factor}-{training.kind}-{key}.safetensors"
-    notes = {"calibration": json.dumps(asdict(calibration)), "training": json.dumps(asdict(training))}
+    notes = {"threshold": json.dumps(asdict(threshold)), "training": json.dumps(asdict(training))}
     state = {name: value.contiguous().cpu() for name, value in network.state_dict().items()}
     write_bytes(path, save(state, notes))
-    return replace(judge, source=str(path))
+    return replace(found, source=str(path))
 
 
 def _trained(
     network: Embedder, train: FaceDataset, held: FaceDataset, factor: str, training: Training,
     device: torch.device, most: int,
 ) -> Threshold:  # fmt: skip
-    """Trains the network in place and calibrates it."""
+    """Trains the network in place and chooses its threshold."""
     labels = label_numbers(held, factor)
     rows = np.flatnonzero(labels != -2)
     if len(rows) > most:
@@ -240,10 +240,10 @@ def _trained(
     )  # fmt: skip
     train_embedder(
         network, sampler, steps=training.steps, rate=training.rate, margin=training.margin,
-        seed=training.seed, device=device, label=f"training the {factor} judge ({training.kind})",
+        seed=training.seed, device=device, label=f"training the {factor} network ({training.kind})",
     )  # fmt: skip
     parts = (torch.from_numpy(held[rows[k : k + 128]]) for k in range(0, len(rows), 128))
-    return calibrate(embed(network, parts, device), labels[rows], seed=training.seed)
+    return measure_threshold(embed(network, parts, device), labels[rows], seed=training.seed)
 
 
 def _network(topology: Topology, training: Training) -> Embedder:
@@ -260,9 +260,9 @@ def _key(factor: str, training: Training, division: str) -> str:
 
 
 def _folders(data: FaceDataset) -> list[Path]:
-    """Where judges may lie: beside the data, else in the cache."""
-    beside = [data.folder / "judges"] if data.folder else []
-    return [*beside, cache_folder() / "judges"]
+    """Where networks may lie: beside the data, else in the cache."""
+    beside = [data.folder / FOLDER] if data.folder else []
+    return [*beside, cache_folder() / FOLDER]
 
 
 def _writable(folder: Path) -> bool:
@@ -271,14 +271,16 @@ def _writable(folder: Path) -> bool:
 
 
 def _read(path: Path, network: nn.Module) -> Threshold:
-    """Fills the network and returns its calibration."""
+    """Fills the network and returns its threshold."""
     try:
         with safe_open(path, "pt") as file:
-            notes: dict[str, Any] = json.loads(file.metadata()["calibration"])
+            notes: dict[str, Any] = json.loads(file.metadata()["threshold"])
             network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})
         network.eval()
         return Threshold(**notes)
     except Exception as error:  # the format's own errors derive from Exception alone
         raise BadFile(
-            "the file of a judge is damaged", received=str(path), remedy="delete it; it is trained again"
+            "the file of a similarity network is damaged",
+            received=str(path),
+            remedy="delete it; it is trained again",
         ) from error

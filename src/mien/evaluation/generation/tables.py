@@ -1,10 +1,14 @@
-"""Tables of the generation metrics, in the form of the paper's tables 1 and 2, and its numbers."""
+"""How the report on generated faces is printed, in the form of the paper's tables 1 and 2; its numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+from mien.evaluation.rows import Row
+from mien.evaluation.scans import conditions_text
 from mien.evaluation.table_cells import Column, count, fixed, interval, plain, worst
+from mien.evaluation.tables import Layout, Table, arranged, published_table
 
 DIVERSITY: tuple[Column, ...] = (
     ("div_all", "Div", fixed), ("div_id", "Div-Id", fixed), ("div_exp", "Div-Exp", fixed),
@@ -13,7 +17,7 @@ DIVERSITY: tuple[Column, ...] = (
 
 
 def _beside_chance(kind: str) -> tuple[Column, ...]:
-    """Decoupling by one kind of judge, and what it is worth."""
+    """Decoupling by one kind of similarity network, and what it is worth."""
     columns: list[Column] = []
     for metric, title in (("dec_id", "Dec-Id"), ("dec_exp", "Dec-Exp")):
         name, lite = metric + kind, " lite" if kind else ""
@@ -28,12 +32,12 @@ def _beside_chance(kind: str) -> tuple[Column, ...]:
 CHANCE = (
     "random: the same percentage of random pairs of the model, which share nothing. Lift: what is left "
     "without it. At 10 %: the percentage when every model's threshold lets 10 % of its own random pairs "
-    "pass, the most that a judge may have by the paper's rule. A model whose random faces look alike passes "
+    "pass, the most that the paper allows a network. A model whose random faces look alike passes "
     "many pairs that only chance made the same: compare models by the last columns."
 )
 
-GENERATION: Sequence[tuple[str, str, Sequence[Column]]] = (
-    (
+LAYOUTS: tuple[Layout, ...] = (
+    Layout(
         "Decoupling, diversity, specificity",
         "Dec-: % of faces with the same identity (expression) code that an embedding network takes for the "
         "same person (expression). Div-: mean vertex distance in mm of random pairs, of pairs with the same "
@@ -42,15 +46,15 @@ GENERATION: Sequence[tuple[str, str, Sequence[Column]]] = (
         "differ are easily the same.",
         (("dec_id", "Dec-Id", plain), ("dec_exp", "Dec-Exp", plain), *DIVERSITY),
     ),
-    ("Decoupling beside chance", f"Dec- as above; {CHANCE}", _beside_chance("")),
-    (
-        "Decoupling by the lite judges",
+    Layout("Decoupling beside chance", f"Dec- as above; {CHANCE}", _beside_chance("")),
+    Layout(
+        "Decoupling by the lite networks",
         "The same percentages by small networks on principal components: not comparable with those above. "
         f"{CHANCE[0].upper()}{CHANCE[1:]}",
         _beside_chance("_lite"),
     ),
-    (
-        "Judges of decoupling",
+    Layout(
+        "Similarity networks",
         "Faces nearer than tau count as the same. Accuracy and false accepts (at most 10 %) on equally many "
         "held-out real pairs of both kinds; ceiling: further real pairs with the same label; floor: random "
         "real pairs. A model cannot be told from perfect above the ceiling, nor from chance at the floor.",
@@ -63,7 +67,7 @@ GENERATION: Sequence[tuple[str, str, Sequence[Column]]] = (
             ("judge_pairs", "pairs of each kind", count),
         ),
     ),
-    (
+    Layout(
         "Faces from landmarks",
         "RMSE in mm of fitted faces to the true surface, mean over scans, for three weights of the prior; "
         "lower is better. Residual: what the landmarks themselves are off at weight 0. "
@@ -77,15 +81,15 @@ GENERATION: Sequence[tuple[str, str, Sequence[Column]]] = (
             ("sparse_gain", "0 : 10", fixed),
         ),
     ),
-    (
+    Layout(
         "Control of expressions",
         "Every expression by name, on people that the model makes up (on test people, where it cannot). "
         "Named: % that a classifier of real faces names as asked, new people for each expression or one "
-        "person through all. Kept: % of one person's expressions that the lite judge takes for the person at "
-        "rest. rho: rank correlation of asked intensity (15 values from 0 to 1.5) with displacement and with "
-        "the classifier's probability, and its worst expression; of held-out people, their own expressions "
-        "scaled from rest: beyond what the classifier has seen, an expression may come to look like another "
-        "one. 1.5 : 1: their displacements' ratio.",
+        "person through all. Kept: % of one person's expressions that the lite network takes for the person "
+        "at rest. rho: rank correlation of asked intensity (15 values from 0 to 1.5) with displacement and "
+        "with the classifier's probability, and its worst expression; of held-out people, their own "
+        "expressions scaled from rest: beyond what the classifier has seen, an expression may come to look "
+        "like another one. 1.5 : 1: their displacements' ratio.",
         (
             ("cls_exp_held", "named, expression held", plain),
             ("cls_id_held", "named, identity held", plain),
@@ -99,11 +103,11 @@ GENERATION: Sequence[tuple[str, str, Sequence[Column]]] = (
             ("style_spread_noise", "noise alone (mm)", fixed),
         ),
     ),
-    (
+    Layout(
         "Silhouettes",
-        "Of held-out real faces in the model's codes, and of generated faces in the lite judges' embeddings: "
-        "1 is tight and apart, 0 mixed, below 0 crossed. Wanted: identity high by person and near 0 by "
-        "expression, and the reverse.",
+        "Of held-out real faces in the model's codes, and of generated faces in the lite networks' "
+        "embeddings: 1 is tight and apart, 0 mixed, below 0 crossed. Wanted: identity high by person and "
+        "near 0 by expression, and the reverse.",
         (
             ("silhouette_person_in_identity", "identity code by person", fixed),
             ("silhouette_expression_in_identity", "by expression", fixed),
@@ -118,9 +122,34 @@ GENERATION: Sequence[tuple[str, str, Sequence[Column]]] = (
 
 FURTHER = (
     "Further factors",
-    "Decoupling (%, by the judges of that factor) and diversity (mm) at one code of each.",
+    "Decoupling (%, by the networks of that factor) and diversity (mm) at one code of each.",
 )
 """Title and note of the table of factors beside identity and expression, whatever they are called."""
+
+
+def generation_tables(
+    rows: Sequence[Row], sizes: Mapping[str, str], published: Mapping[str, Mapping[str, Any]]
+) -> list[Table]:
+    """All tables that have something to say.
+
+    Args:
+        rows: Of the report.
+        sizes: System -> its code sizes, printed beside its name.
+        published: System -> column -> printed value.
+    """
+    known = {metric for layout in LAYOUTS for metric, _, _ in layout.columns}
+    further = dict.fromkeys(
+        row.metric for row in rows if row.metric.startswith(("dec_", "div_")) and row.metric not in known
+    )
+    factors = Layout(*FURTHER, [(metric, metric, fixed) for metric in further])
+    tables = [table for layout in (*LAYOUTS, factors) for table in arranged(rows, layout, sizes)]
+    return tables + published_table(published)
+
+
+def generation_conditions(facts: Mapping[str, Any]) -> str:
+    """The conditions as sentences."""
+    return conditions_text(facts, facts["drawn"])
+
 
 _TABLE_1 = {
     "training data": (None, None, 4.89, 3.30, 5.04, None),
@@ -136,7 +165,7 @@ _TABLE_2 = {"3DMM": (6.62, 4.64, 2.46), "MAE": (4.46, 4.06, 2.78), "CoMA": (3.05
 _COLUMNS = ("Dec-Id", "Dec-Exp", "Div", "Div-Id", "Div-Exp", "Sp.")
 
 
-def published() -> Mapping[str, Mapping[str, str]]:
+def paper_values() -> Mapping[str, Mapping[str, str]]:
     """Tables 1 and 2 of Abrevaya et al. (ICCV 2019): system -> column -> value."""
     result: dict[str, dict[str, str]] = {}
     for system, values in _TABLE_1.items():

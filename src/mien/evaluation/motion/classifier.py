@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,6 @@ from torch import nn
 
 from mien.data.clips import Clip, clip_neutral
 from mien.data.dataset import FaceDataset
-from mien.evaluation.rows import Maker, Row
 from mien.nn.principal import PrincipalAxes, principal_axes
 from mien.progress import track
 
@@ -38,7 +37,15 @@ class Form:
     votes: int
 
     def read(self, frames: NDArray, neutral: NDArray) -> NDArray[np.float32]:
-        """(32, 3 V) what it reads of frames (T, V, 3), evenly spread."""
+        """What it reads of a clip, evenly spread.
+
+        Args:
+            frames: (T, V, 3) float, millimeters.
+            neutral: (V, 3) float, millimeters.
+
+        Returns:
+            (32, 3 V) float, millimeters.
+        """
         shown = frames[_places(len(frames))]
         return (shown - neutral if self.displaced else shown).reshape(FRAMES, -1)
 
@@ -89,7 +96,15 @@ class SequenceClassifier:
         return SequenceClassifier(form, axes, networks)
 
     def seen(self, frames: NDArray, neutral: NDArray) -> NDArray[np.float32]:
-        """(32, K) coefficients of a clip's frames (T, V, 3) and its neutral (V, 3), millimeters."""
+        """What the networks see of a clip.
+
+        Args:
+            frames: (T, V, 3) float, millimeters.
+            neutral: (V, 3) float, millimeters.
+
+        Returns:
+            (32, K) float, coefficients.
+        """
         return self._codes(self.form.read(frames, neutral))
 
     def _codes(self, read: NDArray) -> NDArray[np.float32]:
@@ -99,43 +114,10 @@ class SequenceClassifier:
 
     @torch.no_grad()
     def predict(self, codes: NDArray) -> NDArray[np.int64]:
-        """(n,) the expression of clips (n, 32, K)."""
+        """(n,) int: the expression of clips, given their coefficients (n, 32, K) float."""
         inputs = torch.from_numpy(np.asarray(codes, np.float32)).flatten(1)
         logits = torch.stack([network(inputs) for network in self.networks]).mean(0)
         return logits.argmax(1).numpy()
-
-    def rows(self, maker: Maker, codes: NDArray, labels: NDArray, names: Sequence[str]) -> Iterator[Row]:
-        """Precision, recall and F1 of every expression and their means, and the confusion table."""
-        suffix = self.form.suffix
-        found = self.predict(codes)
-        confusion = confusion_table(labels, found, len(names))
-        scores = scores_of(confusion)
-        count = len(labels)
-        for metric, values in scores.items():
-            shown = values[confusion.sum(axis=1) > 0]
-            yield maker.number(f"seq_{metric}{suffix}", float(shown.mean()), unit="", count=count)
-            for name, value in zip(names, values, strict=True):
-                yield maker.number(f"seq_{metric}{suffix}/{name}", float(value), unit="", count=count)
-        yield maker.number(f"seq_accuracy{suffix}", float(np.mean(found == labels)), unit="", count=count)
-        for true, line in zip(names, confusion, strict=True):
-            for taken, number in zip(names, line, strict=True):
-                yield maker.number(f"confusion{suffix}/{true}/{taken}", float(number), unit="", count=count)
-
-
-def confusion_table(labels: NDArray, found: NDArray, count: int) -> NDArray[np.int64]:
-    """(E, E) how often clips of the row's expression were taken for the column's."""
-    table = np.zeros((count, count), np.int64)
-    np.add.at(table, (labels, found), 1)
-    return table
-
-
-def scores_of(confusion: NDArray) -> dict[str, NDArray[np.float64]]:
-    """Precision, recall and F1, (E,) each; 0 where nothing was found."""
-    hit = np.diag(confusion).astype(float)
-    precision = hit / np.maximum(confusion.sum(axis=0), 1)
-    recall = hit / np.maximum(confusion.sum(axis=1), 1)
-    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    return {"precision": precision, "recall": recall, "f1": f1}
 
 
 def _places(frames: int) -> NDArray[np.int64]:

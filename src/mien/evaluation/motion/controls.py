@@ -17,7 +17,7 @@ GRID = np.linspace(0, 3, 31)
 
 
 def warped(clip: Clip) -> NDArray[np.float64]:
-    """(T,) relative time of each frame; frames at rest stand at 0 before and at 3 after the motion."""
+    """(T,) float: relative time of each frame, 0 to 3; frames at rest are at 0 before and 3 after motion."""
     top = np.flatnonzero(clip.phase >= 1 - 1e-3)
     active = np.flatnonzero(clip.phase > 0)
     moments = np.array([active[0] - 1, top[0], top[-1], active[-1] + 1], float)
@@ -26,7 +26,15 @@ def warped(clip: Clip) -> NDArray[np.float64]:
 
 
 def warped_mean(places: NDArray, values: NDArray) -> NDArray[np.float64]:
-    """(31, ...) values (T, ...) of a clip at the relative times of ``GRID``."""
+    """Values of a clip at the relative times of ``GRID``.
+
+    Args:
+        places: (T,) float. Relative time of each frame.
+        values: (T, ...) float, in any unit.
+
+    Returns:
+        (31, ...) float, in the same unit.
+    """
     moving = np.flatnonzero((places > 0) & (places < 3))
     first, last = max(moving[0] - 1, 0), min(moving[-1] + 1, len(places) - 1)
     at = np.interp(GRID, places[first : last + 1], np.arange(first, last + 1))
@@ -63,7 +71,11 @@ class MeanClips:
         return MeanClips(mean.astype(np.float32), scale)
 
     def of(self, clip: Clip, extremeness: float | None = None) -> NDArray[np.float32]:
-        """(T, V, 3) displacements of a clip's class at its moments, scaled to its s_i if one is given."""
+        """Displacements of a clip's class at its moments, scaled to its s_i if one is given.
+
+        Returns:
+            (T, V, 3) float, millimeters.
+        """
         place = warped(clip) / GRID[1]
         low = np.minimum(place.astype(int), len(GRID) - 2)
         share = (place - low)[:, None, None].astype(np.float32)

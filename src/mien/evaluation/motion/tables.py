@@ -1,14 +1,16 @@
-"""Rows of :mod:`mien.evaluation.motion.protocol` as tables."""
+"""How the report on motion is printed: conditions, errors by expression and phase, recognition."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mien.evaluation.motion.classifier import OURS, PUBLISHED
 from mien.evaluation.rows import Row
-from mien.evaluation.tables import DASH, Table, digits
+from mien.evaluation.table_cells import Column, mean, mean_interval
+from mien.evaluation.tables import Layout, Table, arranged, published_table
 
+RECOGNIZED = "Recognition of sequences"
 ERROR = "Mean vertex distance in mm between made and recorded frames of unseen people, lower is better"
 
 RECOGNITION = {
@@ -25,81 +27,72 @@ RECOGNITION = {
 }
 
 
-def sequence_tables(rows: Iterable[Row], published: Mapping[str, Mapping[str, Any]]) -> list[Table]:
-    """Errors by expression and by phase, recognition, and who is taken for what."""
-    rows = list(rows)
-    values = {(row.system, row.metric): row for row in rows}
-    systems = list(dict.fromkeys(row.system for row in rows))
-    kinds = {row.system: row.kind for row in rows}
+def sequence_tables(
+    rows: Sequence[Row], sizes: Mapping[str, str], published: Mapping[str, Mapping[str, Any]]
+) -> list[Table]:
+    """Errors by expression and by phase, recognition, and which expression is taken for which.
 
-    def names(prefix: str) -> list[str]:
-        found = dict.fromkeys(row.metric for row in rows if row.metric.startswith(prefix))
-        return [name.removeprefix(prefix) for name in found]
+    Args:
+        rows: Of the report.
+        sizes: System -> its code sizes; not printed, as clips are made from signals.
+        published: System -> metric -> printed value.
+    """
+    tables = []
+    for layout in _layouts(rows):
+        tables += arranged(rows, layout)
+        if layout.title.startswith(RECOGNIZED):
+            tables += _confusions(rows, layout.title.removeprefix(RECOGNIZED))
+    return tables + published_table(published)
 
-    expressions = [name for name in names("seq_avd_") if name != "total"]
-    tables = [
-        _table(
+
+def _layouts(rows: Sequence[Row]) -> list[Layout]:
+    """The tables for the expressions and phases that the rows are about."""
+    expressions = [(name, f"seq_avd_{name}", mean) for name in _ends(rows, "seq_avd_") if name != "total"]
+    phases = [(name, f"phase_avd_{name}", mean) for name in _ends(rows, "phase_avd_")]
+    found = [
+        Layout(
             "Sequences by expression", f"{ERROR}; the total is over all frames, with its 95 % interval.",
-            systems, kinds, values,
-            [("total", "seq_avd_total"), *((n, f"seq_avd_{n}") for n in expressions)],
-            interval="seq_avd_total",
+            _columns([("total", "seq_avd_total", mean_interval), *expressions]),
         ),
-        _table(
+        Layout(
             "Sequences by phase", f"{ERROR}. `steps`: mean absolute error of coordinate changes a frame.",
-            systems, kinds, values,
-            [*((n, f"phase_avd_{n}") for n in names("phase_avd_")), ("steps", "temporal_l1")],
+            _columns([*phases, ("steps", "temporal_l1", mean)]),
         ),
     ]  # fmt: skip
     for form, (title, note) in RECOGNITION.items():
-        end, shown = form.suffix, names(f"seq_f1{form.suffix}/")
-        columns = [(name, f"seq_{name.lower()}{end}") for name in ("precision", "recall", "F1")]
-        columns += [(name, f"seq_f1{end}/{name}") for name in shown]
-        tables.append(_table(f"Recognition of sequences{title}", note, systems, kinds, values, columns))
-        tables += [
-            _confusion(f"Taken for what{title}: {system}", f"confusion{end}", system, values, shown)
-            for system in systems
-            if kinds[system] == "model"
-        ]
-    if published:
-        metrics = list(dict.fromkeys(metric for found in published.values() for metric in found))
-        body = tuple((s, *(str(found.get(m, DASH)) for m in metrics)) for s, found in published.items())
-        note = "Copied from the paper: other data, other people. Not to be ranked with the above."
-        tables.append(Table("Published", note, ("system", *metrics), body))
-    return [table for table in tables if table.rows]
+        end = form.suffix
+        means = [(name, f"seq_{name.lower()}{end}", mean) for name in ("precision", "recall", "F1")]
+        each = [(name, f"seq_f1{end}/{name}", mean) for name in _ends(rows, f"seq_f1{end}/")]
+        found.append(Layout(f"{RECOGNIZED}{title}", note, _columns([*means, *each])))
+    return found
 
 
-def _table(
-    title: str, note: str, systems: Sequence[str], kinds: Mapping[str, str],
-    values: Mapping[tuple[str, str], Row], columns: Sequence[tuple[str, str]], interval: str = "",
-) -> Table:  # fmt: skip
-    body, reasons = [], list[str]()
-    for system in systems:
-        cells = []
-        for _, metric in columns:
-            row = values.get((system, metric))
-            text = "" if row is None else DASH if row.mean is None else digits(row.mean)
-            if row is not None and row.mean is None and row.reason:
-                reasons += [row.reason] if row.reason not in reasons else []
-                text += f" ({reasons.index(row.reason) + 1})"
-            if row is not None and metric == interval and row.low is not None and row.high is not None:
-                text += f" ({digits(row.low)} to {digits(row.high)})"
-            cells.append(text)
-        if any(cells):
-            body.append((system if kinds[system] == "model" else f"*{system}*", *cells))
-    header = ("system", *(name.replace("_", " ") for name, _ in columns))
-    return Table(title, note, header, tuple(body), tuple(reasons))
+def _columns(titled: Sequence[tuple[str, str, Any]]) -> list[Column]:
+    return [(metric, title.replace("_", " "), form) for title, metric, form in titled]
 
 
-def _confusion(
-    title: str, metric: str, system: str, values: Mapping[tuple[str, str], Row], names: Sequence[str]
-) -> Table:
-    body = []
-    for true in names:
-        found = [values.get((system, f"{metric}/{true}/{taken}")) for taken in names]
-        if all(row is not None and row.mean is not None for row in found):
-            body.append((true, *(f"{row.mean:.0f}" for row in found if row and row.mean is not None)))
-    note = "Clips of the row's expression that the classifier took for the column's."
-    return Table(title, note, ("made", *names), tuple(body))
+def _ends(rows: Sequence[Row], prefix: str) -> list[str]:
+    """What follows the prefix in the names of metrics, each once, in their order."""
+    found = dict.fromkeys(row.metric for row in rows if row.metric.startswith(prefix))
+    return [name.removeprefix(prefix) for name in found]
+
+
+def _confusions(rows: Sequence[Row], form: str) -> list[Table]:
+    """One table a model: its clips' expressions down, what they are taken for across."""
+    suffix = next(known.suffix for known, (title, _) in RECOGNITION.items() if title == form)
+    names = _ends(rows, f"seq_f1{suffix}/")
+    values = {(row.system, row.metric): row.mean for row in rows}
+    tables = []
+    for system in dict.fromkeys(row.system for row in rows if row.kind == "model"):
+        body = []
+        for true in names:
+            line = [values.get((system, f"confusion{suffix}/{true}/{taken}")) for taken in names]
+            if None not in line:
+                body.append((true, *(f"{value:.0f}" for value in line)))
+        note = "Clips of the row's expression that the classifier took for the column's."
+        if body:
+            tables.append(Table(f"Taken for what{form}: {system}", note, ("made", *names), tuple(body)))
+    return tables
 
 
 def sequence_conditions(facts: Mapping[str, Any]) -> str:

@@ -1,10 +1,11 @@
-"""The faces that models are judged on, arranged by person, and the draws of the transfer test."""
+"""The scans that models are evaluated on, arranged by person, and the draws of the transfer test."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ class TestScans:
         protocol: Name of the split.
         part: Name of the part.
         seed: Of the split and of all draws.
+        fingerprint: Of the whole data set.
     """
 
     data: FaceDataset
@@ -33,6 +35,7 @@ class TestScans:
     protocol: str
     part: str
     seed: int
+    fingerprint: str
 
     @staticmethod
     def of(data: FaceDataset, *, part: str, protocol: str, seed: int, limit: int | None) -> TestScans:
@@ -48,37 +51,42 @@ class TestScans:
         rows = rows[np.argsort(chosen.row_subject[rows], kind="stable")]
         if limit is not None and len(rows) > limit:
             rows = rows[np.linspace(0, len(rows) - 1, limit).round().astype(int)]
-        return TestScans(chosen.take(rows), train, protocol, part, seed)
+        return TestScans(chosen.take(rows), train, protocol, part, seed, data.fingerprint)
 
     @cached_property
     def people(self) -> NDArray[np.int32]:
-        """(S,) subject numbers."""
+        """(S,) int: subject numbers."""
         return np.unique(self.data.row_subject)
 
     @cached_property
     def person(self) -> NDArray[np.int64]:
-        """(n,) position of each scan's subject in ``people``."""
+        """(n,) int: position of each scan's subject in ``people``."""
         return np.searchsorted(self.people, self.data.row_subject)
 
     @cached_property
     def label(self) -> NDArray[np.int64]:
-        """(n,) expression index; -1 neutral; -2 unlabeled."""
+        """(n,) int: expression index; -1 neutral; -2 unlabeled."""
         return np.where(self.data.row_labeled("expression"), self.data.label, -2)
 
     @cached_property
     def performed(self) -> NDArray[np.bool_]:
-        """(n,) labeled expressive scans at half weight or more, of people with a neutral."""
+        """(n,) bool: labeled expressive scans at half weight or more, of people with a neutral."""
         strong = self.data.row_weights.max(axis=1, initial=0) >= PERFORMED
         return (self.label >= 0) & strong & self.with_neutral
 
     @cached_property
     def with_neutral(self) -> NDArray[np.bool_]:
-        """(n,) scans whose person has a neutral."""
+        """(n,) bool: scans whose person has a neutral."""
         return self.data.has_neutral
 
     @cached_property
+    def people_with_neutral(self) -> NDArray[np.int64]:
+        """(k,) int: positions of the people who have a neutral, ascending."""
+        return np.flatnonzero(np.isfinite(self.neutrals[:, 0, 0]))
+
+    @cached_property
     def neutrals(self) -> NDArray[np.float32]:
-        """(S, V, 3) true neutral of each person, NaN where there is none."""
+        """(S, V, 3) float, millimeters: true neutral of each person, nan where there is none."""
         result = np.full((len(self.people), self.data.topology.vertex_count, 3), np.nan, np.float32)
         first = np.searchsorted(self.person, np.arange(len(self.people)))
         known = self.with_neutral[first]
@@ -92,20 +100,62 @@ class TestScans:
         return len(np.intersect1d(self.people, self.train.row_subject))
 
     def by_person(self) -> Iterator[tuple[int, NDArray[np.int64]]]:
-        """Position of each person and their rows."""
+        """Position of each person, and their rows (k,) int."""
         for number in range(len(self.people)):
             yield number, np.flatnonzero(self.person == number)
 
     def other_people(self, salt: int) -> NDArray[np.int64]:
-        """(S,) one random other person with a neutral for each person (-1 where there is none)."""
+        """(S,) int: one random other person with a neutral for each person (-1 where there is none)."""
         generator = np.random.default_rng([self.seed, salt])
-        known = np.flatnonzero(np.isfinite(self.neutrals[:, 0, 0]))
+        known = self.people_with_neutral
         result = np.full(len(self.people), -1)
         for number in range(len(self.people)):
             choices = known[known != number]
             if len(choices):
                 result[number] = generator.choice(choices)
         return result
+
+    def listed(self) -> tuple[dict[str, Any], ...]:
+        """Which row of the data set each scan is, whose, and what it shows."""
+        data, names = self.data, {-1: "neutral", -2: "unlabeled"}
+        assert data.rows is not None
+        return tuple(
+            {
+                "row": int(row),
+                "subject": data.subjects[subject],
+                "expression": names.get(label) or data.expressions[label],
+            }
+            for row, subject, label in zip(data.rows, data.row_subject, self.label.tolist())
+        )
+
+    def conditions(self) -> dict[str, Any]:
+        """What every row that is measured on these scans states."""
+        topology = self.data.topology
+        return {
+            "data": self.data.source, "fingerprint": self.fingerprint, "topology": topology.name,
+            "vertices": topology.vertex_count, "part": self.part, "protocol": self.protocol,
+            "people": len(self.people), "people_seen_in_training": self.seen, "meshes": len(self.data),
+            "training_people": len(np.unique(self.train.row_subject)), "training_meshes": len(self.train),
+            "alignment": "none", "seed": self.seed,
+        }  # fmt: skip
+
+
+def conditions_text(facts: Mapping[str, Any], drawn: str) -> str:
+    """The conditions of a report on scans as a few sentences.
+
+    Args:
+        facts: :meth:`TestScans.conditions`, and the ``interval`` of the protocol.
+        drawn: What the protocol drew, as a sentence.
+    """
+    seen = facts["people_seen_in_training"]
+    people = "none of them seen in training" if not seen else f"{seen} of them seen in training"
+    return (
+        f"Data {facts['data']} ({facts['topology']}, {facts['vertices']:,} vertices, fingerprint "
+        f"{str(facts['fingerprint'])[:12]}), {facts['part']} part of protocol {facts['protocol']!r}, "
+        f"seed {facts['seed']}: {facts['meshes']:,} meshes of {facts['people']} people, {people}; "
+        f"trained on {facts['training_meshes']:,} meshes of {facts['training_people']} people. "
+        f"Alignment: {facts['alignment']}. {drawn} Intervals: {facts['interval']}. In italics: controls."
+    )
 
 
 @dataclass(frozen=True)
@@ -121,21 +171,21 @@ class TransferDraws:
     style: NDArray[np.int64]
 
     @staticmethod
-    def of(judged: TestScans, *, styles: int, limit: int | None) -> TransferDraws:
+    def of(scans: TestScans, *, styles: int, limit: int | None) -> TransferDraws:
         """``styles`` random other people for each labeled expressive scan.
 
         Raises:
             Unsupported: No two people with a neutral share an expression.
         """
-        generator = np.random.default_rng([judged.seed, 41])
-        usable = np.flatnonzero(judged.performed)
+        generator = np.random.default_rng([scans.seed, 41])
+        usable = np.flatnonzero(scans.performed)
         target, style = [], []
         for row in usable:
-            same = usable[(judged.label[usable] == judged.label[row])]
-            same = same[judged.person[same] != judged.person[row]]
-            for person in _pick(np.unique(judged.person[same]), styles, generator):
+            same = usable[(scans.label[usable] == scans.label[row])]
+            same = same[scans.person[same] != scans.person[row]]
+            for person in _pick(np.unique(scans.person[same]), styles, generator):
                 target.append(row)
-                style.append(generator.choice(same[judged.person[same] == person]))
+                style.append(generator.choice(same[scans.person[same] == person]))
         if not target:
             raise Unsupported("transfer needs two people with a neutral and the same labeled expression")
         draws = np.array([target, style])

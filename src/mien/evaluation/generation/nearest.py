@@ -12,14 +12,13 @@ of the rest, and only what no bound can rule out is read and measured. The answe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.evaluation.metrics import Meshes, Statistics, avd
+from mien.evaluation.distances import Meshes, avd
 from mien.progress import track
 
 #: Patches at the levels of the search; each level merges those of the next.
@@ -32,8 +31,8 @@ EXTREMES = 8
 SLACK = 1e-5
 
 
-class Faces(Protocol):
-    """Training meshes that may be on disk: a :class:`FaceDataset`, or an array."""
+class StoredMeshes(Protocol):
+    """Training meshes that may be on disk: a :class:`FaceDataset`, or an array (N, V, 3) in millimeters."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, rows: NDArray[np.int64], /) -> NDArray[np.float32]: ...
@@ -44,8 +43,8 @@ class Nearest:
     """For each sample the nearest training mesh.
 
     Args:
-        distance: (n,) avd, millimeters.
-        row: (n,) row of the training meshes.
+        distance: (n,) float, millimeters. Average vertex distance.
+        row: (n,) int. Row of the training meshes.
         measured: Distances that were measured, of all n N; the rest was ruled out.
     """
 
@@ -54,15 +53,15 @@ class Nearest:
     measured: int
 
 
-class PatchSums:
-    """Sums over patches of all training meshes, at several levels: an index for nearest meshes.
+class NearestMeshes:
+    """Finds the nearest of many training meshes by sums over patches at several levels.
 
     Args:
-        training: N training meshes (V, 3), millimeters; read once to index them, a block at a time.
-        template: (V, 3) float. Patches are compact on it.
+        training: N meshes (V, 3) float, millimeters; read once to index them, a block at a time.
+        template: (V, 3) float, millimeters. Patches are compact on it.
     """
 
-    def __init__(self, training: Faces, template: Meshes) -> None:
+    def __init__(self, training: StoredMeshes, template: Meshes) -> None:
         self.training, self.count = training, template.shape[0]
         levels = tuple(size for size in LEVELS if 2 * size <= self.count) or (1,)
         self.order, self.starts = _patches(np.asarray(template, np.float64), levels[-1])
@@ -72,13 +71,17 @@ class PatchSums:
         self.levels = [_merged(sums, merged) for merged in self.merged]
 
     def nearest(self, samples: Meshes) -> Nearest:
-        """Exact nearest training mesh of each of (n, V, 3) samples."""
+        """Exact nearest training mesh of each sample.
+
+        Args:
+            samples: (n, V, 3) float, millimeters.
+        """
         fine = self._fine(samples)
         found = [self._one(samples[k], fine[:, :, k]) for k in track(range(len(samples)), "nearest faces")]
         distance, row, measured = (np.array(column) for column in zip(*found))
         return Nearest(distance, row, int(measured.sum()))
 
-    def _fine(self, meshes: Faces) -> NDArray[np.float32]:
+    def _fine(self, meshes: StoredMeshes) -> NDArray[np.float32]:
         """(3, patches, n) sums of offsets from the template; offsets keep single precision precise."""
         sums = np.empty((3, len(self.starts), len(meshes)), np.float32)
         for start in track(range(0, len(meshes), BLOCK), "sums over patches"):
@@ -121,7 +124,15 @@ class PatchSums:
 
 
 def extremes(meshes: Meshes, distance: NDArray) -> tuple[Meshes, NDArray[np.float64]]:
-    """At most ``EXTREMES`` of the nearest of (n, V, 3) samples and of the farthest, with their distances."""
+    """At most ``EXTREMES`` of the nearest samples and of the farthest.
+
+    Args:
+        meshes: (n, V, 3) float, millimeters.
+        distance: (n,) float, millimeters. To the nearest training mesh.
+
+    Returns:
+        The chosen meshes and their distances.
+    """
     order = np.argsort(distance)
     rows = np.unique(np.concatenate([order[:EXTREMES], order[-EXTREMES:]]))
     return meshes[rows], distance[rows]
@@ -144,16 +155,3 @@ def _patches(points: NDArray, count: int) -> tuple[NDArray[np.int64], NDArray[np
         parts = halves
     sizes = np.array([len(part) for part in parts])
     return np.concatenate(parts), np.cumsum(sizes) - sizes
-
-
-def specificity(samples: Meshes | Iterator[Meshes], training: Faces, template: Meshes) -> Statistics:
-    """Over samples: avd to the nearest training mesh. Control: the same for held-out real meshes.
-
-    Args:
-        samples: (n, V, 3) float, millimeters, or parts of them.
-        training: N meshes (V, 3), millimeters, in memory or on disk.
-        template: (V, 3) float, millimeters.
-    """
-    index = PatchSums(training, template)
-    parts = [samples] if isinstance(samples, np.ndarray) else samples
-    return Statistics.of(np.concatenate([index.nearest(part).distance for part in parts]))
