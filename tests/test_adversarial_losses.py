@@ -25,15 +25,14 @@ from mien.models.decoupled_gan.model import DecoupledGAN
 from mien.models.facecam.losses import LatentLosses, SupervisedLosses
 from mien.models.facecam.losses import Settings as FaceCAMSettings
 from mien.models.facecam.model import FaceCAM
-from mien.models.facecam.networks import Discriminator as LatentDiscriminator
-from mien.models.facecam.networks import Heads, LabelMap
+from mien.models.facecam.networks import Heads, LabelMap, LatentDiscriminator
 from mien.models.facecam.progressive import ProgressiveDiscriminator
 from mien.models.facecam.texture_losses import TextureLosses, TextureSettings
 from mien.models.facecam.textures import TextureModel
 from mien.models.facetunegan.losses import Settings as TranslationSettings
 from mien.models.facetunegan.losses import TranslationLosses
 from mien.models.facetunegan.model import FaceTuneGAN
-from mien.models.facetunegan.networks import Discriminator as StyleDiscriminator
+from mien.models.facetunegan.networks import StyleDiscriminator
 
 DATA = tiny_data()
 ROWS = np.array([1, 2, 8, 15, 21, 28, 30, 40])

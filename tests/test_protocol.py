@@ -19,7 +19,7 @@ from torch import nn
 from mien.data.dataset import FaceDataset
 from mien.data.sampling import faces, mixed_pairs, same_subject_pairs, style_pairs, virtual_people
 from mien.errors import BadSetting
-from mien.evaluation import subjects
+from mien.evaluation import scans
 from mien.models import MODELS, model_class
 from mien.models.base import FaceModel, Stage
 from mien.training import fit_model, loop, plan_training
@@ -187,8 +187,8 @@ def test_samplers_are_functions_of_their_generator(sampler: Any) -> None:
 
 @pytest.mark.parametrize("styles", [1, 3])
 def test_who_lends_a_style_in_the_transfer_test_is_somebody_else(styles: int) -> None:
-    judged = subjects.TestScans.of(DATA, part="all", protocol="subject", seed=0, limit=None)
-    draws = subjects.TransferDraws.of(judged, styles=styles, limit=None)
+    judged = scans.TestScans.of(DATA, part="all", protocol="subject", seed=0, limit=None)
+    draws = scans.TransferDraws.of(judged, styles=styles, limit=None)
     assert (judged.person[draws.target] != judged.person[draws.style]).all()
     np.testing.assert_array_equal(judged.label[draws.target], judged.label[draws.style])
     assert judged.performed[draws.target].all() and judged.performed[draws.style].all()
@@ -199,14 +199,14 @@ def test_who_lends_a_style_in_the_transfer_test_is_somebody_else(styles: int) ->
     for target in targets:
         assert len(set(judged.person[draws.style[draws.target == target]])) == styles
     again, other = (
-        subjects.TransferDraws.of(replace(judged, seed=seed), styles=styles, limit=None) for seed in (0, 1)
+        scans.TransferDraws.of(replace(judged, seed=seed), styles=styles, limit=None) for seed in (0, 1)
     )
     np.testing.assert_array_equal(again.style, draws.style)
     assert (other.style != draws.style).any()
 
 
 def test_another_person_is_another_person() -> None:
-    judged = subjects.TestScans.of(DATA, part="all", protocol="subject", seed=0, limit=None)
+    judged = scans.TestScans.of(DATA, part="all", protocol="subject", seed=0, limit=None)
     first, other = judged.other_people(43), replace(judged, seed=1).other_people(43)
     assert (first != np.arange(6)).all() and (first >= 0).all()
     assert (first != other).any() and (first != judged.other_people(44)).any()
