@@ -433,7 +433,7 @@ def test_a_model_that_was_never_calibrated_says_so() -> None:
         lambda: mien.generate(model, 1, seed=0, weights={}),
         lambda: mien.fit_landmarks(model, data[0][spots], names),
     ):
-        with pytest.raises(BadSetting, match="(the model|own) was never calibrated.*model.calibrate"):
+        with pytest.raises(BadSetting, match="(the model|own|tucker) was never calibrated.*model.calibrate"):
             use()
 
 

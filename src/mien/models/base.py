@@ -183,6 +183,7 @@ class FaceModel(nn.Module):
         Returns:
             (B, ...) or (B, T, ...) codes.
         """
+        self.check_calibrated(self.name)
         return self.calibration.express(weights)
 
     def advance(self, weights: Tensor, state: Any = None) -> tuple[Tensor, Any]:
@@ -251,7 +252,7 @@ class FaceModel(nn.Module):
     def origin(self, count: int) -> Codes:
         """The mean person at rest, ``count`` times: where inversion starts."""
         calibration = self.calibration
-        calibration.require()
+        self.check_calibrated(self.name)
         return Codes(
             calibration.identity_mean.expand(count, *calibration.identity_mean.shape),
             calibration.rest.expand(count, *calibration.rest.shape),
@@ -316,6 +317,11 @@ class FaceModel(nn.Module):
                 "the data set has another topology than the model",
                 received=f"{data.topology.name!r} against {self.topology.name!r}",
             )
+
+    def check_calibrated(self, label: str) -> None:
+        """Raises if this model can make faces and :meth:`calibrate` never ran; ``label`` names it."""
+        if type(self).decode is not FaceModel.decode:
+            self.calibration.require(label)
 
     @property
     def device(self) -> torch.device:

@@ -53,7 +53,6 @@ class Calibration(nn.Module):
 
     def express(self, weights: Tensor) -> Tensor:
         """Rest plus weighted offsets: (B, E) -> (B, *X), or (B, T, E) -> (B, T, *X)."""
-        self.require()
         return self.rest + torch.tensordot(weights.to(self.offsets), self.offsets, dims=1)
 
     def sample(self, count: int, generator: Generator | None = None) -> Codes:

@@ -51,7 +51,7 @@ def evaluate(
     """
     began, named = time.monotonic(), labeled(models)
     for label, model in named.items():
-        model.calibration.require(label)
+        model.check_calibrated(label)
     scans = TestScans.of(data, part=part, protocol=protocol, seed=seed, limit=limit)
     draws = _drawn(scans, styles, limit)
     tasks = _tasks(named, scans, draws, controls=controls, batch=batch, speed=speed)

@@ -42,7 +42,7 @@ def evaluate_generation(
     began, settings, named = time.monotonic(), settings or GenerationSettings(), labeled(models)
     scans = TestScans.of(data, part=part, protocol=protocol, seed=seed, limit=4000)
     for label, model in named.items():
-        model.calibration.require(label)
+        model.check_calibrated(label)
         model.check_data(data)
     setup = GenerationSetup.of(data, scans, settings)
     found = [measure_real_faces(setup)]

@@ -51,7 +51,7 @@ def evaluate_sequences(
     ]
     systems: dict[str, tuple[str, Make | str]] = {REAL: ("control", recorded(clips))}
     for label, model in models.items():
-        model.calibration.require(label)
+        model.check_calibrated(label)
     systems |= {label: ("model", made_by_model(model, clips)) for label, model in models.items()}
     if controls:
         systems |= {label: ("control", make) for label, make in made_without_model(clips).items()}
