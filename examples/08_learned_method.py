@@ -67,7 +67,7 @@ class Swap(FaceModel):
     needs_neutrals: ClassVar[bool] = False
     Settings: ClassVar[type] = Settings
     # Constructor arguments and settings by profile, over their defaults.
-    profiles = {"smoke": {"steps": 600, "validate_every": 100}, "standard": {}, "full": {"steps": 100_000}}
+    profiles = {"smoke": {"steps": 400, "validate_every": 100}, "standard": {}, "full": {"steps": 100_000}}
     # What verbs would give and the method is no good for, each with the reason.
     refused = {"recognize": "it was never taught to tell people apart"}
 

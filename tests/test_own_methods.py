@@ -123,6 +123,9 @@ def test_an_own_method_is_rigged_exported_and_viewed(
     state = viewer.history.state
     moved = engine.face(state.__class__(**(vars(state) | {"pose": {"smile": 1.0}})))
     assert np.abs(moved - engine.face(state)).max() > 0.5
+    page = tmp_path / "page.html"
+    told = run(capsys, "share", folder, studio.neutral, "--people", "1", "-o", page, "--code", address)
+    assert told.code == 0 and page.stat().st_size > 100_000, told.err
     pytest.importorskip("onnxruntime")
     told = run(capsys, "export", folder, "-o", tmp_path / "face.onnx", "--code", address, "--json")
     assert told.code == 0 and told.json["difference_mm"] < 1e-3
@@ -189,6 +192,9 @@ def test_a_folder_names_its_class_and_runs_nothing_by_itself(
     assert tree(tmp_path) == before
     with pytest.warns(Note, match="plain_method.py has changed since"):
         mien.load_model(saved, trust_code=True)
+    told = run(capsys, "info", saved, "--trust-code", "--json")
+    assert told.code == 0
+    assert told.err == f"Note: plain_method.py has changed since the model in {saved} was saved.\n"
     assert plain.with_name("plain_method.py.ran").is_file()
 
 
@@ -358,8 +364,8 @@ WRONG = {
     "absent file": (None, "there.py:Plain", "the file of the class does not exist"),
     "absent module": (None, "no_such_module_of_mine:Plain", "there is no such module"),
     "absent class": (PLAIN, "it.py:Plein", "class of it.py; received 'Plein'; did you mean 'Plain'"),
-    "no class": (PLAIN + "\nThing = 3\n", "it.py:Thing", "it.py:Thing is no FaceModel; received a int"),
-    "no model": ("class Thing: pass\n", "it.py:Thing", "is no FaceModel; received a class"),
+    "no class": (PLAIN + "\nThing = 3\n", "it.py:Thing", "it.py:Thing is no FaceModel; received int 3"),
+    "no model": ("class Thing: pass\n", "it.py:Thing", "is no FaceModel; received the class Thing"),
     "raises": ("import os\n1 / 0\n", "it.py:Thing", "imported; received ZeroDivisionError from .*it.py"),
     "is no Python": ("class :\n", "it.py:Thing", "cannot be imported; received SyntaxError"),
     "ends": ("import sys\nsys.exit(3)\n", "it.py:Thing", "cannot be imported; received SystemExit"),

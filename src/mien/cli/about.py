@@ -94,10 +94,11 @@ def info(
         return _tell_method(model, as_json)
     from rich.markdown import Markdown
 
-    from mien.cli.models import permission
+    from mien.cli.models import notes_said, permission
     from mien.training.card import card_text, describe
 
-    facts = describe(model, **permission().of(Path(model)))
+    with notes_said():
+        facts = describe(model, **permission().of(Path(model)))
     if as_json:
         return show_json(facts)
     console().print(Markdown(card_text(facts).split("---\n", 2)[2]))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mien.cli.shell import existing
+from mien.cli.shell import existing, say
+from mien.errors import Note
 
 if TYPE_CHECKING:
     from mien.models.base import FaceModel
@@ -68,7 +71,21 @@ def open_model(folder: Path) -> FaceModel:
     """A finished run, of Mien's own methods or of one that the command allows."""
     from mien.models.files import load_model
 
-    return load_model(folder, **permission().of(folder))
+    with notes_said():
+        return load_model(folder, **permission().of(folder))
+
+
+@contextmanager
+def notes_said() -> Iterator[None]:
+    """Says the notes that arise within in plain lines, without the place in the code."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", Note)
+        yield
+    for warning in caught:
+        if issubclass(warning.category, Note):
+            say(f"Note: {warning.message}.")
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
 
 def allow_code(app: typer.Typer) -> None:

@@ -64,10 +64,12 @@ def checked(kind: Any, address: str | None = None) -> type[FaceModel]:
 
     shown = address or getattr(kind, "__qualname__", repr(kind))
     if not (isinstance(kind, type) and issubclass(kind, FaceModel)):
-        what = "a class" if isinstance(kind, type) else f"a {type(kind).__name__}"
+        what = (
+            f"the class {kind.__qualname__}" if isinstance(kind, type) else f"{type(kind).__name__} {kind!r}"
+        )
         raise BadSetting(
             f"{shown} is no FaceModel",
-            received=f"{what} of another kind",
+            received=what,
             remedy="derive it from mien.FaceModel",
         )
     given = {"name": str, "reference": Reference}
