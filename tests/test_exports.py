@@ -10,7 +10,7 @@ from fixtures import planted, tiny_topology
 from meshes import read_pc2
 
 from mien import apply
-from mien.apply.targets import share
+from mien.apply.targets import share_of_vertices
 from mien.data.arkit import GAZE_DEGREES, Rule, arkit_rules, gaze_of, lacking, read_rules, rules_table
 from mien.data.expressions import ARKIT, expression_set
 from mien.errors import BadFile, BadMesh, BadSetting, UnknownName
@@ -75,9 +75,9 @@ def test_halves_are_where_their_names_say() -> None:
         (Rule("a", "smile", side="left"), x), (Rule("a", "smile", side="right"), -x),
         (Rule("a", "smile", half="upper"), y), (Rule("a", "smile", half="lower"), -y),
     ):  # fmt: skip
-        taken = share(topology, rule)
+        taken = share_of_vertices(topology, rule)
         assert (taken[inside > 7.1] == 1).all() and (taken[inside < -7.1] == 0).all()
-    both = share(topology, Rule("a", "smile", side="left", half="upper"))
+    both = share_of_vertices(topology, Rule("a", "smile", side="left", half="upper"))
     np.testing.assert_array_equal(both[(x > 7.1) & (y > 7.1)], 1)
     assert not both[(x < -7.1) | (y < -7.1)].any()
 

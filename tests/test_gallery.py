@@ -28,7 +28,7 @@ def test_silhouettes_of_planted_clusters() -> None:
     scores = embeddings.silhouettes(found)
     assert scores["identity_by_person"] > 0.95 and scores["expression_by_expression"] > 0.95
     assert scores["identity_by_expression"] < 0.05 and scores["expression_by_person"] < 0.05
-    assert embeddings.silhouette(np.zeros((8, 3)), np.arange(8) % 2) == 0.0
+    assert embeddings.mean_silhouette(np.zeros((8, 3)), np.arange(8) % 2) == 0.0
 
 
 def test_weak_levels_are_less_distinct() -> None:

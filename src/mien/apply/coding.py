@@ -103,12 +103,28 @@ def in_style(model: FaceModel, codes: Codes, style: Any) -> Codes:
 
 
 def like(vertices: Any, result: Faces) -> Faces:
-    """One face for one face, many for many."""
+    """One face for one face, many for many.
+
+    Args:
+        vertices: What was given: (V, 3) or (B, V, 3).
+        result: (B, V, 3) float, millimeters.
+
+    Returns:
+        (V, 3) or (B, V, 3) float, millimeters.
+    """
     return result[0] if np.ndim(vertices) == 2 else result
 
 
 def weights_of(expressions: Sequence[str], weights: Weights) -> Tensor:
-    """(..., E) float32 weights from names or numbers."""
+    """Weights from names or numbers.
+
+    Args:
+        expressions: E names.
+        weights: Name -> weight, or (..., E) numbers.
+
+    Returns:
+        (..., E) float32.
+    """
     if isinstance(weights, Mapping):
         return torch.from_numpy(named_weights(expressions, weights))
     values = torch.as_tensor(np.asarray(weights, np.float32) if not isinstance(weights, Tensor) else weights)

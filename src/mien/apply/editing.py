@@ -22,6 +22,9 @@ def reconstruct(model: FaceModel, vertices: Any, neutral: Any = None) -> Faces:
         model: Any model.
         vertices: (B, V, 3) or (V, 3) float, millimeters.
         neutral: The same persons at rest, of the same shape; anchored models need it.
+
+    Returns:
+        (B, V, 3) or (V, 3) float32, millimeters.
     """
     allow(model, "reconstruct")
     return like(vertices, decoded(model, codes_of(model, vertices, neutral)))
@@ -36,6 +39,9 @@ def neutralize(model: FaceModel, vertices: Any, *, keep_detail: bool = False) ->
         vertices: (B, V, 3) or (V, 3) float, millimeters.
         keep_detail: Adds what the faces' codes cannot hold: the result is the input plus the difference
             that neutralizing makes to the reconstruction.
+
+    Returns:
+        (B, V, 3) or (V, 3) float32, millimeters.
     """
     allow(model, "neutralize")
     codes = codes_of(model, vertices)
@@ -67,6 +73,9 @@ def transfer(
             that the transfer makes to the reconstruction.
         add: Receivers keep their own expression and get the other one on top.
         factors: What is carried over; models with further factors, such as viseme, carry those, too.
+
+    Returns:
+        (B, V, 3) float32, millimeters; (V, 3) if both are single faces.
     """
     allow(model, "transfer")
     if model.anchored and onto_neutral is None:

@@ -39,11 +39,11 @@ def _target(made: Rig, rules: Sequence[Rule]) -> NDArray[np.floating]:
         return expressions[0]
     result = made.base.astype(np.float64)
     for rule, expression in zip(rules, expressions, strict=True):
-        result += rule.weight * share(made.topology, rule)[:, None] * (expression - made.base)
+        result += rule.weight * share_of_vertices(made.topology, rule)[:, None] * (expression - made.base)
     return result
 
 
-def share(topology: Topology, rule: Rule) -> NDArray[np.float64]:
+def share_of_vertices(topology: Topology, rule: Rule) -> NDArray[np.float64]:
     """(V,) how much of an expression each vertex takes: halves of a face fade into each other."""
     template = topology.template.astype(np.float64)
     result = np.ones(len(template))

@@ -62,7 +62,7 @@ def count(row: Row) -> str:
     return f"{int(row.mean):,}"
 
 
-def plain(row: Row) -> str:
+def one_decimal(row: Row) -> str:
     """The mean with one decimal: percentages in the form of the papers."""
     assert row.mean is not None
     return f"{row.mean:.1f}"

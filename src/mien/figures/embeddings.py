@@ -17,6 +17,7 @@ from PIL import Image
 
 from mien.codes import Codes
 from mien.errors import require
+from mien.evaluation.generation.metrics import silhouette
 from mien.figures.plots import axes_of, picture_of
 from mien.models.base import FaceModel
 
@@ -83,33 +84,34 @@ def _shown(
         yield identity.float().cpu().numpy(), expression.float().cpu().numpy()
 
 
-def silhouette(codes: NDArray, labels: NDArray) -> float:
+def mean_silhouette(codes: NDArray, labels: NDArray) -> float:
     """Mean silhouette: 1 where every label is a tight cluster of its own, about 0 where labels say nothing.
 
     Args:
         codes: (N, D) float.
         labels: (N,) int.
     """
-    metrics = require("sklearn.metrics", "analysis")
     if np.ptp(codes, axis=0).max() == 0:
         return 0.0  # a constant code tells nothing apart
-    return float(metrics.silhouette_score(codes, labels))
+    return float(silhouette(codes, labels).mean())
 
 
 def silhouettes(found: Embedded) -> dict[str, float]:
     """``identity_by_person`` (wanted high), ``identity_by_expression`` (near 0), and the reverse."""
     return {
-        "identity_by_person": silhouette(found.identity, found.person),
-        "identity_by_expression": silhouette(found.identity, found.label),
-        "expression_by_expression": silhouette(found.expression, found.label),
-        "expression_by_person": silhouette(found.expression, found.person),
+        "identity_by_person": mean_silhouette(found.identity, found.person),
+        "identity_by_expression": mean_silhouette(found.identity, found.label),
+        "expression_by_expression": mean_silhouette(found.expression, found.label),
+        "expression_by_person": mean_silhouette(found.expression, found.person),
     }
 
 
 def silhouettes_by_level(found: Embedded) -> dict[float, float]:
     """Level -> silhouette of the expression embeddings of that level by expression."""
     return {
-        float(level): silhouette(found.expression[found.level == level], found.label[found.level == level])
+        float(level): mean_silhouette(
+            found.expression[found.level == level], found.label[found.level == level]
+        )
         for level in np.unique(found.level)
     }
 

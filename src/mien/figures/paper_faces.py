@@ -95,7 +95,9 @@ class ShownScans:
         )
 
     def mixed(self, count: int) -> NDArray[np.int64]:
-        """Up to ``count`` different scans: of one person after the other, spread over their labels."""
+        """(n,) int64 up to ``count`` different scans: of one person after the other, evenly over their
+        labels.
+        """
         found: list[int] = []
         for place in range(count):
             rows = self.rows(place)
@@ -103,7 +105,9 @@ class ShownScans:
         return np.array(list(dict.fromkeys(found)), np.int64)
 
     def pairs(self, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-        """Scans of the first two people with the same labels, up to ``count``; None if they share none."""
+        """Scans (n,) and (n,) of the first two people with the same labels, at most ``count``; None if
+        they share none.
+        """
         if len(self.people) < 2:
             return None
         rows = [self.rows(place) for place in (0, 1)]
@@ -116,7 +120,7 @@ class ShownScans:
         return first, second
 
     def labels(self, rows: NDArray[np.integer]) -> list[str]:
-        """The expressions of scans, spoken."""
+        """The expressions of scans (n,), in words."""
         return [self.data.expressions[self.data.label[row]].replace("_", " ") for row in rows]
 
 

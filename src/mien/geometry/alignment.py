@@ -54,7 +54,14 @@ class FrameDecision:
         return (turned * self.scale_to_mm).astype(np.float32)
 
     def back_vectors(self, vectors: NDArray) -> NDArray[np.float64]:
-        """(..., 3) displacements in millimeters, in the mesh's own unit and axes."""
+        """Displacements in the mesh's own unit and axes.
+
+        Args:
+            vectors: (..., 3) float, millimeters.
+
+        Returns:
+            (..., 3) float64.
+        """
         return np.asarray(vectors, np.float64) / self.scale_to_mm @ self.rotation
 
 

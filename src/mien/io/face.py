@@ -35,7 +35,16 @@ def read_face(
 def face_of_mesh(
     mesh: Mesh, topology: Topology, *, align: bool = False
 ) -> tuple[NDArray[np.float32], FrameDecision]:
-    """As :func:`read_face`, of a mesh that has been read already."""
+    """As :func:`read_face`, of a mesh that has been read already.
+
+    Args:
+        mesh: The mesh.
+        topology: The topology that the face must have.
+        align: Whether to align rigidly with the template.
+
+    Returns:
+        (V, 3) float32 vertices in millimeters, and the decision; print its ``sentence``.
+    """
     name = mesh.name if mesh.path is None else mesh.path.name
     check_topology(mesh, topology, name)
     decision = detect_frame(mesh.vertices, topology.template, name=name)

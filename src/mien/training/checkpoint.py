@@ -44,7 +44,15 @@ class Progress:
 def save_checkpoint(
     path: Path, stage: Stage, progress: Progress, generator: torch.Generator, best: dict[str, Tensor]
 ) -> None:
-    """Writes everything that the rest of the stage depends on, atomically."""
+    """Writes everything that the rest of the stage depends on, atomically.
+
+    Args:
+        path: The file.
+        stage: What is trained.
+        progress: How far it is.
+        generator: That draws the batches.
+        best: Name -> tensor of any shape: the best weights so far.
+    """
     from safetensors.torch import save
 
     tensors: dict[str, Tensor] = {
@@ -68,7 +76,10 @@ def save_checkpoint(
 
 
 def read_checkpoint(path: Path) -> tuple[Progress, dict[str, Any], dict[str, Tensor]]:
-    """Progress, optimizer groups and tensors of a checkpoint.
+    """What a checkpoint holds.
+
+    Returns:
+        Progress, optimizer groups, and name -> tensor of any shape.
 
     Raises:
         BadFile: The file is damaged.
@@ -89,7 +100,17 @@ def read_checkpoint(path: Path) -> tuple[Progress, dict[str, Any], dict[str, Ten
 def restore(
     stage: Stage, groups: dict[str, Any], tensors: dict[str, Tensor], generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """Puts a checkpoint back into a freshly built stage; returns the best weights so far."""
+    """Puts a checkpoint back into a freshly built stage.
+
+    Args:
+        stage: The stage that was interrupted, built again.
+        groups: Optimizer groups of the checkpoint.
+        tensors: Name -> tensor of any shape, of the checkpoint.
+        generator: That draws the batches.
+
+    Returns:
+        Name -> tensor of any shape: the best weights so far.
+    """
     for name, module in stage.modules.items():
         put_state(module, _below(tensors, f"module/{name}/"))
     for name, optimizer in stage.optimizers.items():

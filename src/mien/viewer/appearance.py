@@ -48,7 +48,11 @@ def looks(topology: Topology) -> tuple[list[NDArray], dict[str, Any]]:
 def painted_looks(
     topology: Topology, layout: Mesh | Topology, materials: Mapping[str, Material]
 ) -> tuple[list[NDArray], dict[str, Any]]:
-    """The looks of a topology with the materials of a mesh on it, see :func:`mien.viewer.materials.paint`."""
+    """The looks of a topology with the materials of a mesh on it, see :func:`mien.viewer.materials.paint`.
+
+    Returns:
+        Arrays of any shape in the order in which the page reads them, and what says where each begins.
+    """
     (arrays, sizes), (more, paints) = looks(topology), paint(layout, materials)
     return [*arrays, *more], {**sizes, **paints}
 
@@ -70,7 +74,15 @@ class OwnMesh:
         self._rims = np.concatenate([np.asarray(loop, np.int64) for loop in loops])
 
     def shown(self, faces: NDArray, gaze: NDArray | None = None) -> NDArray[np.float32]:
-        """(..., N, 3) the mesh, millimeters, where the model's face is (..., V, 3) and its eyes look."""
+        """The mesh where the model's face is, and its eyes look.
+
+        Args:
+            faces: (..., V, 3) float, millimeters, on the model's topology.
+            gaze: (..., 2, 2) degrees that eyeballs turn, or None.
+
+        Returns:
+            (..., N, 3) float32, millimeters.
+        """
         carried = self.head.carry(faces, gaze)
         placed = self.head.registration.placement.apply(carried.reshape(-1, 3))
         return placed.reshape(carried.shape).astype(np.float32)
@@ -81,7 +93,9 @@ class OwnMesh:
 
 
 def slits(topology: Topology) -> tuple[list[NDArray], list[NDArray]]:
-    """Boundary loops of eyes and of mouth; none where eyeballs or teeth are part of the mesh."""
+    """Boundary loops of eyes and of mouth, each (n,) and (n,) vertices; none where eyeballs or teeth are
+    part of the mesh.
+    """
     if topology.components.max() > 0:
         return [], []
     loops = boundary_loops(topology.faces)
@@ -101,7 +115,15 @@ def _length(points: NDArray) -> float:
 
 
 def skin(topology: Topology, mouth: list[NDArray]) -> NDArray[np.float32]:
-    """(V, 3) sRGB 0..255: the topology's own colors, or clay with a touch of color on the lips."""
+    """The topology's own colors, or clay with a touch of color on the lips.
+
+    Args:
+        topology: What is shown.
+        mouth: Boundary loops of the mouth, each (n,) int.
+
+    Returns:
+        (V, 3) float32 sRGB 0..255.
+    """
     painted = face_colors(topology)
     if painted is not None:
         return painted.astype(np.float32)

@@ -47,7 +47,7 @@ class IdentityAxes:
         return len(self.directions)
 
     def code_offset(self, deviations: NDArray, like: Tensor) -> Tensor:
-        """(1, *I) what slider positions (K,) add to an identity code of the form of ``like``."""
+        """(1, *I) what slider positions (K,) add to an identity code of the form of ``like``, (B, *I)."""
         values = torch.as_tensor(deviations, dtype=self.directions.dtype, device=self.directions.device)
         return (values @ self.directions).view(1, *like.shape[1:])
 

@@ -140,7 +140,15 @@ class Engine:
         return self.model.origin(1).replace(expression=self.still)
 
     def known(self, state: State, weights: NDArray[np.float32]) -> Tensor:
-        """(N, E) the state's weights in the order of the model's own expressions; others stay zero."""
+        """The state's weights in the order of the model's own expressions; others stay zero.
+
+        Args:
+            state: What the columns of the weights are.
+            weights: (N, M) float, one column for each expression of the state.
+
+        Returns:
+            (N, E) float32.
+        """
         columns = [
             state.expressions.index(n) if n in state.expressions else -1 for n in self.model.expressions
         ]

@@ -29,7 +29,7 @@ def pack(head: Mapping[str, Any], arrays: Sequence[NDArray] = ()) -> bytes:
 
     Args:
         head: JSON-ready.
-        arrays: Written one after the other, little-endian float32.
+        arrays: Any shape. Written one after the other, little-endian float32.
     """
     text = json.dumps(head, allow_nan=False).encode()
     text += b" " * (-len(text) % 4)
@@ -41,7 +41,7 @@ def _bytes(array: NDArray) -> bytes:
 
 
 def unpack(data: bytes) -> tuple[dict[str, Any], NDArray[np.float32]]:
-    """The JSON and all numbers of what :func:`pack` made."""
+    """The JSON, and all numbers (n,) float32, of what :func:`pack` made."""
     (length,) = struct.unpack_from("<I", data)
     return json.loads(data[4 : 4 + length]), np.frombuffer(data, "<f4", offset=4 + length)
 

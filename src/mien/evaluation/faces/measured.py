@@ -25,7 +25,7 @@ class Measured:
         test: The test scans: n of S people.
         scans: Metric -> (n,) float, or (n, V) for metrics of vertices, in the metric's unit.
         people: Metric -> (S,) float.
-        expressions: Metric -> one float an expression.
+        expressions: Metric -> (E,) float.
         draws: Metric -> (draws,) float.
         numbers: Metric -> one float, and of how many things.
         codes: Factor -> (n, D) float, without unit.
@@ -101,12 +101,15 @@ def _put(store: dict[str, NDArray], name: str, count: int, rows: NDArray, values
 
 
 def reconstruction(truth: Meshes, predicted: Meshes, topology: Topology) -> dict[str, NDArray]:
-    """Metric -> values of each mesh.
+    """Errors of reconstructed meshes.
 
     Args:
         truth: (k, V, 3) float, millimeters.
         predicted: (k, V, 3) float, millimeters.
         topology: What the meshes share.
+
+    Returns:
+        Metric -> (k,) float, or (k, V) for metrics of vertices.
     """
     found: dict[str, NDArray] = {
         "rec_avd_mesh": metrics.rec_avd_mesh(truth, predicted),
@@ -120,11 +123,14 @@ def reconstruction(truth: Meshes, predicted: Meshes, topology: Topology) -> dict
 
 
 def neutralization(neutral: Meshes, predicted: Meshes) -> dict[str, NDArray]:
-    """Metric -> values of each mesh of one person.
+    """Errors of predicted neutrals of one person.
 
     Args:
         neutral: (V, 3) float, millimeters; nan where the person has none.
         predicted: (k, V, 3) float, millimeters.
+
+    Returns:
+        Metric -> (k,) float, millimeters.
     """
     return {
         "neu_avd": metrics.neu_avd(neutral, predicted),

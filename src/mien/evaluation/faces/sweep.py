@@ -246,13 +246,16 @@ def measure_leakage(found: Measured) -> None:
 def leaked(
     scans: TestScans, metric: str, codes: NDArray, label: str
 ) -> tuple[NDArray[np.int64], dict[str, NDArray]]:
-    """Rows of the scans whose label is known, and whether it was read from each.
+    """Whether a label can be read from codes that should not hold it.
 
     Args:
         scans: The test scans.
         metric: What the values are called.
         codes: (n, D) float. Codes, or flat meshes; nan where there is none.
         label: ``person`` or ``expression``.
+
+    Returns:
+        (k,) int64 rows of the scans whose label is known, and metric -> (k,) whether it was read from each.
 
     Raises:
         BadSetting: Fewer than two labels, or nothing to hold out.

@@ -127,6 +127,9 @@ def triplet_loss(embeddings: Tensor, labels: Tensor, margin: float) -> Tensor:
         embeddings: (B, D) float, unit vectors.
         labels: (B,) int. p has the label of a and n has not.
         margin: Of squared distances, which lie in 0..4.
+
+    Returns:
+        Scalar.
     """
     distance = 2 - 2 * embeddings @ embeddings.T
     same = labels[:, None] == labels[None]

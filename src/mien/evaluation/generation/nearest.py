@@ -35,7 +35,9 @@ class StoredMeshes(Protocol):
     """Training meshes that may be on disk: a :class:`FaceDataset`, or an array (N, V, 3) in millimeters."""
 
     def __len__(self) -> int: ...
-    def __getitem__(self, rows: NDArray[np.int64], /) -> NDArray[np.float32]: ...
+    def __getitem__(self, rows: NDArray[np.int64], /) -> NDArray[np.float32]:
+        """(n, V, 3) millimeters, the meshes of rows (n,)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ def extremes(meshes: Meshes, distance: NDArray) -> tuple[Meshes, NDArray[np.floa
         distance: (n,) float, millimeters. To the nearest training mesh.
 
     Returns:
-        The chosen meshes and their distances.
+        The chosen meshes (k, V, 3), and their distances (k,).
     """
     order = np.argsort(distance)
     rows = np.unique(np.concatenate([order[:EXTREMES], order[-EXTREMES:]]))

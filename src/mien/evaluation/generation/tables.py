@@ -7,7 +7,7 @@ from typing import Any
 
 from mien.evaluation.rows import Row
 from mien.evaluation.scans import conditions_text
-from mien.evaluation.table_cells import Column, count, fixed, interval, plain, worst
+from mien.evaluation.table_cells import Column, count, fixed, interval, one_decimal, worst
 from mien.evaluation.tables import Layout, Table, arranged, published_table
 
 DIVERSITY: tuple[Column, ...] = (
@@ -22,9 +22,10 @@ def _beside_chance(kind: str) -> tuple[Column, ...]:
     for metric, title in (("dec_id", "Dec-Id"), ("dec_exp", "Dec-Exp")):
         name, lite = metric + kind, " lite" if kind else ""
         columns += [
-            (name, f"{title}{lite}", plain), (name, f"{title} 95 %", interval),
-            (f"{name}_random", f"{title} random", plain), (f"{name}_lift", f"{title} lift", plain),
-            (f"{name}_own", f"{title} at 10 %", plain),
+            (name, f"{title}{lite}", one_decimal), (name, f"{title} 95 %", interval),
+            (f"{name}_random", f"{title} random", one_decimal),
+            (f"{name}_lift", f"{title} lift", one_decimal),
+            (f"{name}_own", f"{title} at 10 %", one_decimal),
         ]  # fmt: skip
     return tuple(columns)
 
@@ -44,7 +45,7 @@ LAYOUTS: tuple[Layout, ...] = (
         "identity code, of pairs with the same expression code. Sp.: distance in mm to the nearest training "
         "face. Higher is better except for Sp.; never read decoupling without diversity: faces that hardly "
         "differ are easily the same.",
-        (("dec_id", "Dec-Id", plain), ("dec_exp", "Dec-Exp", plain), *DIVERSITY),
+        (("dec_id", "Dec-Id", one_decimal), ("dec_exp", "Dec-Exp", one_decimal), *DIVERSITY),
     ),
     Layout("Decoupling beside chance", f"Dec- as above; {CHANCE}", _beside_chance("")),
     Layout(
@@ -60,10 +61,10 @@ LAYOUTS: tuple[Layout, ...] = (
         "real pairs. A model cannot be told from perfect above the ceiling, nor from chance at the floor.",
         (
             ("judge_tau", "tau", fixed),
-            ("judge_accuracy", "accuracy (%)", plain),
-            ("judge_far", "FAR (%)", plain),
-            ("judge_ceiling", "ceiling (%)", plain),
-            ("judge_floor", "floor (%)", plain),
+            ("judge_accuracy", "accuracy (%)", one_decimal),
+            ("judge_far", "FAR (%)", one_decimal),
+            ("judge_ceiling", "ceiling (%)", one_decimal),
+            ("judge_floor", "floor (%)", one_decimal),
             ("judge_pairs", "pairs of each kind", count),
         ),
     ),
@@ -91,9 +92,9 @@ LAYOUTS: tuple[Layout, ...] = (
         "expressions scaled from rest: beyond what the classifier has seen, an expression may come to look "
         "like another one. 1.5 : 1: their displacements' ratio.",
         (
-            ("cls_exp_held", "named, expression held", plain),
-            ("cls_id_held", "named, identity held", plain),
-            ("id_kept", "kept", plain),
+            ("cls_exp_held", "named, expression held", one_decimal),
+            ("cls_id_held", "named, identity held", one_decimal),
+            ("id_kept", "kept", one_decimal),
             ("intensity_rho_disp", "rho displacement", fixed),
             ("intensity_rho_disp_worst", "worst", worst),
             ("intensity_rho_prob", "rho probability", fixed),

@@ -12,9 +12,9 @@ from mien.evaluation.motion.clips import TestClips
 from mien.evaluation.motion.making import REAL, Make, made_by_model, made_without_model, recorded
 from mien.evaluation.motion.rows import (
     Motion,
-    curves,
     error_rows,
     errors_by_person,
+    errors_over_time,
     recognition_by_person,
     recognition_rows,
 )
@@ -64,7 +64,7 @@ def evaluate_sequences(
         motion = Motion.measure(clips, make, classifiers)
         found.append(_result(maker, clips, motion, classifiers))
         if label != REAL:
-            over_time[label] = curves(clips, motion)
+            over_time[label] = errors_over_time(clips, motion)
     facts = {label: {"model": model.name, "latent": _latent(model)} for label, model in models.items()}
     return Report(
         tuple(row for result in found for row in result.rows), {**clips.conditions, **machine_since(began)},

@@ -95,7 +95,7 @@ def recognition_rows(
             yield maker.number(f"confusion{suffix}/{true}/{taken}", float(number), count=count)
 
 
-def curves(clips: TestClips, motion: Motion) -> dict[str, list[float]]:
+def errors_over_time(clips: TestClips, motion: Motion) -> dict[str, list[float]]:
     """``frame_l2`` and ``frame_l1`` over relative time: onset 0 to 1, apex 1 to 2, offset 2 to 3."""
     places = [warped(clip) for clip in clips.clips]
     return {
