@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from mien.errors import BadFile, BadMesh
 from mien.io.gltf_document import TEXTURE_TRANSFORM, Document, draco_of, reading
-from mien.io.gltf_nodes import Placement, scene_note, shown_meshes
+from mien.io.gltf_nodes import MeshPlace, scene_note, shown_meshes
 from mien.io.record import Mark, Mesh, assemble
 
-__all__ = ["Document", "Morphs", "Part", "read_glb", "read_glb_targets"]
+__all__ = ["Document", "Morphs", "PrimitiveGroup", "read_glb", "read_glb_targets"]
 
 MOST_VERTICES = 2**25  # of all meshes that a scene shows; what nodes repeat counts each time
 _NO_MATERIAL = "default"
@@ -42,7 +42,7 @@ class Morphs(NamedTuple):
     faces: NDArray[np.int32]
 
 
-class Part(NamedTuple):
+class PrimitiveGroup(NamedTuple):
     """The triangle primitives of a mesh that share their vertices and texture coordinates.
 
     Args:
@@ -92,7 +92,7 @@ def read_glb(path: Path) -> Mesh:
     return _joined(pieces, path.stem, () if note is None else (note,))
 
 
-def _check_size(document: Document, shown: Sequence[Placement]) -> None:
+def _check_size(document: Document, shown: Sequence[MeshPlace]) -> None:
     """Refuses a scene that repeats its meshes without end."""
     counts = {
         mesh: sum(document.json["accessors"][part.positions]["count"] for part in _parts(document, mesh))
@@ -138,23 +138,23 @@ def _marks(pieces: Sequence[_Piece], firsts: Sequence[int]) -> tuple[Mark, ...]:
     return tuple(marks)
 
 
-def _parts(document: Document, mesh: int) -> list[Part]:
+def _parts(document: Document, mesh: int) -> list[PrimitiveGroup]:
     return parts_of(document, document.json["meshes"][mesh])
 
 
-def parts_of(document: Document, mesh: dict[str, Any]) -> list[Part]:
+def parts_of(document: Document, mesh: dict[str, Any]) -> list[PrimitiveGroup]:
     """The triangle primitives of a mesh, those together that share their vertices.
 
     Args:
         document: The file.
         mesh: One of its meshes, or a copy of one.
     """
-    groups: dict[tuple, Part] = {}
+    groups: dict[tuple, PrimitiveGroup] = {}
     for primitive in mesh["primitives"]:
         attributes = primitive["attributes"]
         if primitive.get("mode", 4) >= 4 and "POSITION" in attributes:
             name, transform = _texture_place(document, primitive)
-            part = Part([], attributes["POSITION"], attributes.get(name), transform)
+            part = PrimitiveGroup([], attributes["POSITION"], attributes.get(name), transform)
             packed = (draco_of(primitive) or {}).get("bufferView")
             groups.setdefault((*part[1:], packed), part).primitives.append(primitive)
     return list(groups.values())
@@ -176,7 +176,7 @@ def _texture_place(document: Document, primitive: dict[str, Any]) -> tuple[str, 
     return name, (right * cosine, down * sine, x, -right * sine, down * cosine, y)
 
 
-def _piece(document: Document, item: Placement, part: Part) -> _Piece:
+def _piece(document: Document, item: MeshPlace, part: PrimitiveGroup) -> _Piece:
     """The vertices, triangles, texture coordinates, colors and materials of a part, in the scene."""
     mesh, node = document.json["meshes"][item.mesh], document.json["nodes"][item.node]
     local = resting_points(document, mesh, node, part)
@@ -195,7 +195,7 @@ def _piece(document: Document, item: Placement, part: Part) -> _Piece:
 
 
 def resting_points(
-    document: Document, mesh: dict[str, Any], node: dict[str, Any], part: Part
+    document: Document, mesh: dict[str, Any], node: dict[str, Any], part: PrimitiveGroup
 ) -> NDArray[np.float64]:
     """(G, 3) float64 positions of a part's glTF vertices, morph targets at their resting weights.
 
@@ -215,7 +215,7 @@ def resting_points(
     return points
 
 
-def _coordinates(document: Document, part: Part) -> NDArray[np.float64] | None:
+def _coordinates(document: Document, part: PrimitiveGroup) -> NDArray[np.float64] | None:
     """(G, 2) texture coordinates as Mien counts them, v up."""
     if part.coordinates is None:
         return None
@@ -224,7 +224,7 @@ def _coordinates(document: Document, part: Part) -> NDArray[np.float64] | None:
     return uv * (1, -1) + (0, 1)
 
 
-def _colors(document: Document, part: Part, count: int) -> NDArray[np.float64] | None:
+def _colors(document: Document, part: PrimitiveGroup, count: int) -> NDArray[np.float64] | None:
     """(count, 3) vertex colors in sRGB, 0 to 1, which glTF keeps in linear light."""
     number = part.primitives[0]["attributes"].get("COLOR_0")
     if number is None:

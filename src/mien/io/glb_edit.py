@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import WrongTopology
-from mien.io.glb import Part, parts_of, resting_points, vertex_map_of
+from mien.io.glb import PrimitiveGroup, parts_of, resting_points, vertex_map_of
 from mien.io.glb_buffer import Buffer
 from mien.io.gltf_compression import DRACO
 from mien.io.gltf_document import Document, draco_of, is_fallback, meshopt_of, primitives_of
-from mien.io.gltf_nodes import Placement, shown_meshes
+from mien.io.gltf_nodes import MeshPlace, shown_meshes
 from mien.io.record import Mesh
 
 _PICTURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
@@ -29,8 +29,8 @@ class Shown(NamedTuple):
         rows: (G,) int of each part: the row in the Mesh of each of its glTF vertices.
     """
 
-    place: Placement
-    parts: list[Part]
+    place: MeshPlace
+    parts: list[PrimitiveGroup]
     rows: list[NDArray[np.int64]]
 
 
@@ -104,7 +104,7 @@ class Edit:
             )  # fmt: skip
         return iter(found)
 
-    def editable(self, place: Placement) -> int:
+    def editable(self, place: MeshPlace) -> int:
         """The number of the mesh to change for a node: its own, or a copy if it was changed for another.
 
         What Draco packs of it is unpacked, as Draco may order vertices in its own way.

@@ -14,7 +14,7 @@ _STANDING = np.eye(4)
 _TRANSFORMS = frozenset(("matrix", "translation", "rotation", "scale"))
 
 
-class Placement(NamedTuple):
+class MeshPlace(NamedTuple):
     """A mesh that the scene shows.
 
     Args:
@@ -28,7 +28,7 @@ class Placement(NamedTuple):
     matrix: NDArray[np.float64]
 
 
-def shown_meshes(document: Document) -> list[Placement]:
+def shown_meshes(document: Document) -> list[MeshPlace]:
     """The meshes of the default scene, in the order of the node tree.
 
     The format says of a skinned mesh that only its joints place it, not its own node. It is taken in the pose
@@ -42,7 +42,7 @@ def shown_meshes(document: Document) -> list[Placement]:
     bound, skins = _bind_pose(document, rest)
     posed = _trace(nodes, _roots(document), bound) if bound else rest
     return [
-        Placement(number, nodes[number]["mesh"], skins.get(nodes[number].get("skin"), matrix))
+        MeshPlace(number, nodes[number]["mesh"], skins.get(nodes[number].get("skin"), matrix))
         for number, matrix in posed.items()
         if "mesh" in nodes[number]
     ]
