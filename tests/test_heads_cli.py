@@ -75,6 +75,15 @@ def test_a_glb_comes_back_as_itself_with_targets(workshop: Workshop, capsys: Cap
     assert run(capsys, "rig", workshop.model, source, "-o", out).code == 0
     np.testing.assert_array_equal(read_mesh(out).vertices, read_mesh(source).vertices)
     assert len(read_glb_targets(out).names) == 19
+    again = run(capsys, "rig", workshop.model, out, "-o", tmp_path / "again.glb")
+    assert (
+        again.code == 2 and "already has 19 morph targets" in again.err and "--existing replace" in again.err
+    )
+    wrong = run(capsys, "rig", workshop.model, out, "--existing", "replaced", "-o", tmp_path / "again.glb")
+    assert wrong.code == 2 and "did you mean 'replace'" in wrong.err
+    args = ("rig", workshop.model, out, "--existing", "replace", "-o", tmp_path / "again.vrm")
+    assert run(capsys, *args).code == 0
+    assert read_glb_targets(tmp_path / "again.vrm").names == read_glb_targets(out).names
 
 
 def test_transfer_and_clip_keep_order_and_unit(workshop: Workshop, capsys: Capture, tmp_path: Path) -> None:

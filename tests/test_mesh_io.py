@@ -232,7 +232,9 @@ def test_damaged_obj_is_explained(tmp_path: Path, text: str, said: str) -> None:
 def test_missing_file_and_unknown_kind(tmp_path: Path) -> None:
     with pytest.raises(BadFile, match="does not exist"):
         read_mesh(tmp_path / "nobody.obj")
-    with pytest.raises(BadFile, match=r"'\.max'.*\.obj, \.ply, \.stl, \.glb, \.gltf, \.vrm, \.fbx, \.blend"):
+    with pytest.raises(
+        BadFile, match=r"'\.max'.*\.obj, \.ply, \.stl, \.glb, \.wrl, .*\.gltf, \.vrm, \.fbx, \.blend"
+    ):
         read_mesh(obj(tmp_path, "x", "face.max"))
     with pytest.raises(BadFile, match="does not exist"):
         read_mesh(tmp_path.parent / (tmp_path.name + ".obj"))

@@ -219,7 +219,7 @@ def test_what_is_wrong_is_said_in_one_sentence(small: FaceModel, tmp_path: Path)
         assert str(raised.value).endswith(".") and "\n" not in str(raised.value)
     face = mien.open_face(mesh, small)
     with pytest.raises(BadSetting, match="as GLB or USD"):
-        face.write_rig(tmp_path / "rig.fbx", mien.rig(small, face.vertices))
+        face.write_rig(tmp_path / "rig.max", mien.rig(small, face.vertices))
     with pytest.raises(BadFile, match="cannot write the mesh kind"):
         face.write(tmp_path / "face.stl", face.vertices)
     assert not list(tmp_path.iterdir())

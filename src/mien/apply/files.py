@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,8 @@ from mien.errors import BadMesh, BadSetting, Unsupported, WrongTopology
 from mien.geometry.alignment import FrameDecision
 from mien.geometry.registration import Registration
 from mien.io.atomic import whole_folder
-from mien.io.endings import USD
+from mien.io.blender import blender_command, write_with_blender
+from mien.io.endings import BLENDER, GLTF, GLTF_BINARY, RIGS
 from mien.io.face import face_of_mesh
 from mien.io.glb import Document
 from mien.io.glb_targets import add_glb_targets, move_glb
@@ -29,7 +31,7 @@ from mien.models.base import FaceModel
 from mien.topology import Topology
 
 Notes = tuple[str, ...]
-GLB, OBJ = ".glb", ".obj"
+OBJ = ".obj"
 
 
 def open_face(source: str | Path | Mesh, model: FaceModel, landmarks: Landmarks | None = None) -> OpenedFace:
@@ -71,7 +73,7 @@ class OpenedFace:
         decision: What was decided about unit and axes.
         notes: What a user should know: unit and axes where they were changed, how a registration fits.
         head: The model's template on a mesh of another topology; None where the mesh has the model's.
-        document: What a GLB file held, whose nodes, materials and textures go into results.
+        document: What a glTF file held, whose nodes, materials and textures go into results.
         materials: Colors and pictures of the mesh's materials where they have been read already.
     """
 
@@ -181,8 +183,8 @@ class OpenedFace:
     def write(self, path: str | Path, vertices: NDArray, gaze: NDArray | None = None) -> Notes:
         """Writes one face as OBJ or PLY in the unit and axes of the mesh, or as GLB.
 
-        Of a GLB also the nodes, materials and textures are kept in a GLB; beside an OBJ its material library
-        and pictures are put.
+        Of a glTF file also the nodes, materials and textures are kept in a GLB; beside an OBJ its material
+        library and pictures are put.
 
         Args:
             path: Where to.
@@ -190,7 +192,7 @@ class OpenedFace:
             gaze: (2, 2) degrees that eyeballs turn.
         """
         path = Path(path)
-        if path.suffix.lower() != GLB:
+        if path.suffix.lower() not in GLTF_BINARY:
             write_mesh(path, self.carried(vertices, gaze), self.mesh)
             if path.suffix.lower() == OBJ:
                 copy_library(self.mesh, path.parent)
@@ -224,35 +226,45 @@ class OpenedFace:
     def write_rig(
         self, path: str | Path, rig: Rig, names: Sequence[str] | None = None, *, gaze: NDArray | None = None,
         texture: bytes | str | Path | None = None, clip: NDArray | None = None, fps: float = 30.0,
+        existing: str = "refuse",
     ) -> Notes:  # fmt: skip
-        """Writes a rig, with a clip of its weights if there is one, as GLB or USD.
+        """Writes a rig, with a clip of its weights if there is one, as GLB or USD, or by Blender.
 
-        Of a GLB everything is kept in a GLB, and the targets are added.
+        Of a glTF file everything is kept in a GLB, and the targets are added.
 
         Args:
-            path: Where to: ``.glb``, ``.usda``, ``.usdc`` or ``.usd``.
+            path: Where to: ``.glb``, ``.vrm``, ``.usda``, ``.usdc`` or ``.usd``; with Blender installed also
+                ``.fbx`` or ``.blend``.
             rig: On the model's topology.
             names: E names of the targets, or None for the rig's own.
             gaze: (E, 2, 2) degrees that eyeballs turn with each target; by the targets' names without.
             texture: A PNG or JPEG for the whole mesh, as bytes or path, in place of its materials.
             clip: (T, E) float. Weights over time, or None.
             fps: Frames per second of the clip.
+            existing: What becomes of targets of the same names that a glTF file has: ``refuse``, ``keep`` or
+                ``replace``, see :func:`mien.io.glb_targets.check_existing`.
         """
         path, names = Path(path), tuple(rig.names if names is None else names)
         gaze = gaze_of(names) if gaze is None else gaze
         ending = path.suffix.lower()
-        if ending != GLB and ending not in USD:
+        if ending in BLENDER:
+            return self._write_by_blender(
+                path, rig, names, gaze=gaze, texture=texture, clip=clip, fps=fps, existing=existing
+            )
+        if ending not in RIGS:
             raise BadSetting(
                 "a rig is written as GLB or USD", received=str(path), remedy="name the output *.glb or *.usda"
             )
-        if ending == GLB and self.document is not None and texture is None:
+        if ending in GLTF_BINARY and self.document is not None and texture is None:
             moved = self.carried(rig.targets, gaze)
-            add_glb_targets(self.document, path, self.mesh, moved, names, clip=clip, fps=fps)
+            add_glb_targets(
+                self.document, path, self.mesh, moved, names, existing=existing, clip=clip, fps=fps
+            )
             return ()
         looks, notes = self._appearance()
         options: dict[str, Any] = {"name": self.mesh.name, "materials": looks, "clip": clip, "fps": fps}
         base, targets = self.in_millimeters(rig.base), self.in_millimeters(rig.targets, gaze)
-        if ending == GLB:
+        if ending in GLTF_BINARY:
             write_glb(path, base, self._layout, targets, names, texture=texture, **options)
             return notes
         from mien.io.usd import write_usd
@@ -260,6 +272,15 @@ class OpenedFace:
         write_usd(path, base, self._layout, targets, names, **options)
         left_out = "The texture is left out: a USD rig takes its pictures from the mesh's materials."
         return notes if texture is None else (*notes, left_out)
+
+    def _write_by_blender(self, path: Path, rig: Rig, names: Notes, **options: Any) -> Notes:
+        """A rig as a GLB first, which Blender turns into one of its other forms."""
+        blender_command()  # says that it is missing before the work begins
+        with tempfile.TemporaryDirectory() as folder:
+            glb = Path(folder) / "rig.glb"
+            notes = self.write_rig(glb, rig, names, **options)
+            write_with_blender(path, glb.read_bytes())
+        return notes
 
     def _appearance(self) -> tuple[Mapping[str, Material], Notes]:
         """Materials, and what is missing of them; where they were read before, that was said then."""
@@ -283,18 +304,18 @@ def _open(mesh: Mesh, document: Document | None, model: FaceModel, landmarks: La
         except WrongTopology:
             pass  # a topology of its own: it is registered
         else:
-            notes = (decision.sentence,) if decision.changed else ()
+            notes = (*mesh.notes, decision.sentence) if decision.changed else mesh.notes
             return OpenedFace(vertices, mesh, model.topology, decision, notes, document=document)
     head = open_head(model, mesh, landmarks=landmarks)
-    notes = (head.decision.sentence,)
+    notes = (*mesh.notes, head.decision.sentence)
     return OpenedFace(head.vertices, mesh, model.topology, head.decision, notes, head, document)
 
 
 def _read(source: str | Path | Mesh) -> tuple[Mesh, Document | None]:
-    """The mesh, and all that its GLB file holds, whose file is not needed again."""
+    """The mesh, and all that its glTF file holds, whose file is not needed again."""
     if isinstance(source, (str, Path)):
         mesh = read_mesh(source, points=True)
-        return mesh, Document(Path(source)) if Path(source).suffix.lower() == GLB else None
+        return mesh, Document(Path(source)) if Path(source).suffix.lower() in GLTF else None
     if not isinstance(source, Mesh):
         raise BadSetting(
             "open_face takes a mesh file or a Mesh, and then the model", received=type(source).__name__,
@@ -302,7 +323,7 @@ def _read(source: str | Path | Mesh) -> tuple[Mesh, Document | None]:
         )  # fmt: skip
     _check(source)
     path = source.path
-    if path is None or path.suffix.lower() != GLB or not path.is_file():
+    if path is None or path.suffix.lower() not in GLTF or not path.is_file():
         return source, None
     # A mesh whose vertices were moved since is not what its file holds.
     unchanged = np.array_equal(read_mesh(path).vertices, source.vertices)

@@ -12,7 +12,9 @@ from mien.cli.use import LANDMARKS, MODEL, OUT, PANEL, STYLE
 
 
 def register(
-    mesh: Path = typer.Argument(..., help="A head of any topology: OBJ, PLY (points too), STL, GLB or WRL."),
+    mesh: Path = typer.Argument(
+        ..., help="A head of any topology: OBJ, PLY (points too), STL, glTF, FBX or WRL."
+    ),
     onto: Path = typer.Option(
         ..., "--onto", metavar="MODEL_DIR", help="The model whose template is laid on."
     ),
@@ -63,9 +65,14 @@ def rig(
     save_names: Path | None = typer.Option(
         None, "--save-names", help="Also write the table of names, to edit and give back with --names."
     ),
+    existing: str = typer.Option(
+        "refuse",
+        "--existing",
+        help="Targets of these names in the file itself: refuse, keep or replace them.",
+    ),
     out: Path = OUT,
 ) -> None:
-    """Makes a GLB or USD with named morph targets for this face; the rest pose is the input, exactly.
+    """Makes a GLB, USD or FBX with named morph targets for this face; the rest pose is the input, exactly.
 
     The head may have any topology: it keeps its vertices, order, materials and further pieces; eyes and
     teeth follow.
@@ -75,10 +82,15 @@ def rig(
     from mien.cli.models import open_model
     from mien.data.arkit import GAZE_NAMES, rules_table, target_rules
     from mien.io.atomic import write_bytes
+    from mien.io.endings import GLTF, USD
+    from mien.io.glb_targets import check_existing
     from mien.io.gltf import png_bytes
 
     model = open_model(model_dir)
     marks = Marks.of(landmarks, neutral, style)
+    if neutral.suffix.lower() in GLTF and out.suffix.lower() not in USD and texture is None:
+        rules, _ = target_rules(names, model.expressions)
+        check_existing(neutral, [rule.target for rule in rules], existing)
     face = read(neutral, model, marks)
     eyes = GAZE_NAMES if names == "arkit" and face.turns_eyes else ()
     chosen, notes = target_rules(names, model.expressions, eyes)
@@ -92,7 +104,7 @@ def rig(
     image: bytes | Path | None = Path(texture) if texture else None
     if texture == "model":
         face, image = face.in_model_uv(), png_bytes(apply.texture(model, face.vertices)[0])
-    tell(face.write_rig(out, made, texture=image))
+    tell(face.write_rig(out, made, texture=image, existing=existing))
     show(
         f"{out}: {len(made.names)} morph targets; sums of them are {made.linearity_mm:.2f} mm off the model."
     )
@@ -109,6 +121,7 @@ def add_to(app: typer.Typer) -> None:
         rig: (
             "mien rig runs/first neutral.obj -o rig.glb",
             "mien rig runs/first my_head.glb --names arkit --save-names names.csv -o rig.usda",
+            "mien rig runs/first avatar.vrm --names arkit --existing replace -o rig.vrm",
             "mien rig runs/facecam neutral.obj --style-of other.obj -o styled.glb",
             "mien rig runs/textured neutral.obj --texture model -o colored.glb",
         ),

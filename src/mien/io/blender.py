@@ -11,11 +11,10 @@ from pathlib import Path
 
 from mien.errors import BadFile, BadSetting, MissingPackage
 from mien.io.atomic import write_bytes
+from mien.io.endings import BLENDER
 from mien.io.pieces import mesh_of, pieces_by, run_process
 from mien.io.record import Mesh
 
-#: What Blender writes from a glTF file.
-ENDINGS = (".fbx", ".blend")
 _SCRIPT = Path(__file__).with_name("blender_process.py")
 
 
@@ -55,7 +54,7 @@ def write_with_blender(path: Path, glb: bytes) -> None:
         path: A ``.fbx`` or ``.blend`` file to write.
         glb: The bytes of a GLB file.
     """
-    if path.suffix.lower() not in ENDINGS:
+    if path.suffix.lower() not in BLENDER:
         raise BadFile("Blender writes FBX and its own files here", received=str(path),
                       remedy="name the output *.fbx or *.blend")  # fmt: skip
     command = blender_command()

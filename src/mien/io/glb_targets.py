@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from mien.io.gltf_nodes import shown_meshes
 from mien.io.record import Mesh
 
 #: What becomes of targets whose names a file has already.
-Existing = Literal["refuse", "keep", "replace"]
+EXISTING = ("refuse", "keep", "replace")
 _STILL = 1e-6  # of the scene's size: vertices that move less (rounding does) are taken to stand
 
 
@@ -44,8 +44,8 @@ def check_existing(source: Path | Document, names: Sequence[str], existing: str 
         names: Names of the targets to be added.
         existing: What to do about names that the file has: ``refuse``, ``keep`` or ``replace``.
     """
-    if existing not in get_args(Existing):
-        raise UnknownName("way to treat existing targets", existing, get_args(Existing))
+    if existing not in EXISTING:
+        raise UnknownName("way to treat existing targets", existing, EXISTING)
     twice = [name for name in target_names(source) if name in set(names)]
     if twice and existing == "refuse":
         raise BadMesh(
@@ -62,7 +62,7 @@ def check_existing(source: Path | Document, names: Sequence[str], existing: str 
 
 def add_glb_targets(
     source: Path | Document, path: Path, mesh: Mesh, targets: NDArray, names: Sequence[str], *,
-    existing: Existing = "refuse", clip: NDArray | None = None, fps: float = 30.0,
+    existing: str = "refuse", clip: NDArray | None = None, fps: float = 30.0,
 ) -> None:  # fmt: skip
     """Writes a copy of a glTF file with morph targets; nodes, materials, textures, skins, order are kept.
 

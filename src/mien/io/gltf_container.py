@@ -15,10 +15,6 @@ import numpy as np
 
 from mien.errors import BadFile, DataMissing
 
-#: File names of one container with everything in it, and of the text form with files beside it.
-BINARY_ENDINGS = (".glb", ".vrm")
-ENDINGS = (*BINARY_ENDINGS, ".gltf")
-
 _JSON, _BINARY = 0x4E4F534A, 0x004E4942
 _MOST_BYTES = 2**31  # of one file that a .gltf names
 _DEEPEST = 128  # levels of nesting; real files have about ten, and parsers recurse

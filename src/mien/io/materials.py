@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from mien.io.endings import GLTF
 from mien.io.fbx import fbx_pieces
-from mien.io.gltf_container import ENDINGS as GLTF_ENDINGS
 from mien.io.gltf_document import DAMAGE, Document
 from mien.io.record import Mesh
 
@@ -69,7 +69,7 @@ def read_materials(mesh: Mesh) -> tuple[dict[str, Material], list[str]]:
     """
     if mesh.path is None or not mesh.path.is_file():
         return {}, []
-    if mesh.path.suffix.lower() in GLTF_ENDINGS:
+    if mesh.path.suffix.lower() in GLTF:
         return _of_glb(mesh.path)
     if mesh.path.suffix.lower() == ".fbx":
         return _of_fbx(mesh.path)

@@ -36,12 +36,12 @@ READERS: dict[str, Callable[[Path], Mesh]] = {
     ".ply": read_ply,
     ".stl": read_stl,
     ".glb": read_glb,
+    ".wrl": read_wrl,
+    ".vrml": read_wrl,
     ".gltf": read_glb,
     ".vrm": read_glb,
     ".fbx": read_fbx,
     ".blend": read_blend,
-    ".wrl": read_wrl,
-    ".vrml": read_wrl,
 }
 
 

@@ -42,7 +42,7 @@ def prepare_folder(
     ``facts["units"]``. A ``landmarks.csv`` with the columns name and vertex gives the topology landmarks.
 
     Args:
-        source: Folder of OBJ, PLY, STL, GLB or WRL files that share vertex order and faces.
+        source: Folder of OBJ, PLY, STL, glTF, FBX or WRL files that share vertex order and faces.
         out: Folder of the new data set.
         table: The label table; default is ``labels.csv`` or the only CSV of the folder.
         units: Names the unit (``millimeters``, ``centimeters``, ``meters``) in place of the decision; +Y is

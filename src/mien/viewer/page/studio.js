@@ -199,7 +199,7 @@ class Studio {
   buildPeople() {
     const { can, limit } = this.about;
     this.cards = new Map();
-    const chooser = element('input', { type: 'file', multiple: true, hidden: true, id: 'chooser', accept: '.obj,.ply,.stl,.glb,.wrl,.vrml,.csv,.mtl,.png,.jpg,.jpeg',
+    const chooser = element('input', { type: 'file', multiple: true, hidden: true, id: 'chooser', accept: '.obj,.ply,.stl,.glb,.vrm,.fbx,.wrl,.vrml,.csv,.mtl,.png,.jpg,.jpeg',
       onchange: () => { this.loadAll([...chooser.files]); chooser.value = ''; } });
     find('#load').hidden = !can.load;
     find('#load').append(chooser, icon('upload'), element('b', {}, 'Drop a mesh here'),
