@@ -14,8 +14,8 @@ SOURCE = Path(__file__).parent.parent / "src" / "mien"
 FLOORS = (
     ("topology", "codes", "errors", "progress", "machine", "version"),
     ("geometry", "io"),
-    ("data", "nn"),
-    ("models",),
+    ("data", "nn", "render"),
+    ("models", "find"),
     ("training", "apply", "fit", "evaluation", "claims", "figures"),
     ("hub", "cli", "viewer", "report", "demo", "__init__", "__main__"),
 )

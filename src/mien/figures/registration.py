@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image as Pictures
 
 from mien.figures.heat import heat, nice_maximum, with_bar
-from mien.figures.render import CLAY, Image, View, render
 from mien.figures.sheets import grid
 from mien.geometry.registration import Registration
+from mien.render.clay import CLAY
+from mien.render.stills import Image, View, render
 
 _DOT = (196, 40, 60)
 _DOT_MM = 1.6
