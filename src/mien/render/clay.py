@@ -18,7 +18,10 @@ HOLLOW = (58, 38, 34)
 
 OCCLUSION_REACH = 35.0  # mm: surfaces farther than this barely darken each other
 OCCLUSION_RAYS = 20
+QUICK_RAYS = 12
 SHADOW_RAYS = 6
+START_MM = 0.4  # above the surface, so that a ray does not meet where it starts
+BLOCKED = 0.9  # of the light that full occlusion takes
 
 
 KEY = np.array([-0.50, 0.62, 0.60], np.float32) / np.float32(np.linalg.norm([-0.50, 0.62, 0.60]))
@@ -68,14 +71,39 @@ def vertex_light(vertices: NDArray, normals: NDArray, scene: Any) -> NDArray:
     )
     soft_key = KEY + 0.16 * hemisphere(SHADOW_RAYS) @ np.stack([*tangents(KEY[None]), KEY[None]])[:, 0]
     rays = np.concatenate([rays, np.broadcast_to(soft_key[None], (count, SHADOW_RAYS, 3))], axis=1)
-    starts = np.repeat((vertices + 0.4 * normals)[:, None], rays.shape[1], axis=1)
+    starts = np.repeat((vertices + START_MM * normals)[:, None], rays.shape[1], axis=1)
     directions = np.ascontiguousarray(rays.reshape(-1, 3), np.float32)
     found = scene.run(np.ascontiguousarray(starts.reshape(-1, 3), np.float32), directions, output=1)
     distance = np.where(found["primID"] >= 0, found["tfar"], np.inf).reshape(count, -1)
     blocked = np.exp(-distance[:, :OCCLUSION_RAYS] / OCCLUSION_REACH)
-    openness = 1 - 0.9 * blocked.mean(axis=1)
+    openness = 1 - BLOCKED * blocked.mean(axis=1)
     key = 1 - 0.75 * np.isfinite(distance[:, OCCLUSION_RAYS:]).mean(axis=1)
     return np.stack([openness, key], axis=1).astype(np.float32)
+
+
+def occlusion(
+    vertices: NDArray, normals: NDArray, scene: Any, millimeter: float
+) -> NDArray[np.float32]:
+    """(n,) 0..1 how open places of a scene are, however large a millimeter is there.
+
+    Args:
+        vertices: (n, 3) float32, the scene's unit.
+        normals: (n, 3) float32, unit normals.
+        scene: What rays are cast at.
+        millimeter: In the scene's unit.
+    """
+    tangent, bitangent = tangents(normals)
+    around = hemisphere(QUICK_RAYS)
+    rays = sum(
+        around[None, :, k, None] * frame[:, None] for k, frame in enumerate((tangent, bitangent, normals))
+    )
+    starts = np.repeat(vertices + START_MM * millimeter * normals, QUICK_RAYS, axis=0)
+    found = scene.run(
+        np.ascontiguousarray(starts, np.float32), np.ascontiguousarray(rays, np.float32).reshape(-1, 3), output=1
+    )
+    distance = np.where(found["primID"] >= 0, found["tfar"], np.inf).reshape(len(vertices), -1)
+    blocked = np.exp(-distance / (OCCLUSION_REACH * millimeter))
+    return (1 - BLOCKED * blocked.mean(axis=1)).astype(np.float32)
 
 
 def fill_holes(picture: NDArray, hit: Hits) -> None:
