@@ -1,8 +1,8 @@
 """Where on a template the landmark network sees its points: measured on the template and on known people.
 
-The network's points are no anatomical landmarks of the template's; a public table between the two conventions is
-1 to 15 mm off. So the template itself is looked at, and some people that the model makes: what is seen on all of
-them at the same place is known.
+The network's points are no anatomical landmarks of the template's; a public table between the two
+conventions is 1 to 15 mm off. So the template itself is looked at, and some people that the model makes: what
+is seen on all of them at the same place is known.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ _SCORE, _PRESENCE = 0.25, 0.5
 _MARGIN = 1.2  # of a whole template in the first picture of it
 _SPREAD_MM = 5.0  # over the views of one person
 _DEVIATION_MM = 3.0  # over the people
-_VIEWS = 4  # that have to agree
+_CALIBRATING = VIEWS[:5]  # what is seen of people who stand as they should
+_VIEWS = 3  # of them that have to agree
 _FEWEST = 60  # points without which a template is not known
-_PEOPLE = 4  # of the given, beside the template
+_PEOPLE = 3  # beside the template
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,20 +79,20 @@ def views_of(
 
 
 def known_points(
-    topology: Topology, people: Sequence[NDArray], networks: Networks, version: str
+    topology: Topology, modes: NDArray | None, networks: Networks, version: str
 ) -> KnownPoints | None:
     """The network's points on a template; measured once, then cached by content.
 
     Args:
         topology: The template's.
-        people: (V, 3) float each, millimeters. Faces that the model makes.
+        modes: (K, V, 3) float, millimeters, or None. Modes of known faces, scaled to one standard deviation.
         networks: The detector and the landmarks.
         version: What tells networks apart, for the cache.
 
     Returns:
         The points, or None where the networks see no face in the template.
     """
-    chosen = [np.asarray(person, np.float32) for person in people[:_PEOPLE]]
+    chosen = _people(topology, modes)
     digest = hashlib.sha256(version.encode())
     for person in chosen:
         digest.update(person.tobytes())
@@ -101,6 +102,14 @@ def known_points(
     if len(stored["numbers"]) < _FEWEST:
         return None
     return KnownPoints(stored["numbers"], stored["corners"], stored["weights"], stored["template"])
+
+
+def _people(topology: Topology, modes: NDArray | None) -> list[NDArray[np.float32]]:
+    """(V, 3) each: some faces of the modes' distribution, the same every time."""
+    if modes is None:
+        return []
+    drawn = np.random.default_rng(0).standard_normal((_PEOPLE, len(modes)))
+    return list((topology.template + np.tensordot(drawn, modes, axes=1)).astype(np.float32))
 
 
 def _measured(topology: Topology, people: Sequence[NDArray], networks: Networks) -> Arrays:
@@ -126,7 +135,7 @@ def _measured(topology: Topology, people: Sequence[NDArray], networks: Networks)
 
 
 def _seen(person: NDArray, topology: Topology, networks: Networks) -> Fused | None:
-    """The points on one person, who is upright and in millimeters as templates are; the subject's unit undone."""
+    """The points on one person, who is upright and in millimeters as templates are."""
     subject = Subject(person, topology.faces)
     upright = Placement(np.eye(3), 1 / subject.scale, subject.middle)
     whole = camera_of(np.eye(3), np.zeros(3), _MARGIN * float(np.ptp(subject.vertices, axis=0)[:2].max()))
@@ -134,7 +143,7 @@ def _seen(person: NDArray, topology: Topology, networks: Networks) -> Fused | No
     if not first:
         return None
     center = upright.apply(np.nanmedian(first[0].points, axis=0))
-    views = views_of(subject, networks, upright, center)
+    views = views_of(subject, networks, upright, center, _CALIBRATING)
     if len(views) < _VIEWS:
         return None
     fused = fuse(views, upright.scale)

@@ -1,8 +1,8 @@
-"""Google's face landmarker: a detector, and a network that puts 478 points on a face; pictures in, points out.
+"""Google's face landmarker: pictures in, faces and 478 points on each out.
 
-The networks are those of MediaPipe's face landmarker (Apache-2.0): a short-range detector (BlazeFace, Bazarevsky
-et al. 2019) and an attention mesh (Grishchenko et al. 2020). What surrounds them here is written anew: anchors,
-the choice of detections and of the square that the landmarks are sought in.
+The networks are those of MediaPipe's face landmarker (Apache-2.0): a short-range detector (BlazeFace,
+Bazarevsky et al. 2019) and an attention mesh (Grishchenko et al. 2020). What surrounds them is written here:
+anchors, the choice of detections, and of the square that the landmarks are sought in.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ class Landmarker:
                 break
             box = made["regressors"][0, row] / DETECTOR_SIZE
             center, width, points = box[:2] + _anchors()[row], float(box[2:4].max()), box[4:].reshape(-1, 2)
-            if not any(np.abs(center - other.center).max() < _APART * max(width, size) for size, other in found):
+            if not any(
+                np.abs(center - other.center).max() < _APART * max(width, size) for size, other in found
+            ):
                 angle = float(np.arctan2(*(points[1] - points[0])[::-1]))  # from eye to eye
                 found.append((width, Square(center, _ENLARGED * width, angle, float(scores[row]))))
         return [square for _, square in found]

@@ -65,6 +65,13 @@ class Subject:
         """(..., 3) points of the mesh's own unit in the subject's."""
         return (points - self.middle) * self.scale
 
+    def placed(self, placement: Placement) -> Placement:
+        """The placement of the subject, in its unit, that is a placement of the mesh."""
+        return Placement(
+            placement.rotation, placement.scale / self.scale,
+            placement.translation + placement.scale * placement.rotation @ self.middle,
+        )  # fmt: skip
+
     def light_face(self, center: NDArray, millimeter: float) -> None:
         """Traces how open the surroundings of a face are; hollows of eyes and mouth are dark in pictures.
 
@@ -145,13 +152,14 @@ def look(
     Args:
         subject: What is looked at.
         networks: The detector and the landmarks.
-        camera: From where; its size is twice the detector's.
+        camera: From where; its size is the detector's, or a multiple of it.
         score: Smallest score of the detector.
         presence: Smallest presence that the landmark network finds.
         most: How many faces at most.
     """
     picture = subject.picture(camera)
-    coarse = picture.reshape(DETECTOR_SIZE, 2, DETECTOR_SIZE, 2, 3).mean(axis=(1, 3))
+    rays = camera.size // DETECTOR_SIZE
+    coarse = picture.reshape(DETECTOR_SIZE, rays, DETECTOR_SIZE, rays, 3).mean(axis=(1, 3))
     found = []
     for square in networks.detect(coarse, score, most):
         near = _closer(camera, square)
@@ -166,9 +174,9 @@ def look(
     return found
 
 
-def camera_of(turn: NDArray, center: NDArray, span: float) -> Camera:
-    """A camera whose picture the detector takes."""
-    return Camera(np.asarray(turn, np.float64), np.asarray(center, np.float64), span, 2 * DETECTOR_SIZE)
+def camera_of(turn: NDArray, center: NDArray, span: float, *, rays: int = 2) -> Camera:
+    """A camera whose picture the detector takes, with so many rays a pixel and side."""
+    return Camera(np.asarray(turn, np.float64), np.asarray(center, np.float64), span, rays * DETECTOR_SIZE)
 
 
 def facing_camera(placement: Placement, turn: NDArray, center: NDArray, span: float) -> Camera:

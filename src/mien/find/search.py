@@ -102,14 +102,16 @@ class Searcher:
             camera = next(windows(subject, turn))
             sights = look(subject, self.networks, camera, score=_SCORE, presence=_PRESENCE, most=_MOST_SIGHTS)
             for placed in map(self._placed, sights):
-                if placed and not any(_overlap(placed, _on_subject(item), self.known) for item in (face, *found)):
+                if placed and not any(
+                    _overlap(placed, subject.placed(item.placement), self.known) for item in (face, *found)
+                ):
                     seen = self.judge(subject, placed)
                     if seen and seen.accepted:
                         found.append(seen)
         return found
 
     def judge(self, subject: Subject, placement: Placement) -> Seen | None:
-        """A placement of the subject looked at from nine sides, corrected twice; None where no face is seen."""
+        """A placement of the subject, looked at from nine sides and corrected; None where no face is seen."""
         for angles in (VIEWS[:_FIRST_VIEWS], VIEWS):
             views = views_of(subject, self.networks, placement, self.known.center, angles)
             if len(views) < 2:
@@ -132,9 +134,7 @@ class Searcher:
         keys: list[NDArray] = []
         for turn in turns(count):
             for camera in windows(subject, turn):
-                for sight in look(
-                    subject, self.networks, camera, score=_SCORE, presence=_PRESENCE, most=2
-                ):
+                for sight in look(subject, self.networks, camera, score=_SCORE, presence=_PRESENCE, most=2):
                     placed = self._placed(sight)
                     if placed is None:
                         continue
@@ -149,15 +149,6 @@ class Searcher:
     def _placed(self, sight: Sighting) -> Placement | None:
         placed = place(sight.points[self.known.numbers], self.known.template)
         return placed[0] if placed and placed[1] < _FIRST_REST_MM else None
-
-
-def _on_subject(seen: Seen) -> Placement:
-    """The placement of the subject, in its unit."""
-    whole, subject = seen.placement, seen.subject
-    scale = whole.scale / subject.scale
-    return Placement(
-        whole.rotation, scale, whole.translation + whole.scale * whole.rotation @ subject.middle
-    )
 
 
 def _overlap(a: Placement, b: Placement, known: KnownPoints) -> bool:

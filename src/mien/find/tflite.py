@@ -1,4 +1,4 @@
-"""Small TFLite networks in PyTorch: a reader of the flatbuffer, and the few operators that face networks use.
+"""Small TFLite networks in PyTorch: the flatbuffer, and the few operators that face networks use.
 
 Reading the file here spares a second run-time of 22 MB beside PyTorch. On two cores of a server, one picture at
 a time and nine together (``benchmarks/face_networks.py``, its figures under ``benchmarks/results``), PyTorch
@@ -141,7 +141,7 @@ class Network:
                 kind = _TYPES[tensor.number(_TENSOR["type"], byte=True)]
                 values = np.frombuffer(content, kind).reshape(shapes[number]).copy()
                 self.constants[number] = torch.from_numpy(values)
-        self.steps = []
+        self.steps: list[_Step] = []
         for table in graph.tables(_GRAPH["operators"]):
             self._add(table, codes[table.number(_OPERATOR["code"])], shapes)
 
@@ -194,8 +194,8 @@ class Network:
         for step in self.steps:
             made = _RUN[step.name](step, [values[number] for number in step.inputs if number >= 0])
             values[step.output] = F.relu(made) if step.options.get("activation") == 1 else made
-        made = [values[number] for number in self.outputs]
-        channels_last = [value.permute(0, 2, 3, 1) if value.ndim == 4 else value for value in made]
+        outputs = [values[number] for number in self.outputs]
+        channels_last = [value.permute(0, 2, 3, 1) if value.ndim == 4 else value for value in outputs]
         return {name: value.numpy() for name, value in zip(self.names, channels_last, strict=True)}
 
 

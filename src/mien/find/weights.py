@@ -1,4 +1,4 @@
-"""Where the networks that see faces come from: a file that the user names, or a small package's; never a download."""
+"""Where the networks that see faces come from: a named file or a small package's, never a download."""
 
 from __future__ import annotations
 
@@ -55,13 +55,9 @@ def read_networks(path: Path) -> tuple[bytes, bytes]:
 
 def _member(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
     if name not in archive.namelist():
-        raise BadFile(
-            f"the face landmarker's file holds no {name}", received=str(path), remedy=HOW_TO_GET
-        )
+        raise BadFile(f"the face landmarker's file holds no {name}", received=str(path), remedy=HOW_TO_GET)
     with archive.open(name) as file:
         content = file.read(_LARGEST + 1)
     if len(content) > _LARGEST:
-        raise BadFile(
-            f"{name} is larger than {_LARGEST // 2**20} MB", received=str(path), remedy=HOW_TO_GET
-        )
+        raise BadFile(f"{name} is larger than {_LARGEST // 2**20} MB", received=str(path), remedy=HOW_TO_GET)
     return content

@@ -40,9 +40,10 @@ def windows(subject: Subject, turn: NDArray) -> Iterator[Camera]:
     low, high = points.min(axis=0), points.max(axis=0)
     width, height = (high - low)[:2]
     middle = (low + high) / 2
-    yield camera_of(turn, middle @ turn, _MARGIN * max(width, height))
+    # One ray a pixel: a first sight needs no smooth edges, and there are many pictures.
+    yield camera_of(turn, middle @ turn, _MARGIN * max(width, height), rays=1)
     for share in _SHARES:
         span = share * height
         top = points[points[:, 1] > high[1] - _TOP * span, 0]
         across = (top.min() + top.max()) / 2
-        yield camera_of(turn, np.array([across, high[1] - _BELOW * span, middle[2]]) @ turn, span)
+        yield camera_of(turn, np.array([across, high[1] - _BELOW * span, middle[2]]) @ turn, span, rays=1)

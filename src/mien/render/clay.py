@@ -81,9 +81,7 @@ def vertex_light(vertices: NDArray, normals: NDArray, scene: Any) -> NDArray:
     return np.stack([openness, key], axis=1).astype(np.float32)
 
 
-def occlusion(
-    vertices: NDArray, normals: NDArray, scene: Any, millimeter: float
-) -> NDArray[np.float32]:
+def occlusion(vertices: NDArray, normals: NDArray, scene: Any, millimeter: float) -> NDArray[np.float32]:
     """(n,) 0..1 how open places of a scene are, however large a millimeter is there.
 
     Args:
@@ -99,7 +97,9 @@ def occlusion(
     )
     starts = np.repeat(vertices + START_MM * millimeter * normals, QUICK_RAYS, axis=0)
     found = scene.run(
-        np.ascontiguousarray(starts, np.float32), np.ascontiguousarray(rays, np.float32).reshape(-1, 3), output=1
+        np.ascontiguousarray(starts, np.float32),
+        np.ascontiguousarray(rays, np.float32).reshape(-1, 3),
+        output=1,
     )
     distance = np.where(found["primID"] >= 0, found["tfar"], np.inf).reshape(len(vertices), -1)
     blocked = np.exp(-distance / (OCCLUSION_REACH * millimeter))

@@ -1,0 +1,155 @@
+"""Landmarks that a user gives: checked against each other, against the mesh, and against what is seen."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import BadMesh
+from mien.find.face import INSIDE_OUT, Found, Guess, found_by_looking
+from mien.find.looking import Subject
+from mien.find.search import ALL_TURNS, Searcher, Seen
+from mien.geometry.closest import surface_distances
+from mien.geometry.placement import Placement, place_by_landmarks
+from mien.geometry.registration import landmark_guides
+from mien.landmark_names import canonical, other_side, spoken
+from mien.topology import Topology
+
+EXCHANGED = "left and right of the landmarks are exchanged (they are the person's own): they were swapped"
+UNSEEN = "no face was seen where the landmarks place it: it is laid there all the same, look at the picture"
+_OFF_MM = 15.0  # from the mesh: eyes may be hollow
+_CONTRADICTING_MM, _CONTRADICTING = 30.0, 4.0  # farther from its place than this, and times the median
+_SWAPPED = 0.6  # of the rest: then the other sides are meant
+_SAME_DEGREES, _SAME_MM = 12.0, 15.0  # a placement that looking corrects by less is the landmarks' own
+_TURNED_DEGREES = 120.0  # by more, the landmarks are on the wrong side of the head
+
+
+@dataclass(frozen=True, eq=False)
+class _Given:
+    """Landmarks under the template's names, and the placement that they give."""
+
+    landmarks: Mapping[str, NDArray]
+    placement: Placement
+    rest: NDArray[np.float64]
+
+
+def place_by_given(
+    vertices: NDArray, faces: NDArray, topology: Topology, landmarks: Mapping[str, NDArray],
+    searcher: Searcher | None, *, name: str,
+) -> tuple[Found, dict[str, NDArray]]:  # fmt: skip
+    """Places a template by landmarks, and says where they cannot be right.
+
+    Args:
+        vertices: (N, 3) float, any unit and axes.
+        faces: (F, 3) int; (0, 3) for a point scan.
+        topology: The template's.
+        landmarks: Name -> (3,) position in the mesh's own unit and axes, under any known name.
+        searcher: What looks for the face, or None.
+        name: What to call the mesh in messages.
+
+    Returns:
+        The face, and the landmarks that pull on the template: sides exchanged if they were, none where
+        looking found the face elsewhere.
+    """
+    known = topology.landmarks.names
+    named = {canonical(key, known): np.asarray(at, np.float64) for key, at in landmarks.items()}
+    given, notes = _right_sides(named, topology, name)
+    _check(given, vertices, faces, name)
+    kept = dict(given.landmarks)
+    if searcher is None or not len(faces):
+        return Found(given.placement, faces, notes=notes), kept
+    for winding, told in ((faces, ()), (faces[:, ::-1], (INSIDE_OUT,))):
+        subject = Subject(vertices, winding)
+        seen = searcher.judge(subject, subject.placed(given.placement))
+        if seen and seen.accepted:
+            return _compared(seen, winding, given, kept, notes + told, searcher)
+    subject = Subject(vertices, faces)
+    elsewhere = next((seen for seen in searcher.search(subject, ALL_TURNS) if seen.accepted), None)
+    if elsewhere is None:
+        return Found(given.placement, faces, notes=(*notes, UNSEEN)), kept
+    turned = _degrees(elsewhere.placement, given.placement)
+    if turned > _TURNED_DEGREES:
+        raise _refused(
+            f"the landmarks of {name!r} place the face on the wrong side of the head",
+            f"turned by {turned:.0f} degrees against the face that is seen",
+            "check the landmarks, or leave them out: the face is found without them",
+            Guess(vertices, faces, elsewhere),
+        )
+    return _compared(elsewhere, faces, given, kept, notes, searcher)
+
+
+def _compared(
+    seen: Seen, faces: NDArray, given: _Given, kept: dict[str, NDArray], notes: tuple[str, ...],
+    searcher: Searcher,
+) -> tuple[Found, dict[str, NDArray]]:  # fmt: skip
+    """The landmarks' placement where looking agrees, and what was seen where it does not."""
+    degrees = _degrees(seen.placement, given.placement)
+    middle = searcher.known.center
+    apart = float(np.linalg.norm(seen.placement.apply(given.placement.back(middle)) - middle))
+    if degrees < _SAME_DEGREES and apart < _SAME_MM:
+        return Found(given.placement, faces, seen=seen, notes=notes), kept
+    told = (
+        f"the landmarks place the face {degrees:.0f} degrees and {apart:.0f} mm from where it is seen: "
+        "it was placed where it is seen"
+    )
+    return found_by_looking(seen, faces, searcher.known, (*notes, told)), {}
+
+
+def _right_sides(
+    named: Mapping[str, NDArray], topology: Topology, name: str
+) -> tuple[_Given, tuple[str, ...]]:
+    """Landmarks on their own sides: the names as given, or exchanged where that fits much better."""
+    given: _Given | None = None
+    with contextlib.suppress(BadMesh):
+        given = _fitted(named, topology, name)
+    with contextlib.suppress(BadMesh):
+        swapped = _fitted({other_side(key): at for key, at in named.items()}, topology, name)
+        if given is None or swapped.rest.mean() < _SWAPPED * given.rest.mean():
+            return swapped, (EXCHANGED,)
+    # Where neither can be placed this raises, about the names as they were given.
+    return given or _fitted(named, topology, name), ()
+
+
+def _fitted(landmarks: Mapping[str, NDArray], topology: Topology, name: str) -> _Given:
+    guides = landmark_guides(topology, landmarks)
+    template = topology.template.astype(np.float64)
+    points = np.einsum("lk,lkc->lc", guides.weights, template[guides.corners])
+    placement = place_by_landmarks(guides.targets, points, name)
+    rest = np.linalg.norm(placement.apply(guides.targets) - points, axis=1)
+    used = {key: at for key, at in landmarks.items() if key in topology.landmarks.names}
+    return _Given(used, placement, rest)
+
+
+def _check(given: _Given, vertices: NDArray, faces: NDArray, name: str) -> None:
+    """Refuses landmarks off the mesh, and single ones that contradict the others."""
+    names = list(given.landmarks)
+    worst = int(given.rest.argmax())
+    if given.rest[worst] > max(_CONTRADICTING_MM, _CONTRADICTING * float(np.median(given.rest))):
+        raise BadMesh(
+            f"the landmark {spoken(names[worst])!r} of {name!r} contradicts the others",
+            received=f"{given.rest[worst]:.0f} mm from where they place it",
+            remedy="check its name and position; left and right are the person's own",
+        )
+    points = np.array(list(given.landmarks.values()))
+    if len(faces):
+        off = given.placement.scale * surface_distances(points, np.asarray(vertices, np.float64), faces)
+        if off.max() > _OFF_MM:
+            raise BadMesh(
+                f"the landmark {spoken(names[int(off.argmax())])!r} does not lie on {name!r}",
+                received=f"{off.max():.0f} mm from its surface",
+                remedy="give landmarks in the mesh's own unit and axes, as its file has them",
+            )
+
+
+def _refused(cause: str, received: str, remedy: str, guess: Guess) -> BadMesh:
+    error = BadMesh(cause, received=received, remedy=remedy)
+    error.guess = guess
+    return error
+
+
+def _degrees(a: Placement, b: Placement) -> float:
+    return float(np.degrees(np.arccos(np.clip((np.trace(a.rotation @ b.rotation.T) - 1) / 2, -1, 1))))
