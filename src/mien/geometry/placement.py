@@ -23,6 +23,7 @@ _KEPT = 6  # starts that are worth aligning
 _LARGEST_MISFIT = 6.0  # millimeters, of the better nine tenths after alignment
 _SMALLEST_LEAD = 1.15  # how much worse a differently turned alignment has to be
 _OTHER_TURN = 35.0  # degrees from which on two alignments differ
+_SMALLEST_COVER = 0.6  # of the template, by a mask that ends before it does
 _SCALES = (0.55, 1.8)  # how much larger than the template a head may be
 
 
@@ -226,6 +227,9 @@ def _align(
         match = surface.located(moved, facing)
         distance = _gap(match, moved) + 10.0 * (1 - (match.normals * facing).sum(axis=1))
         weight = distance <= np.quantile(distance, 0.75 if step < steps // 2 else 0.85)
+        beyond = match.among(surface.rim)
+        if 1 - beyond.mean() >= _SMALLEST_COVER:  # what a mask lacks must not pull the rest
+            weight &= ~beyond
         offset = match.points - moved
         if step > steps // 4:  # the plane counts more than the point: the template may slide
             offset = (offset * match.normals).sum(axis=1, keepdims=True) * match.normals
@@ -233,8 +237,20 @@ def _align(
         move = Alignment(found.rotation, np.clip(found.scale, *_SCALES), found.translation)
     moved, facing = move.apply(cloud), normals @ move.rotation.T
     match = surface.located(moved, facing)
-    distance = np.sort(_gap(match, moved) + 10.0 * np.maximum(0, 1 - (match.normals * facing).sum(axis=1)))
-    return float(distance[: int(0.9 * len(distance))].mean()) / float(move.scale), move
+    distance = _gap(match, moved) + 10.0 * np.maximum(0, 1 - (match.normals * facing).sum(axis=1))
+    return _misfit(distance, match.among(surface.rim)) / float(move.scale), move
+
+
+def _misfit(distance: NDArray, beyond: NDArray) -> float:
+    """The mean of the better nine tenths of distances (n,), without what lies beyond a mesh's border.
+
+    A mask may end before the template does; the less of the template it covers, the better that has to fit.
+    """
+    covered = 1 - float(beyond.mean())
+    if covered < _SMALLEST_COVER:
+        beyond, covered = np.zeros_like(beyond), 1.0
+    kept = np.sort(distance[~beyond])
+    return float(kept[: int(0.9 * len(kept))].mean()) / covered
 
 
 def _gap(match: Places, points: NDArray) -> NDArray[np.float64]:
