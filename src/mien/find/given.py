@@ -15,6 +15,7 @@ from mien.find.looking import Subject
 from mien.find.search import ALL_TURNS, Searcher, Seen
 from mien.geometry.closest import surface_distances
 from mien.geometry.placement import Placement, place_by_landmarks
+from mien.geometry.procrustes import procrustes
 from mien.geometry.registration import landmark_guides
 from mien.landmark_names import canonical, other_side, spoken
 from mien.topology import Topology
@@ -22,7 +23,9 @@ from mien.topology import Topology
 EXCHANGED = "left and right of the landmarks are exchanged (they are the person's own): they were swapped"
 UNSEEN = "no face was seen where the landmarks place it: it is laid there all the same, look at the picture"
 _OFF_MM = 15.0  # from the mesh: eyes may be hollow
-_CONTRADICTING_MM, _CONTRADICTING = 30.0, 4.0  # farther from its place than this, and times the median
+_CONTRADICTING_MM = 30.0  # a landmark farther than this from where the others place it
+_CONTRADICTING = 0.4  # and without which the others' rest falls below this share
+_ENOUGH = 5  # landmarks among which one can be told to be wrong
 _SWAPPED = 0.6  # of the rest: then the other sides are meant
 _SAME_DEGREES, _SAME_MM = 12.0, 15.0  # a placement that looking corrects by less is the landmarks' own
 _TURNED_DEGREES = 120.0  # by more, the landmarks are on the wrong side of the head
@@ -58,7 +61,8 @@ def place_by_given(
     known = topology.landmarks.names
     named = {canonical(key, known): np.asarray(at, np.float64) for key, at in landmarks.items()}
     given, notes = _right_sides(named, topology, name)
-    _check(given, vertices, faces, name)
+    _check_agreement(given.landmarks, topology, name)
+    _check_on_mesh(given, vertices, faces, name)
     kept = dict(given.landmarks)
     if searcher is None or not len(faces):
         return Found(given.placement, faces, notes=notes), kept
@@ -110,6 +114,8 @@ def _right_sides(
         swapped = _fitted({other_side(key): at for key, at in named.items()}, topology, name)
         if given is None or swapped.rest.mean() < _SWAPPED * given.rest.mean():
             return swapped, (EXCHANGED,)
+    if given is None:
+        _check_agreement(named, topology, name)
     # Where neither can be placed this raises, about the names as they were given.
     return given or _fitted(named, topology, name), ()
 
@@ -124,25 +130,44 @@ def _fitted(landmarks: Mapping[str, NDArray], topology: Topology, name: str) -> 
     return _Given(used, placement, rest)
 
 
-def _check(given: _Given, vertices: NDArray, faces: NDArray, name: str) -> None:
-    """Refuses landmarks off the mesh, and single ones that contradict the others."""
-    names = list(given.landmarks)
-    worst = int(given.rest.argmax())
-    if given.rest[worst] > max(_CONTRADICTING_MM, _CONTRADICTING * float(np.median(given.rest))):
-        raise BadMesh(
-            f"the landmark {spoken(names[worst])!r} of {name!r} contradicts the others",
-            received=f"{given.rest[worst]:.0f} mm from where they place it",
-            remedy="check its name and position; left and right are the person's own",
-        )
-    points = np.array(list(given.landmarks.values()))
-    if len(faces):
-        off = given.placement.scale * surface_distances(points, np.asarray(vertices, np.float64), faces)
-        if off.max() > _OFF_MM:
+def _check_agreement(named: Mapping[str, NDArray], topology: Topology, name: str) -> None:
+    """Refuses a single landmark that contradicts all others: without it they agree."""
+    guides = landmark_guides(topology, named)
+    names = [key for key in named if key in topology.landmarks.names]
+    if len(names) < _ENOUGH:
+        return
+    template = topology.template.astype(np.float64)
+    points = np.einsum("lk,lkc->lc", guides.weights, template[guides.corners])
+    every = _rest(guides.targets, points, np.ones(len(names)))
+    for row in np.argsort(-every):
+        others = np.arange(len(names)) != row
+        rest = _rest(guides.targets, points, others)
+        if rest[row] > _CONTRADICTING_MM and rest[others].mean() < _CONTRADICTING * every.mean():
             raise BadMesh(
-                f"the landmark {spoken(names[int(off.argmax())])!r} does not lie on {name!r}",
-                received=f"{off.max():.0f} mm from its surface",
-                remedy="give landmarks in the mesh's own unit and axes, as its file has them",
+                f"the landmark {spoken(names[row])!r} of {name!r} contradicts the others",
+                received=f"{rest[row]:.0f} mm from where they place it",
+                remedy="check its name and position; left and right are the person's own",
             )
+
+
+def _rest(points: NDArray, template_points: NDArray, used: NDArray) -> NDArray[np.float64]:
+    """(L,) distances from the template's points, millimeters, after an alignment by some of them."""
+    found = procrustes(points, template_points, scale=True, weights=used)
+    return np.linalg.norm(found.apply(points) - template_points, axis=1)
+
+
+def _check_on_mesh(given: _Given, vertices: NDArray, faces: NDArray, name: str) -> None:
+    """Refuses landmarks that lie off the mesh."""
+    if not len(faces):
+        return
+    names, points = list(given.landmarks), np.array(list(given.landmarks.values()))
+    off = given.placement.scale * surface_distances(points, np.asarray(vertices, np.float64), faces)
+    if off.max() > _OFF_MM:
+        raise BadMesh(
+            f"the landmark {spoken(names[int(off.argmax())])!r} does not lie on {name!r}",
+            received=f"{off.max():.0f} mm from its surface",
+            remedy="give landmarks in the mesh's own unit and axes, as its file has them",
+        )
 
 
 def _refused(cause: str, received: str, remedy: str, guess: Guess) -> BadMesh:

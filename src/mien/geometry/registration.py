@@ -25,7 +25,7 @@ from mien.topology import Landmarks, Topology
 _SHARE = 0.05  # of the template that only a further piece of the mesh covers: then the piece is skin
 _COVER_MM = 8.0
 _LARGEST_ERROR = 2.5  # millimeters from the surface on average: worse is no registration
-_SMALLEST_COVER = 0.55
+_SMALLEST_COVER, _SEEN_COVER = 0.55, 0.4  # of the template; less is enough where a face was seen
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +182,8 @@ def _laid(
     rims = shared_rims(main, surface)
     bent = align(main.template, main, surface, pulls=pulls, rims=rims, people=known_people, schedule=schedule)
     quality = assess(bent, main, surface, pulls)
-    if quality.mean_mm > _LARGEST_ERROR or quality.covered < _SMALLEST_COVER:
+    least = _SMALLEST_COVER if guides is None else _SEEN_COVER
+    if quality.mean_mm > _LARGEST_ERROR or quality.covered < least:
         raise BadMesh(
             f"the template could not be laid onto {name!r}", received=quality.sentence,
             remedy="give landmarks, or check that the mesh is one face, eyes and mouth included",
