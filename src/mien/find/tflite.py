@@ -1,9 +1,10 @@
 """Small TFLite networks in PyTorch: the flatbuffer, and the few operators that face networks use.
 
 Reading the file here spares a second run-time of 22 MB beside PyTorch. By processor time of one call on one
-core (``benchmarks/face_networks.py``) that run-time, ai-edge-litert, is three times as fast (1.0 ms against 3.7
-for the detector, 5.1 against 14.1 for the landmarks); but pictures and rays are the larger part of a search, which
-it would shorten by a fifth. The two agree to 1e-4 of the detector's and 4e-4 of the landmarks' pixels.
+core (``benchmarks/face_networks.py``) that run-time, ai-edge-litert, is three times as fast (1.0 ms against
+3.7 for the detector, 5.1 against 14.1 for the landmarks); but pictures and rays are the larger part of a
+search, which it would shorten by a fifth. The two agree to 1e-4 of the detector's and 4e-4 of the landmarks'
+pixels.
 """
 
 from __future__ import annotations
