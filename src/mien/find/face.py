@@ -113,6 +113,8 @@ def find_face(
     if searcher is not None and len(faces):
         best, used, notes = _look_everywhere(vertices, faces, searcher)
         if best is not None and best.accepted:
+            if best.missing:
+                raise _not_whole(best, name, Guess(vertices, faces, best))
             best, notes = _uncovered(best, vertices, used, notes, searcher)
             return found_by_looking(best, used, searcher.known, notes)
     try:
@@ -156,10 +158,10 @@ def _look_everywhere(
 def _attempts(vertices: NDArray, faces: NDArray) -> Iterator[tuple[NDArray, bool, int]]:
     """Triangles to look at, whether they are flipped, and how many turns: the likely first."""
     yield faces, False, LIKELY
+    yield faces[:, ::-1], True, LIKELY
     pieces = Pieces.of(vertices, faces)
     for mask in pieces.large():
         yield pieces.part(mask), False, LIKELY
-    yield faces[:, ::-1], True, LIKELY
     yield faces, False, ALL_TURNS
 
 
@@ -184,7 +186,7 @@ def _uncovered(
         return seen, notes
     mask = pieces.face_alone(seen.placement, searcher.known, seen.points[searcher.known.numbers])
     subject = Subject(vertices, pieces.part(mask))
-    again = searcher.judge(subject, subject.placed(seen.placement))
+    again = searcher.examine(subject, subject.placed(seen.placement))
     return (again, notes) if again and again.accepted and again.merit > seen.merit else (seen, notes)
 
 
@@ -209,6 +211,15 @@ def _heads(vertices: NDArray, faces: NDArray) -> list[NDArray[np.bool_]]:
         top = vertices[:, along].max() - _HEAD_SHARE * size[along]
         return [vertices[:, along] > top]
     return Pieces.of(vertices, faces).large()[:1] if len(faces) else []
+
+
+def _not_whole(seen: Seen, name: str, guess: Guess) -> BadMesh:
+    refused = BadMesh(
+        f"the face of {name!r} is not whole", received=f"no surface at {' and '.join(seen.missing)}",
+        remedy="give a head that is not cut through the face",
+    )  # fmt: skip
+    refused.guess = guess
+    return refused
 
 
 def _no_face(error: BadMesh, name: str, guess: Guess, searcher: Searcher | None) -> BadMesh:

@@ -18,6 +18,26 @@ _NEAR_MM = 5.0  # of the medoid: views that are averaged
 _SOFT_MM = 6.0  # residual at which a point counts half when a face is placed
 _ROUNDS = 4
 _FEWEST = 12  # points that a placement needs
+_FEWEST_OF_PART = 6
+
+
+PARTS = {
+    "the right eye": (
+        33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246, 226, 31, 228, 229, 230,
+        231, 232, 233, 244, 247, 30, 29, 27, 28, 56, 190,
+    ),
+    "the left eye": (
+        263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466, 446, 261, 448, 449,
+        450, 451, 452, 453, 464, 467, 260, 259, 257, 258, 286, 414,
+    ),
+    "the nose": (1, 2, 4, 5, 6, 19, 45, 48, 64, 94, 98, 115, 195, 197, 275, 278, 294, 327, 344),
+    "the mouth": (
+        61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146, 57, 287, 164,
+        18,
+    ),
+}  # fmt: skip
+"""Points of the network on and around each part of a face."""
+_PRESENT = 3  # views that agree on a point, where there is a surface
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +55,16 @@ class Fused:
     spread: NDArray[np.float64]
     near: NDArray[np.int64]
     views: int
+
+    def share(self, part: str, known: NDArray) -> float:
+        """The share of a part's points at which views agree on a surface; 1 where too few are known.
+
+        Args:
+            part: One of :data:`PARTS`.
+            known: (K,) int. The points that the template has, too.
+        """
+        numbers = np.intersect1d(PARTS[part], known)
+        return float((self.near[numbers] >= _PRESENT).mean()) if len(numbers) >= _FEWEST_OF_PART else 1.0
 
 
 def fuse(sightings: Sequence[Sighting], millimeters: float) -> Fused:

@@ -14,7 +14,7 @@ from mien.find.face import INSIDE_OUT, Found, Guess, found_by_looking
 from mien.find.looking import Subject
 from mien.find.search import ALL_TURNS, Searcher, Seen
 from mien.geometry.closest import surface_distances
-from mien.geometry.placement import Placement, place_by_landmarks
+from mien.geometry.placement import LARGEST_MISFIT, Placement, place_by_landmarks, shape_misfit
 from mien.geometry.procrustes import procrustes
 from mien.geometry.registration import landmark_guides
 from mien.landmark_names import canonical, other_side, spoken
@@ -68,12 +68,13 @@ def place_by_given(
         return Found(given.placement, faces, notes=notes), kept
     for winding, told in ((faces, ()), (faces[:, ::-1], (INSIDE_OUT,))):
         subject = Subject(vertices, winding)
-        seen = searcher.judge(subject, subject.placed(given.placement))
+        seen = searcher.examine(subject, subject.placed(given.placement))
         if seen and seen.accepted:
             return _compared(seen, winding, given, kept, notes + told, searcher)
     subject = Subject(vertices, faces)
     elsewhere = next((seen for seen in searcher.search(subject, ALL_TURNS) if seen.accepted), None)
     if elsewhere is None:
+        _check_shape(given, vertices, faces, topology, name)
         return Found(given.placement, faces, notes=(*notes, UNSEEN)), kept
     turned = _degrees(elsewhere.placement, given.placement)
     if turned > _TURNED_DEGREES:
@@ -167,6 +168,18 @@ def _check_on_mesh(given: _Given, vertices: NDArray, faces: NDArray, name: str) 
             f"the landmark {spoken(names[int(off.argmax())])!r} does not lie on {name!r}",
             received=f"{off.max():.0f} mm from its surface",
             remedy="give landmarks in the mesh's own unit and axes, as its file has them",
+        )
+
+
+def _check_shape(given: _Given, vertices: NDArray, faces: NDArray, topology: Topology, name: str) -> None:
+    """Refuses what neither looks like a face nor has the shape of one where the landmarks place it."""
+    misfit = shape_misfit(vertices, faces, topology, given.placement)
+    if misfit > LARGEST_MISFIT:
+        raise _refused(
+            f"{name!r} is no face where the landmarks place it",
+            f"no face is seen, and the template lies {misfit:.1f} mm off",
+            "check the landmarks, and that the mesh is a head",
+            Guess(vertices, faces, None),
         )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.find.fusion import Fused, fuse, place
+from mien.find.fusion import PARTS, Fused, fuse, place
 from mien.find.known_points import VIEWS, KnownPoints, views_of
 from mien.find.looking import Networks, Sighting, Subject, look
 from mien.find.windows import LIKELY, turns, windows
@@ -21,7 +21,9 @@ _SCORE, _PRESENCE = 0.15, 0.3  # of a first sight
 _FIRST_REST_MM = 25.0  # farther off the template a first sight is no face
 _FIRST_VIEWS = 5  # of the first round around a sight; the second takes all
 _SAME = 0.25  # rotation entries and logarithms of scales that differ less are one sight
-_MOST_SIGHTS = 12
+_LEAST_OF_PART = 0.5  # of a part's points, or it is missing
+_MOST_SIGHTS = 6
+_MOST_FACES = 12  # in one picture
 ALL_TURNS = 24
 
 
@@ -37,6 +39,7 @@ class Seen:
         spread: Millimeters, median over the known points: how far the views disagree.
         rest: Millimeters, median: what the points differ from the template's.
         facing: Mean cosine at which the surface is seen; negative when it is seen from behind.
+        missing: Parts of the face where there is no surface: it is cut, or a hole.
     """
 
     subject: Subject
@@ -46,6 +49,7 @@ class Seen:
     spread: float
     rest: float
     facing: float
+    missing: tuple[str, ...] = ()
 
     @property
     def accepted(self) -> bool:
@@ -89,7 +93,7 @@ class Searcher:
         """
         found: list[Seen] = []
         for placement in self._sights(subject, count):
-            if seen := self.judge(subject, placement):
+            if seen := self.examine(subject, placement):
                 found.append(seen)
                 if seen.sure:
                     break
@@ -100,21 +104,21 @@ class Searcher:
         found: list[Seen] = []
         for turn in turns(LIKELY):
             camera = next(windows(subject, turn))
-            sights = look(subject, self.networks, camera, score=_SCORE, presence=_PRESENCE, most=_MOST_SIGHTS)
+            sights = look(subject, self.networks, camera, score=_SCORE, presence=_PRESENCE, most=_MOST_FACES)
             for placed in map(self._placed, sights):
                 if placed and not any(
                     _overlap(placed, subject.placed(item.placement), self.known) for item in (face, *found)
                 ):
-                    seen = self.judge(subject, placed)
+                    seen = self.examine(subject, placed)
                     if seen and seen.accepted:
                         found.append(seen)
         return found
 
-    def judge(self, subject: Subject, placement: Placement) -> Seen | None:
+    def examine(self, subject: Subject, placement: Placement) -> Seen | None:
         """A placement of the subject, looked at from nine sides and corrected; None where no face is seen."""
         for angles in (VIEWS[:_FIRST_VIEWS], VIEWS):
             views = views_of(subject, self.networks, placement, self.known.center, angles)
-            if len(views) < 2:
+            if len(views) < len(angles) // 2:
                 return None
             fused = fuse(views, placement.scale)
             known = np.where((fused.near >= 2)[:, None], fused.points, np.nan)[self.known.numbers]
@@ -127,7 +131,8 @@ class Searcher:
             placement.rotation, placement.scale * subject.scale,
             placement.translation - placement.scale * subject.scale * placement.rotation @ subject.middle,
         )  # fmt: skip
-        return Seen(subject, whole, fused, len(views), spread, rest, facing)
+        parts = [part for part in PARTS if fused.share(part, self.known.numbers) < _LEAST_OF_PART]
+        return Seen(subject, whole, fused, len(views), spread, rest, facing, tuple(parts))
 
     def _sights(self, subject: Subject, count: int) -> Iterator[Placement]:
         """Placements of the subject that first sights suggest, each once."""

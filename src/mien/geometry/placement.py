@@ -20,7 +20,7 @@ _CLOUD = 2500  # vertices of the mesh that are slid against
 _STEPS_FORWARD = (0.0, 45.0, 90.0)  # a mask sits at the front of a head
 _STEPS_UP = (-60.0, 0.0, 60.0)  # and a head in the upper part of a bust
 _KEPT = 6  # starts that are worth aligning
-_LARGEST_MISFIT = 6.0  # millimeters, of the better nine tenths after alignment
+LARGEST_MISFIT = 6.0  # millimeters, of the better nine tenths after alignment
 _SMALLEST_LEAD = 1.15  # how much worse a differently turned alignment has to be
 _OTHER_TURN = 35.0  # degrees from which on two alignments differ
 _SMALLEST_COVER = 0.6  # of the template, by a mask that ends before it does
@@ -129,15 +129,15 @@ def place_by_shape(vertices: NDArray, faces: NDArray, template: Topology, name: 
     size = float(np.sqrt(vertex_areas(template.template, template.faces).sum()))
     found: list[tuple[float, float, Alignment]] = []
     for scales in _start_scales(vertices, size):
-        if not found or min(found, key=lambda item: item[0])[0] > _LARGEST_MISFIT:
+        if not found or min(found, key=lambda item: item[0])[0] > LARGEST_MISFIT:
             found += [item for scale in scales for item in _aligned_from(vertices, faces, template, scale)]
     misfit, scale, best = min(found, key=lambda item: item[0])
     others = [rest for rest, _, other in found if _degrees(other.rotation, best.rotation) > _OTHER_TURN]
     lead = min(others, default=np.inf) / max(misfit, 1e-9)
-    if misfit > _LARGEST_MISFIT or lead < _SMALLEST_LEAD:
+    if misfit > LARGEST_MISFIT or lead < _SMALLEST_LEAD:
         why = (
             f"the template lies {misfit:.1f} mm off at best"
-            if misfit > _LARGEST_MISFIT
+            if misfit > LARGEST_MISFIT
             else (f"two turns fit alike ({misfit:.1f} and {misfit * lead:.1f} mm)")
         )
         raise BadMesh(
@@ -145,6 +145,20 @@ def place_by_shape(vertices: NDArray, faces: NDArray, template: Topology, name: 
             remedy="give landmarks: a CSV with name, x, y, z in the mesh's own coordinates",
         )  # fmt: skip
     return Placement(best.rotation, scale * float(best.scale), best.translation, misfit, lead)
+
+
+def shape_misfit(vertices: NDArray, faces: NDArray, template: Topology, placement: Placement) -> float:
+    """How far a mesh is from a template where that is placed, after a last alignment, millimeters.
+
+    Args:
+        vertices: (N, 3) float, any unit and axes.
+        faces: (F, 3) int; (0, 3) for a point scan.
+        template: What lies there.
+        placement: Where.
+    """
+    surface = Surface(placement.apply(vertices), np.asarray(faces))
+    here = Alignment(np.eye(3), np.float64(1.0), np.zeros(3))
+    return _align(surface, template, here, points=_FINE, steps=24)[0]
 
 
 def _aligned_from(
