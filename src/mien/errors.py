@@ -56,7 +56,12 @@ class DataMissing(MienError):
 
 
 class BadMesh(MienError):
-    """A mesh file or array is damaged, empty, not finite or not a face in known units."""
+    """A mesh file or array is damaged, empty, not finite or not a face in known units.
+
+    Where a face was looked for and not found, ``guess`` is what came closest, to be drawn for the user.
+    """
+
+    guess: Any = None
 
 
 class BadFile(MienError):

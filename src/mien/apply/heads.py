@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ from mien.apply.abilities import refusal
 from mien.apply.coding import Faces
 from mien.apply.generation import generate
 from mien.errors import BadSetting
+from mien.find.face import find_face, searcher_for
+from mien.find.given import place_by_given
 from mien.geometry.alignment import UNITS, FrameDecision, quarter_turns
 from mien.geometry.procrustes import procrustes
-from mien.geometry.registration import Registration, register
+from mien.geometry.registration import Registration, check_head, register
 from mien.io.landmarks import read_landmarks
 from mien.io.record import Mesh
 from mien.models.base import FaceModel
@@ -76,6 +78,7 @@ class Head:
             f"{self.mesh.name}: registered, as its topology ({len(self.mesh.vertices)} vertices) is not the "
             f"model's; in {called}; {upright}; {self.registration.quality.sentence}."
         )
+        sentence += "".join(f" {note[0].upper()}{note[1:]}." for note in self.registration.notes)
         return FrameDecision(unit, scale, turn, sentence)
 
     def report(self) -> dict[str, Any]:
@@ -89,7 +92,8 @@ class Head:
             "translation_mm": placement.translation.tolist(),
             "placement_misfit_mm": placement.misfit, "placement_lead": placement.lead,
             "skin_vertices": int(found.skin.sum()),
-            "pieces": dict(Counter(part.kind for part in found.carrier.parts)), **found.quality.as_dict(),
+            "pieces": dict(Counter(part.kind for part in found.carrier.parts)), "notes": list(found.notes),
+            **found.quality.as_dict(),
         }  # fmt: skip
 
 
@@ -102,14 +106,23 @@ def open_head(model: FaceModel, mesh: Mesh, *, landmarks: Landmarks | None = Non
     Args:
         model: Any model.
         mesh: As read from its file: any unit, axes, topology; holes and further pieces are fine.
-        landmarks: Name -> (3,) position in the mesh's unit and axes, a file of such, or None to find the
-            face by its shape.
+        landmarks: Name -> (3,) position in the mesh's unit and axes, under any known name; a file of such;
+            or None to find the face by looking for it.
     """
+    people = known_people(model)
+    vertices, faces, name = mesh.vertices, mesh.faces.reshape(-1, 3), mesh.name
+    check_head(vertices, name)
     given = None if landmarks is None else landmark_positions(landmarks)
-    found = register(
-        mesh.vertices, mesh.faces, model.topology, landmarks=given, people=known_people(model), name=mesh.name
-    )
-    return Head(mesh, found)
+    searcher = searcher_for(model.topology, people)
+    if given:
+        found, given = place_by_given(vertices, faces, model.topology, given, searcher, name=name)
+    else:
+        found = find_face(vertices, faces, model.topology, searcher, name=name)
+    laid = register(
+        vertices, found.faces, model.topology, landmarks=given, people=people, name=name,
+        placement=found.placement, guides=found.guides,
+    )  # fmt: skip
+    return Head(mesh, replace(laid, notes=found.notes))
 
 
 def landmark_positions(landmarks: Landmarks) -> dict[str, NDArray[np.float64]]:

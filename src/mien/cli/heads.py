@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from mien.cli.shell import examples, say, show, show_json
 from mien.cli.use import LANDMARKS, MODEL, OUT, PANEL, STYLE
+
+if TYPE_CHECKING:
+    from mien.topology import Topology
 
 
 def register(
@@ -19,24 +22,39 @@ def register(
         ..., "--onto", metavar="MODEL_DIR", help="The model whose template is laid on."
     ),
     landmarks: list[str] = LANDMARKS,
+    save_landmarks: Path | None = typer.Option(
+        None,
+        "--save-landmarks",
+        metavar="CSV",
+        help="Also write a table of landmarks to fill.",
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON only."),
     out: Path = typer.Option(..., "-o", "--out", help="The registered template, *.obj or *.ply."),
 ) -> None:
     """Lays a model's template onto a mesh of any topology, and says how well it lies.
 
     Beside OUT are written: OUT.json with the numbers, OUT.png to look at, and OUT_landmarks.csv with the
-    template's landmarks on the mesh. Move those that are off, and give the file with --landmarks.
+    template's landmarks on the mesh. Move those that are off, and give the file with --landmarks. Where no
+    face is found, OUT.png shows what came closest; --save-landmarks writes a table to fill instead.
     """
     from mien.apply import open_head
     from mien.cli.faces import Marks
     from mien.cli.models import open_model
+    from mien.errors import BadMesh
+    from mien.figures.guess import with_picture
     from mien.figures.registration import registration_sheet
+    from mien.io.atomic import write_bytes
     from mien.io.json_text import write_json
     from mien.io.landmarks import write_landmarks
     from mien.io.mesh import read_mesh, write_mesh
 
     model = open_model(onto)
-    head = open_head(model, read_mesh(mesh, points=True), landmarks=Marks.of(landmarks, mesh)[mesh])
+    if save_landmarks:
+        write_bytes(save_landmarks, _table_to_fill(model.topology).encode())
+    try:
+        head = open_head(model, read_mesh(mesh, points=True), landmarks=Marks.of(landmarks, mesh)[mesh])
+    except BadMesh as error:
+        raise with_picture(error, mesh.stem, out.with_suffix(".png")) from error
     found = head.registration
     report = {"mesh": str(mesh), "model": str(onto), **head.report()}
     write_mesh(out, found.vertices, model.topology)
@@ -51,6 +69,18 @@ def register(
     show(f"{out}: {found.quality.sentence}.")
     say(f"Look at {out.with_suffix('.png')}. Numbers: {out.with_suffix('.json')}.")
     return None
+
+
+def _table_to_fill(topology: Topology) -> str:
+    """A table of the template's landmarks under the names that people know, without positions."""
+    from mien.landmark_names import spoken
+
+    points = topology.landmarks.positions(topology.template)
+    lines = ["name,x,y,z,template_x,template_y,template_z"]
+    for name, at in zip(topology.landmarks.names, points, strict=True):
+        if spoken(name) != name:
+            lines.append(f"{spoken(name)},,,,{at[0]:.1f},{at[1]:.1f},{at[2]:.1f}")
+    return "\n".join(lines) + "\n"
 
 
 def rig(
@@ -117,6 +147,7 @@ def add_to(app: typer.Typer) -> None:
         register: (
             "mien register head.obj --onto runs/first -o head_registered.obj",
             "mien register scan.ply --onto runs/first --landmarks points.csv -o registered.obj --json",
+            "mien register avatar.glb --onto runs/first --save-landmarks points.csv -o registered.obj",
         ),
         rig: (
             "mien rig runs/first neutral.obj -o rig.glb",

@@ -16,9 +16,9 @@ from mien.figures.faces import (
 from mien.figures.heat import color_bar, color_table, heat, nice_maximum, with_bar
 from mien.figures.motion import clip_sheet, film, sheet_film, signal_panel
 from mien.figures.plots import bars, cumulative_error, lines
-from mien.figures.render import View, render
 from mien.figures.sheets import grid, strip
 from mien.figures.textures import textured_people, textured_sheet
+from mien.render.stills import View, render
 
 __all__ = [
     "Split", "View", "bars", "side_by_side", "best_average_worst", "clip_sheet", "color_bar", "color_table",

@@ -16,9 +16,10 @@ from mien.data.texture_files import read_texture
 from mien.data.textures import texture_paths
 from mien.errors import BadMesh, BadSetting, UnknownName
 from mien.figures.heat import heat, nice_maximum, with_bar
-from mien.figures.render import CLAY, Image, View, render
 from mien.figures.sheets import grid
 from mien.progress import track
+from mien.render.clay import CLAY
+from mien.render.stills import Image, View, render
 from mien.topology import Topology
 
 if TYPE_CHECKING:

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from PIL import Image as Pictures
 
 from mien.figures.faces import draw, face_view
-from mien.figures.render import BACKGROUND, render
 from mien.figures.sheets import grid
 from mien.geometry.differential import vertex_normals
 from mien.nn.geometry_image import GeometryMapping
+from mien.render.clay import BACKGROUND
+from mien.render.stills import render
 from mien.topology import Topology
 
 UNSEEN = (196, 62, 48)

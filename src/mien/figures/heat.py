@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from mien.figures.render import BACKGROUND
 from mien.figures.sheets import INK, font, text_width
+from mien.render.clay import BACKGROUND
 
 ANCHORS = np.array(
     [

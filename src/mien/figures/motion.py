@@ -10,9 +10,10 @@ from PIL import Image, ImageDraw
 
 from mien.figures.faces import draw, face_view
 from mien.figures.plots import COLORS, axes_of, picture_of
-from mien.figures.render import BACKGROUND, View
 from mien.figures.sheets import FAINT, INK, font, grid
 from mien.progress import track
+from mien.render.clay import BACKGROUND
+from mien.render.stills import View
 from mien.topology import Topology
 
 

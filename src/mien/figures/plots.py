@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mien.errors import require
-from mien.figures.render import BACKGROUND
+from mien.render.clay import BACKGROUND
 
 COLORS = ("#c2593f", "#2f6f8f", "#7a9a3c", "#8a5aa3", "#d39a2d", "#4b4b4b", "#4fa39b", "#b0658c")
 

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image as Pictures
 
 from mien.figures.heat import heat, nice_maximum, with_bar
-from mien.figures.render import CLAY, Image, View, render
 from mien.figures.sheets import grid
 from mien.geometry.registration import Registration
+from mien.render.clay import CLAY
+from mien.render.stills import Image, View, render
 
 _DOT = (196, 40, 60)
 _DOT_MM = 1.6
@@ -65,18 +66,18 @@ def _mesh_picture(registration: Registration, view: View, size: int) -> Image:
     faces = registration.mesh_faces
     points = registration.topology.landmarks.positions(registration.vertices)
     if not len(faces):  # a point scan: every point a small tile
-        vertices, faces = _tiles(vertices[:: max(1, len(vertices) // 40_000)], 0.7)
+        vertices, faces = tiles(vertices[:: max(1, len(vertices) // 40_000)], 0.7)
     colors = np.tile(np.array(CLAY, np.uint8), (len(vertices), 1))
     if len(points):
-        dots, dot_faces = _tiles(points + (0, 0, 1.0), _DOT_MM)
+        dots, dot_faces = tiles(points + (0, 0, 1.0), _DOT_MM)
         faces = np.concatenate([faces, dot_faces + len(vertices)])
         vertices = np.concatenate([vertices, dots])
         colors = np.concatenate([colors, np.tile(np.array(_DOT, np.uint8), (len(dots), 1))])
     return render(vertices, faces, size=size, view=view, colors=colors)
 
 
-def _tiles(points: NDArray, radius: float) -> tuple[NDArray, NDArray]:
-    """A small octahedron at each point: vertices and triangles."""
+def tiles(points: NDArray, radius: float) -> tuple[NDArray, NDArray]:
+    """A small octahedron at each point (n, 3): vertices (6n, 3) and triangles (8n, 3), any unit."""
     corners = np.concatenate([np.eye(3), -np.eye(3)]) * radius
     faces = np.array([(0, 1, 2), (1, 3, 2), (3, 4, 2), (4, 0, 2), (1, 0, 5), (3, 1, 5), (4, 3, 5), (0, 4, 5)])
     vertices = (np.asarray(points)[:, None] + corners).reshape(-1, 3)

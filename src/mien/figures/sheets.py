@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from mien.figures.render import BACKGROUND
 from mien.io.atomic import atomic_file
+from mien.render.clay import BACKGROUND
 
 INK = (44, 42, 40)
 FAINT = (128, 122, 116)

@@ -20,9 +20,10 @@ _CLOUD = 2500  # vertices of the mesh that are slid against
 _STEPS_FORWARD = (0.0, 45.0, 90.0)  # a mask sits at the front of a head
 _STEPS_UP = (-60.0, 0.0, 60.0)  # and a head in the upper part of a bust
 _KEPT = 6  # starts that are worth aligning
-_LARGEST_MISFIT = 6.0  # millimeters, of the better nine tenths after alignment
+LARGEST_MISFIT = 6.0  # millimeters, of the better nine tenths after alignment
 _SMALLEST_LEAD = 1.15  # how much worse a differently turned alignment has to be
 _OTHER_TURN = 35.0  # degrees from which on two alignments differ
+_SMALLEST_COVER = 0.6  # of the template, by a mask that ends before it does
 _SCALES = (0.55, 1.8)  # how much larger than the template a head may be
 
 
@@ -128,15 +129,15 @@ def place_by_shape(vertices: NDArray, faces: NDArray, template: Topology, name: 
     size = float(np.sqrt(vertex_areas(template.template, template.faces).sum()))
     found: list[tuple[float, float, Alignment]] = []
     for scales in _start_scales(vertices, size):
-        if not found or min(found, key=lambda item: item[0])[0] > _LARGEST_MISFIT:
+        if not found or min(found, key=lambda item: item[0])[0] > LARGEST_MISFIT:
             found += [item for scale in scales for item in _aligned_from(vertices, faces, template, scale)]
     misfit, scale, best = min(found, key=lambda item: item[0])
     others = [rest for rest, _, other in found if _degrees(other.rotation, best.rotation) > _OTHER_TURN]
     lead = min(others, default=np.inf) / max(misfit, 1e-9)
-    if misfit > _LARGEST_MISFIT or lead < _SMALLEST_LEAD:
+    if misfit > LARGEST_MISFIT or lead < _SMALLEST_LEAD:
         why = (
             f"the template lies {misfit:.1f} mm off at best"
-            if misfit > _LARGEST_MISFIT
+            if misfit > LARGEST_MISFIT
             else (f"two turns fit alike ({misfit:.1f} and {misfit * lead:.1f} mm)")
         )
         raise BadMesh(
@@ -144,6 +145,20 @@ def place_by_shape(vertices: NDArray, faces: NDArray, template: Topology, name: 
             remedy="give landmarks: a CSV with name, x, y, z in the mesh's own coordinates",
         )  # fmt: skip
     return Placement(best.rotation, scale * float(best.scale), best.translation, misfit, lead)
+
+
+def shape_misfit(vertices: NDArray, faces: NDArray, template: Topology, placement: Placement) -> float:
+    """How far a mesh is from a template where that is placed, after a last alignment, millimeters.
+
+    Args:
+        vertices: (N, 3) float, any unit and axes.
+        faces: (F, 3) int; (0, 3) for a point scan.
+        template: What lies there.
+        placement: Where.
+    """
+    surface = Surface(placement.apply(vertices), np.asarray(faces))
+    here = Alignment(np.eye(3), np.float64(1.0), np.zeros(3))
+    return _align(surface, template, here, points=_FINE, steps=24)[0]
 
 
 def _aligned_from(
@@ -226,6 +241,9 @@ def _align(
         match = surface.located(moved, facing)
         distance = _gap(match, moved) + 10.0 * (1 - (match.normals * facing).sum(axis=1))
         weight = distance <= np.quantile(distance, 0.75 if step < steps // 2 else 0.85)
+        beyond = match.among(surface.rim)
+        if 1 - beyond.mean() >= _SMALLEST_COVER:  # what a mask lacks must not pull the rest
+            weight &= ~beyond
         offset = match.points - moved
         if step > steps // 4:  # the plane counts more than the point: the template may slide
             offset = (offset * match.normals).sum(axis=1, keepdims=True) * match.normals
@@ -233,8 +251,20 @@ def _align(
         move = Alignment(found.rotation, np.clip(found.scale, *_SCALES), found.translation)
     moved, facing = move.apply(cloud), normals @ move.rotation.T
     match = surface.located(moved, facing)
-    distance = np.sort(_gap(match, moved) + 10.0 * np.maximum(0, 1 - (match.normals * facing).sum(axis=1)))
-    return float(distance[: int(0.9 * len(distance))].mean()) / float(move.scale), move
+    distance = _gap(match, moved) + 10.0 * np.maximum(0, 1 - (match.normals * facing).sum(axis=1))
+    return _misfit(distance, match.among(surface.rim)) / float(move.scale), move
+
+
+def _misfit(distance: NDArray, beyond: NDArray) -> float:
+    """The mean of the better nine tenths of distances (n,), without what lies beyond a mesh's border.
+
+    A mask may end before the template does; the less of the template it covers, the better that has to fit.
+    """
+    covered = 1 - float(beyond.mean())
+    if covered < _SMALLEST_COVER:
+        beyond, covered = np.zeros_like(beyond), 1.0
+    kept = np.sort(distance[~beyond])
+    return float(kept[: int(0.9 * len(kept))].mean()) / covered
 
 
 def _gap(match: Places, points: NDArray) -> NDArray[np.float64]:

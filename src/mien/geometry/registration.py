@@ -19,12 +19,33 @@ from mien.geometry.procrustes import procrustes
 from mien.geometry.quality import Quality, assess
 from mien.geometry.rims import shared_rims
 from mien.geometry.surface import Surface, connected, welded
+from mien.landmark_names import canonical
 from mien.topology import Landmarks, Topology
 
 _SHARE = 0.05  # of the template that only a further piece of the mesh covers: then the piece is skin
 _COVER_MM = 8.0
 _LARGEST_ERROR = 2.5  # millimeters from the surface on average: worse is no registration
-_SMALLEST_COVER = 0.55
+_SMALLEST_COVER, _SEEN_COVER = 0.55, 0.4  # of the template; less is enough where a face was seen
+
+
+@dataclass(frozen=True, eq=False)
+class Guides:
+    """Places of the template, and where they are on a mesh.
+
+    Args:
+        corners: (L, 3) int. Vertices of the template's triangle that each lies in.
+        weights: (L, 3) float. Barycentric weights there.
+        targets: (L, 3) float, the mesh's own unit and axes.
+    """
+
+    corners: NDArray[np.integer]
+    weights: NDArray[np.floating]
+    targets: NDArray[np.float64]
+
+    def matrix(self, count: int) -> csr_matrix:
+        """(L, V) barycentric weights over a template of V vertices."""
+        rows = np.repeat(np.arange(len(self.corners)), 3)
+        return csr_matrix((self.weights.ravel(), (rows, self.corners.ravel())), (len(self.corners), count))
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +60,7 @@ class Registration:
         mesh_faces: (F, 3) int.
         skin: (N,) bool. The pieces of the mesh that the template lies on.
         quality: How well it lies there.
+        notes: Sentences about the mesh that its user should read.
     """
 
     topology: Topology
@@ -48,6 +70,7 @@ class Registration:
     mesh_faces: NDArray
     skin: NDArray[np.bool_]
     quality: Quality
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def carrier(self) -> Carrier:
@@ -107,11 +130,12 @@ class Registration:
 def register(
     vertices: NDArray, faces: NDArray, topology: Topology, *, landmarks: Mapping[str, NDArray] | None = None,
     people: NDArray | None = None, schedule: Schedule | None = None, name: str = "mesh",
+    placement: Placement | None = None, guides: Guides | None = None,
 ) -> Registration:  # fmt: skip
     """Brings the template of a topology into correspondence with a mesh of any other.
 
-    Unit, axes and place are found from the mesh's shape, or from landmarks; then the template is bent onto
-    those pieces of the mesh that are skin.
+    Unit, axes and place are found from the mesh's shape, from landmarks, or known; then the template is bent
+    onto those pieces of the mesh that are skin.
 
     Args:
         vertices: (N, 3) float, any unit and axes.
@@ -122,31 +146,44 @@ def register(
         people: (K, V, 3) float, millimeters, or None. Modes of known faces, see :func:`align`.
         schedule: Steps and weights of the alignment.
         name: What to call the mesh in messages.
+        placement: Where the template lies on the mesh, if that is known.
+        guides: Further places that belong together; landmarks pull in their stead where both are given.
 
     Raises:
         BadMesh: No face is found, or the result is no face.
     """
     vertices, faces = np.asarray(vertices), np.asarray(faces).reshape(-1, 3)
-    if len(vertices) < 50 or not np.isfinite(vertices).all():
-        raise BadMesh(f"{name!r} is no head: it needs 50 finite vertices or more", received=len(vertices))
-    given = {key: np.asarray(at) for key, at in (landmarks or {}).items() if key in topology.landmarks.names}
-    rows = [topology.landmarks.names.index(key) for key in given]
-    targets = np.array(list(given.values()), np.float64).reshape(-1, 3)
-    if landmarks:
-        known = topology.landmarks.positions(topology.template.astype(np.float64))[rows]
-        placement = place_by_landmarks(targets, known, name)
-    else:
+    check_head(vertices, name)
+    named = landmark_guides(topology, landmarks or {})
+    if placement is None and landmarks:
+        known = _points_of(named, topology.template)
+        placement = place_by_landmarks(named.targets, known, name)
+    elif placement is None:
         placement = place_by_shape(vertices, faces, topology, name)
+    used = named if len(named.targets) else guides
+    return _laid(vertices, faces, topology, placement, used, people, schedule, name)
+
+
+def _laid(
+    vertices: NDArray, faces: NDArray, topology: Topology, placement: Placement, guides: Guides | None,
+    people: NDArray | None, schedule: Schedule | None, name: str,
+) -> Registration:  # fmt: skip
+    """Bends a placed template onto the skin of a mesh, and judges it."""
     placed = placement.apply(vertices)
     kept, main = main_piece(topology)
     skin = _skin(placed, faces, main)
     surface = _part(placed, faces, skin)
-    pulls = Pulls(_landmark_matrix(topology, rows)[:, kept], placement.apply(targets)) if given else None
+    pulls = None
+    if guides is not None:
+        on_skin = np.isin(guides.corners, kept).all(axis=1)
+        matrix = guides.matrix(topology.vertex_count)[on_skin]
+        pulls = Pulls(matrix[:, kept], placement.apply(guides.targets[on_skin]))
     known_people = None if people is None else people[:, kept]
     rims = shared_rims(main, surface)
     bent = align(main.template, main, surface, pulls=pulls, rims=rims, people=known_people, schedule=schedule)
     quality = assess(bent, main, surface, pulls)
-    if quality.mean_mm > _LARGEST_ERROR or quality.covered < _SMALLEST_COVER:
+    least = _SMALLEST_COVER if guides is None else _SEEN_COVER
+    if quality.mean_mm > _LARGEST_ERROR or quality.covered < least:
         raise BadMesh(
             f"the template could not be laid onto {name!r}", received=quality.sentence,
             remedy="give landmarks, or check that the mesh is one face, eyes and mouth included",
@@ -156,6 +193,34 @@ def register(
     distance[kept] = quality.distance
     quality = replace(quality, distance=distance)
     return Registration(topology, whole, placement, vertices, faces, skin, quality)
+
+
+def check_head(vertices: NDArray, name: str) -> None:
+    """Refuses vertices (N, 3) that cannot be a head in any unit."""
+    if len(vertices) < 50 or not np.isfinite(vertices).all():
+        raise BadMesh(f"{name!r} is no head: it needs 50 finite vertices or more", received=len(vertices))
+
+
+def landmark_guides(topology: Topology, landmarks: Mapping[str, NDArray]) -> Guides:
+    """The named landmarks that a topology has, under any of their names, as guides.
+
+    Args:
+        topology: The template's.
+        landmarks: Name -> (3,) position in the mesh's own unit and axes.
+    """
+    names = topology.landmarks.names
+    given = {canonical(key, names): np.asarray(at, np.float64) for key, at in landmarks.items()}
+    given = {key: at for key, at in given.items() if key in names}
+    rows = [names.index(key) for key in given]
+    return Guides(
+        topology.landmarks.corners[rows], topology.landmarks.weights[rows],
+        np.array(list(given.values()), np.float64).reshape(-1, 3),
+    )  # fmt: skip
+
+
+def _points_of(guides: Guides, vertices: NDArray) -> NDArray[np.float64]:
+    """(L, 3) where guides are on the template."""
+    return np.einsum("lk,lkc->lc", guides.weights, np.asarray(vertices, np.float64)[guides.corners])
 
 
 def main_piece(topology: Topology) -> tuple[NDArray[np.int64], Topology]:
@@ -202,13 +267,6 @@ def with_pieces(rest: NDArray, topology: Topology, kept: NDArray, skin: NDArray)
             np.broadcast_to(rest[members], (*skin.shape[:-2], len(members), 3))
         )
     return whole.astype(np.float32)
-
-
-def _landmark_matrix(topology: Topology, rows: list[int]) -> csr_matrix:
-    """(L, V) barycentric weights of some landmarks."""
-    corners, weights = topology.landmarks.corners[rows], topology.landmarks.weights[rows]
-    index = np.repeat(np.arange(len(rows)), 3)
-    return csr_matrix((weights.ravel(), (index, corners.ravel())), (len(rows), topology.vertex_count))
 
 
 def _skin(placed: NDArray, faces: NDArray, topology: Topology) -> NDArray[np.bool_]:

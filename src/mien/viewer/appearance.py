@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from mien.errors import MissingPackage
 from mien.figures.faces import face_colors
-from mien.figures.render import CLAY, openness
 from mien.geometry.parameterize import boundary_loops
 from mien.io.materials import Material
 from mien.io.record import Mesh
+from mien.render.clay import CLAY
+from mien.render.stills import openness
 from mien.topology import Topology
 from mien.viewer.materials import paint
 

@@ -1,0 +1,1 @@
+"""Where the face is on any mesh: found as people do, by looking."""

@@ -1,0 +1,128 @@
+"""Clay under three lights: the colors that a picture of a mesh has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mien.render.rays import Hits, hemisphere, tangents
+
+BACKGROUND = (247, 246, 243)
+CLAY = (206, 171, 148)
+INSIDE = (92, 52, 46)
+"""Color of surfaces seen from behind: the inside of a mouth."""
+HOLLOW = (58, 38, 34)
+"""Color of the space behind a hole: what shows through the slits of lids and lips."""
+
+OCCLUSION_REACH = 35.0  # mm: surfaces farther than this barely darken each other
+OCCLUSION_RAYS = 20
+QUICK_RAYS = 12
+SHADOW_RAYS = 6
+START_MM = 0.4  # above the surface, so that a ray does not meet where it starts
+BLOCKED = 0.9  # of the light that full occlusion takes
+
+
+KEY = np.array([-0.50, 0.62, 0.60], np.float32) / np.float32(np.linalg.norm([-0.50, 0.62, 0.60]))
+FILL = np.array([0.75, 0.05, 0.66], np.float32) / np.float32(np.linalg.norm([0.75, 0.05, 0.66]))
+RIM = np.array([0.80, 0.35, -0.48], np.float32) / np.float32(np.linalg.norm([0.80, 0.35, -0.48]))
+
+
+def shade(normals: NDArray, toward: NDArray, albedo: NDArray, light: NDArray, gloss: float) -> NDArray:
+    """sRGB 0..255 of hits from unit normals, view directions, linear albedo, and (occlusion, key) light."""
+    normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+    facing = np.einsum("nk,nk->n", normals, toward)
+    behind = facing < -0.12  # smooth normals lean away a little along the silhouette: those are not backs
+    normals = np.where(behind[:, None], -normals, normals)
+    facing = np.abs(facing)
+    albedo = np.where(behind[:, None], linear_light(INSIDE), albedo)
+    openness, key = light[:, 0], light[:, 1]
+    openness = np.where(behind, 0.55, openness)
+
+    wrapped = np.clip((normals @ KEY + 0.18) / 1.18, 0, 1) * np.where(behind, 0.4, key)
+    fill = np.clip((normals @ FILL + 0.3) / 1.3, 0, 1)
+    sky = 0.5 + 0.5 * normals[:, 1]
+    diffuse = (
+        wrapped[:, None] * np.array([1.02, 0.96, 0.88])
+        + (fill * openness)[:, None] * np.array([0.20, 0.22, 0.26])
+        + ((0.10 + 0.16 * sky) * openness)[:, None] * np.array([0.96, 1.0, 1.06])
+    )
+    color = albedo * diffuse
+    edge = np.clip(1 - facing, 0, 1) ** 3
+    color += (edge * (0.05 + 0.30 * np.clip(normals @ RIM, 0, 1)) * openness)[:, None] * (0.4 + 0.6 * albedo)
+    half = KEY + toward
+    half /= np.linalg.norm(half, axis=1, keepdims=True)
+    shine = np.clip(np.einsum("nk,nk->n", normals, half), 0, 1)
+    strength = np.where(behind, 0.0, 1.0) * key * gloss
+    color += ((0.05 * shine**14 + 0.05 * shine**60) * strength)[:, None]
+    return 255 * _display(color)
+
+
+def vertex_light(vertices: NDArray, normals: NDArray, scene: Any) -> NDArray:
+    """(V, 2) float: how open each vertex is to the surroundings, and how much of the key light reaches it."""
+    count = len(vertices)
+    directions_around = hemisphere(OCCLUSION_RAYS)
+    tangent, bitangent = tangents(normals)
+    rays = (
+        directions_around[None, :, 0, None] * tangent[:, None]
+        + directions_around[None, :, 1, None] * bitangent[:, None]
+        + directions_around[None, :, 2, None] * normals[:, None]
+    )
+    soft_key = KEY + 0.16 * hemisphere(SHADOW_RAYS) @ np.stack([*tangents(KEY[None]), KEY[None]])[:, 0]
+    rays = np.concatenate([rays, np.broadcast_to(soft_key[None], (count, SHADOW_RAYS, 3))], axis=1)
+    starts = np.repeat((vertices + START_MM * normals)[:, None], rays.shape[1], axis=1)
+    directions = np.ascontiguousarray(rays.reshape(-1, 3), np.float32)
+    found = scene.run(np.ascontiguousarray(starts.reshape(-1, 3), np.float32), directions, output=1)
+    distance = np.where(found["primID"] >= 0, found["tfar"], np.inf).reshape(count, -1)
+    blocked = np.exp(-distance[:, :OCCLUSION_RAYS] / OCCLUSION_REACH)
+    openness = 1 - BLOCKED * blocked.mean(axis=1)
+    key = 1 - 0.75 * np.isfinite(distance[:, OCCLUSION_RAYS:]).mean(axis=1)
+    return np.stack([openness, key], axis=1).astype(np.float32)
+
+
+def occlusion(vertices: NDArray, normals: NDArray, scene: Any, millimeter: float) -> NDArray[np.float32]:
+    """(n,) 0..1 how open places of a scene are, however large a millimeter is there.
+
+    Args:
+        vertices: (n, 3) float32, the scene's unit.
+        normals: (n, 3) float32, unit normals.
+        scene: What rays are cast at.
+        millimeter: In the scene's unit.
+    """
+    tangent, bitangent = tangents(normals)
+    around = hemisphere(QUICK_RAYS)
+    rays = sum(
+        around[None, :, k, None] * frame[:, None] for k, frame in enumerate((tangent, bitangent, normals))
+    )
+    starts = np.repeat(vertices + START_MM * millimeter * normals, QUICK_RAYS, axis=0)
+    found = scene.run(
+        np.ascontiguousarray(starts, np.float32),
+        np.ascontiguousarray(rays, np.float32).reshape(-1, 3),
+        output=1,
+    )
+    distance = np.where(found["primID"] >= 0, found["tfar"], np.inf).reshape(len(vertices), -1)
+    blocked = np.exp(-distance / (OCCLUSION_REACH * millimeter))
+    return (1 - BLOCKED * blocked.mean(axis=1)).astype(np.float32)
+
+
+def fill_holes(picture: NDArray, hit: Hits) -> None:
+    """Darkens what shows through holes of the mask; the background would glow through eyes and lips."""
+    from scipy.ndimage import binary_fill_holes
+
+    covered = np.zeros(hit.resolution**2, bool)
+    covered[hit.pixels] = True
+    filled = binary_fill_holes(covered.reshape(hit.resolution, -1)).ravel()
+    picture[filled & ~covered] = HOLLOW
+
+
+def linear_light(color: ArrayLike) -> NDArray:
+    """sRGB 0..255 to linear light."""
+    return (np.asarray(color, np.float32) / 255) ** 2.2
+
+
+def _display(color: NDArray) -> NDArray:
+    """Linear light to sRGB 0..1, with a soft shoulder so that highlights do not clip."""
+    color = np.clip(color, 0, None)
+    color = np.where(color > 0.7, 0.7 + 0.3 * np.tanh((color - 0.7) / 0.3), color)
+    return color ** (1 / 2.2)
