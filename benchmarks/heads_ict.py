@@ -169,8 +169,8 @@ def judge(model, made, reduced, names, rest, truth):
     turn, scale = FRAMES[made.frame]
     mesh = made.mesh(rest)
     began = time.process_time()
-    head = apply.open_head(model, mesh)
-    carried = head.carry(apply.rig(model, head.vertices, names).targets)
+    head = apply.open_face(mesh, model)
+    carried = head.carried(apply.rig(model, head.vertices, names).targets)
     seconds = time.process_time() - began
     count = len(made.weights)
     inside = (made.corners < reduced.up.shape[0]).all(axis=1)  # the region that the model knows

@@ -15,12 +15,11 @@ from pathlib import Path
 import numpy as np
 
 import mien
-from mien.io.mesh import write_obj_sequence
 
 out = Path(sys.argv[1] if len(sys.argv) > 1 else "out")
 data = mien.build_procedural(out / "faces", subjects=12, vertices=800)
 model = mien.train("mean_expression", data, out=out / "model")
-neutral, _ = mien.read_face(next((out / "faces" / "examples").glob("*_neutral.obj")), model.topology)
+face = mien.open_face(next((out / "faces" / "examples").glob("*_neutral.obj")), model)
 
 # A smile that fades while the brows go up.
 smile = mien.curves(model.expressions, {"smile": 1.0}, onset=0.1, apex=0.5, offset=1.2, fps=30, duration=1.6)
@@ -29,11 +28,10 @@ brows = mien.curves(
 )
 weights = smile + brows
 
-frames = mien.animate(model, neutral, weights)
+frames = mien.animate(model, face.vertices, weights)
 speed = np.linalg.norm(np.diff(frames, axis=0), axis=2).mean(axis=1) * 30
 print(f"{len(frames)} frames; mean speed up to {speed.max():.0f} mm a second")
 
-rig = mien.rig(model, neutral)
-mien.write_glb(out / "clip.glb", rig.base, model.topology, rig.targets, rig.names, clip=weights, fps=30)
-write_obj_sequence(out / "frames", frames[::6], model.topology, stem="clip")
+face.write_rig(out / "clip.glb", mien.rig(model, face.vertices), clip=weights, fps=30)
+face.write_frames(out / "frames", frames[::6], "clip")
 print(f"written: {out / 'clip.glb'} and every sixth frame as OBJ")

@@ -10,6 +10,7 @@ import pytest
 
 if TYPE_CHECKING:
     from commands import Studio
+    from heads import Workshop
 
 # Two workers on two cores: one thread each, set before torch or OpenMP read it. Subprocesses inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -23,3 +24,11 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
     from commands import make_studio
 
     return make_studio(tmp_path_factory.mktemp("studio"))
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    """A model of procedural faces, and a stranger's head on disk."""
+    from heads import make_workshop
+
+    return make_workshop(tmp_path_factory.mktemp("workshop"))

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.cli import command
+from mien.data.sources.procedural.build import build_procedural
+from mien.data.sources.procedural.person import ProceduralPerson
+from mien.data.sources.procedural.topology import procedural_topology
+from mien.geometry.registration import main_piece
+from mien.io.mesh import read_mesh, write_obj
+from mien.io.record import Mark, Mesh
 from mien.topology import Topology
 
 Z_UP = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
@@ -76,3 +84,46 @@ def joined(*meshes: tuple[NDArray, NDArray]) -> tuple[NDArray, NDArray]:
         np.concatenate([vertices for vertices, _ in meshes]),
         np.concatenate([faces + start for (_, faces), start in zip(meshes, starts, strict=False)]),
     )
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """A model of procedural faces, and a stranger's head on disk.
+
+    Args:
+        root: The folder.
+        model: A run of ``morphable``.
+        person: Whose head it is.
+        mesh: The head with eyeballs, in meters and Z-up, as ``head.obj`` holds it.
+        rows: How many of its vertices are skin.
+    """
+
+    root: Path
+    model: Path
+    person: ProceduralPerson
+    mesh: Mesh
+    rows: int
+
+    def posed(self, **shapes: float) -> np.ndarray:
+        """(N, 3) the head performing, in its own unit and axes."""
+        kept, skin = main_piece(procedural_topology())
+        there = remeshed(skin, seed=2).of(self.person.perform(shapes)[kept])
+        eyes = self.mesh.vertices[self.rows :]
+        return np.concatenate([there @ Z_UP.T * 0.001, eyes]).astype(np.float32)
+
+
+def make_workshop(root: Path) -> Workshop:
+    """Builds faces, a model of them, and somebody's head that is none of them."""
+    build_procedural(root / "data", subjects=10, vertices=900)
+    assert command(["train", "morphable", "--data", str(root / "data"), "--out", str(root / "model")]) == 0
+    person = ProceduralPerson.draw(np.random.default_rng(11))
+    kept, skin = main_piece(procedural_topology())
+    remesh = remeshed(skin, seed=2)
+    pieces = [(remesh.of(person.neutral[kept]), remesh.faces), *(ball(eye, 11.5) for eye in person.eyes)]
+    vertices, faces = joined(*pieces)
+    own = (vertices @ Z_UP.T * 0.001).astype(np.float32)
+    marks = (Mark(0, "usemtl", "skin"), Mark(len(remesh.faces), "usemtl", "eyes"))
+    uv = own[:, :2] * 4
+    mesh = Mesh(own, faces.astype(np.int32), uv=uv, uv_faces=faces.astype(np.int32), marks=marks, name="head")
+    write_obj(root / "head.obj", own, mesh)
+    return Workshop(root, root / "model", person, read_mesh(root / "head.obj"), len(pieces[0][0]))

@@ -21,6 +21,8 @@ from typer.main import get_command
 
 from mien import apply
 from mien.cli import app
+from mien.data.dataset import FaceDataset
+from mien.figures.paper_faces import ShownScans
 from mien.io.gltf import read_glb_targets
 from mien.io.mesh import read_mesh, write_obj
 from mien.models import load_model
@@ -148,6 +150,31 @@ def test_evaluate_prints_tables_and_updates_the_card(studio: Studio, capsys: Cap
     assert "rec_avd_mesh" in (studio.model / "README.md").read_text()
     metrics = json.loads((studio.model / "metrics.json").read_text())
     assert metrics["rec_avd_mesh"]["unit"] == "mm"
+
+
+def test_evaluate_draws_pictures_of_people_with_three_expressions(
+    studio: Studio, capsys: Capture, tmp_path: Path
+) -> None:
+    pytest.importorskip("embreex")
+    faces = studio.faces
+    rows = np.flatnonzero(faces.weights[:, 3:].sum(axis=1) == 0)
+    few = FaceDataset(
+        faces.topology, faces.expressions[:3], faces.vertices[rows], faces.weights[rows, :3],
+        faces.subject[rows], faces.subjects,
+    ).save(tmp_path / "few")  # fmt: skip
+    person = ShownScans.of(few.split("test"), seed=0)
+    assert len(person.people) == 1 and len(set(person.labels(person.mixed(4)))) == 3
+    several = ShownScans.of(few, seed=0).mixed(4)
+    assert len(set(few.subject[several])) == 4 and len(set(few.label[several])) == 3
+    model = tmp_path / "model"
+    assert run(capsys, "train", "morphable", "--data", tmp_path / "few", "--out", model).code == 0
+    line = ("evaluate", model, "--data", tmp_path / "few", "--no-controls", "--out", tmp_path, "--pictures",
+            "--part", "all")  # fmt: skip
+    told = run(capsys, *line)
+    assert told.code == 0, told.err
+    wanted = {"reconstruction.png", "neutrals-model.png", "transfer.png", "walk-model.png"}
+    assert {path.name for path in tmp_path.glob("*.png")} == wanted
+    assert all(name in told.err for name in wanted)
 
 
 def test_evaluate_generation_writes_tables_and_pictures(

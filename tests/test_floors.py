@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +29,17 @@ ALLOWED = {
     ("figures", "evaluation"), ("claims", "evaluation"), ("claims", "training"),
     ("training", "apply"),
 }  # fmt: skip
+#: The command line is one shell among others: what two of them need lies below both.
+FORBIDDEN = {("viewer", "cli"), ("report", "cli"), ("hub", "cli")}
+#: A command parses, calls and prints. What it parses and prints with:
+CLI_PACKAGES = {"mien", "typer", "rich", "yaml"}
+#: and what only computing needs.
+NOT_IN_CLI = ("geometry", "nn", "topology", "codes")
 #: What methods stand on.
 MODEL_BASE = ("base", "calibration", "autoencoder", "motion", "files", "registry", "own_code")
 #: Files that still import each other; every entry is to be mended and deleted, none to be added.
 CIRCLES = (
     {"models", "models.files"},
-    {"cli.faces", "cli.foreign"},
     {
         "evaluation.generation.protocol",
         "evaluation.generation.rows",
@@ -74,6 +80,8 @@ def module_of(parts: list[str]) -> tuple[str, ...]:
 def allowed(importer: tuple[str, ...], imported: tuple[str, ...]) -> bool:
     """The rule of the floors for one import."""
     above, below = FLOOR[importer[0]], FLOOR.get(imported[0], FLOOR["__init__"])
+    if (importer[0], imported[0]) in FORBIDDEN:
+        return False
     if importer[0] == imported[0] == "models":
         # A method sees its own folder and what all methods stand on, and no other method.
         method = importer[1] not in (*MODEL_BASE, "__init__")
@@ -103,6 +111,25 @@ def test_no_circles() -> None:
     circles = [{names[k] for k in np.flatnonzero(group == g)} for g in np.unique(group)]
     wrong = [sorted(c) for c in circles if len(c) > 1 and not any(c <= known for known in CIRCLES)]
     assert not wrong, f"files that import each other in a circle: {wrong}"
+
+
+@pytest.mark.parametrize("path", sorted((SOURCE / "cli").rglob("*.py")), ids=lambda path: path.name)
+def test_commands_parse_call_and_print(path: Path) -> None:
+    """What computes lies below, where Python and the studio reach it: no arrays, no geometry in commands."""
+    packages = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            packages |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            packages.add(str(node.module).split(".")[0])
+    assert packages - sys.stdlib_module_names <= CLI_PACKAGES
+    product = [".".join(item) for item in imports_of(path) if item[0] in NOT_IN_CLI]
+    assert not product, f"cli/{path.name} computes with {product}: let a lower floor do it"
+
+
+def test_the_command_line_stays_small() -> None:
+    lines = sum(len(path.read_text().splitlines()) for path in (SOURCE / "cli").rglob("*.py"))
+    assert lines < 2000, f"cli/ has {lines} lines: what does it do beside parsing, calling and printing?"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))

@@ -12,8 +12,8 @@ from commands import run
 from contract.cases import trained
 from PIL import Image
 
-from mien.cli.gallery import spread_names
 from mien.figures import embeddings, styles
+from mien.figures.gallery import spread_names
 from mien.models.files import save_model
 
 Capture = pytest.CaptureFixture[str]

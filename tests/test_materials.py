@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.cli.faces import Face
+from mien.apply import OpenedFace
 from mien.geometry.alignment import FrameDecision
 from mien.io.glb import Document
 from mien.io.gltf import write_glb
@@ -117,22 +117,23 @@ def test_glb_has_them_and_gives_them_back(head: Path, tmp_path: Path) -> None:
         assert theirs is not None and ours is not None and theirs.data == ours.data
 
 
-def test_obj_takes_its_library_along(head: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_obj_takes_its_library_along(head: Path, tmp_path: Path) -> None:
     mesh = read_mesh(head)
     topology = Topology("square", mesh.faces, mesh.vertices)
     decision = FrameDecision("millimeters", 1.0, np.eye(3), "")
-    face, out = Face(mesh.vertices, mesh, topology, decision), tmp_path / "out"
+    face, out = OpenedFace(mesh.vertices, mesh, topology, decision), tmp_path / "out"
     (out / "maps").mkdir(parents=True)
     (out / "lash.jpg").write_bytes(b"mine")
-    face.write(out / "new.obj", mesh.vertices + 1)
+    assert face.write(out / "new.obj", mesh.vertices + 1) == ()
     text = (out / "new.obj").read_text()
     assert "mtllib my look.mtl" in text and "usemtl face skin" in text
     assert (out / "my look.mtl").read_text() == MTL
     assert (out / "maps" / "skin tone.png").read_bytes() == picture((200, 10, 10))
     assert (out / "lash.jpg").read_bytes() == b"mine" and not list(out.glob("**/secret*"))
-    assert capsys.readouterr().err == ""
-    face.write(out / "new.glb", mesh.vertices)
-    assert "'../secret.png' is not there" in " ".join(capsys.readouterr().err.split())
+    missing = face.write(out / "new.glb", mesh.vertices)
+    assert len(missing) == 1 and "'../secret.png' is not there" in missing[0]
+    known = face.with_materials()
+    assert known.notes == missing and known.write(out / "new.glb", mesh.vertices) == ()
 
 
 def test_usd_has_them(head: Path, tmp_path: Path) -> None:

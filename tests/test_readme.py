@@ -85,7 +85,10 @@ def test_the_commands_of_the_readme_run(
         told = run(capsys, *arguments, *small.get(arguments[0], small.get(arguments[1], [])))
         assert told.code == 0, (arguments, told.err)
     assert (tmp_path / "rig.glb").is_file() and (tmp_path / "smile.glb").is_file()
+    by_command = (tmp_path / "rig.glb").read_bytes()
+    (tmp_path / "rig.glb").unlink()
     exec(compile(blocks(ROOT / "README.md", "python")[0], "README.md", "exec"), {})
+    assert (tmp_path / "rig.glb").read_bytes() == by_command
 
 
 def test_the_example_people_are_unseen() -> None:

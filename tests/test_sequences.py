@@ -205,7 +205,7 @@ def test_the_command_chooses_sequences_by_itself(tmp_path: Path, capsys: pytest.
 
 def test_pictures_of_motion_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few = np.outer(np.array([0, 1, 0]), np.eye(5)[0])
-    monkeypatch.setattr(paper_motion, "_signals", lambda model: {"smile": few, "jaw_open": few})
+    monkeypatch.setattr(paper_motion, "signals_of", lambda model: {"smile": few, "jaw_open": few})
     pytest.importorskip("embreex"), pytest.importorskip("matplotlib")
     data = moving_data(people=8)
     model = MeanExpression(data.topology, data.expressions)

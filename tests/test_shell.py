@@ -11,6 +11,7 @@ import typer
 
 from mien.cli import shell
 from mien.errors import BadMesh, BadSetting, UnknownName
+from mien.io.json_text import json_text
 
 
 def test_weights_are_named_numbers() -> None:
@@ -43,7 +44,7 @@ def test_settings_are_typed_as_yaml() -> None:
 
 def test_json_holds_arrays_and_no_nan() -> None:
     value = {"a": np.float32(1.5), "b": np.arange(2), "c": float("nan"), "d": (1, "x"), "e": np.bool_(True)}
-    assert json.loads(json.dumps(shell.plain(value))) == {
+    assert json.loads(json_text(value)) == {
         "a": 1.5,
         "b": [0, 1],
         "c": None,

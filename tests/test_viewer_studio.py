@@ -13,7 +13,7 @@ from heads import remeshed
 from viewers import faces_of, obj_bytes, painted_files, small_model, small_studio, world
 
 from mien import apply
-from mien.cli.foreign import HeadFace
+from mien.apply import OpenedFace
 from mien.errors import MienError
 from mien.geometry.placement import Placement
 from mien.geometry.registration import Quality, Registration
@@ -254,7 +254,7 @@ def test_models_of_other_topologies_are_not_compared() -> None:
     assert torch.is_tensor(other.mean_face)
 
 
-def foreign_head(source: Path = Path("head.obj")) -> HeadFace:
+def foreign_head(document: Document | None = None) -> OpenedFace:
     """HEAD as a mesh of its own: twice the triangles, another order, in meters, in the place of the model."""
     topology = world().data.topology
     remesh = remeshed(topology)
@@ -264,12 +264,13 @@ def foreign_head(source: Path = Path("head.obj")) -> HeadFace:
     quality = Quality(0.0, 0.0, 1.0, 0, topology.face_count, None, np.zeros(topology.vertex_count))
     skin = np.ones(len(vertices), bool)
     found = Registration(topology, HEAD, placement, vertices, mesh.faces, skin, quality)
-    return HeadFace.of(apply.Head(mesh, found), source)
+    head = apply.Head(mesh, found)
+    return OpenedFace(HEAD, mesh, topology, head.decision, head=head, document=document)
 
 
 def test_a_head_of_its_own_topology_is_shown_and_saved_as_its_own_mesh(tmp_path: Path) -> None:
     studio, face = small_studio(), foreign_head()
-    mesh = face.layout
+    mesh = face.mesh
     studio.add_head("game head", face.vertices, face.decision.sentence, face)
     answer = studio.act("look", {})
     head, _ = unpack(answer)
@@ -297,9 +298,9 @@ def test_a_head_of_its_own_topology_is_shown_and_saved_as_its_own_mesh(tmp_path:
 
 
 def test_a_glb_leaves_with_all_it_brought_though_its_upload_is_gone(tmp_path: Path) -> None:
-    studio, plain = small_studio(), foreign_head().layout
+    studio, plain = small_studio(), foreign_head().mesh
     write_glb(tmp_path / "head.glb", 1000 * plain.vertices, plain, name="her head")
-    face = foreign_head(tmp_path / "head.glb")
+    face = foreign_head(Document(tmp_path / "head.glb"))
     (tmp_path / "head.glb").unlink()
     studio.add_head("game head", face.vertices, face.decision.sentence, face)
     for kind in ("glb", "rig"):

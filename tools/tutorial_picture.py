@@ -24,7 +24,7 @@ COLUMNS = 6
 
 def main() -> None:
     model = mien.load_model(sys.argv[1])
-    neutral, _ = mien.read_face(sys.argv[2], model.topology)
+    neutral = mien.open_face(sys.argv[2], model).vertices
     rig = mien.rig(model, neutral)
     target = dict(zip(rig.names, rig.targets, strict=True))
     view = face_view(model.topology)

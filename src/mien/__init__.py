@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from mien.version import __version__
 
 if TYPE_CHECKING:  # what editors and type checkers see; PUBLIC says the same for the running program
+    from mien.apply import OpenedFace as OpenedFace
     from mien.apply import Rig as Rig
     from mien.apply import animate as animate
     from mien.apply import codes_of as codes_of
@@ -26,7 +27,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; PUBLIC says the same fo
     from mien.apply import generate as generate
     from mien.apply import interpolate as interpolate
     from mien.apply import neutralize as neutralize
-    from mien.apply import open_head as open_head
+    from mien.apply import open_face as open_face
     from mien.apply import reconstruct as reconstruct
     from mien.apply import rig as rig
     from mien.apply import transfer as transfer
@@ -46,6 +47,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; PUBLIC says the same fo
     from mien.geometry.registration import register as register
     from mien.io.face import read_face as read_face
     from mien.io.gltf import write_glb as write_glb
+    from mien.io.mesh import Mesh as Mesh
     from mien.io.mesh import read_mesh as read_mesh
     from mien.io.mesh import write_obj as write_obj
     from mien.models.base import FaceModel as FaceModel
@@ -84,10 +86,12 @@ PUBLIC = {
     "Rig": "mien.apply",
     "codes_of": "mien.apply",
     "export_decoder": "mien.apply.export",
-    "open_head": "mien.apply",
     "register": "mien.geometry.registration",
+    "open_face": "mien.apply",
+    "OpenedFace": "mien.apply",
     "invert": "mien.fit",
     "fit_landmarks": "mien.fit",
+    "Mesh": "mien.io.mesh",
     "read_mesh": "mien.io.mesh",
     "write_obj": "mien.io.mesh",
     "read_face": "mien.io.face",

@@ -7,6 +7,7 @@ exits with code 2. Anything else that escapes is a defect of Mien.
 from __future__ import annotations
 
 import difflib
+import errno
 import importlib
 from collections.abc import Iterable
 from types import ModuleType
@@ -95,3 +96,20 @@ def require(module: str, extra: str) -> ModuleType:
             f"this needs the optional package {module.split('.')[0]!r}, which is not installed",
             remedy=f'run: pip install "mien[{extra}]"',
         ) from error
+
+
+def system_sentence(error: OSError) -> str:
+    """What the operating system refused, in one sentence: the place, why, and what to do."""
+    place = error.filename or "the output"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return (
+            f"the disk is full: {place} could not be written; nothing half-written was left; free some space."
+        )
+    reasons = {
+        errno.ENOENT: "does not exist; check the path",
+        errno.EACCES: "may not be read or written; check its permissions",
+        errno.EROFS: "is on a read-only disk; choose another folder",
+        errno.EISDIR: "is a folder, and a file is needed",
+        errno.ENOTDIR: "is a file, and a folder is needed",
+    }
+    return f"{place} {reasons.get(error.errno or 0, f'cannot be used ({error.strerror or error})')}."

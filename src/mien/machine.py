@@ -1,4 +1,4 @@
-"""The machine that something was trained or judged on: times mean nothing without it."""
+"""The machine: what it is called, as times mean nothing without it, and which device is used."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from mien.errors import BadSetting, UnknownName
 
 
 def machine() -> dict[str, Any]:
@@ -21,6 +23,21 @@ def machine() -> dict[str, Any]:
 def machine_since(began: float) -> dict[str, Any]:
     """The same, and the seconds since ``time.monotonic()`` was ``began``."""
     return {**machine(), "evaluation_seconds": round(time.monotonic() - began, 1)}
+
+
+def device_of(name: str) -> str:
+    """The device of a name; ``auto`` is the GPU where there is one."""
+    import torch
+
+    has_cuda, has_mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    found = {"cpu": True, "cuda": has_cuda, "mps": has_mps, "auto": True}
+    if name not in found:
+        raise UnknownName("device", name, found)
+    if name == "auto":
+        return "cuda" if has_cuda else "cpu"
+    if not found[name]:
+        raise BadSetting(f"this machine has no {name} device", received=name, remedy="use the device cpu")
+    return name
 
 
 def processor(info: Path = Path("/proc/cpuinfo")) -> str:

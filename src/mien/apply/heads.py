@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +15,16 @@ from numpy.typing import NDArray
 from mien.apply.abilities import refusal
 from mien.apply.coding import Faces
 from mien.apply.generation import generate
+from mien.errors import BadSetting
 from mien.geometry.alignment import UNITS, FrameDecision, quarter_turns
 from mien.geometry.procrustes import procrustes
 from mien.geometry.registration import Registration, register
+from mien.io.landmarks import read_landmarks
 from mien.io.record import Mesh
 from mien.models.base import FaceModel
+
+Landmarks = Mapping[str, Any] | str | Path
+"""Name -> (3,) position on a mesh, in its unit and axes, or a file of them."""
 
 _PEOPLE, _MODES = 160, 40
 _UNIT_FACTOR = 1.6  # heads differ less in size than this; farther from every unit a mesh has none
@@ -70,8 +78,22 @@ class Head:
         )
         return FrameDecision(unit, scale, turn, sentence)
 
+    def report(self) -> dict[str, Any]:
+        """What was found, in numbers: unit, placement, pieces, and how well the template lies."""
+        found, placement = self.registration, self.registration.placement
+        return {
+            "vertices": len(found.mesh_vertices),
+            "unit": self.decision.unit, "millimeters_per_unit": self.decision.scale_to_mm,
+            "size_against_template": self.decision.scale_to_mm / placement.scale,
+            "rotation": placement.rotation.tolist(), "scale": placement.scale,
+            "translation_mm": placement.translation.tolist(),
+            "placement_misfit_mm": placement.misfit, "placement_lead": placement.lead,
+            "skin_vertices": int(found.skin.sum()),
+            "pieces": dict(Counter(part.kind for part in found.carrier.parts)), **found.quality.as_dict(),
+        }  # fmt: skip
 
-def open_head(model: FaceModel, mesh: Mesh, *, landmarks: Mapping[str, NDArray] | None = None) -> Head:
+
+def open_head(model: FaceModel, mesh: Mesh, *, landmarks: Landmarks | None = None) -> Head:
     """Brings a mesh of any topology into correspondence with a model.
 
     The people that the model can make guide the template, so that eyes lie on eyes where closest points
@@ -80,13 +102,33 @@ def open_head(model: FaceModel, mesh: Mesh, *, landmarks: Mapping[str, NDArray] 
     Args:
         model: Any model.
         mesh: As read from its file: any unit, axes, topology; holes and further pieces are fine.
-        landmarks: Name -> (3,) position in the mesh's unit and axes, or None to find the face by its shape.
+        landmarks: Name -> (3,) position in the mesh's unit and axes, a file of such, or None to find the
+            face by its shape.
     """
+    given = None if landmarks is None else landmark_positions(landmarks)
     found = register(
-        mesh.vertices, mesh.faces, model.topology, landmarks=landmarks, people=known_people(model),
-        name=mesh.name,
-    )  # fmt: skip
+        mesh.vertices, mesh.faces, model.topology, landmarks=given, people=known_people(model), name=mesh.name
+    )
     return Head(mesh, found)
+
+
+def landmark_positions(landmarks: Landmarks) -> dict[str, NDArray[np.float64]]:
+    """Name -> (3,) position in a mesh's unit and axes, from a mapping or a file; damage is refused."""
+    if not isinstance(landmarks, Mapping):
+        names, points = read_landmarks(landmarks, any_unit=True)
+        return dict(zip(names, points.astype(np.float64), strict=True))
+    found = {}
+    for name, position in landmarks.items():
+        try:
+            found[name] = np.asarray(position, np.float64).reshape(3)
+        except (TypeError, ValueError):
+            found[name] = np.full(3, np.nan)
+        if not np.isfinite(found[name]).all():
+            raise BadSetting(
+                f"the landmark {name!r} is no position", received=repr(position),
+                remedy="give three finite numbers in the mesh's unit and axes",
+            )  # fmt: skip
+    return found
 
 
 def known_people(model: FaceModel) -> NDArray[np.float32] | None:

@@ -27,12 +27,20 @@ def rig_by_rules(model: FaceModel, neutral: Any, rules: Sequence[Rule], *, style
     """
     names = tuple(dict.fromkeys(rule.name for rule in rules))
     made = rig(model, neutral, names, style=style)
-    targets = {rule.target: made.base.astype(np.float64).copy() for rule in rules}
-    for rule in rules:
-        change = made.targets[names.index(rule.name)] - made.base
-        targets[rule.target] += rule.weight * share(model.topology, rule)[:, None] * change
-    stacked = np.stack(list(targets.values())).astype(np.float32)
-    return Rig(made.topology, made.base, stacked, tuple(targets), made.linearity_mm)
+    targets = tuple(dict.fromkeys(rule.target for rule in rules))
+    stacked = np.stack([_target(made, [rule for rule in rules if rule.target == name]) for name in targets])
+    return Rig(made.topology, made.base, stacked.astype(np.float32), targets, made.linearity_mm)
+
+
+def _target(made: Rig, rules: Sequence[Rule]) -> NDArray[np.floating]:
+    """(V, 3) millimeters: one target, the sum of what its rules say; what is only renamed stays as it is."""
+    expressions = [made.targets[made.names.index(rule.name)] for rule in rules]
+    if len(rules) == 1 and rules[0].only_renames:
+        return expressions[0]
+    result = made.base.astype(np.float64)
+    for rule, expression in zip(rules, expressions, strict=True):
+        result += rule.weight * share(made.topology, rule)[:, None] * (expression - made.base)
+    return result
 
 
 def share(topology: Topology, rule: Rule) -> NDArray[np.float64]:

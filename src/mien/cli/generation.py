@@ -11,7 +11,6 @@ from mien.cli.shell import say
 if TYPE_CHECKING:
     from mien.data.dataset import FaceDataset
     from mien.evaluation import Report
-    from mien.evaluation.generation.rows import JudgingSetup
     from mien.models.base import FaceModel
 
 NAME = "generation"
@@ -32,6 +31,8 @@ def judge(
         division: ``protocol``, ``seed`` and ``part``.
     """
     from mien.evaluation.generation.protocol import evaluate_generation, settings_of
+    from mien.figures.generation import generation_figures
+    from mien.figures.sheets import save_pictures
 
     settings = settings_of(profile, overrides)
     report, setup = evaluate_generation(models, data, settings=settings, **division)
@@ -39,27 +40,6 @@ def judge(
         say(f"{factor} judge ({kind}): {found if isinstance(found, str) else found.source}")
     if out:
         report.save(out, NAME)
-        drawn = draw(models, setup, out)
+        drawn = save_pictures(out, generation_figures(models, setup.samples), prefix=f"{NAME}_")
         say(f"Written: {out / NAME}.md, .csv, .tex, .json{''.join(f', {path.name}' for path in drawn)}")
     return report
-
-
-def draw(models: Mapping[str, FaceModel], setup: JudgingSetup, out: Path) -> list[Path]:
-    """Random samples, one factor held, expressions replaced and added, best and worst specificity, as PNG."""
-    from mien.figures.generation import manipulation_figure, samples_figure, specificity_figure
-
-    able = {label: model for label, model in models.items() if label in setup.samples}
-    if not able:
-        return []
-    figures = {f"samples_{label}": samples_figure({label: model}) for label, model in able.items()}
-    figures |= {
-        f"expressions_{label}": manipulation_figure(model, label=label) for label, model in able.items()
-    }
-    first = next(iter(able.values()))
-    figures["specificity"] = specificity_figure(setup.samples, first)
-    paths = []
-    for name, figure in figures.items():
-        path = out / f"{NAME}_{name.replace('/', '-')}.png"
-        figure.save(path, optimize=True)
-        paths.append(path)
-    return paths

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from mien.cli.shell import examples, plain, say, show, show_json
+from mien.cli.shell import examples, say, show, show_json
 from mien.cli.use import LANDMARKS, MODEL, OUT, PANEL, STYLE
 
 
@@ -25,23 +25,23 @@ def register(
     Beside OUT are written: OUT.json with the numbers, OUT.png to look at, and OUT_landmarks.csv with the
     template's landmarks on the mesh. Move those that are off, and give the file with --landmarks.
     """
+    from mien.apply import open_head
     from mien.cli.faces import Marks
-    from mien.cli.foreign import register_head, registration_report
     from mien.cli.models import open_model
     from mien.figures.registration import registration_sheet
-    from mien.io.atomic import write_bytes
+    from mien.io.json_text import write_json
     from mien.io.landmarks import write_landmarks
     from mien.io.mesh import read_mesh, write_mesh
 
     model = open_model(onto)
-    head = register_head(read_mesh(mesh, points=True), model, Marks.of(landmarks, mesh)[mesh])
+    head = open_head(model, read_mesh(mesh, points=True), landmarks=Marks.of(landmarks, mesh)[mesh])
     found = head.registration
-    report = registration_report(head, str(mesh), str(onto))
+    report = {"mesh": str(mesh), "model": str(onto), **head.report()}
     write_mesh(out, found.vertices, model.topology)
     names, points = found.landmarks()
     if names:
         write_landmarks(out.with_name(f"{out.stem}_landmarks.csv"), names, points)
-    write_bytes(out.with_suffix(".json"), _text(report))
+    write_json(out.with_suffix(".json"), report)
     registration_sheet(found, mesh.name).save(out.with_suffix(".png"))
     if as_json:
         return show_json(report)
@@ -71,10 +71,9 @@ def rig(
     teeth follow.
     """
     from mien import apply
-    from mien.cli.faces import Marks, read, style_person
+    from mien.cli.faces import Marks, read, style_person, tell
     from mien.cli.models import open_model
-    from mien.cli.targets import chosen_targets
-    from mien.data.arkit import GAZE_NAMES, rules_table
+    from mien.data.arkit import GAZE_NAMES, rules_table, target_rules
     from mien.io.atomic import write_bytes
     from mien.io.gltf import png_bytes
 
@@ -82,7 +81,8 @@ def rig(
     marks = Marks.of(landmarks, neutral, style)
     face = read(neutral, model, marks)
     eyes = GAZE_NAMES if names == "arkit" and face.turns_eyes else ()
-    chosen = chosen_targets(names, model.expressions, eyes)
+    chosen, notes = target_rules(names, model.expressions, eyes)
+    tell(notes)
     made = apply.rig_by_rules(model, face.vertices, chosen, style=style_person(style, model, marks))
     if added := [name for name in eyes if name not in made.names]:
         say("The eyeballs turn with eyeLook..., the lids do not follow: the model has no such expressions.")
@@ -92,17 +92,11 @@ def rig(
     image: bytes | Path | None = Path(texture) if texture else None
     if texture == "model":
         face, image = face.in_model_uv(), png_bytes(apply.texture(model, face.vertices)[0])
-    face.write_rig(out, made, texture=image)
+    tell(face.write_rig(out, made, texture=image))
     show(
         f"{out}: {len(made.names)} morph targets; sums of them are {made.linearity_mm:.2f} mm off the model."
     )
     say("Names are in extras.targetNames, where Blender, Unity and three.js look for them.")
-
-
-def _text(report: dict[str, Any]) -> bytes:
-    import json
-
-    return (json.dumps(plain(report), indent=1) + "\n").encode()
 
 
 def add_to(app: typer.Typer) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mien.cli.shell import choice, examples, existing, say, show
+from mien.cli.shell import examples, existing, say, show
 from mien.cli.use import LANDMARKS
 
 if TYPE_CHECKING:
@@ -78,10 +78,11 @@ def share(
 
 def _studio(folders: list[Path], data: Path | None, device: str, limit: int) -> Studio:
     from mien.cli.models import open_model
+    from mien.machine import device_of
     from mien.viewer import Engine, Studio
     from mien.viewer.uploads import MEGABYTE
 
-    where = _device(device)
+    where = device_of(device)
     engines = [Engine(folder.resolve().name, open_model(folder).to(where)) for folder in folders]
     return Studio(engines, _data(data), limit=limit * MEGABYTE)
 
@@ -93,20 +94,6 @@ def _open_heads(studio: Studio, meshes: list[Path], landmarks: list[str]) -> Non
     marks = Marks.of(landmarks, *meshes)
     for path in meshes:
         studio.open(existing(path, "mesh"), marks[path])
-
-
-def _device(name: str) -> str:
-    import torch
-
-    from mien.errors import BadSetting
-
-    choice("device", name, ("auto", "cpu", "cuda", "mps"))
-    found = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name == "auto":
-        return "cuda" if found["cuda"] else "cpu"
-    if not found[name]:
-        raise BadSetting(f"this machine has no {name} device", received=name, remedy="use --device cpu")
-    return name
 
 
 def _data(folder: Path | None) -> FaceDataset | None:

@@ -104,9 +104,10 @@ def check(
     [bold]--as facescape[/bold].
     """
     existing(folder, "data folder")
-    kind = kind or _recognized(folder)
+    from mien.data.sources.field import check_tree, field_set, recognized
+
+    kind = kind or recognized(folder)
     if kind:
-        from mien.data.sources.field import check_tree, field_set
         from mien.data.sources.tree import TreeOptions
 
         result = check_tree(field_set(kind), folder, TreeOptions(selection=select), read=read)
@@ -131,29 +132,6 @@ def _rows(result: DataCheck) -> list[tuple[str, str]]:
         if len(items) > _SHOWN:
             rows.append((name, f"... and {len(items) - _SHOWN} more (--json lists all)"))
     return rows
-
-
-def _recognized(folder: Path) -> str:
-    """The set of the field whose tree a folder holds; empty for a data set of Mien's own."""
-    from mien.data.dataset import FILES
-
-    if not folder.is_dir() or any((folder / name).exists() for name in FILES):
-        return ""
-    from mien.data.sources.field import FIELD_SETS
-    from mien.data.sources.tree import TreeOptions
-    from mien.errors import DataMissing, WrongTopology
-
-    for name, kind in FIELD_SETS.items():
-        if name == "flame":  # any tree of meshes might be one
-            continue
-        try:
-            kind.read(folder, TreeOptions())
-        except DataMissing:
-            continue
-        except WrongTopology:
-            return name
-        return name
-    return ""
 
 
 def _refuse(given: dict[str, Any], why: str) -> None:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import errno
 import inspect
-import json
 import math
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from mien.errors import BadSetting, MienError, UnknownName
+from mien.errors import BadSetting, MienError, UnknownName, system_sentence
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 MISTAKE, DEFECT, INTERRUPTED = 2, 1, 130
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Stopped(Exception):
@@ -46,7 +43,9 @@ def show(text: str) -> None:
 
 def show_json(value: Any) -> None:
     """A JSON document on stdout, and nothing else there."""
-    typer.echo(json.dumps(plain(value), indent=2))
+    from mien.io.json_text import json_text
+
+    typer.echo(json_text(value))
 
 
 def show_table(headers: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
@@ -65,19 +64,6 @@ def show_table(headers: Sequence[str], rows: Iterable[Sequence[object]], title: 
     if not printer.is_terminal:  # into a file or a pipe: as wide as the table is, nothing cut
         printer.width = 10_000
     printer.print(table)
-
-
-def plain(value: Any) -> Any:
-    """JSON-ready: arrays and NumPy numbers become lists and numbers, NaN becomes null."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, (list, tuple, set)):
-        return [plain(item) for item in value]
-    if isinstance(value, float):
-        return value if value == value and abs(value) != float("inf") else None
-    return value if isinstance(value, (str, int, bool, type(None))) else str(value)
 
 
 def examples(*lines: str) -> str:
@@ -200,7 +186,7 @@ def explain(error: BaseException) -> tuple[int, str]:
         sys.stderr.close()
         return 0, ""
     if isinstance(error, OSError):
-        return MISTAKE, _system(error)
+        return MISTAKE, system_sentence(error)
     if isinstance(error, MemoryError):
         return (
             MISTAKE,
@@ -228,22 +214,6 @@ def _usage(error: Any) -> str:
         return ""
     link = " See" if message.endswith("?") else "; see"
     return f"{message}{link} {context.command_path if context else 'mien'} --help."
-
-
-def _system(error: OSError) -> str:
-    place = error.filename or "the output"
-    if error.errno in FULL:
-        return (
-            f"the disk is full: {place} could not be written; nothing half-written was left; free some space."
-        )
-    reasons = {
-        errno.ENOENT: "does not exist; check the path",
-        errno.EACCES: "may not be read or written; check its permissions",
-        errno.EROFS: "is on a read-only disk; choose another folder",
-        errno.EISDIR: "is a folder, and a file is needed",
-        errno.ENOTDIR: "is a file, and a folder is needed",
-    }
-    return f"{place} {reasons.get(error.errno or 0, f'cannot be used ({error.strerror or error})')}."
 
 
 def leave(app: typer.Typer) -> NoReturn:

@@ -10,15 +10,12 @@ import typer
 
 from mien.cli.shell import existing, parse_weights, say
 from mien.errors import BadSetting
+from mien.io.endings import FILMS, MESHES, RIGS
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from mien.data.motion import Act
+    from mien.data.motion import Act, Weights
     from mien.models.base import FaceModel
 
-FILMS, MESHES, RIGS = (".mp4", ".gif"), (".obj", ".ply", ".stl"), (".glb", ".usda", ".usdc", ".usd")
 MOMENTS = ("onset", "apex", "release", "offset", "length")
 IDLE = {
     "-e": ("steps", "curves_fps"),
@@ -102,22 +99,23 @@ def parse_acts(
     return [*([Act(shared, *moments)] if shared else []), *acts]
 
 
-def walk_weights(text: str, known: Sequence[str], steps: int) -> NDArray[np.float32]:
-    """(steps, E) weights from one apex straight to another."""
-    import numpy as np
+def parse_walk(text: str, known: Sequence[str]) -> tuple[dict[str, float], dict[str, float]]:
+    """``"happy,sad=0.5+surprise"`` -> the named weights of two apexes.
 
-    from mien.data.motion import named_weights
-
+    Args:
+        text: What was given with ``--between``.
+        known: The E expression names of the model.
+    """
     parts = text.split(",")
     if len(parts) != 2:
         raise BadSetting(
             "a walk goes between two expressions", received=repr(text), remedy="--between happy,surprise"
         )
-    first, second = (named_weights(known, parse_weights(part.split("+"), known)) for part in parts)
-    return np.linspace(first, second, steps, dtype=np.float32)
+    first, second = (parse_weights(part.split("+"), known) for part in parts)
+    return first, second
 
 
-def file_weights(path: Path, model: FaceModel, fps: float, file_fps: float | None) -> NDArray[np.float32]:
+def file_weights(path: Path, model: FaceModel, fps: float, file_fps: float | None) -> Weights:
     """(T, E) weights of a CSV at the clip's frame rate; says what was made of its columns."""
     from mien.data.tracked import weights_of_curves
     from mien.io.curves import read_curves

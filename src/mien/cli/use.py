@@ -57,9 +57,10 @@ def generate(
     Thousands go into [bold].npy[/bold]: (N, V, 3) float32 millimeters, written as they are made.
     """
     from mien import apply
-    from mien.cli.faces import Marks, read, style_person, write_people, write_textured
+    from mien.cli.faces import Marks, read, style_person
     from mien.cli.models import open_model
     from mien.io.arrays import write_faces
+    from mien.io.people import write_people, write_textured_people
 
     model = open_model(model_dir)
     weights = parse_weights(expression, model.expressions)
@@ -79,9 +80,8 @@ def generate(
         options |= {"weights": None, "expression_of": read(expression_of, model, marks).vertices}
         about["expression_of"] = str(expression_of)
     if textured:
-        write_textured(
-            out, apply.generate_textured(model, count, seed=seed, **options), model.topology, about
-        )
+        people = apply.generate_textured(model, count, seed=seed, **options)
+        write_textured_people(out, people, model.topology, about)
         show(f"{out}: {count} textured people as GLB, listed in {out / 'people.csv'}.")
         return
     batches = apply.generate_batches(model, count, seed=seed, **options)
@@ -103,7 +103,7 @@ def reconstruct(
 ) -> None:
     """Encodes a face and decodes it again; prints how many millimeters are lost."""
     from mien import apply
-    from mien.cli.faces import Marks, read
+    from mien.cli.faces import Marks, read, tell
     from mien.cli.models import open_model
 
     model = open_model(model_dir)
@@ -111,7 +111,7 @@ def reconstruct(
     face = read(mesh, model, marks)
     rest = read(neutral, model, marks).vertices[None] if neutral else None
     result = apply.reconstruct(model, face.vertices[None], rest)[0]
-    face.write(out, result)
+    tell(face.write(out, result))
     show(f"{out}: mean distance to the input {face.distance(result):.2f} mm.")
 
 
@@ -126,13 +126,13 @@ def neutralize(
     A mesh of another topology keeps its own vertices and all its detail.
     """
     from mien import apply
-    from mien.cli.faces import Marks, read
+    from mien.cli.faces import Marks, read, tell
     from mien.cli.models import open_model
 
     model = open_model(model_dir)
     face = read(mesh, model, Marks.of(landmarks, mesh))
-    result = apply.neutralize(model, face.vertices[None], keep_detail=face.foreign)[0]
-    face.write(out, result)
+    result = apply.neutralize(model, face.vertices[None], keep_detail=face.registered)[0]
+    tell(face.write(out, result))
     show(f"{out}: the face at rest; it moved {face.distance(result):.2f} mm on average.")
 
 
@@ -166,7 +166,7 @@ def transfer(
     coordinates, further pieces and all detail.
     """
     from mien import apply
-    from mien.cli.faces import Marks, read_pairs, read_posed
+    from mien.cli.faces import Marks, read_posed, tell
     from mien.cli.models import open_model
 
     model = open_model(model_dir)
@@ -181,12 +181,15 @@ def transfer(
     target, rest = read_posed(onto, onto_neutral, model, marks)
     if style:
         return _transfer_style(model, style, expression, target, intensity, marks, out)
-    performers, rests = read_pairs(expression, expression_neutral, model, marks)
+    neutrals: list[Path | None] = [*expression_neutral] or [None] * len(expression)
+    pairs = [read_posed(*pair, model, marks) for pair in zip(expression, neutrals, strict=True)]
     result = apply.transfer(
-        model, performers, target.vertices[None], expression_neutral=rests, onto_neutral=rest,
-        average=True, intensity=intensity, keep_detail=keep_detail or target.foreign, add=add, factors=factor,
+        model, [face.vertices for face, _ in pairs], target.vertices[None],
+        expression_neutral=[performer.vertices for _, performer in pairs if performer] or None,
+        onto_neutral=rest and rest.vertices[None], average=True, intensity=intensity,
+        keep_detail=keep_detail or target.registered, add=add, factors=factor,
     )[0]  # fmt: skip
-    target.write(out, result)
+    tell(target.write(out, result))
     names = " and ".join(path.name for path in expression)
     show(f"{out}: {onto.name} with the {' and '.join(factor)} of {names}.")
     return None
@@ -197,7 +200,7 @@ def _transfer_style(
 ) -> None:
     """Puts a named expression onto a neutral face, as the person of another mesh performs it."""
     from mien import apply
-    from mien.cli.faces import read
+    from mien.cli.faces import read, tell
 
     if len(performers) != 1:
         raise BadSetting("--style takes the style of one person", received=f"{len(performers)} meshes")
@@ -205,7 +208,7 @@ def _transfer_style(
         model.expressions, {choice("expression", name, model.expressions): intensity}
     )
     person = read(performers[0], model, marks).vertices
-    onto.write(out, apply.animate(model, onto.vertices, weights[None], style=person)[0])
+    tell(onto.write(out, apply.animate(model, onto.vertices, weights[None], style=person)[0]))
     show(f"{out}: {name.replace('_', ' ')} in the style of {performers[0].name}.")
 
 
@@ -228,7 +231,7 @@ def interpolate(
 ) -> None:
     """Walks from one face to another, or beyond them: in identity, expression, another factor or all."""
     from mien import apply
-    from mien.cli.faces import Marks, read_posed
+    from mien.cli.faces import Marks, read_posed, tell
     from mien.cli.models import open_model
 
     model = open_model(model_dir)
@@ -236,12 +239,11 @@ def interpolate(
     start, first_rest = read_posed(first, first_neutral, model, marks)
     end, second_rest = read_posed(second, second_neutral, model, marks)
     shares = [first_at + (last_at - first_at) * step / (steps - 1) for step in range(steps)]
-    path = apply.interpolate(
-        model, start.vertices[None], end.vertices[None], shares, factor,
-        a_neutral=first_rest, b_neutral=second_rest,
+    frames = apply.interpolate(
+        model, start.vertices, end.vertices, shares, factor,
+        a_neutral=first_rest and first_rest.vertices, b_neutral=second_rest and second_rest.vertices,
     )  # fmt: skip
-    frames = path.reshape(steps, *start.vertices.shape)
-    start.write_frames(out, frames, "step")
+    tell(start.write_frames(out, frames, "step"))
     show(f"{out}: {steps} faces as OBJ.")
 
 

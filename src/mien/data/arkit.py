@@ -42,6 +42,11 @@ class Rule:
     side: str = "both"
     half: str = "all"
 
+    @property
+    def only_renames(self) -> bool:
+        """Whether it takes all of the expression at full weight."""
+        return self.weight == 1.0 and self.side == "both" and self.half == "all"
+
 
 def _sided(stem: str, name: str, half: str = "all") -> list[Rule]:
     return [Rule(f"{stem}{side}", name, 1.0, side.lower(), half) for side in ("Left", "Right")]
@@ -82,6 +87,31 @@ def gaze_of(names: Sequence[str], weights: NDArray | None = None) -> NDArray[np.
                     each[number, eye] = GAZE_DEGREES[way] * np.array(direction)
     turns = each if weights is None else np.tensordot(np.asarray(weights, np.float64), each, axes=1)
     return turns if turns.any() else None
+
+
+def target_rules(
+    names: str, expressions: Sequence[str], also: Sequence[str] = ()
+) -> tuple[list[Rule], list[str]]:
+    """What the morph targets of a rig are made of, and sentences about what is missing.
+
+    Args:
+        names: ``model`` keeps the model's names, ``arkit`` takes those that are ARKit's or the nearest that
+            the model has, a CSV file takes what it lists (see :func:`read_rules`).
+        expressions: E expression names of the model.
+        also: ARKit names that the head has without the model.
+    """
+    if names == "model":
+        return [Rule(name, name) for name in expressions], []
+    if names.lower().endswith(".csv"):
+        return read_rules(Path(names), expressions), []
+    if names != "arkit":
+        raise UnknownName("kind of names", names, ("model", "arkit", "FILE.csv"))
+    rules, notes = arkit_rules(expressions), []
+    if rules[0].name != rules[0].target:
+        notes.append("Its expressions are not ARKit's: the nearest, and halves of them, take the names.")
+    if absent := [name for name in lacking(rules) if name not in also]:
+        notes.append(f"Of ARKit's 52 names the model lacks: {', '.join(absent)}.")
+    return rules, notes
 
 
 def arkit_rules(expressions: Sequence[str]) -> list[Rule]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mien.errors import BadSetting, UnknownName
 
+Weights = NDArray[np.float32]
 SHAPES = ("minimum-jerk", "raised-cosine", "linear")
 
 
@@ -139,6 +140,21 @@ def score(
         )  # fmt: skip
         result = curve if not len(result) else np.where(np.abs(curve) > np.abs(result), curve, result)
     return result
+
+
+def walk(
+    expressions: Sequence[str], first: Mapping[str, float], second: Mapping[str, float], steps: int
+) -> Weights:
+    """(steps, E) weights that lead from one apex straight to another, both included.
+
+    Args:
+        expressions: E known names in order.
+        first: Name -> weight at the start.
+        second: Name -> weight at the end.
+        steps: How many, at least 2.
+    """
+    ends = named_weights(expressions, first), named_weights(expressions, second)
+    return np.linspace(*ends, steps, dtype=np.float32)
 
 
 def resampled(values: NDArray, fps: float, to: float) -> NDArray[np.float32]:

@@ -112,7 +112,7 @@ class Demo(DemoFolder):
 
     def generate(self) -> None:
         """Eight new people with a smile."""
-        from mien.cli.faces import write_people
+        from mien.io.people import write_people
 
         faces = apply.generate(self.model(), 8, seed=1, weights={"smile": 1.0})
         write_people(self.out / "people", faces, self.data.topology, {"seed": 1, "smile": 1.0})

@@ -14,6 +14,24 @@ from mien.figures.faces import face_sheet
 from mien.models.base import FaceModel
 
 
+def generation_figures(
+    models: Mapping[str, FaceModel], samples: Mapping[str, tuple[NDArray, NDArray]]
+) -> dict[str, Pictures.Image]:
+    """Random samples, one factor held, expressions replaced and added, best and worst specificity.
+
+    Args:
+        models: Label -> model.
+        samples: Of those that can sample, see :func:`specificity_figure`.
+    """
+    able = {label: model for label, model in models.items() if label in samples}
+    if not able:
+        return {}
+    figures = {f"samples_{label}": samples_figure({label: model}) for label, model in able.items()}
+    for label, model in able.items():
+        figures[f"expressions_{label}"] = manipulation_figure(model, label=label)
+    return figures | {"specificity": specificity_figure(samples, next(iter(able.values())))}
+
+
 def _decoded(model: FaceModel, codes: Codes) -> list[NDArray]:
     with torch.no_grad():
         return list(model.decode(codes.to(model.device)).cpu().numpy())

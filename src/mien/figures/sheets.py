@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from mien.figures.render import BACKGROUND
+from mien.io.atomic import atomic_file
 
 INK = (44, 42, 40)
 FAINT = (128, 122, 116)
@@ -79,6 +81,21 @@ def stacked(images: Sequence[Image.Image]) -> Image.Image:
         joined.paste(image, (0, top))
         top += image.height
     return joined
+
+
+def save_pictures(folder: str | Path, pictures: Mapping[str, Image.Image], *, prefix: str = "") -> list[Path]:
+    """Writes each picture as ``<prefix><name>.png`` and gives the paths; a / of a name becomes a -.
+
+    Args:
+        folder: Where the files go.
+        pictures: Name -> picture.
+        prefix: What all file names begin with.
+    """
+    paths = [Path(folder) / f"{prefix}{name.replace('/', '-')}.png" for name in pictures]
+    for path, picture in zip(paths, pictures.values(), strict=True):
+        with atomic_file(path) as file:
+            picture.save(file, "PNG", optimize=True)
+    return paths
 
 
 def font(size: int) -> ImageFont.FreeTypeFont:

@@ -53,6 +53,10 @@ class FrameDecision:
         turned = np.asarray(vertices, np.float64) @ self.rotation.T  # quarter turns: exact in floating point
         return (turned * self.scale_to_mm).astype(np.float32)
 
+    def back_vectors(self, vectors: NDArray) -> NDArray[np.float64]:
+        """(..., 3) displacements in millimeters, in the mesh's own unit and axes."""
+        return np.asarray(vectors, np.float64) / self.scale_to_mm @ self.rotation
+
 
 def quarter_turns() -> NDArray[np.float64]:
     """(24, 3, 3) rotations that map axes onto axes; the identity first."""

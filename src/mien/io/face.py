@@ -1,4 +1,4 @@
-"""Faces from files: a mesh becomes (V, 3) millimeters on a topology, or one sentence why not."""
+"""Faces of a known topology: a mesh file becomes (V, 3) millimeters, or one sentence says why not."""
 
 from __future__ import annotations
 
@@ -29,9 +29,16 @@ def read_face(
     Returns:
         (V, 3) float32 vertices in millimeters, and the decision; print its ``sentence``.
     """
-    mesh = read_mesh(path)
-    check_topology(mesh, topology, Path(path).name)
-    decision = detect_frame(mesh.vertices, topology.template, name=Path(path).name)
+    return face_of_mesh(read_mesh(path), topology, align=align)
+
+
+def face_of_mesh(
+    mesh: Mesh, topology: Topology, *, align: bool = False
+) -> tuple[NDArray[np.float32], FrameDecision]:
+    """As :func:`read_face`, of a mesh that has been read already."""
+    name = mesh.name if mesh.path is None else mesh.path.name
+    check_topology(mesh, topology, name)
+    decision = detect_frame(mesh.vertices, topology.template, name=name)
     vertices = decision.apply(mesh.vertices)
     if align:
         vertices = procrustes(vertices, topology.template).apply(vertices).astype(np.float32)
@@ -46,7 +53,10 @@ def check_topology(mesh: Mesh, topology: Topology, name: str) -> None:
         topology: What it must have.
         name: What to call the mesh in messages.
     """
-    register = "bring it into correspondence first (non-rigid registration), or use a model of its topology"
+    register = (
+        "bring it into correspondence first (mien.open_face in Python, mien register on the command line), "
+        "or use a model of its topology"
+    )
     if len(mesh.vertices) != topology.vertex_count:
         raise WrongTopology(
             f"{name!r} does not have the topology {topology.name!r} of {topology.vertex_count} vertices "

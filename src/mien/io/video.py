@@ -14,8 +14,6 @@ from PIL import Image
 from mien.errors import BadSetting, require
 from mien.io.atomic import write_bytes
 
-FORMATS = (".mp4", ".gif")
-
 
 def write_video(path: Path | str, frames: Iterable[Any], fps: float) -> int:
     """Writes pictures as a film; returns how many.

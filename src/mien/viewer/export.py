@@ -90,9 +90,9 @@ def _clip(engine: Engine, state: State) -> Download:
 
 def _targets(state: State, rig: apply.Rig, clip: NDArray | None = None) -> bytes:
     """A rig as a file; that of a loaded head goes through the file it came from."""
-    person = state.somebody
-    if person.face is not None:
-        return _written(".glb", lambda path: person.face.write_rig(path, rig, clip=clip, fps=state.fps))
+    person, face = state.somebody, state.somebody.face
+    if face is not None:
+        return _written(".glb", lambda path: face.write_rig(path, rig, clip=clip, fps=state.fps))
     return _written(
         ".glb",
         lambda path: write_glb(

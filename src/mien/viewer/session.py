@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.motion import timing_curve
 from mien.errors import BadSetting, UnknownName
+
+if TYPE_CHECKING:
+    from mien.apply import OpenedFace
 
 Pose = Mapping[str, float]
 
@@ -29,7 +32,7 @@ class Person:
         seed: Of a random person.
         vertices: (V, 3) float32, millimeters, of a training person at rest or a loaded head as it came.
         note: What was decided when the head was read: unit, axes, distances.
-        face: The opened file of a loaded head (``mien.cli.faces.Face``); results go back through it.
+        face: A loaded head as it was opened; results go back to its mesh through it.
         rest: Key of the loaded head that shows the same person at rest, for models that build on it.
     """
 
@@ -39,13 +42,13 @@ class Person:
     seed: int = 0
     vertices: NDArray[np.float32] | None = None
     note: str = ""
-    face: Any = None
+    face: OpenedFace | None = None
     rest: str | None = None
 
     @property
     def foreign(self) -> bool:
         """Whether the head's file has a topology of its own, onto which results are carried."""
-        return self.face is not None and self.face.foreign
+        return self.face is not None and self.face.registered
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.apply.abilities import refusal
-from mien.cli.faces import Face, open_face
+from mien.apply import OpenedFace, open_face, refusal
 from mien.data.arkit import gaze_of
 from mien.data.dataset import FaceDataset
 from mien.errors import BadSetting, MienError, WrongTopology
@@ -24,7 +23,7 @@ from mien.viewer.export import MENU, Download, export
 from mien.viewer.materials import MODEL, WORN
 from mien.viewer.people import first_people
 from mien.viewer.session import History, Person, State
-from mien.viewer.uploads import COMPANIONS, MEGABYTE, companion, read_take, read_upload, with_looks
+from mien.viewer.uploads import COMPANIONS, MEGABYTE, companion, read_take, read_upload
 from mien.viewer.wire import pack, state_json
 
 MOST_LOADED = 40
@@ -127,16 +126,17 @@ class Studio:
     def open(self, path: Path, landmarks: Path | None = None) -> bytes:
         """Adds a head from a file of this machine, and shows it."""
         with self._reading:
-            face = with_looks(open_face(path, self.engines[0].model, landmarks))
+            face = open_face(path, self.engines[0].model, landmarks).with_materials()
         return self._opened(path.name, face)
 
-    def _opened(self, name: str, face: Face) -> bytes:
+    def _opened(self, name: str, face: OpenedFace) -> bytes:
+        note = " ".join(dict.fromkeys([face.decision.sentence, *face.notes]))
         with self._lock:
-            self.add_head(Path(name).stem.replace("_", " "), face.vertices, face.decision.sentence, face)
+            self.add_head(Path(name).stem.replace("_", " "), face.vertices, note, face)
             return self._frame()
 
     def add_head(
-        self, name: str, vertices: NDArray[np.float32], note: str = "", face: Face | None = None
+        self, name: str, vertices: NDArray[np.float32], note: str = "", face: OpenedFace | None = None
     ) -> Person:
         """Adds a head of the studio's topology, (V, 3) millimeters, and shows it."""
         loaded = sum(person.kind == "loaded" for person in self.history.state.people)
@@ -159,7 +159,7 @@ class Studio:
                 return pack({"layout": own.layout}, own.arrays)
             if person.face is None:
                 raise BadSetting("this person has no mesh of its own", received=person.name)
-            arrays, layout = painted_looks(self.topology, person.face.layout, person.face.looks or {})
+            arrays, layout = painted_looks(self.topology, person.face.mesh, person.face.materials or {})
             return pack({"layout": layout}, arrays)
 
     def texture(self, model: str) -> Download:
@@ -244,7 +244,7 @@ class Studio:
         if state.heat == "texture" and engine.model.makes_textures:
             return {"look": MODEL, "picture": engine.picture_key(state)}
         face = state.somebody.face
-        wears = state.heat == "none" and face is not None and not face.foreign and face.looks
+        wears = state.heat == "none" and face is not None and not face.registered and face.materials
         return {"look": state.person} if wears else {}
 
     def _own_mesh_shown(self, state: State) -> OwnMesh | None:
@@ -253,10 +253,11 @@ class Studio:
         return self._own_mesh(state.somebody) if wanted else None
 
     def _own_mesh(self, person: Person) -> OwnMesh:
-        if not person.foreign:
+        face = person.face
+        if face is None or face.head is None:
             raise BadSetting("this head has no mesh of its own", received=person.name)
         if person.key not in self._meshes:
-            self._meshes[person.key] = OwnMesh(person.face.head, person.face.looks)
+            self._meshes[person.key] = OwnMesh(face.head, face.materials)
         return self._meshes[person.key]
 
     def _heat(

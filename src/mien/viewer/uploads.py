@@ -6,14 +6,13 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
-from mien.cli.faces import Face, open_face
+from mien.apply import OpenedFace, open_face
 from mien.data.tracked import weights_of_curves
 from mien.errors import BadFile, BadMesh
 from mien.io.curves import read_curves
-from mien.io.materials import Picture, read_materials
+from mien.io.materials import Picture
 from mien.io.mesh import READERS, read_mesh
 from mien.models.base import FaceModel
 from mien.viewer.session import Take
@@ -26,7 +25,7 @@ COMPANIONS = (".mtl", ".png", ".jpg", ".jpeg")
 def read_upload(
     name: str, data: bytes, model: FaceModel, *, limit: int = 64 * MEGABYTE,
     beside: Mapping[str, bytes] | None = None,
-) -> Face:  # fmt: skip
+) -> OpenedFace:  # fmt: skip
     """A mesh file's bytes to a face of a model; a topology of its own is registered.
 
     Args:
@@ -39,20 +38,14 @@ def read_upload(
     with _as_file(name, data, (*READERS, ".csv"), limit) as path:
         for other, content in (beside or {}).items():
             path.with_name(other).write_bytes(content)
-        count = len(read_mesh(path, points=True).vertices)
+        mesh = read_mesh(path, points=True)
+        count = len(mesh.vertices)
         if count > MOST_VERTICES:
             raise BadMesh(
                 f"{path.name!r} has too many vertices to be registered while you wait", received=f"{count:,}",
                 remedy=f"decimate it to {MOST_VERTICES:,} first, or use mien register",
             )  # fmt: skip
-        return with_looks(open_face(path, model))
-
-
-def with_looks(face: Face) -> Face:
-    """The face with the colors and pictures of its materials, as the files around it may not stay."""
-    found, notes = read_materials(face.layout)
-    decision = replace(face.decision, sentence=" ".join([face.decision.sentence, *notes]).strip())
-    return replace(face, looks=found, decision=decision)
+        return open_face(mesh, model).with_materials()  # the files around it will not stay
 
 
 def companion(name: str, data: bytes, limit: int) -> str:

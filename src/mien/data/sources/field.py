@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from mien.data.dataset import FILES
 from mien.data.inspect import DataCheck
 from mien.data.sources.bosphorus import BOSPHORUS
 from mien.data.sources.bu3dfe import BU3DFE
@@ -15,7 +16,7 @@ from mien.data.sources.flame import FLAME
 from mien.data.sources.registered import PrepareOptions, read_tree
 from mien.data.sources.sequences import BP4D, BU4DFE, FDFAB
 from mien.data.sources.tree import FieldSet, TreeOptions
-from mien.errors import MienError, UnknownName
+from mien.errors import DataMissing, MienError, UnknownName, WrongTopology
 from mien.progress import track
 
 FIELD_SETS: Mapping[str, FieldSet] = {
@@ -29,6 +30,23 @@ def field_set(name: str) -> FieldSet:
     if name not in FIELD_SETS:
         raise UnknownName("data set", name, FIELD_SETS)
     return FIELD_SETS[name]
+
+
+def recognized(folder: Path) -> str:
+    """The name of the set whose tree a folder holds; empty for a data set of Mien's own, or none of them."""
+    if not folder.is_dir() or any((folder / name).exists() for name in FILES):
+        return ""
+    for name, kind in FIELD_SETS.items():
+        if kind is FLAME:  # any tree of meshes might be one
+            continue
+        try:
+            kind.read(folder, TreeOptions())
+        except DataMissing:
+            continue
+        except WrongTopology:
+            pass  # its form is right, one of its meshes is not: the check says which
+        return name
+    return ""
 
 
 def check_tree(

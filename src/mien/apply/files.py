@@ -1,0 +1,317 @@
+"""Any head in, results back as its file came: :func:`open_face`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.apply.coding import Faces
+from mien.apply.heads import Head, Landmarks, open_head
+from mien.apply.rigs import Rig
+from mien.data.arkit import gaze_of
+from mien.errors import BadMesh, BadSetting, Unsupported, WrongTopology
+from mien.geometry.alignment import FrameDecision
+from mien.geometry.registration import Registration
+from mien.io.atomic import whole_folder
+from mien.io.endings import USD
+from mien.io.face import face_of_mesh
+from mien.io.glb import Document
+from mien.io.glb_targets import add_glb_targets, move_glb
+from mien.io.gltf import write_glb
+from mien.io.materials import Material, copy_library, read_materials
+from mien.io.mesh import Mesh, read_mesh, write_mesh, write_obj_sequence
+from mien.models.base import FaceModel
+from mien.topology import Topology
+
+Notes = tuple[str, ...]
+GLB, OBJ = ".glb", ".obj"
+
+
+def open_face(source: str | Path | Mesh, model: FaceModel, landmarks: Landmarks | None = None) -> OpenedFace:
+    """Opens a head of any topology, unit and axes for a model.
+
+    A mesh with the vertices and triangles of the model is taken as it is; any other, point scans too, is
+    registered: the model's template is laid on it, and results are carried back to its own vertices.
+
+    Example:
+        >>> face = mien.open_face("head.obj", model)
+        >>> print(*face.notes)
+        >>> face.write_rig("rig.glb", mien.rig(model, face.vertices))
+
+    Args:
+        source: A mesh file, or a mesh in memory.
+        model: Any model.
+        landmarks: Where named landmarks lie on the mesh, in its own unit and axes: a file, or name -> (3,)
+            positions. With them the mesh is registered in any case.
+
+    Raises:
+        BadFile: The file is missing, damaged or of an unknown kind.
+        BadMesh: There is no face on the mesh, or it is not clear where.
+    """
+    return _open(*_read(source), model, landmarks)
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedFace:
+    """A face opened for a model, and what writes results back as its mesh came.
+
+    Every method that writes takes faces on the model's topology, millimeters, writes them with the vertices,
+    order, polygons, texture coordinates and materials of the mesh, and returns notes: sentences about what
+    could not be kept. Nothing is printed.
+
+    Args:
+        vertices: (V, 3) float32, millimeters, +Y up, +Z out of the face, on the model's topology.
+        mesh: The mesh as it came.
+        topology: The model's.
+        decision: What was decided about unit and axes.
+        notes: What a user should know: unit and axes where they were changed, how a registration fits.
+        head: The model's template on a mesh of another topology; None where the mesh has the model's.
+        document: What a GLB file held, whose nodes, materials and textures go into results.
+        materials: Colors and pictures of the mesh's materials where they have been read already.
+    """
+
+    vertices: Faces
+    mesh: Mesh
+    topology: Topology
+    decision: FrameDecision
+    notes: Notes = ()
+    head: Head | None = None
+    document: Document | None = None
+    materials: Mapping[str, Material] | None = None
+
+    @property
+    def registration(self) -> Registration | None:
+        """The model's template on the mesh, or None where the mesh has the model's topology."""
+        return None if self.head is None else self.head.registration
+
+    @property
+    def registered(self) -> bool:
+        """Whether the mesh has another topology than the model, so that results are carried to it."""
+        return self.head is not None
+
+    @property
+    def turns_eyes(self) -> bool:
+        """Whether the mesh has eyeballs in pieces of their own, which look where ``eyeLook`` names say."""
+        return self.head is not None and self.head.has_eyeballs
+
+    def distance(self, vertices: NDArray) -> float:
+        """Mean distance, millimeters, of a result (V, 3) on the model's topology from this face."""
+        return float(np.linalg.norm(np.asarray(vertices) - self.vertices, axis=-1).mean())
+
+    # ---- results on the mesh's own vertices
+
+    def carried(self, vertices: NDArray, gaze: NDArray | None = None) -> Faces:
+        """(..., N, 3) float32 the mesh's own vertices, in its unit and axes, when the face is elsewhere.
+
+        Where the face has not moved, they are those of the mesh, bit by bit.
+
+        Args:
+            vertices: (..., V, 3) float, millimeters, on the model's topology.
+            gaze: (..., 2, 2) degrees that eyeballs turn, see :func:`mien.data.arkit.gaze_of`.
+        """
+        if self.head is not None:
+            return self.head.carry(vertices, gaze)
+        change = np.asarray(vertices, np.float64) - self.vertices
+        return (self.mesh.vertices + self.decision.back_vectors(change)).astype(np.float32)
+
+    def in_millimeters(self, vertices: NDArray, gaze: NDArray | None = None) -> Faces:
+        """As :meth:`carried`, but in millimeters, +Y up, +Z out of the face."""
+        if self.head is None:
+            return np.asarray(vertices, np.float32)
+        return self.decision.apply(self.carried(vertices, gaze))
+
+    def shown_topology(self) -> Topology:
+        """What a picture of :meth:`in_millimeters` needs: triangles, and the face at rest."""
+        if self.head is None:
+            return self.topology
+        return Topology(self.mesh.name, self.mesh.faces, self.in_millimeters(self.vertices))
+
+    # ---- other faces of the same mesh
+
+    def posed(
+        self, source: str | Path | Mesh, model: FaceModel, landmarks: Landmarks | None = None
+    ) -> OpenedFace:
+        """The same person in another pose.
+
+        A registered mesh that comes again with other vertices is not registered again: the template follows
+        them, so that both poses correspond exactly.
+
+        Args:
+            source: A mesh file, or a mesh in memory.
+            model: The model that this face was opened for.
+            landmarks: As for :func:`open_face`, where it is another mesh.
+        """
+        mesh, document = _read(source)
+        same = mesh.vertices.shape == self.mesh.vertices.shape
+        if self.head is None or not (same and np.array_equal(mesh.faces, self.mesh.faces)):
+            return _open(mesh, document, model, landmarks)
+        there = self.head.registration.follow(mesh.vertices)
+        return replace(self, vertices=there, mesh=mesh, document=document, notes=(), materials=None)
+
+    def with_materials(self) -> OpenedFace:
+        """The face with its materials read: for a session that outlives the files around the mesh."""
+        materials, notes = self._appearance()
+        return replace(self, materials=materials, notes=(*self.notes, *notes))
+
+    def in_model_uv(self) -> OpenedFace:
+        """The same face with the texture coordinates of the model's topology instead of its own."""
+        if self.head is not None:
+            raise Unsupported(
+                "a texture made by the model lies in its own texture coordinates, and this mesh has others",
+                received=self.mesh.name,
+                remedy="give a picture in the mesh's own coordinates: --texture FILE",
+            )
+        return replace(self, mesh=replace(self.mesh, uv=None, uv_faces=None, marks=()), document=None)
+
+    # ---- files
+
+    def write(self, path: str | Path, vertices: NDArray, gaze: NDArray | None = None) -> Notes:
+        """Writes one face as OBJ or PLY in the unit and axes of the mesh, or as GLB.
+
+        Of a GLB also the nodes, materials and textures are kept in a GLB; beside an OBJ its material library
+        and pictures are put.
+
+        Args:
+            path: Where to.
+            vertices: (V, 3) float, millimeters, on the model's topology.
+            gaze: (2, 2) degrees that eyeballs turn.
+        """
+        path = Path(path)
+        if path.suffix.lower() != GLB:
+            write_mesh(path, self.carried(vertices, gaze), self.mesh)
+            if path.suffix.lower() == OBJ:
+                copy_library(self.mesh, path.parent)
+            return ()
+        if self.document is not None:
+            move_glb(self.document, path, self.mesh, self.carried(vertices, gaze))
+            return ()
+        looks, notes = self._appearance()
+        shown = self.in_millimeters(vertices, gaze)
+        write_glb(path, shown, self._layout, name=self.mesh.name, materials=looks)
+        return notes
+
+    def write_frames(
+        self, folder: str | Path, frames: NDArray, stem: str = "frame", gaze: NDArray | None = None
+    ) -> Notes:
+        """Writes a clip as numbered OBJ files, each as :meth:`write` would.
+
+        Args:
+            folder: Where to; the files appear when all of them are written.
+            frames: (T, V, 3) float, millimeters, on the model's topology.
+            stem: The files' common name.
+            gaze: (T, 2, 2) degrees that eyeballs turn.
+        """
+        turns = [None] * len(frames) if gaze is None else gaze
+        moved = (self.carried(frame, turn) for frame, turn in zip(frames, turns, strict=True))
+        with whole_folder(folder) as partial:
+            write_obj_sequence(partial, moved, self.mesh, stem=stem)
+        copy_library(self.mesh, Path(folder))
+        return ()
+
+    def write_rig(
+        self, path: str | Path, rig: Rig, names: Sequence[str] | None = None, *, gaze: NDArray | None = None,
+        texture: bytes | str | Path | None = None, clip: NDArray | None = None, fps: float = 30.0,
+    ) -> Notes:  # fmt: skip
+        """Writes a rig, with a clip of its weights if there is one, as GLB or USD.
+
+        Of a GLB everything is kept in a GLB, and the targets are added.
+
+        Args:
+            path: Where to: ``.glb``, ``.usda``, ``.usdc`` or ``.usd``.
+            rig: On the model's topology.
+            names: E names of the targets, or None for the rig's own.
+            gaze: (E, 2, 2) degrees that eyeballs turn with each target; by the targets' names without.
+            texture: A PNG or JPEG for the whole mesh, as bytes or path, in place of its materials.
+            clip: (T, E) float. Weights over time, or None.
+            fps: Frames per second of the clip.
+        """
+        path, names = Path(path), tuple(rig.names if names is None else names)
+        gaze = gaze_of(names) if gaze is None else gaze
+        ending = path.suffix.lower()
+        if ending != GLB and ending not in USD:
+            raise BadSetting(
+                "a rig is written as GLB or USD", received=str(path), remedy="name the output *.glb or *.usda"
+            )
+        if ending == GLB and self.document is not None and texture is None:
+            moved = self.carried(rig.targets, gaze)
+            add_glb_targets(self.document, path, self.mesh, moved, names, clip=clip, fps=fps)
+            return ()
+        looks, notes = self._appearance()
+        options: dict[str, Any] = {"name": self.mesh.name, "materials": looks, "clip": clip, "fps": fps}
+        base, targets = self.in_millimeters(rig.base), self.in_millimeters(rig.targets, gaze)
+        if ending == GLB:
+            write_glb(path, base, self._layout, targets, names, texture=texture, **options)
+            return notes
+        from mien.io.usd import write_usd
+
+        write_usd(path, base, self._layout, targets, names, **options)
+        left_out = "The texture is left out: a USD rig takes its pictures from the mesh's materials."
+        return notes if texture is None else (*notes, left_out)
+
+    def _appearance(self) -> tuple[Mapping[str, Material], Notes]:
+        """Materials, and what is missing of them; where they were read before, that was said then."""
+        if self.materials is not None:
+            return self.materials, ()
+        materials, notes = read_materials(self.mesh)
+        return materials, tuple(notes)
+
+    @property
+    def _layout(self) -> Mesh | Topology:
+        """What gives a GLB its triangles, texture coordinates and materials."""
+        own = self.head is not None or self.mesh.uv is not None or self.mesh.names()
+        return self.mesh if own else self.topology
+
+
+def _open(mesh: Mesh, document: Document | None, model: FaceModel, landmarks: Landmarks | None) -> OpenedFace:
+    """As it is if it has the model's topology, otherwise registered."""
+    if landmarks is None and len(mesh.faces):
+        try:
+            vertices, decision = face_of_mesh(mesh, model.topology)
+        except WrongTopology:
+            pass  # a topology of its own: it is registered
+        else:
+            notes = (decision.sentence,) if decision.changed else ()
+            return OpenedFace(vertices, mesh, model.topology, decision, notes, document=document)
+    head = open_head(model, mesh, landmarks=landmarks)
+    notes = (head.decision.sentence,)
+    return OpenedFace(head.vertices, mesh, model.topology, head.decision, notes, head, document)
+
+
+def _read(source: str | Path | Mesh) -> tuple[Mesh, Document | None]:
+    """The mesh, and all that its GLB file holds, whose file is not needed again."""
+    if isinstance(source, (str, Path)):
+        mesh = read_mesh(source, points=True)
+        return mesh, Document(Path(source)) if Path(source).suffix.lower() == GLB else None
+    if not isinstance(source, Mesh):
+        raise BadSetting(
+            "open_face takes a mesh file or a Mesh, and then the model", received=type(source).__name__,
+            remedy="give the path of a mesh file, or make a mien.Mesh of vertices and faces",
+        )  # fmt: skip
+    _check(source)
+    path = source.path
+    if path is None or path.suffix.lower() != GLB or not path.is_file():
+        return source, None
+    # A mesh whose vertices were moved since is not what its file holds.
+    unchanged = np.array_equal(read_mesh(path).vertices, source.vertices)
+    return source, Document(path) if unchanged else None
+
+
+def _check(mesh: Mesh) -> None:
+    """Refuses a mesh in memory that no file could hold; readers have checked theirs."""
+    shapes = np.shape(mesh.vertices), np.shape(mesh.faces)
+    if any(len(shape) != 2 or shape[1] != 3 for shape in shapes):
+        raise BadMesh(
+            f"{mesh.name!r} needs vertices of shape (N, 3) and faces of shape (F, 3)",
+            received=f"{shapes[0]} and {shapes[1]}", remedy="give no faces as an array of shape (0, 3)",
+        )  # fmt: skip
+    count = len(mesh.vertices)
+    if len(mesh.faces) and not 0 <= np.min(mesh.faces) <= np.max(mesh.faces) < count:
+        raise BadMesh(
+            f"the faces of {mesh.name!r} name vertices that it does not have", received=f"{count} vertices",
+            remedy="count vertices from 0",
+        )  # fmt: skip
