@@ -13,9 +13,9 @@ from commands import run
 from fixtures import tiny_data, tiny_topology
 
 from mien import apply
-from mien.cli.signals import parse_acts
 from mien.data.expressions import ARKIT, expression_set
 from mien.data.motion import Act, resampled, score
+from mien.data.notation import parse_acts
 from mien.data.tracked import weights_of_curves
 from mien.errors import BadFile, BadSetting, MienError
 from mien.figures.faces import draw

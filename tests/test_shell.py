@@ -10,36 +10,37 @@ import pytest
 import typer
 
 from mien.cli import shell
+from mien.data.notation import parse_settings, parse_weights
 from mien.errors import BadMesh, BadSetting, UnknownName
 from mien.io.json_text import json_text
 
 
 def test_weights_are_named_numbers() -> None:
     known = ("smile", "anger")
-    assert shell.parse_weights(["smile=0.8", "anger"], known) == {"smile": 0.8, "anger": 1.0}
-    assert shell.parse_weights(["smile=-0.5"], known) == {"smile": -0.5}
+    assert parse_weights(["smile=0.8", "anger"], known) == {"smile": 0.8, "anger": 1.0}
+    assert parse_weights(["smile=-0.5"], known) == {"smile": -0.5}
 
 
 def test_an_unknown_expression_suggests_the_nearest() -> None:
     with pytest.raises(UnknownName, match="did you mean 'smile'"):
-        shell.parse_weights(["smiel=0.8"], ("smile", "anger"))
+        parse_weights(["smiel=0.8"], ("smile", "anger"))
 
 
 def test_a_weight_that_is_no_number_is_refused() -> None:
     for text in ("smile=much", "smile="):
         with pytest.raises(BadSetting, match="not a number"):
-            shell.parse_weights([text], ("smile",))
+            parse_weights([text], ("smile",))
     with pytest.raises(BadSetting, match="finite"):
-        shell.parse_weights(["smile=nan"], ("smile",))
+        parse_weights(["smile=nan"], ("smile",))
 
 
 def test_settings_are_typed_as_yaml() -> None:
     given = ["latent=32", "neutral=false", "rate=1e-4", "sizes=[64, 32]", "name=first run"]
     wanted = {"latent": 32, "neutral": False, "rate": 1e-4, "sizes": [64, 32], "name": "first run"}
-    assert shell.parse_settings(given) == wanted
+    assert parse_settings(given) == wanted
     for wrong in ("latent", "=3", "sizes=[1"):
         with pytest.raises(BadSetting):
-            shell.parse_settings([wrong])
+            parse_settings([wrong])
 
 
 def test_json_holds_arrays_and_no_nan() -> None:

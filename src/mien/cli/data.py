@@ -9,7 +9,7 @@ import typer
 
 from mien.cli import prepare
 from mien.cli.prepare import finished
-from mien.cli.shell import choice, examples, existing, parse_settings, say, show, show_json, show_table
+from mien.cli.shell import choice, examples, existing, say, show, show_json, show_table
 from mien.errors import BadSetting
 
 app = typer.Typer(
@@ -56,6 +56,7 @@ def build(
     """
     choice("data source", source, BUILT)
     from mien.data.expressions import expression_sets
+    from mien.data.notation import parse_settings
 
     choice("expression set", expressions, expression_sets())
     options: dict[str, Any] = {

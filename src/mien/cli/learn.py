@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mien.cli.shell import Stopped, examples, existing, parse_settings, say, show, show_json
+from mien.cli.shell import Stopped, examples, existing, say, show, show_json
 from mien.errors import BadSetting
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def train(
     Stop it with Control-C whenever you like; [bold]--resume[/bold] goes on and ends at the same bits.
     """
     from mien import training
+    from mien.data.notation import parse_settings
     from mien.models.own_code import is_address
 
     settings = parse_settings(setting)
@@ -92,9 +93,9 @@ def evaluate(
     landmarks, and the control of expressions. Its judges are trained once and kept beside the data.
     """
     from mien import hub
-    from mien.cli.generation import judge as judge_generation
     from mien.cli.models import open_model
     from mien.data.dataset import FaceDataset
+    from mien.data.notation import parse_settings
     from mien.evaluation import CONTROLS, evaluate_sequences
     from mien.evaluation import evaluate as judge
 
@@ -109,7 +110,7 @@ def evaluate(
     for model in models.values():
         model.check_data(faces)
     if generation:
-        found = judge_generation(models, faces, out, profile, overrides, part=part, **division)
+        found = _judge_generation(models, faces, out, profile, overrides, part=part, **division)
         return show_json(json.loads(found.to_json())) if as_json else _print_tables(found)
     if (faces.row_clip >= 0).any():
         report = evaluate_sequences(models, faces, part=part, controls=controls, **division)
@@ -130,6 +131,26 @@ def evaluate(
     if out:
         say(f"Written: {out / 'report.md'}, .csv, .tex and .json")
     return None
+
+
+def _judge_generation(
+    models: Any, data: Any, out: Path | None, profile: str, overrides: dict[str, Any], **division: Any
+) -> Any:
+    """The report on what the models make up, written to ``out`` with its pictures if there is one."""
+    from mien.evaluation.generation.protocol import evaluate_generation, settings_of
+    from mien.figures.generation import generation_figures
+    from mien.figures.sheets import save_pictures
+
+    settings = settings_of(profile, overrides)
+    report, setup = evaluate_generation(models, data, settings=settings, **division)
+    for (factor, kind), found in setup.judges.items():
+        say(f"{factor} judge ({kind}): {found if isinstance(found, str) else found.source}")
+    if out:
+        report.save(out, "generation")
+        drawn = save_pictures(out, generation_figures(models, setup.samples), prefix="generation_")
+        names = "".join(f", {path.name}" for path in drawn)
+        say(f"Written: {out / 'generation'}.md, .csv, .tex, .json{names}")
+    return report
 
 
 def _pictures(models: Any, shown: Any, report: Any, out: Path, seed: int) -> list[Path]:
@@ -159,6 +180,7 @@ def claims(
     """Tests headline claims of the papers again: trains both sides, judges them on unseen people."""
     from mien.claims import chosen, retest, table_of
     from mien.data.dataset import FaceDataset
+    from mien.data.notation import parse_settings
 
     chosen(ids or ())
     faces = FaceDataset.load(existing(data, "data folder"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mien.cli.shell import choice, examples, show, show_json
-from mien.cli.signals import file_weights, parse_acts, parse_walk, refuse_idle, way_of
+from mien.cli.signals import file_weights, refuse_idle, way_of
 from mien.cli.use import LANDMARKS, STYLE
 from mien.io.endings import FILMS
 
@@ -65,6 +65,7 @@ def animate(
     from mien.cli.faces import Marks, read, style_person, tell
     from mien.cli.models import open_model
     from mien.data.motion import walk
+    from mien.data.notation import parse_acts, parse_walk
 
     choice("kind of targets", targets, TARGETS)
     model, marks = open_model(model_dir), Marks.of(landmarks, neutral, style)

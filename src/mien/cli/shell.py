@@ -1,10 +1,8 @@
-"""What every command shares: parsing of named values, printing, and mistakes told in one sentence."""
+"""What every command shares: printing, and mistakes told in one sentence."""
 
 from __future__ import annotations
 
 import inspect
-import math
-import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from mien.errors import BadSetting, MienError, UnknownName, system_sentence
+from mien.errors import MienError, UnknownName, system_sentence
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -92,58 +90,6 @@ def choice(kind: str, value: str, known: Iterable[str]) -> str:
     names = list(known)
     if value not in names:
         raise UnknownName(kind, value, names)
-    return value
-
-
-def parse_weights(items: Sequence[str], known: Sequence[str]) -> dict[str, float]:
-    """``["smile=0.8", "anger"]`` -> ``{"smile": 0.8, "anger": 1.0}``.
-
-    Args:
-        items: What was given with ``-e``; a name alone means full strength.
-        known: The E expression names of the model.
-    """
-    weights: dict[str, float] = {}
-    for item in items:
-        name, equals, number = item.partition("=")
-        choice("expression", name.strip(), known)
-        try:
-            weight = float(number) if equals else 1.0
-        except ValueError as error:
-            raise BadSetting(
-                f"the weight of {name.strip()!r} is not a number",
-                received=repr(number),
-                remedy="write -e smile=0.8",
-            ) from error
-        if not math.isfinite(weight):
-            raise BadSetting(f"the weight of {name.strip()!r} must be finite", received=repr(number))
-        weights[name.strip()] = weight
-    return weights
-
-
-def parse_settings(items: Sequence[str]) -> dict[str, Any]:
-    """``["latent=32", "neutral=false"]`` -> values typed as YAML types them."""
-    import yaml
-
-    settings: dict[str, Any] = {}
-    for item in items:
-        key, equals, text = item.partition("=")
-        if not equals or not key.strip():
-            raise BadSetting(
-                "a setting has the form key=value", received=repr(item), remedy="write --set latent=32"
-            )
-        try:
-            settings[key.strip()] = _number(yaml.safe_load(text))
-        except yaml.YAMLError as error:
-            raise BadSetting(
-                f"the value of {key.strip()!r} is not valid YAML", received=repr(text)
-            ) from error
-    return settings
-
-
-def _number(value: Any) -> Any:
-    """YAML 1.1 reads ``1e-4`` as text, as it wants ``1.0e-4``; nobody writes that."""
-    if isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?e[-+]?\d+", value, re.IGNORECASE):
-        return float(value)
     return value
 
 

@@ -1,4 +1,4 @@
-"""What ``mien animate`` is told: expressions with their moments, files of curves, walks; nothing in vain."""
+"""What ``mien animate`` is told: expressions, a file of curves or a walk, and no option in vain."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mien.cli.shell import existing, parse_weights, say
+from mien.cli.shell import existing, say
 from mien.errors import BadSetting
 from mien.io.endings import FILMS, MESHES, RIGS
 
 if TYPE_CHECKING:
-    from mien.data.motion import Act, Weights
+    from mien.data.motion import Weights
     from mien.models.base import FaceModel
 
 MOMENTS = ("onset", "apex", "release", "offset", "length")
@@ -64,55 +64,6 @@ def refuse_idle(context: typer.Context, way: str) -> None:
             received=f"--between and {out if ending in MESHES else '--targets named'}",
             remedy="name the output *.glb, *.npz, *.mp4 or a folder; --targets is motion or frames",
         )
-
-
-def parse_acts(
-    items: Sequence[str], known: Sequence[str], moments: tuple[float, float, float, float]
-) -> list[Act]:
-    """``["happy=0.5", "sad=0.3", "surprise@2,2.3,3"]`` -> two acts: a blend with the usual moments, and one.
-
-    Args:
-        items: What was given with ``-e``.
-        known: The E expression names of the model.
-        moments: Onset, apex, release and offset of items that have none of their own.
-    """
-    from mien.data.motion import Act
-
-    acts, shared = [], dict[str, float]()
-    for item in items:
-        names, timed, numbers = item.partition("@")
-        weights = parse_weights(names.split("+"), known)
-        if not timed:
-            shared |= weights
-            continue
-        try:
-            own = [float(number) for number in numbers.split(",")]
-        except ValueError:
-            own = []
-        if len(own) not in (3, 4):
-            raise BadSetting(
-                "own moments are onset, apex and offset in seconds, or onset, apex, release and offset",
-                received=repr(item), remedy="write -e happy=0.8@0.2,0.6,1.4",
-            )  # fmt: skip
-        onset, apex, offset = own[0], own[1], own[-1]
-        acts.append(Act(weights, onset, apex, own[2] if len(own) == 4 else apex, offset))
-    return [*([Act(shared, *moments)] if shared else []), *acts]
-
-
-def parse_walk(text: str, known: Sequence[str]) -> tuple[dict[str, float], dict[str, float]]:
-    """``"happy,sad=0.5+surprise"`` -> the named weights of two apexes.
-
-    Args:
-        text: What was given with ``--between``.
-        known: The E expression names of the model.
-    """
-    parts = text.split(",")
-    if len(parts) != 2:
-        raise BadSetting(
-            "a walk goes between two expressions", received=repr(text), remedy="--between happy,surprise"
-        )
-    first, second = (parse_weights(part.split("+"), known) for part in parts)
-    return first, second
 
 
 def file_weights(path: Path, model: FaceModel, fps: float, file_fps: float | None) -> Weights:

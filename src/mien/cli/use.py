@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from mien.cli.shell import choice, examples, parse_weights, show
+from mien.cli.shell import choice, examples, show
 from mien.errors import BadSetting
 
 PANEL = "Use a model"
@@ -59,6 +59,7 @@ def generate(
     from mien import apply
     from mien.cli.faces import Marks, read, style_person
     from mien.cli.models import open_model
+    from mien.data.notation import parse_weights
     from mien.io.arrays import write_faces
     from mien.io.people import write_people, write_textured_people
 
