@@ -103,12 +103,17 @@ def in_style(model: FaceModel, codes: Codes, style: Any) -> Codes:
 
 
 def like(vertices: Any, result: Faces) -> Faces:
-    """One face for one face, many for many."""
+    """(B, V, 3) float32, millimeters; of one face (V, 3) that was given, one (V, 3) is given back.
+
+    Args:
+        vertices: (B, V, 3) or (V, 3) float. What was given.
+        result: (B, V, 3) float32, millimeters.
+    """
     return result[0] if np.ndim(vertices) == 2 else result
 
 
 def weights_of(expressions: Sequence[str], weights: Weights) -> Tensor:
-    """(..., E) float32 weights from names or numbers."""
+    """(..., E) float32 weights from names -> weights, or from numbers (..., E)."""
     if isinstance(weights, Mapping):
         return torch.from_numpy(named_weights(expressions, weights))
     values = torch.as_tensor(np.asarray(weights, np.float32) if not isinstance(weights, Tensor) else weights)

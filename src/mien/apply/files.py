@@ -120,7 +120,12 @@ class OpenedFace:
         return (self.mesh.vertices + self.decision.back_vectors(change)).astype(np.float32)
 
     def in_millimeters(self, vertices: NDArray, gaze: NDArray | None = None) -> Faces:
-        """As :meth:`carried`, but in millimeters, +Y up, +Z out of the face."""
+        """(..., N, 3) float32, millimeters, +Y up, +Z out of the face: as :meth:`carried`.
+
+        Args:
+            vertices: (..., V, 3) float, millimeters, on the model's topology.
+            gaze: (..., 2, 2) degrees that eyeballs turn.
+        """
         if self.head is None:
             return np.asarray(vertices, np.float32)
         return self.decision.apply(self.carried(vertices, gaze))

@@ -43,7 +43,21 @@ def generate_batches(
     model: FaceModel, count: int, *, seed: int, weights: Weights | None = None, style: Any = None,
     hold: Sequence[str] = (), person: str | None = None, expression_of: Any = None,
 ) -> Iterator[Faces]:  # fmt: skip
-    """The same people a batch at a time (n, V, 3), so that memory does not grow with their number."""
+    """The people of :func:`generate` a batch at a time, so that memory does not grow with their number.
+
+    Args:
+        model: A model that can sample.
+        count: How many people.
+        seed: The same seed gives the same people.
+        weights: (E,) or (count, E) named weights; see :func:`generate` for these and the others.
+        style: Whose way of performing they take.
+        hold: Factors that all share.
+        person: Name of a training person whom all faces show.
+        expression_of: (V, 3) float, millimeters. A face whose expression all make.
+
+    Yields:
+        (n, V, 3) float32, millimeters.
+    """
     codes = new_people(model, count, seed, weights, style, hold, person, expression_of)
     size = max(1, model.vertices_at_once // model.topology.vertex_count)
     for start in track(range(0, count, size), "generating"):
@@ -55,7 +69,7 @@ def new_people(
     model: FaceModel, count: int, seed: int, weights: Weights | None, style: Any, hold: Sequence[str],
     person: str | None = None, expression_of: Any = None,
 ) -> Codes:  # fmt: skip
-    """Random codes with what is asked for put into them."""
+    """Random codes with what is asked for put into them: weights (E,) or (count, E), see :func:`generate`."""
     allow(model, "generate")
     codes = model.sample(count, generator=torch.Generator().manual_seed(seed))
     if weights is not None:

@@ -21,7 +21,8 @@ def generation_figures(
 
     Args:
         models: Label -> model.
-        samples: Of those that can sample, see :func:`specificity_figure`.
+        samples: Label -> (n, V, 3) samples, millimeters, and (n,) distances to the nearest training face, of
+            the models that can sample.
     """
     able = {label: model for label, model in models.items() if label in samples}
     if not able:

@@ -95,7 +95,7 @@ class ShownScans:
         )
 
     def mixed(self, count: int) -> NDArray[np.int64]:
-        """Up to ``count`` different scans: of one person after the other, spread over their labels."""
+        """(n,) up to ``count`` different scans: of one person after the other, spread over their labels."""
         found: list[int] = []
         for place in range(count):
             rows = self.rows(place)
@@ -103,7 +103,7 @@ class ShownScans:
         return np.array(list(dict.fromkeys(found)), np.int64)
 
     def pairs(self, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-        """Scans of the first two people with the same labels, up to ``count``; None if they share none."""
+        """(n,) scans each of the first two people with the same labels, n up to ``count``; None without any."""
         if len(self.people) < 2:
             return None
         rows = [self.rows(place) for place in (0, 1)]
@@ -116,7 +116,7 @@ class ShownScans:
         return first, second
 
     def labels(self, rows: NDArray[np.integer]) -> list[str]:
-        """The expressions of scans, spoken."""
+        """The expressions of scans (n,), spoken."""
         return [self.data.expressions[self.data.label[row]].replace("_", " ") for row in rows]
 
 

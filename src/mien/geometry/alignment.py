@@ -54,7 +54,7 @@ class FrameDecision:
         return (turned * self.scale_to_mm).astype(np.float32)
 
     def back_vectors(self, vectors: NDArray) -> NDArray[np.float64]:
-        """(..., 3) displacements in millimeters, in the mesh's own unit and axes."""
+        """(..., 3) displacements in the mesh's own unit and axes, of (..., 3) millimeters, upright."""
         return np.asarray(vectors, np.float64) / self.scale_to_mm @ self.rotation
 
 

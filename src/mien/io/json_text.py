@@ -10,14 +10,14 @@ from typing import Any
 from mien.io.atomic import write_bytes
 
 
-def plain(value: Any) -> Any:
+def json_ready(value: Any) -> Any:
     """JSON-ready: arrays and NumPy numbers become lists and numbers, NaN becomes null."""
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): json_ready(item) for key, item in value.items()}
     if hasattr(value, "tolist"):
-        return plain(value.tolist())
+        return json_ready(value.tolist())
     if isinstance(value, (list, tuple, set)):
-        return [plain(item) for item in value]
+        return [json_ready(item) for item in value]
     if isinstance(value, float):
         return value if value == value and abs(value) != float("inf") else None
     return value if isinstance(value, (str, int, bool, type(None))) else str(value)
@@ -25,7 +25,7 @@ def plain(value: Any) -> Any:
 
 def json_text(value: Any, indent: int = 2) -> str:
     """A JSON document."""
-    return json.dumps(plain(value), indent=indent)
+    return json.dumps(json_ready(value), indent=indent)
 
 
 def write_json(path: str | Path, value: Any) -> None:
