@@ -103,7 +103,7 @@ class ShownScans:
         return np.array(list(dict.fromkeys(found)), np.int64)
 
     def pairs(self, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-        """(n,) scans each of the first two people with the same labels, n up to ``count``; None without any."""
+        """(n,) scans each of the first two people with the same labels, up to ``count``; None without."""
         if len(self.people) < 2:
             return None
         rows = [self.rows(place) for place in (0, 1)]

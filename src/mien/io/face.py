@@ -35,7 +35,7 @@ def read_face(
 def face_of_mesh(
     mesh: Mesh, topology: Topology, *, align: bool = False
 ) -> tuple[NDArray[np.float32], FrameDecision]:
-    """(V, 3) float32, millimeters, of a mesh that has been read already, and the decision: :func:`read_face`."""
+    """(V, 3) float32, millimeters, and the decision: :func:`read_face` of a mesh that is read already."""
     name = mesh.name if mesh.path is None else mesh.path.name
     check_topology(mesh, topology, name)
     decision = detect_frame(mesh.vertices, topology.template, name=name)
