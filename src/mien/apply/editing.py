@@ -16,7 +16,7 @@ from mien.models.base import FaceModel
 
 @verb
 def reconstruct(model: FaceModel, vertices: Any, neutral: Any = None) -> Faces:
-    """(B, V, 3) or (V, 3) float32, millimeters: faces encoded and decoded again.
+    """Faces encoded and decoded again.
 
     Args:
         model: Any model.
@@ -32,7 +32,7 @@ def reconstruct(model: FaceModel, vertices: Any, neutral: Any = None) -> Faces:
 
 @verb
 def neutralize(model: FaceModel, vertices: Any, *, keep_detail: bool = False) -> Faces:
-    """(B, V, 3) or (V, 3) float32, millimeters: faces with their expression taken off.
+    """Faces with their expression taken off.
 
     Args:
         model: A model that finds identities.
@@ -58,7 +58,7 @@ def transfer(
     average: bool = False, intensity: float = 1.0, keep_detail: bool = False, add: bool = False,
     factors: Sequence[str] = ("expression",),
 ) -> Faces:  # fmt: skip
-    """(B, V, 3) or (V, 3) float32, millimeters: people ``onto`` with the expression of other people.
+    """People ``onto`` with the expression of other people.
 
     Args:
         model: Any model.

@@ -144,25 +144,6 @@ def landmark_positions(landmarks: Landmarks) -> dict[str, NDArray[np.float64]]:
     return found
 
 
-def landmark_positions(landmarks: Landmarks) -> dict[str, NDArray[np.float64]]:
-    """Name -> (3,) position in a mesh's unit and axes, from a mapping or a file; damage is refused."""
-    if not isinstance(landmarks, Mapping):
-        names, points = read_landmarks(landmarks, any_unit=True)
-        return dict(zip(names, points.astype(np.float64), strict=True))
-    found = {}
-    for name, position in landmarks.items():
-        try:
-            found[name] = np.asarray(position, np.float64).reshape(3)
-        except (TypeError, ValueError):
-            found[name] = np.full(3, np.nan)
-        if not np.isfinite(found[name]).all():
-            raise BadSetting(
-                f"the landmark {name!r} is no position", received=repr(position),
-                remedy="give three finite numbers in the mesh's unit and axes",
-            )  # fmt: skip
-    return found
-
-
 def known_people(model: FaceModel) -> NDArray[np.float32] | None:
     """(K, V, 3) float32, millimeters: principal modes of people whom a model makes, or None if it cannot.
 
