@@ -318,7 +318,7 @@ def judged(setting: SimpleNamespace) -> tuple[dict[str, Tensor], Tensor, Any]:
     with torch.random.fork_rng(devices=[]), watched(setting.losses.mapping) as images:
         torch.manual_seed(SEED)
         with watched(setting.net.real) as seen:
-            terms = setting.losses.judge(setting.batch.vertices, setting.batch.labels, 0.0, False)
+            terms = setting.losses.discriminate(setting.batch.vertices, setting.batch.labels, 0.0, False)
     shown = [answers[0] for _, answers in images.calls]
     (fake,) = [image for image in shown if not torch.allclose(image, setting.real, atol=1e-5)]
     return terms, fake, seen
