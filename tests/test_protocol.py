@@ -19,7 +19,7 @@ from torch import nn
 from mien.data.dataset import FaceDataset
 from mien.data.sampling import faces, mixed_pairs, same_subject_pairs, style_pairs, virtual_people
 from mien.errors import BadSetting
-from mien.evaluation import scans
+from mien.evaluation.scans import TestScans, TransferDraws
 from mien.models import MODELS, model_class
 from mien.models.base import FaceModel, Stage
 from mien.training import fit_model, loop, plan_training
@@ -182,34 +182,32 @@ def test_samplers_are_functions_of_their_generator(sampler: Any) -> None:
         assert torch.equal(first.partner, again.partner)
 
 
-# ---- who is judged with whom
+# ---- who is compared with whom
 
 
 @pytest.mark.parametrize("styles", [1, 3])
 def test_who_lends_a_style_in_the_transfer_test_is_somebody_else(styles: int) -> None:
-    judged = scans.TestScans.of(DATA, part="all", protocol="subject", seed=0, limit=None)
-    draws = scans.TransferDraws.of(judged, styles=styles, limit=None)
-    assert (judged.person[draws.target] != judged.person[draws.style]).all()
-    np.testing.assert_array_equal(judged.label[draws.target], judged.label[draws.style])
-    assert judged.performed[draws.target].all() and judged.performed[draws.style].all()
+    scans = TestScans.of(DATA, part="all", protocol="subject", seed=0, limit=None)
+    draws = TransferDraws.of(scans, styles=styles, limit=None)
+    assert (scans.person[draws.target] != scans.person[draws.style]).all()
+    np.testing.assert_array_equal(scans.label[draws.target], scans.label[draws.style])
+    assert scans.performed[draws.target].all() and scans.performed[draws.style].all()
     # Every expressive scan is asked for, from as many different people as wanted.
     targets, counts = np.unique(draws.target, return_counts=True)
-    np.testing.assert_array_equal(targets, np.flatnonzero(judged.performed))
+    np.testing.assert_array_equal(targets, np.flatnonzero(scans.performed))
     assert (counts == styles).all()
     for target in targets:
-        assert len(set(judged.person[draws.style[draws.target == target]])) == styles
-    again, other = (
-        scans.TransferDraws.of(replace(judged, seed=seed), styles=styles, limit=None) for seed in (0, 1)
-    )
+        assert len(set(scans.person[draws.style[draws.target == target]])) == styles
+    again, other = (TransferDraws.of(replace(scans, seed=seed), styles=styles, limit=None) for seed in (0, 1))
     np.testing.assert_array_equal(again.style, draws.style)
     assert (other.style != draws.style).any()
 
 
 def test_another_person_is_another_person() -> None:
-    judged = scans.TestScans.of(DATA, part="all", protocol="subject", seed=0, limit=None)
-    first, other = judged.other_people(43), replace(judged, seed=1).other_people(43)
+    scans = TestScans.of(DATA, part="all", protocol="subject", seed=0, limit=None)
+    first, other = scans.other_people(43), replace(scans, seed=1).other_people(43)
     assert (first != np.arange(6)).all() and (first >= 0).all()
-    assert (first != other).any() and (first != judged.other_people(44)).any()
+    assert (first != other).any() and (first != scans.other_people(44)).any()
 
 
 # ---- which weights are kept

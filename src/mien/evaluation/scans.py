@@ -30,6 +30,8 @@ class TestScans:
         fingerprint: Of the whole data set.
     """
 
+    __test__ = False  # for pytest, which takes any name that begins with Test for a test
+
     data: FaceDataset
     train: FaceDataset
     protocol: str

@@ -70,10 +70,10 @@ def one_decimal(row: Row) -> str:
 
 def worst(row: Row) -> str:
     """The mean with two decimals and the name of what has it."""
-    return f"{fixed(row)} {row.reason.replace('_', ' ')}".strip()
+    return f"{two_decimals(row)} {row.reason.replace('_', ' ')}".strip()
 
 
-def fixed(row: Row) -> str:
+def two_decimals(row: Row) -> str:
     """The mean with two decimals: millimeters in the form of the papers."""
     assert row.mean is not None
     return f"{row.mean:.2f}"

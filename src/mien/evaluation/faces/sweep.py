@@ -56,7 +56,7 @@ def measure(runner: Runner, draws: TransferDraws | str, *, speed: bool) -> Measu
 def measure_people(runner: Runner, found: Measured) -> None:
     """Reconstruction, neutralization, consistency, recognition, and the codes for leakage."""
     scans, anchored = runner.scans, runner.model.anchored
-    gallery = None if anchored else _Gallery.of(runner)
+    gallery: _Gallery | None = None
     others = scans.other_people(43)
     for number, rows in scans.by_person():
         rows = rows[scans.with_neutral[rows]] if anchored else rows
@@ -66,8 +66,8 @@ def measure_people(runner: Runner, found: Measured) -> None:
         predicted = runner.decode(codes)
         found.put_scans(rows, reconstruction(scans.data[rows], predicted, scans.data.topology))
         found.put_codes(rows, _flat(codes, ("expression",) if anchored else ("identity", "expression")))
-        if gallery is not None:
-            neutrals = runner.neutral_faces(codes)
+        if not anchored:
+            gallery, neutrals = gallery or _Gallery.of(runner), runner.neutral_faces(codes)
             _measure_neutrals(found, number, rows, neutrals)
             gallery.recognize(found, number, rows, neutrals, codes)
             if others[number] >= 0:

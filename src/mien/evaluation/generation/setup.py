@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mien.data.dataset import FaceDataset
@@ -19,6 +18,7 @@ from mien.evaluation.generation.nearest import NearestMeshes
 from mien.evaluation.generation.settings import GenerationSettings
 from mien.evaluation.generation.similarity import SimilarityNetwork, label_numbers, similarity_network
 from mien.evaluation.scans import TestScans
+from mien.machine import device_of
 
 Extremes = tuple[Meshes, NDArray[np.float64]]
 Found = TypeVar("Found")
@@ -73,8 +73,7 @@ def _networks(
     train = scans.train
     assert data.rows is not None and train.rows is not None
     held = data.take(np.flatnonzero(~np.isin(data.rows, train.rows)))
-    available = "cuda" if torch.cuda.is_available() else "cpu"
-    device = available if settings.device == "auto" else settings.device
+    device = device_of(settings.device)
     division = f"{data.fingerprint}-{scans.protocol}-{scans.seed}-{scans.part == 'all'}"
     return {
         (factor, kind): _or_reason(

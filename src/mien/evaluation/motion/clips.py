@@ -27,6 +27,8 @@ class TestClips:
         conditions: What every row states.
     """
 
+    __test__ = False  # for pytest, which takes any name that begins with Test for a test
+
     data: FaceDataset
     clips: list[Clip]
     train: FaceDataset
