@@ -153,6 +153,21 @@ def test_all_primitives_of_a_moving_mesh_have_as_many_targets(tmp_path: Path) ->
     assert "bufferView" not in size and "sparse" not in size  # what stands costs no bytes
 
 
+def test_targets_stand_in_the_axes_of_their_node(tmp_path: Path) -> None:
+    """A node turned about an oblique axis, scaled unevenly: what it shows at full weight is the target."""
+    file = File()
+    turn = (np.array([1, 2, 3, 4]) / np.sqrt(30)).tolist()
+    file.node(mesh=file.mesh(file.primitive(POINTS, FACES)), rotation=turn, scale=[1, 2, 4])
+    source = file.save(tmp_path / "head.glb")
+    mesh = read_mesh(source)
+    target = mesh.vertices + np.random.default_rng(0).normal(size=mesh.vertices.shape)
+    add_glb_targets(source, tmp_path / "rig.glb", mesh, target[None], ["up"])
+    after = Document(tmp_path / "rig.glb")
+    (place,) = shown_meshes(after)
+    shown = (POINTS + change(after, 0, 0)) @ place.matrix[:3, :3].T
+    np.testing.assert_allclose(shown, target, atol=1e-5)
+
+
 def test_targets_of_a_few_vertices_are_stored_sparse(tmp_path: Path) -> None:
     file = File()
     grid, _, faces = sheet(40, 40)
