@@ -8,12 +8,38 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.apply.files import OpenedFace
 from mien.apply.rigs import Rig, rig
-from mien.data.arkit import Rule
+from mien.data.arkit import GAZE_NAMES, Rule, target_rules
 from mien.models.base import FaceModel
 from mien.topology import Topology
 
 _SOFT_MM = 7.0  # over which one side fades into the other
+
+
+def rig_by_names(
+    model: FaceModel, face: OpenedFace, names: str, *, style: Any = None
+) -> tuple[Rig, list[Rule], list[str]]:
+    """A rig whose targets have the names that a program expects; eyeballs of the face's own turn.
+
+    Args:
+        model: Any model.
+        face: The person at rest, opened for the model.
+        names: ``model``, ``arkit`` or a CSV file, see :func:`mien.data.arkit.target_rules`.
+        style: As for :func:`mien.apply.rig`.
+
+    Returns:
+        The rig, what its targets are made of, and sentences about what is missing.
+    """
+    eyes = GAZE_NAMES if names == "arkit" and face.turns_eyes else ()
+    rules, notes = target_rules(names, model.expressions, eyes)
+    made = rig_by_rules(model, face.vertices, rules, style=style)
+    added = [name for name in eyes if name not in made.names]
+    if added:
+        notes.append(
+            "The eyeballs turn with eyeLook..., the lids do not follow: the model has no such expressions."
+        )
+    return made.with_still(added) if added else made, rules, notes
 
 
 def rig_by_rules(model: FaceModel, neutral: Any, rules: Sequence[Rule], *, style: Any = None) -> Rig:

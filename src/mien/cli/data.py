@@ -108,24 +108,13 @@ def info(
 ) -> None:
     """Counts, extents, label coverage, eye distance, and how far expressions are from additive."""
     from mien.data.dataset import FaceDataset
-    from mien.data.inspect import inspect_dataset
+    from mien.data.inspect import in_short, inspect_dataset
 
     facts = inspect_dataset(FaceDataset.load(existing(folder, "data folder")))
     if as_json:
         return show_json(facts)
-    show_table(("fact", "value"), [(key.replace("_", " "), _short(value)) for key, value in facts.items()])
+    show_table(("fact", "value"), [(key.replace("_", " "), in_short(value)) for key, value in facts.items()])
     return None
-
-
-def _short(value: object) -> str:
-    """A fact in one line of a table."""
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_short(item)}" for key, item in value.items())
-    if isinstance(value, (list, tuple)):
-        return ", ".join(_short(item) for item in value)
-    return str(value)
 
 
 prepare.add_to(app)

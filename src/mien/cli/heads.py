@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
 from mien.cli.shell import examples, say, show, show_json
 from mien.cli.use import LANDMARKS, MODEL, OUT, PANEL, STYLE
-
-if TYPE_CHECKING:
-    from mien.topology import Topology
 
 
 def register(
@@ -43,14 +40,14 @@ def register(
     from mien.errors import BadMesh
     from mien.figures.guess import with_picture
     from mien.figures.registration import registration_sheet
-    from mien.io.atomic import write_bytes
     from mien.io.json_text import write_json
     from mien.io.landmarks import write_landmarks
+    from mien.io.landmarks_to_fill import write_landmarks_to_fill
     from mien.io.mesh import read_mesh, write_mesh
 
     model = open_model(onto)
     if save_landmarks:
-        write_bytes(save_landmarks, _table_to_fill(model.topology).encode())
+        write_landmarks_to_fill(save_landmarks, model.topology)
     try:
         head = open_head(model, read_mesh(mesh, points=True), landmarks=Marks.of(landmarks, mesh)[mesh])
     except BadMesh as error:
@@ -69,18 +66,6 @@ def register(
     show(f"{out}: {found.quality.sentence}.")
     say(f"Look at {out.with_suffix('.png')}. Numbers: {out.with_suffix('.json')}.")
     return None
-
-
-def _table_to_fill(topology: Topology) -> str:
-    """A table of the template's landmarks under the names that people know, without positions."""
-    from mien.landmark_names import spoken
-
-    points = topology.landmarks.positions(topology.template)
-    lines = ["name,x,y,z,template_x,template_y,template_z"]
-    for name, at in zip(topology.landmarks.names, points, strict=True):
-        if spoken(name) != name:
-            lines.append(f"{spoken(name)},,,,{at[0]:.1f},{at[1]:.1f},{at[2]:.1f}")
-    return "\n".join(lines) + "\n"
 
 
 def rig(
@@ -110,7 +95,7 @@ def rig(
     from mien import apply
     from mien.cli.faces import Marks, read, style_person, tell
     from mien.cli.models import open_model
-    from mien.data.arkit import GAZE_NAMES, rules_table, target_rules
+    from mien.data.arkit import rules_table, target_rules
     from mien.io.atomic import write_bytes
     from mien.io.endings import GLTF, USD
     from mien.io.glb_targets import check_existing
@@ -122,15 +107,10 @@ def rig(
         rules, _ = target_rules(names, model.expressions)
         check_existing(neutral, [rule.target for rule in rules], existing)
     face = read(neutral, model, marks)
-    eyes = GAZE_NAMES if names == "arkit" and face.turns_eyes else ()
-    chosen, notes = target_rules(names, model.expressions, eyes)
+    made, rules, notes = apply.rig_by_names(model, face, names, style=style_person(style, model, marks))
     tell(notes)
-    made = apply.rig_by_rules(model, face.vertices, chosen, style=style_person(style, model, marks))
-    if added := [name for name in eyes if name not in made.names]:
-        say("The eyeballs turn with eyeLook..., the lids do not follow: the model has no such expressions.")
-        made = made.with_still(added)
     if save_names:
-        write_bytes(save_names, rules_table(chosen).encode())
+        write_bytes(save_names, rules_table(rules).encode())
     image: bytes | Path | None = Path(texture) if texture else None
     if texture == "model":
         face, image = face.in_model_uv(), png_bytes(apply.texture(model, face.vertices)[0])

@@ -119,7 +119,10 @@ def evaluate(
     if out:
         report.save(out)
     if out and pictures:
-        drawn = _pictures(models, faces.split(part, **division), report, out, division["seed"])
+        from mien.figures.evaluation import draw_evaluation
+
+        shown = faces.split(part, **division)
+        drawn = draw_evaluation(models, shown, report, out, seed=division["seed"])
         say(f"Drawn: {', '.join(path.name for path in drawn)}")
     if part == "test":
         for folder in model_dirs:
@@ -152,16 +155,6 @@ def _judge_generation(
         names = "".join(f", {path.name}" for path in drawn)
         say(f"Written: {out / 'generation'}.md, .csv, .tex, .json{names}")
     return report
-
-
-def _pictures(models: Any, shown: Any, report: Any, out: Path, seed: int) -> list[Path]:
-    """The figures of the kind of evaluation that was made."""
-    from mien.figures.paper_faces import draw_pictures
-    from mien.figures.paper_motion import draw_motion
-
-    if report.conditions.get("kind") == "sequences":
-        return draw_motion(models, shown, report, out, seed=seed)
-    return draw_pictures(models, shown, out, seed=seed)
 
 
 def claims(

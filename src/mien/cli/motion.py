@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from mien.cli.shell import choice, examples, show, show_json
-from mien.cli.signals import file_weights, refuse_idle, way_of
+from mien.cli.signals import refuse_idle, way_of
 from mien.cli.use import LANDMARKS, STYLE
 from mien.io.endings import FILMS
 
@@ -66,6 +66,7 @@ def animate(
     from mien.cli.models import open_model
     from mien.data.motion import walk
     from mien.data.notation import parse_acts, parse_walk
+    from mien.data.tracked import read_weights
 
     choice("kind of targets", targets, TARGETS)
     model, marks = open_model(model_dir), Marks.of(landmarks, neutral, style)
@@ -73,7 +74,8 @@ def animate(
     if between:
         weights = walk(model.expressions, *parse_walk(between, model.expressions), steps)
     elif curves:
-        weights = file_weights(curves, model, fps, curves_fps)
+        weights, notes = read_weights(curves, model.expressions, fps, curves_fps)
+        tell(notes)
     else:
         moments = (onset, apex, apex if release is None else release, offset)
         acts = parse_acts(expression, model.expressions, moments)

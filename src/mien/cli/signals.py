@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
-from mien.cli.shell import existing, say
+from mien.cli.shell import existing
 from mien.errors import BadSetting
 from mien.io.endings import FILMS, MESHES, RIGS
-
-if TYPE_CHECKING:
-    from mien.data.motion import Weights
-    from mien.models.base import FaceModel
 
 MOMENTS = ("onset", "apex", "release", "offset", "length")
 IDLE = {
@@ -64,14 +59,3 @@ def refuse_idle(context: typer.Context, way: str) -> None:
             received=f"--between and {out if ending in MESHES else '--targets named'}",
             remedy="name the output *.glb, *.npz, *.mp4 or a folder; --targets is motion or frames",
         )
-
-
-def file_weights(path: Path, model: FaceModel, fps: float, file_fps: float | None) -> Weights:
-    """(T, E) weights of a CSV at the clip's frame rate; says what was made of its columns."""
-    from mien.data.tracked import weights_of_curves
-    from mien.io.curves import read_curves
-
-    weights, notes = weights_of_curves(read_curves(path), model.expressions, fps, file_fps)
-    for note in notes:
-        say(note)
-    return weights

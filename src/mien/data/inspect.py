@@ -284,3 +284,14 @@ def _check_labels(data: FaceDataset, check: DataCheck) -> None:
 def _check_textures(data: FaceDataset, folder: Path, check: DataCheck) -> None:
     absent = sorted({name for name in data.textures or () if name and not (folder / name).is_file()})
     check.missing += [f"texture {name}" for name in absent[:10]]
+
+
+def in_short(value: object) -> str:
+    """A fact in one line of a table."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {in_short(item)}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(in_short(item) for item in value)
+    return str(value)

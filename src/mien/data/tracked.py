@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from scipy.optimize import nnls
 from mien.data.expressions import ARKIT, arkit_weights, expression_set, expression_sets
 from mien.data.motion import resampled
 from mien.errors import BadSetting
-from mien.io.curves import Curves
+from mien.io.curves import Curves, read_curves
 
 TRACKED_FPS = 60.0
 """Live Link Face records at this rate."""
@@ -19,6 +20,13 @@ TRACKED_FPS = 60.0
 HEAD = ("headyaw", "headpitch", "headroll", "lefteyeyaw", "lefteyepitch", "lefteyeroll", "righteyeyaw",
         "righteyepitch", "righteyeroll", "tongueout")  # fmt: skip
 """Columns of a recording that no expression of the skin answers to."""
+
+
+def read_weights(
+    path: str | Path, expressions: Sequence[str], fps: float, file_fps: float | None = None
+) -> tuple[NDArray[np.float32], list[str]]:
+    """(T, E) weights of a CSV at a frame rate, and sentences about its columns: :func:`weights_of_curves`."""
+    return weights_of_curves(read_curves(path), expressions, fps, file_fps)
 
 
 def weights_of_curves(
