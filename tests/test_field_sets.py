@@ -24,7 +24,7 @@ from mien.data.sources.registered import PrepareOptions, prepare_field
 from mien.data.sources.sequences import read_action_units
 from mien.data.sources.tree import TreeOptions, mesh_files, natural
 from mien.data.texture_files import read_texture
-from mien.errors import BadFile, BadMesh, BadSetting, DataMissing, UnknownName, WrongTopology
+from mien.errors import BadFile, BadMesh, BadSetting, DataMissing, MienError, UnknownName, WrongTopology
 from mien.io.mesh import read_mesh
 from mien.models.facecam.model import FaceCAM
 from mien.models.facecam.textures import PUBLISHED_CROP
@@ -167,11 +167,30 @@ def test_the_quick_way_to_read_an_obj_is_the_exact_one(tmp_path: Path) -> None:
     (tmp_path / "c.obj").write_text(text + "# another end\n")
     assert meshes._quick(tmp_path / "c.obj") is None
     np.testing.assert_array_equal(meshes.read(tmp_path / "c.obj"), read_mesh(tmp_path / "b.obj").vertices)
+    normals = ["".join(f"vn {k} {row} 1\n" for row in range(4)) for k in range(2)]
+    head, tail = text.split("f ", 1)
+    for name, block in zip("nm", normals):
+        (tmp_path / f"{name}.obj").write_text(head.replace("# mien", "#") + block + "f " + tail)
+    others = CorrespondingMeshes(tmp_path / "n.obj")
+    assert others._quick(tmp_path / "m.obj") is not None
+    np.testing.assert_array_equal(others.read(tmp_path / "m.obj"), meshes.read(tmp_path / "b.obj"))
     order = np.random.default_rng(0).permutation(topology.vertex_count)
     shuffled = Topology("other", np.argsort(order)[topology.faces], topology.template[order])
     write(tmp_path / "d.obj", move(0, 0, 0)[order], topology=shuffled)
     with pytest.raises(WrongTopology, match="another order"):
         meshes.read(tmp_path / "d.obj")
+
+
+def test_many_meshes_come_in_order_and_mistakes_do_not_stop_them(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.obj" for number in range(40)]
+    for number, path in enumerate(paths):
+        write(path, move(number % 4, number, 1.0))
+    paths[17].write_text("v 1 2 nothing")
+    meshes = CorrespondingMeshes(paths[0])
+    found = list(meshes.read_each(paths))
+    assert isinstance(found[17], MienError) and len(found) == 40
+    for number in {*range(40)} - {17}:
+        np.testing.assert_array_equal(found[number], move(number % 4, number, 1.0).astype(np.float32))
 
 
 # ---- CoMA

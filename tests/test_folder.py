@@ -12,7 +12,8 @@ from fixtures import tiny_data
 from mien.data.dataset import FaceDataset
 from mien.data.sources.folder import prepare_folder
 from mien.data.sources.labels import find_table, read_table
-from mien.errors import BadFile, BadMesh, DataMissing, MienError, UnknownName, WrongTopology
+from mien.errors import BadFile, BadMesh, BadSetting, DataMissing, MienError, UnknownName, WrongTopology
+from mien.geometry.alignment import unit_named
 from mien.io.mesh import write_mesh
 
 HEADER = "file,subject,expression,weight,clip,frame"
@@ -176,7 +177,7 @@ def test_bad_tables(tmp_path: Path) -> None:
     table(folder)
     with pytest.raises(BadFile, match="names no mesh"):
         read_table(folder / "labels.csv")
-    (folder / "labels.csv").write_bytes(b"\xff\xfe\x00\x01")
+    (folder / "labels.csv").write_bytes(b"\xff\xfe\x00\x01\x00")
     with pytest.raises(BadFile, match="not text"):
         read_table(folder / "labels.csv")
     (folder / "labels.csv").unlink()
@@ -237,3 +238,92 @@ def test_a_missing_file_of_the_result_is_named(tmp_path: Path) -> None:
     (tmp_path / "out" / "topology.npz").unlink()
     with pytest.raises(DataMissing, match="has no topology.npz"):
         FaceDataset.load(tmp_path / "out")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
+def test_tables_from_spreadsheets(tmp_path: Path, encoding: str) -> None:
+    folder = tmp_path / "scans"
+    fill(folder)
+    rows = ["File\tSubject\tExpression", "00.OBJ\tJürgen\tNeutral ", "01.obj\tJürgen\tsmile", "\t\t"]
+    text = "".join(row + "\t\t\r\n" for row in rows)
+    (folder / "labels.csv").unlink()
+    (folder / "Meine.CSV").write_bytes(text.encode(encoding))
+    (folder / "._Meine.CSV").write_bytes(b"\0\5\x16\7")
+    found = prepare_folder(folder, tmp_path / "out")
+    assert found.subjects == ("Jürgen",) and found.expressions == ("smile",)
+    assert found.is_neutral.tolist() == [True, False]
+
+
+def test_folders_written_with_backslashes(tmp_path: Path) -> None:
+    folder = tmp_path / "scans"
+    fill(folder)
+    (folder / "Anna").mkdir()
+    (folder / "00.obj").rename(folder / "Anna" / "00.obj")
+    table(folder, "anna\\00.obj,anna,,,,", "01.obj,anna,smile,1,,")
+    assert len(prepare_folder(folder, tmp_path / "out")) == 2
+
+
+def test_percentages_are_questioned(tmp_path: Path) -> None:
+    folder = tmp_path / "scans"
+    fill(folder)
+    table(folder, "00.obj,anna,neutral,,,", "01.obj,anna,smile,100,,")
+    with pytest.raises(BadFile, match="above 10, where 1 is the whole expression.*'100' in line 3"):
+        read_table(folder / "labels.csv")
+    table(folder, "00.obj,anna,neutral,,,", "01.obj,anna,AU_12,5,,")
+    assert read_table(folder / "labels.csv").expressions == ("AU_12",)
+
+
+def test_an_open_quotation_mark(tmp_path: Path) -> None:
+    path = table(tmp_path, '"' + "a" * 200_000)
+    with pytest.raises(BadFile) as caught:
+        read_table(path)
+    assert len(str(caught.value)) < 300
+
+
+def test_options_are_looked_at_first(tmp_path: Path) -> None:
+    missing, out = tmp_path / "nowhere", tmp_path / "out"
+    with pytest.raises(UnknownName, match="unit.*inch"):
+        prepare_folder(missing, out, units="inch")
+    with pytest.raises(BadSetting, match="size in pixels"):
+        prepare_folder(missing, out, textures=0)
+    out.mkdir()
+    (out / "mine").touch()
+    with pytest.raises(BadSetting, match="exists already"):
+        prepare_folder(missing, out)
+    assert [unit_named(name) for name in ("mm", "CM", "m", "meter", "meters")] == [
+        "millimeters", "centimeters", "meters", "meters", "meters"
+    ]  # fmt: skip
+
+
+def head_set(folder: Path, turn: np.ndarray, *, inside_out: bool = False) -> None:
+    """Closed heads in meters: the embedded face before a skull, with eyeballs and teeth in pieces."""
+    from heads import ball, block, joined
+
+    from mien.data.sources.procedural.topology import procedural_topology
+
+    face = procedural_topology()
+    middle = face.template.mean(axis=0)
+    skull, shell = ball(np.zeros(3), 1.0)
+    skull = skull * [78, 115, 95] + middle + [0, 15, -75]
+    pieces = joined(
+        (face.template, face.faces), (skull, shell), ball(middle + [32, 25, 0], 12),
+        ball(middle + [-32, 25, 0], 12), block(middle + [0, -35, 5], (40.0, 8.0, 8.0)),
+    )  # fmt: skip
+    vertices, faces = pieces
+    faces = faces[:, ::-1] if inside_out else faces
+    folder.mkdir()
+    for number in range(2):
+        write_mesh(folder / f"{number}.ply", (vertices + [0, 0, number]) @ turn.T * 0.001, faces)
+    table(folder, "0.ply,anna,,,,", "1.ply,ben,,,,")
+
+
+@pytest.mark.parametrize("inside_out", [False, True])
+def test_closed_heads_are_data_too(tmp_path: Path, inside_out: bool) -> None:
+    turn = np.array([[0.0, 0, 1], [1, 0, 0], [0, 1, 0]])
+    head_set(tmp_path / "scans", turn, inside_out=inside_out)
+    found = prepare_folder(tmp_path / "scans", tmp_path / "out")
+    head_set(tmp_path / "upright", np.eye(3), inside_out=inside_out)
+    upright = prepare_folder(tmp_path / "upright", tmp_path / "given", units="m")
+    np.testing.assert_allclose(found[:], upright[:], atol=1e-3)
+    assert "meters" in found.facts["units"] and ("inside out" in found.facts["units"]) == inside_out
+    np.testing.assert_array_equal(found.topology.faces, upright.topology.faces)

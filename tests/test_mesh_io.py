@@ -59,7 +59,7 @@ def test_obj_keeps_groups_materials_colors_and_uv(tmp_path: Path) -> None:
         "f 3/3 2/2 4/4\n"
     )
     mesh = read_mesh(obj(tmp_path, text))
-    assert mesh.material_file == "skin.mtl"
+    assert mesh.material_files == ("skin.mtl",)
     assert mesh.names("usemtl") == ("skin", "eye")
     assert mesh.names("g") == ("lip upper", "iris")
     assert mesh.polygons_in("eye").tolist() == [False, True]
@@ -67,7 +67,7 @@ def test_obj_keeps_groups_materials_colors_and_uv(tmp_path: Path) -> None:
     write_obj(tmp_path / "again.obj", layout=mesh)
     again = read_mesh(tmp_path / "again.obj")
     assert [vars(mark) for mark in again.marks] == [vars(mark) for mark in mesh.marks]
-    assert again.material_file == "skin.mtl"
+    assert again.material_files == ("skin.mtl",)
     np.testing.assert_array_equal(again.uv[again.uv_faces], mesh.uv[mesh.uv_faces])
 
 
@@ -198,7 +198,7 @@ def test_a_flipped_byte_never_gives_a_traceback(files: dict[str, bytes], data: s
 
 
 def test_foreign_obj_cut_within_its_last_faces_is_refused(tmp_path: Path) -> None:
-    path = obj(tmp_path, POINTS + "f 1 2 5 4\nf 2 3 5\nf 4 5 8 7")
+    path = obj(tmp_path, POINTS + "f 1 2 5 4\nf 2 3 5")
     with pytest.raises(BadFile, match="cut off"):
         read_mesh(path)
 

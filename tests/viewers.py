@@ -69,7 +69,7 @@ def painted_files(vertices: NDArray, folder: Path) -> dict[str, bytes]:
     marks = (Mark(0, "usemtl", "skin"), Mark(topology.face_count // 2, "usemtl", "beard"))
     mesh = Mesh(
         vertices.astype(np.float32), topology.faces, uv=uv, uv_faces=topology.faces, marks=marks,
-        material_file="look.mtl",
+        material_files=("look.mtl",),
     )  # fmt: skip
     write_obj(folder / "painted.obj", vertices, mesh)
     library = b"newmtl skin\nmap_Kd skin.png\nnewmtl beard\nKd 0.2 0.1 0\n"

@@ -25,7 +25,7 @@ from mien.io.face import face_of_mesh
 from mien.io.glb import Document
 from mien.io.glb_targets import add_glb_targets, move_glb
 from mien.io.gltf import write_glb
-from mien.io.materials import Material, copy_library, read_materials
+from mien.io.materials import Material, bring_materials, read_materials
 from mien.io.mesh import Mesh, read_mesh, write_mesh, write_obj_sequence
 from mien.models.base import FaceModel
 from mien.topology import Topology
@@ -193,10 +193,9 @@ class OpenedFace:
         """
         path = Path(path)
         if path.suffix.lower() not in GLTF_BINARY:
-            write_mesh(path, self.carried(vertices, gaze), self.mesh)
-            if path.suffix.lower() == OBJ:
-                copy_library(self.mesh, path.parent)
-            return ()
+            mesh, losses = bring_materials(self.mesh, path)
+            write_mesh(path, self.carried(vertices, gaze), mesh)
+            return tuple(losses)
         if self.document is not None:
             move_glb(self.document, path, self.mesh, self.carried(vertices, gaze))
             return ()
@@ -218,10 +217,10 @@ class OpenedFace:
         """
         turns = [None] * len(frames) if gaze is None else gaze
         moved = (self.carried(frame, turn) for frame, turn in zip(frames, turns, strict=True))
+        mesh, notes = bring_materials(self.mesh, Path(folder) / f"{stem}{OBJ}")
         with whole_folder(folder) as partial:
-            write_obj_sequence(partial, moved, self.mesh, stem=stem)
-        copy_library(self.mesh, Path(folder))
-        return ()
+            write_obj_sequence(partial, moved, mesh, stem=stem)
+        return tuple(notes)
 
     def write_rig(
         self, path: str | Path, rig: Rig, names: Sequence[str] | None = None, *, gaze: NDArray | None = None,
@@ -292,8 +291,8 @@ class OpenedFace:
     @property
     def _layout(self) -> Mesh | Topology:
         """What gives a GLB its triangles, texture coordinates and materials."""
-        own = self.head is not None or self.mesh.uv is not None or self.mesh.names()
-        return self.mesh if own else self.topology
+        looks = self.mesh.uv is not None or self.mesh.colors is not None or self.mesh.names()
+        return self.mesh if self.head is not None or looks else self.topology
 
 
 def _open(mesh: Mesh, document: Document | None, model: FaceModel, landmarks: Landmarks | None) -> OpenedFace:

@@ -106,13 +106,13 @@ def open_head(model: FaceModel, mesh: Mesh, *, landmarks: Landmarks | None = Non
     Args:
         model: Any model.
         mesh: As read from its file: any unit, axes, topology; holes and further pieces are fine.
-        landmarks: Name -> (3,) position in the mesh's unit and axes, under any known name; a file of such;
-            or None to find the face by looking for it.
+        landmarks: Name -> (3,) position as in the mesh's file, under any known name; a file of such; or
+            None to find the face by looking for it.
     """
     people = known_people(model)
     vertices, faces, name = mesh.vertices, mesh.faces.reshape(-1, 3), mesh.name
     check_head(vertices, name)
-    given = None if landmarks is None else landmark_positions(landmarks)
+    given = None if landmarks is None else landmark_positions(landmarks, mesh)
     searcher = searcher_for(model.topology, people)
     if given:
         found, given = place_by_given(vertices, faces, model.topology, given, searcher, name=name)
@@ -125,15 +125,21 @@ def open_head(model: FaceModel, mesh: Mesh, *, landmarks: Landmarks | None = Non
     return Head(mesh, replace(laid, notes=found.notes))
 
 
-def landmark_positions(landmarks: Landmarks) -> dict[str, NDArray[np.float64]]:
-    """Name -> (3,) position in a mesh's unit and axes, from a mapping or a file; damage is refused."""
+def landmark_positions(landmarks: Landmarks, mesh: Mesh | None = None) -> dict[str, NDArray[np.float64]]:
+    """Name -> (3,) position among a mesh's vertices, from a mapping or a file; damage is refused.
+
+    Args:
+        landmarks: Positions in the unit, axes and place of the mesh's file, or a file of such.
+        mesh: What they lie on; None where it lies where its file has it and no vertices are named.
+    """
+    near = np.asarray if mesh is None else mesh.brought_near
     if not isinstance(landmarks, Mapping):
-        names, points = read_landmarks(landmarks, any_unit=True)
-        return dict(zip(names, points.astype(np.float64), strict=True))
+        names, points = read_landmarks(landmarks, any_unit=True, mesh=mesh)
+        return dict(zip(names, near(points), strict=True))
     found = {}
     for name, position in landmarks.items():
         try:
-            found[name] = np.asarray(position, np.float64).reshape(3)
+            found[name] = near(np.asarray(position, np.float64).reshape(3))
         except (TypeError, ValueError):
             found[name] = np.full(3, np.nan)
         if not np.isfinite(found[name]).all():

@@ -21,6 +21,15 @@ from mien.errors import BadSetting, DataMissing, UnknownName
 from mien.topology import Topology
 
 
+def refuse_existing(folder: Path) -> None:
+    """Raises where a data set is to appear and something is already."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BadSetting(
+            "the output folder exists already", received=str(folder),
+            remedy="choose another one, or delete it first",
+        )  # fmt: skip
+
+
 class DatasetWriter:
     """Use as a context manager; an exception inside leaves nothing behind.
 
@@ -36,11 +45,7 @@ class DatasetWriter:
         self, folder: Path | str, topology: Topology, expressions: Sequence[str], **about: Any
     ) -> None:
         self.folder = Path(folder)
-        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
-            raise BadSetting(
-                "the output folder exists already", received=str(self.folder),
-                remedy="choose another one, or delete it first",
-            )  # fmt: skip
+        refuse_existing(self.folder)
         self.topology, self.expressions = topology, tuple(expressions)
         self.about: dict[str, Any] = {
             "fps": 0.0,

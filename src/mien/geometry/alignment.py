@@ -8,13 +8,14 @@ from itertools import permutations, product
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import BadMesh, WrongTopology
+from mien.errors import BadMesh, UnknownName, WrongTopology
 from mien.geometry import orientation
 from mien.geometry.procrustes import Alignment, procrustes
 
-__all__ = ["UNITS", "Alignment", "FrameDecision", "detect_frame", "procrustes", "quarter_turns"]
+__all__ = ["UNITS", "Alignment", "FrameDecision", "detect_frame", "procrustes", "quarter_turns", "unit_named"]
 
 UNITS = {"millimeters": 1.0, "centimeters": 10.0, "meters": 1000.0}
+_SHORT = {"mm": "millimeters", "cm": "centimeters", "m": "meters"}
 _LARGEST_MISFIT = 0.35  # rms residual over rms size: faces stay under 0.1, other vertex orders are near 1
 _LARGEST_RATIO = 2.0  # one face is not twice the size of another
 _LARGEST_POSE = 25.0  # degrees that a face may be off an axis convention before the convention is unclear
@@ -35,6 +36,18 @@ class FrameDecision:
     scale_to_mm: float
     rotation: NDArray[np.float64]
     sentence: str
+
+    @staticmethod
+    def of(name: str, unit: str, rotation: NDArray, why: str) -> FrameDecision:
+        """A decision and its sentence.
+
+        Args:
+            name: What to call the mesh.
+            unit: A key of :data:`UNITS`.
+            rotation: (3, 3) float. A turn by quarter turns.
+            why: What it was judged by.
+        """
+        return FrameDecision(unit, UNITS[unit], rotation, f"{name}: {_describe(unit, rotation)} ({why}).")
 
     @property
     def changed(self) -> bool:
@@ -63,6 +76,15 @@ class FrameDecision:
             (..., 3) float64.
         """
         return np.asarray(vectors, np.float64) / self.scale_to_mm @ self.rotation
+
+
+def unit_named(name: str) -> str:
+    """The unit of :data:`UNITS` that a user means: by its name, in the singular, or ``mm``, ``cm``, ``m``."""
+    plain = name.strip().lower()
+    unit = _SHORT.get(plain, plain if plain in UNITS else f"{plain}s")
+    if unit not in UNITS:
+        raise UnknownName("unit", name, (*UNITS, *_SHORT))
+    return unit
 
 
 def quarter_turns() -> NDArray[np.float64]:
@@ -105,8 +127,7 @@ def detect_frame(
         cloud = np.asarray(template, np.float64)
         turn = orientation.turn_from_surface(vertices * UNITS[unit], cloud, quarter_turns(), name)
         why = "judged by comparing its surface with the template's"
-    scale = UNITS[unit]
-    return FrameDecision(unit, scale, turn, f"{name}: {_describe(unit, turn)} ({why}).")
+    return FrameDecision.of(name, unit, turn, why)
 
 
 def _against_same_topology(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import BadFile, BadMesh
+from mien.io.colors import from_linear
 from mien.io.gltf_document import TEXTURE_TRANSFORM, Document, draco_of, reading
 from mien.io.gltf_nodes import ShownMesh, scene_note, shown_meshes
 from mien.io.record import Mark, Mesh, assemble
@@ -229,8 +230,7 @@ def _colors(document: Document, part: PrimitiveGroup, count: int) -> NDArray[np.
     number = part.primitives[0]["attributes"].get("COLOR_0")
     if number is None:
         return None
-    linear = np.clip(document.accessor(number)[:count, :3].astype(np.float64), 0, 1)
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return from_linear(document.accessor(number)[:count, :3]).astype(np.float64)
 
 
 def _material(document: Document, primitive: dict[str, Any]) -> str:

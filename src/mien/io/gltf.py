@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from mien.errors import BadFile, BadMesh, DataMissing, WrongTopology
 from mien.geometry.differential import vertex_normals
 from mien.io.atomic import write_bytes
+from mien.io.colors import to_linear
 from mien.io.glb import Morphs, read_glb, read_glb_targets
 from mien.io.glb_buffer import Buffer
 from mien.io.materials import Material
-from mien.io.record import Mesh
+from mien.io.record import UNNAMED, Mesh
 from mien.topology import Topology
 
 __all__ = ["Morphs", "png_bytes", "read_glb", "read_glb_targets", "write_glb"]
@@ -82,6 +83,9 @@ def write_glb(
         primitive["attributes"]["TEXCOORD_0"] = buffer.add(
             uv * (1, -1) + (0, 1), "VEC2"
         )  # glTF counts v down
+    colors = layout.colors if isinstance(layout, Mesh) else None
+    if colors is not None:
+        primitive["attributes"]["COLOR_0"] = buffer.add(to_linear(colors)[vertex_map], "VEC3")
     runs = material_runs(layout)
     extra: dict[str, Any] = {}
     if len(targets):
@@ -92,7 +96,7 @@ def write_glb(
         mesh.setdefault("extras", {})["splitVertices"] = vertex_map[len(base) :].tolist()
 
     document = _document(name, mesh, list(runs))
-    _look(document, buffer, materials or {}, uv is not None)
+    _look(document, buffer, materials or {}, uv is not None, white=colors is not None)
     if clip is not None:
         document["animations"] = [_animation(buffer, clip, fps)]
     if image is not None:
@@ -216,14 +220,20 @@ def _add_picture(document: dict[str, Any], buffer: Buffer, content: bytes, kind:
     return len(textures) - 1
 
 
-def _look(document: dict[str, Any], buffer: Buffer, looks: Mapping[str, Material], has_uv: bool) -> None:
-    """Gives materials their colors and pictures; one picture of several materials is stored once."""
+def _look(
+    document: dict[str, Any], buffer: Buffer, looks: Mapping[str, Material], has_uv: bool, *, white: bool
+) -> None:
+    """Gives materials their colors and pictures; one picture of several materials is stored once.
+
+    Unknown materials become ``white`` where vertices have colors, which are multiplied with it.
+    """
     stored: dict[bytes, int] = {}
     for material in document["materials"]:
         look = looks.get(material["name"])
-        if look is None:
-            continue
         surface = material["pbrMetallicRoughness"]
+        if look is None:
+            surface |= {"baseColorFactor": [1.0, 1.0, 1.0, 1.0]} if white else {}
+            continue
         surface["baseColorFactor"] = [*look.color, look.opacity]
         if look.opacity < 1:
             material["alphaMode"] = "BLEND"
@@ -245,11 +255,11 @@ def material_runs(layout: Topology | Mesh | NDArray) -> dict[str, NDArray[np.boo
     """
     names = layout.names() if isinstance(layout, Mesh) else ()
     if not isinstance(layout, Mesh) or not names:
-        return {"skin": np.ones(0, bool)}
+        return {UNNAMED: np.ones(0, bool)}
     sizes = np.full(len(layout.faces), 3) if layout.polygons is None else layout.polygons.sizes
-    masks = {name: np.repeat(layout.polygons_in(name), sizes - 2) for name in names}
-    rest = ~np.logical_or.reduce(list(masks.values()))
-    return masks | ({"unnamed": rest} if rest.any() else {})
+    part = np.repeat(layout.parts(), sizes - 2)
+    masks = {name: part == place for place, name in enumerate(names)}
+    return masks | ({"unnamed": part < 0} if (part < 0).any() else {})
 
 
 def _by_material(

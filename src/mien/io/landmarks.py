@@ -1,10 +1,10 @@
-"""Landmark tables: named points on a scan, as a CSV that opens in a spreadsheet."""
+"""Landmarks: named points on a scan, read in any common form, written as a CSV for a spreadsheet."""
 
 from __future__ import annotations
 
 import csv
 import io
-import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from mien.errors import BadFile, DataMissing
 from mien.io.atomic import atomic_file
+from mien.io.landmark_forms import LandmarkEntry, landmark_entries
+from mien.io.record import Mesh
 
 COLUMNS = ("name", "x", "y", "z")
 
@@ -20,16 +22,20 @@ SMALLEST_MM, LARGEST_MM = 20.0, 600.0
 
 
 def read_landmarks(
-    path: Path | str, *, any_unit: bool = False
-) -> tuple[tuple[str, ...], NDArray[np.float32]]:
-    """Reads a table with the columns name, x, y, z; other columns are ignored.
+    path: Path | str, *, any_unit: bool = False, mesh: Mesh | None = None
+) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """Reads named points in any common form; see ``docs/your_own_head.md``.
+
+    Forms: a CSV with the columns name, x, y, z or name, vertex (commas, semicolons or tabs, decimal points
+    or commas, any case, with or without a header), MeshLab's ``.pp``, ``.pts``, and a JSON mapping.
 
     Args:
-        path: A CSV file in UTF-8, separated by commas, semicolons or tabs.
+        path: The file.
         any_unit: The landmarks lie on a mesh and are in its unit, which need not be millimeters.
+        mesh: What vertex numbers, counted from 0, belong to; None where there are only positions.
 
     Returns:
-        L names, and positions (L, 3) float32, millimeters, in the table's order.
+        L names, and positions (L, 3) float64 in the table's order: millimeters, or the mesh's own unit.
 
     Raises:
         DataMissing: There is no such file.
@@ -38,32 +44,15 @@ def read_landmarks(
     path = Path(path)
     if not path.is_file():
         raise DataMissing("there is no such landmark table", received=str(path), remedy="check the path")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadFile(
-            "the landmark table is not text", received=str(path), remedy="save it as CSV in UTF-8"
-        ) from error
-    header, _, _ = text.partition("\n")
-    separator = max(",;\t", key=header.count)
-    rows = csv.DictReader(io.StringIO(text), delimiter=separator)
-    absent = [name for name in COLUMNS if name not in [field.strip() for field in rows.fieldnames or []]]
-    if absent:
-        raise BadFile(
-            f"the landmark table has no column {absent[0]!r}", received=f"the first line {header.strip()!r}",
-            remedy="the first line must be: name,x,y,z",
-        )  # fmt: skip
-    found: dict[str, tuple[float, float, float]] = {}
-    for row in rows:
-        cells = {str(key).strip(): value for key, value in row.items()}
-        name = (cells["name"] or "").strip()
-        if not name or name in found:
+    found: dict[str, NDArray[np.float64]] = {}
+    for entry in landmark_entries(path):
+        if not entry.name or entry.name in found:
             raise BadFile(
-                "a landmark is named twice" if name else "a landmark has no name",
-                received=f"{name!r} in line {rows.line_num} of {path}", remedy="give every landmark one line",
+                "a landmark is named twice" if entry.name else "a landmark has no name",
+                received=f"{entry.name[:80]!r} in {entry.where}", remedy="give every landmark one line",
             )  # fmt: skip
-        found[name] = _position(cells, f"line {rows.line_num} of {path}")
-    positions = np.array(list(found.values()), np.float32).reshape(-1, 3)
+        found[entry.name] = _of_vertex(entry, mesh) if len(entry.cells) == 1 else _position(entry)
+    positions = np.array(list(found.values()), np.float64).reshape(-1, 3)
     return tuple(found), _checked(positions, path, any_unit)
 
 
@@ -84,23 +73,53 @@ def write_landmarks(path: Path | str, names: tuple[str, ...], positions: NDArray
         file.write(buffer.getvalue().encode())
 
 
-def _position(cells: dict[str, str | None], where: str) -> tuple[float, float, float]:
+def _position(entry: LandmarkEntry) -> NDArray[np.float64]:
     try:
-        x, y, z = (float((cells[axis] or "").strip()) for axis in "xyz")
+        position = np.array([float(cell.replace(",", ".")) for cell in entry.cells])
+        if len(position) != 3:
+            raise ValueError
     except ValueError as error:
-        received = ",".join(str(cells[axis]) for axis in "xyz")
         raise BadFile(
-            "a landmark needs three numbers", received=f"{received!r} in {where}",
+            "a landmark needs three numbers",
+            received=f"{','.join(entry.cells)[:80]!r} in {entry.where}",
             remedy="write x, y, z in millimeters with a decimal point",
-        ) from error  # fmt: skip
-    if not all(map(math.isfinite, (x, y, z))):
+        ) from error
+    if not np.isfinite(position).all():
         raise BadFile(
-            "a landmark is not finite", received=f"{x}, {y}, {z} in {where}", remedy="measure it again"
+            "a landmark is not finite", received=f"{', '.join(entry.cells)} in {entry.where}",
+            remedy="measure it again",
+        )  # fmt: skip
+    return position
+
+
+def _of_vertex(entry: LandmarkEntry, mesh: Mesh | None) -> NDArray[np.float64]:
+    """(3,) where a vertex lies that a landmark names by its number."""
+    if mesh is None:
+        raise BadFile(
+            "landmarks by vertex number need the mesh that they belong to", received=entry.where,
+            remedy="give the positions x, y, z",
+        )  # fmt: skip
+    return np.asarray(mesh.placed[vertex_number(entry, len(mesh.vertices))], np.float64)
+
+
+def vertex_number(entry: LandmarkEntry, count: int) -> int:
+    """The vertex that a landmark names.
+
+    Args:
+        entry: The landmark.
+        count: V, how many vertices there are.
+    """
+    text = entry.cells[0].removesuffix(".0")
+    if len(entry.cells) != 1 or not re.fullmatch(r"[0-9]{1,9}", text) or int(text) >= count:
+        raise BadFile(
+            f"a landmark is no vertex from 0 to {count - 1}",
+            received=f"{','.join(entry.cells)[:80]!r} in {entry.where}",
+            remedy="give the number of a vertex, counted from 0",
         )
-    return x, y, z
+    return int(text)
 
 
-def _checked(positions: NDArray[np.float32], path: Path, any_unit: bool) -> NDArray[np.float32]:
+def _checked(positions: NDArray[np.float64], path: Path, any_unit: bool) -> NDArray[np.float64]:
     """Refuses tables that are empty or cannot be a face in millimeters."""
     if len(positions) < 3:
         raise BadFile(

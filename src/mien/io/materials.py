@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from mien.io.atomic import write_bytes
 from mien.io.endings import GLTF
 from mien.io.fbx import fbx_pieces
 from mien.io.gltf_document import DAMAGE, Document
-from mien.io.record import Mesh
+from mien.io.record import UNNAMED, Mark, Mesh
+from mien.io.spelling import find_spelled
+from mien.io.text import read_text
 
+_MAPS = ("map_", "bump", "disp", "norm", "refl")
 MOST_BYTES = 256_000_000  # of one picture
 _SIGNATURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 ENDINGS = {"image/png": ".png", "image/jpeg": ".jpg"}
@@ -61,11 +65,11 @@ class Material:
 
 
 def read_materials(mesh: Mesh) -> tuple[dict[str, Material], list[str]]:
-    """Materials of a mesh by name, from beside its OBJ file or from within its glTF or FBX file.
+    """Materials of a mesh by name: of an OBJ's libraries, or of a PLY, VRML, glTF or FBX file.
 
     Returns:
-        The materials that were found, and a sentence for each thing that is missing. A mesh without any is
-        no mistake: the result is empty.
+        The materials that were found, and a sentence for each thing of its look that is missing. A mesh
+        without any is no mistake: the result is empty.
     """
     if mesh.path is None or not mesh.path.is_file():
         return {}, []
@@ -73,12 +77,37 @@ def read_materials(mesh: Mesh) -> tuple[dict[str, Material], list[str]]:
         return _of_glb(mesh.path)
     if mesh.path.suffix.lower() == ".fbx":
         return _of_fbx(mesh.path)
-    if not mesh.material_file:
-        return {}, []
-    library = beside(mesh.path.parent, mesh.material_file)
-    if library is None:
-        return {}, [f"{mesh.name}: its materials are left out, as {mesh.material_file!r} is not beside it."]
-    return read_mtl(library)
+    return (_of_pictures if mesh.pictures else _of_libraries)(mesh, mesh.path.parent)
+
+
+def _of_libraries(mesh: Mesh, folder: Path) -> tuple[dict[str, Material], list[str]]:
+    """Materials of all libraries that an OBJ names; the first that has a name decides."""
+    found: dict[str, Material] = {}
+    notes: list[str] = []
+    for name in mesh.material_files:
+        library = beside(folder, name)
+        if library is None:
+            notes.append(f"{mesh.name}: its materials are left out, as {name!r} is not beside it.")
+            continue
+        materials, problems = read_mtl(library)
+        found = materials | found
+        notes += problems
+    for name in mesh.names():
+        plain = name.split(" #")[0].rstrip()  # a comment behind the name
+        if name not in found and plain in found:
+            found[name] = found[plain]
+    return found, notes
+
+
+def _of_pictures(mesh: Mesh, folder: Path) -> tuple[dict[str, Material], list[str]]:
+    """A material for each picture that a PLY or VRML file names, under that name if there are several."""
+    found, notes = {}, []
+    for name in mesh.pictures:
+        picture, problem = _picture(folder, name)
+        notes += [f"{mesh.name}: {problem}"] if problem else []
+        if picture is not None:
+            found[name if mesh.names() else UNNAMED] = Material((1.0, 1.0, 1.0), picture=picture)
+    return found, notes
 
 
 def read_mtl(path: Path) -> tuple[dict[str, Material], list[str]]:
@@ -88,27 +117,49 @@ def read_mtl(path: Path) -> tuple[dict[str, Material], list[str]]:
         path: An ``.mtl`` file. Pictures are looked for in its folder and below, nowhere else.
 
     Returns:
-        Materials by name, and a sentence for each picture that is missing or is neither PNG nor JPEG.
+        Materials by name, and a sentence for each picture that is missing or is neither PNG nor JPEG, and
+        for the other maps, which only a copy of the library keeps.
     """
     found: dict[str, Material] = {}
     notes: list[str] = []
+    others: list[str] = []
     pictures: dict[str, Picture | None] = {}
     name = None
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        words = line.split("#", 1)[0].split()
-        if not words:
-            continue
-        keyword, rest = words[0].lower(), words[1:]
+    for keyword, rest in _statements(path):
         if keyword == "newmtl":
-            name = " ".join(rest)
-            found[name] = Material()
-        elif name is not None and keyword in ("kd", "d", "tr", "map_kd"):
-            if keyword == "map_kd" and (file := _file_name(rest)) not in pictures:
+            name = " ".join(rest.split())
+            found.setdefault(name, Material())
+        elif name is not None and keyword == "map_kd":
+            file = _picture_file(path.parent, rest)
+            if file not in pictures:
                 pictures[file], problem = _picture(path.parent, file)
                 notes += [f"{path.name}: {problem}"] if problem else []
-            picture = pictures[_file_name(rest)] if keyword == "map_kd" else found[name].picture
-            found[name] = _changed(found[name], keyword, rest, picture)
+            found[name] = _changed(found[name], keyword, [], pictures[file])
+        elif name is not None and keyword in ("kd", "d", "tr"):
+            words = rest.split("#", 1)[0].split()
+            found[name] = _changed(found[name], keyword, words, found[name].picture)
+        elif keyword.startswith(_MAPS):
+            others.append(keyword)
+    if others:
+        kinds = ", ".join(dict.fromkeys(others))
+        notes.append(f"{path.name}: the pictures of {kinds} are left out of GLB and USD files.")
     return found, notes
+
+
+def _statements(path: Path) -> list[tuple[str, str]]:
+    """(keyword, rest) of a material library's lines."""
+    found = []
+    for line in read_text(path, "the material library").splitlines():
+        keyword, _, rest = line.strip().replace("\t", " ").partition(" ")
+        if keyword and not keyword.startswith("#"):
+            found.append((keyword.lower(), rest.strip()))
+    return found
+
+
+def _picture_file(folder: Path, rest: str) -> str:
+    """The file of a texture statement; what follows " #" is a comment unless a file is so called."""
+    whole = _file_name(rest.split())
+    return whole if beside(folder, whole) else _file_name(rest.split(" #")[0].split())
 
 
 def _changed(material: Material, keyword: str, words: list[str], picture: Picture | None) -> Material:
@@ -155,14 +206,9 @@ def beside(folder: Path, name: str) -> Path | None:
     given = PurePosixPath(*parts) if parts else PurePosixPath(name.strip().strip('"'))
     root = folder.resolve()
     for candidate in (given, PurePosixPath(given.name)):
-        if candidate.is_absolute() or not candidate.name or "\0" in name:
-            continue
-        try:
-            path = (folder / candidate).resolve()
-            if path.is_relative_to(root) and path.is_file():
-                return path
-        except OSError:
-            continue
+        path = find_spelled(folder, candidate)
+        if path is not None and path.resolve().is_relative_to(root):
+            return path.resolve()
     return None
 
 
@@ -235,23 +281,95 @@ def _of_fbx(path: Path) -> tuple[dict[str, Material], list[str]]:
     return found, notes
 
 
-def copy_library(mesh: Mesh, folder: Path) -> None:
-    """Puts an OBJ's material library and its pictures beside a copy of the mesh in another folder.
+def bring_materials(mesh: Mesh, path: Path) -> tuple[Mesh, list[str]]:
+    """Puts beside a mesh file that is about to be written what its look needs: libraries and pictures.
 
-    They keep their names; what is there already stays as it is.
+    An OBJ's own libraries and pictures are copied; what is there already stays as it is. For a mesh from
+    another kind of file a library ``<stem>.mtl`` is written. A PLY file refers to a picture itself.
+
+    Args:
+        mesh: As read from its file.
+        path: The OBJ or PLY file to be written.
+
+    Returns:
+        The mesh as it is to be written, and a sentence for each thing that this kind of file cannot say.
     """
-    if mesh.path is None or not mesh.material_file:
-        return
-    library = beside(mesh.path.parent, mesh.material_file)
-    if library is None or folder.resolve() == mesh.path.parent.resolve():
-        return
-    files = [library]
-    for line in library.read_text(encoding="utf-8", errors="replace").splitlines():
-        words = line.split("#", 1)[0].split()
-        if words and words[0].lower().startswith(("map_", "bump", "disp", "norm")):
-            files += [found for found in [beside(library.parent, _file_name(words[1:]))] if found]
-    for file in files:
-        target = folder / file.relative_to(mesh.path.parent.resolve())
+    ending = path.suffix.lower()
+    if mesh.path is None or ending not in (".obj", ".ply"):
+        return mesh, []
+    if ending == ".ply":
+        return _for_ply(mesh, path)
+    if mesh.material_files:
+        _copy_libraries(mesh, path.parent)
+        return mesh, []
+    found, notes = read_materials(mesh)
+    if not found:
+        return mesh, notes
+    library = path.with_suffix(".mtl")
+    text = [_mtl_text(name, look, path) for name, look in found.items()]
+    write_bytes(library, "".join(text).encode())
+    marks = mesh.marks if mesh.names() else (Mark(0, "usemtl", next(iter(found))), *mesh.marks)
+    return replace(mesh, material_files=(library.name,), marks=marks), notes
+
+
+def _for_ply(mesh: Mesh, path: Path) -> tuple[Mesh, list[str]]:
+    """The mesh with the one picture that a PLY file may refer to; says what it cannot."""
+    found, notes = read_materials(mesh)
+    pictures = {look.picture.data: look.picture for look in found.values() if look.picture}
+    names: tuple[str, ...] = ()
+    if mesh.pictures:
+        names = mesh.pictures
+        _copy_beside([file for name in names if (file := _file_beside(mesh, name))], mesh, path.parent)
+    elif len(pictures) == 1 and mesh.uv is not None:
+        names = (_store(next(iter(pictures.values())), path),)
+    if len(pictures) > 1 and not mesh.pictures:
+        notes.append(
+            f"{path.name}: PLY holds one picture; the {len(pictures)} of its materials are left out."
+        )
+    colors = {look.color for look in found.values() if look.picture is None}
+    if colors:
+        notes.append(f"{path.name}: PLY has no materials; the colors of {len(found)} are left out.")
+    return replace(mesh, pictures=names), notes
+
+
+def _mtl_text(name: str, look: Material, path: Path) -> str:
+    """A material's lines in a library beside ``path``, where its picture is put."""
+    red, green, blue = look.color
+    lines = [f"newmtl {name}", f"Kd {red:.6g} {green:.6g} {blue:.6g}", f"d {look.opacity:.6g}"]
+    if look.picture is not None:
+        lines.append(f"map_Kd {_store(look.picture, path)}")
+    return "\n".join(lines) + "\n\n"
+
+
+def _store(picture: Picture, path: Path) -> str:
+    """Writes a picture beside a mesh file under that file's name; what it is called."""
+    plain = re.sub(r"[^\w.-]", "_", Path(picture.name).stem) or "picture"
+    name = f"{path.stem}_{plain}{ENDINGS[picture.kind]}"
+    write_bytes(path.with_name(name), picture.data)
+    return name
+
+
+def _file_beside(mesh: Mesh, name: str) -> Path | None:
+    return None if mesh.path is None else beside(mesh.path.parent, name)
+
+
+def _copy_libraries(mesh: Mesh, folder: Path) -> None:
+    """Puts an OBJ's material libraries and their pictures beside a copy of the mesh in another folder."""
+    libraries = [file for name in mesh.material_files if (file := _file_beside(mesh, name))]
+    files = list(libraries)
+    for library in libraries:
+        for keyword, rest in _statements(library):
+            if keyword.startswith(_MAPS):
+                found = beside(library.parent, _picture_file(library.parent, rest))
+                files += [found] if found else []
+    _copy_beside(files, mesh, folder)
+
+
+def _copy_beside(files: list[Path], mesh: Mesh, folder: Path) -> None:
+    """Copies files from a mesh's folder into another; they keep their names, and what is there stays."""
+    assert mesh.path is not None
+    home = mesh.path.parent.resolve()
+    for file in files if folder.resolve() != home else ():
+        target = folder / file.relative_to(home)
         if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, target)
+            write_bytes(target, file.read_bytes())

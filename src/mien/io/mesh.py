@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,8 @@ from mien.io.gltf import read_glb
 from mien.io.obj import obj_faces, obj_header, obj_vertices, read_obj
 from mien.io.ply import ply_bytes, read_ply
 from mien.io.record import Mark, Mesh
-from mien.io.scans import read_stl, read_wrl
+from mien.io.stl import read_stl
+from mien.io.vrml import read_wrl
 from mien.topology import Topology
 
 __all__ = [
@@ -95,10 +96,8 @@ def write_obj(
         vertices: (V, 3) float, any unit; None takes the layout's own.
         layout: What gives the connectivity: a Topology, a Mesh, or (F, 3) int triangles.
     """
-    vertices, sizes, corners, uv, uv_corners, marks, library = _layout(vertices, layout)
-    header = obj_header(len(vertices), len(sizes), library)
-    text = header + obj_vertices(vertices) + obj_faces(sizes, corners, uv, uv_corners, marks)
-    write_bytes(path, text.encode())
+    sheet = _Sheet.of(vertices, layout)
+    write_bytes(path, (sheet.obj_head() + sheet.obj_tail()).encode())
 
 
 def write_obj_sequence(
@@ -118,12 +117,10 @@ def write_obj_sequence(
     paths: list[Path] = []
     tail = None
     for number, frame in enumerate(frames):
-        vertices, sizes, corners, uv, uv_corners, marks, library = _layout(np.asarray(frame), layout)
-        tail = tail or obj_faces(sizes, corners, uv, uv_corners, marks)
+        sheet = _Sheet.of(np.asarray(frame), layout)
+        tail = tail or sheet.obj_tail()
         path = Path(folder) / f"{stem}_{number:04d}.obj"
-        write_bytes(
-            path, (obj_header(len(vertices), len(sizes), library) + obj_vertices(vertices) + tail).encode()
-        )
+        write_bytes(path, (sheet.obj_head() + tail).encode())
         paths.append(path)
     return paths
 
@@ -135,18 +132,22 @@ def write_ply(
     *,
     colors: NDArray | None = None,
 ) -> None:
-    """Writes a binary PLY, polygons kept.
+    """Writes a binary PLY with the original polygons, texture coordinates and colors.
 
     Args:
         path: The file to write.
         vertices: (V, 3) float, any unit; None takes the layout's own.
         layout: A Topology, a Mesh, or (F, 3) int triangles.
-        colors: (V, 3) float in 0..1 or uint8, or None.
+        colors: (V, 3) float in 0..1 or uint8; None takes the layout's own.
     """
-    vertices, sizes, corners, *_ = _layout(vertices, layout)
-    if colors is not None and np.shape(colors) != (len(vertices), 3):
-        raise BadMesh(f"colors of {len(vertices)} vertices need shape (V, 3)", received=np.shape(colors))
-    write_bytes(path, ply_bytes(vertices, sizes, corners, colors))
+    sheet = _Sheet.of(vertices, layout)
+    colors = sheet.colors if colors is None else np.asarray(colors)
+    if colors is not None and colors.shape != (len(sheet.vertices), 3):
+        raise BadMesh(f"colors of {len(sheet.vertices)} vertices need shape (V, 3)", received=colors.shape)
+    content = ply_bytes(
+        sheet.vertices, sheet.sizes, sheet.corners, colors, sheet.uv, sheet.uv_corners, sheet.pictures
+    )
+    write_bytes(path, content)
 
 
 def write_mesh(
@@ -170,23 +171,78 @@ def write_mesh(
     writers[suffix](path, vertices, layout)
 
 
-def _layout(vertices: NDArray | None, layout: Topology | Mesh | NDArray | None) -> tuple:
-    """Vertices, polygon sizes, corners, uv, uv corners, marks and material library to write."""
-    if layout is None:
-        raise BadMesh(
-            "a mesh file needs faces", remedy="pass a Topology, a Mesh or (F, 3) triangles as the layout"
-        )
-    uv = uv_faces = polygons = library = None
-    marks: tuple[Mark, ...] = ()
-    own = None
-    if isinstance(layout, (Topology, Mesh)):
-        faces, uv, uv_faces, polygons = layout.faces, layout.uv, layout.uv_faces, layout.polygons
+@dataclass(frozen=True, eq=False)
+class _Sheet:
+    """What a file of a mesh holds.
+
+    Args:
+        vertices: (V, 3) float32; float64 where the mesh lies far from the origin.
+        sizes: (P,) int. Corners of each polygon.
+        corners: (sum of sizes,) int.
+        uv: (U, 2) float or None.
+        uv_corners: (sum of sizes,) int or None.
+        source: The mesh that gives all else, or None.
+    """
+
+    vertices: NDArray
+    sizes: NDArray
+    corners: NDArray
+    uv: NDArray | None
+    uv_corners: NDArray | None
+    source: Mesh | None
+
+    @property
+    def colors(self) -> NDArray | None:
+        """(V, 3) float in 0..1, or None."""
+        return None if self.source is None else self.source.colors
+
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """Names of the pictures in these texture coordinates."""
+        return () if self.source is None else self.source.pictures
+
+    def obj_head(self) -> str:
+        """The lines of an OBJ that depend on the vertices."""
+        libraries = () if self.source is None else self.source.material_files
+        header = obj_header(len(self.vertices), len(self.sizes), libraries)
+        return header + obj_vertices(self.vertices, self.colors)
+
+    def obj_tail(self) -> str:
+        """The lines of an OBJ that do not."""
+        marks = () if self.source is None else self.source.marks
+        return obj_faces(self.sizes, self.corners, self.uv, self.uv_corners, marks)
+
+    @staticmethod
+    def of(vertices: NDArray | None, layout: Topology | Mesh | NDArray | None) -> _Sheet:
+        """Vertices on a layout; None takes the layout's own."""
+        if layout is None:
+            raise BadMesh(
+                "a mesh file needs faces", remedy="pass a Topology, a Mesh or (F, 3) triangles as the layout"
+            )
+        if not isinstance(layout, (Topology, Mesh)):
+            faces = np.asarray(layout)
+            _check(vertices, faces, None)
+            sizes = np.full(len(faces), 3, np.int32)
+            return _Sheet(np.asarray(vertices, np.float32), sizes, faces.ravel(), None, None, None)
         own = layout.template if isinstance(layout, Topology) else layout.vertices
-    else:
-        faces = np.asarray(layout)
-    if isinstance(layout, Mesh):
-        marks, library = layout.marks, layout.material_file
-    vertices = own if vertices is None else np.asarray(vertices)
+        vertices = own if vertices is None else np.asarray(vertices)
+        _check(vertices, layout.faces, own)
+        assert vertices is not None
+        source = layout if isinstance(layout, Mesh) else None
+        if source is not None and source.offset is not None:
+            vertices = vertices.astype(np.float64) + source.offset
+        else:
+            vertices = vertices.astype(np.float32)
+        polygons = layout.polygons
+        if polygons is not None:
+            return _Sheet(vertices, polygons.sizes, polygons.corners, layout.uv, polygons.uv_corners, source)
+        sizes = np.full(len(layout.faces), 3, np.int32)
+        uv_corners = None if layout.uv_faces is None or layout.uv is None else layout.uv_faces.ravel()
+        return _Sheet(vertices, sizes, layout.faces.ravel(), layout.uv, uv_corners, source)
+
+
+def _check(vertices: NDArray | None, faces: NDArray, own: NDArray | None) -> None:
+    """Refuses vertices that are not finite or do not belong to the faces."""
     if vertices is None or vertices.ndim != 2 or vertices.shape[1] != 3 or not np.isfinite(vertices).all():
         raise BadMesh(
             "a mesh file needs finite vertices of shape (V, 3)", received=getattr(vertices, "shape", None)
@@ -197,8 +253,3 @@ def _layout(vertices: NDArray | None, layout: Topology | Mesh | NDArray | None) 
             received=f"{len(vertices)} vertices",
             remedy="write the mesh with its own topology",
         )
-    if polygons is not None:
-        return vertices, polygons.sizes, polygons.corners, uv, polygons.uv_corners, marks, library
-    sizes = np.full(len(faces), 3, np.int32)
-    uv_corners = None if uv_faces is None or uv is None else uv_faces.ravel()
-    return vertices, sizes, faces.ravel(), uv, uv_corners, marks, library

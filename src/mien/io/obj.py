@@ -1,9 +1,8 @@
-"""OBJ in and out: order, polygons, texture coordinates, groups and materials kept exactly."""
+"""OBJ in and out: order, polygons, texture coordinates, colors, groups and materials kept exactly."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,163 +10,254 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import BadFile, BadMesh
+from mien.io.colors import in_unit_range
+from mien.io.numbers import Words, parse_floats, parse_indices
 from mien.io.record import Mark, Mesh, assemble
+from mien.io.text import as_utf8, decode_name
 
 # Our writer states what a whole file holds, so that a cut one is recognized wherever it was cut.
 _COUNTS = re.compile(rb"^# mien: (\d+) vertices, (\d+) polygons\n", re.MULTILINE)
 _MARKS = (b"g", b"o", b"s", b"usemtl")
-
-
-@dataclass
-class _Lines:
-    """The statements of one keyword: the words after it and the line that each stands on."""
-
-    words: list[list[bytes]]
-    numbers: list[int]
+_MOST_MATERIALS = 4096
+_LIBRARIES = re.compile(r"\S.*?\.mtl(?=\s|$)|\S.*$", re.IGNORECASE)
 
 
 def read_obj(path: Path) -> Mesh:
     """Reads an OBJ file; see :func:`mien.io.mesh.read_mesh`."""
-    data = path.read_bytes().replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    kinds = _sort_lines(data)
-    points = kinds.get(b"v")
-    if points is None:
+    lines = _Lines.of(path)
+    points, faces = lines.of_kind(b"v"), lines.of_kind(b"f")
+    if not len(points.lines):
         raise BadMesh("the OBJ file has no vertices", received=str(path), remedy="export the mesh again")
-    faces = kinds.get(b"f")
-    if faces is None:
+    if not len(faces.lines):
         raise BadMesh(
             "the OBJ file has no faces", received=str(path), remedy="it may be cut off: copy it again"
         )
-    rows = _floats(points, path, "v", 3)
-    uv_lines = kinds.get(b"vt")
-    uv = None if uv_lines is None else _floats(uv_lines, path, "vt", 1)
-    sizes = np.array([len(words) for words in faces.words], np.int32)
+    rows = _floats(points, 3)
+    uv_lines = lines.of_kind(b"vt")
+    uv = _floats(uv_lines, 1)
+    sizes = faces.sizes.astype(np.int32)
     if sizes.min() < 3:
-        line = faces.numbers[int(np.argmin(sizes))]
         raise BadMesh(
-            f"line {line} of {path.name!r} is a face of fewer than three corners",
+            f"{faces.where(int(np.argmin(sizes)))} is a face of fewer than three corners",
             received=f"{sizes.min()} corners",
             remedy="the file may be cut off: export or copy it again",
         )
-    written, written_uv = _corners(faces, path)
-    owners = np.repeat(faces.numbers, sizes)
-    corners, uv_corners = _absolute(written, points.numbers, owners, path, "vertex"), None
+    written, written_uv = _corners(faces)
+    corners, uv_corners = _absolute(written, points, faces, "vertex"), None
     if written_uv is not None:
-        uv, uv_corners = _texture(uv, written_uv, uv_lines, owners, path)
-    _check_whole(data, path, len(rows), sizes, corners)
-    material = kinds.get(b"mtllib")
+        uv, uv_corners = _texture(uv, written_uv, uv_lines, faces)
+    colors, notes = _colors(rows, points)
+    notes += _check_whole(lines.data, path, len(rows), sizes, corners)
+    marks, libraries = _names(lines, faces.lines)
     return assemble(
-        rows[:, :3], sizes, corners, uv, uv_corners,
-        colors=_colors(rows), marks=_marks(kinds, faces.numbers), name=path.stem,
-        material_file=b" ".join(material.words[0]).decode(errors="replace") if material else None,
+        rows[:, :3], sizes, corners, uv, uv_corners, center=True, colors=colors, marks=marks,
+        name=path.stem, material_files=libraries, notes=tuple(notes),
     )  # fmt: skip
 
 
-def _sort_lines(data: bytes) -> dict[bytes, _Lines]:
-    """Words of each statement by keyword; comments dropped, continued lines joined."""
-    lines = data.split(b"\n")
-    if b"\\\n" in data:
-        for number in range(
-            len(lines) - 2, -1, -1
-        ):  # from the end, so that chains collapse onto their first line
-            if lines[number].endswith(b"\\"):
-                lines[number] = lines[number][:-1] + b" " + lines[number + 1]
-                lines[number + 1] = b""
-    kinds: dict[bytes, _Lines] = {}
-    for number, line in enumerate(lines, 1):
-        words = (line.split(b"#", 1)[0] if b"#" in line else line).split()
-        if words:
-            kind = words[0]
-            if kind not in kinds:
-                kinds[kind] = _Lines([], [])
-            del words[0]
-            kinds[kind].words.append(words)
-            kinds[kind].numbers.append(number)
-    return kinds
+@dataclass(frozen=True, eq=False)
+class _Lines:
+    """An OBJ's lines.
+
+    Args:
+        path: The file.
+        data: Its text; a continued line is one line, with a ``\\v`` where it was broken.
+        text: (m,) uint8. The same, and some line breaks.
+        starts: (n,) int. Where each line begins.
+        ends: (n,) int. Where each line ends: its line break, or the end of the file.
+    """
+
+    path: Path
+    data: bytes
+    text: NDArray[np.uint8]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+
+    @staticmethod
+    def of(path: Path) -> _Lines:
+        """Reads a file and finds its lines; white space before keywords is dropped."""
+        try:
+            data = as_utf8(path.read_bytes())
+        except UnicodeDecodeError:
+            raise BadFile(f"{path.name!r} is not text", remedy="export the mesh again as OBJ") from None
+        if b"\\" in data:
+            data = data.replace(b"\\\n", b" \v")
+        text, starts, ends = _line_ends(data)
+        first = text[starts]
+        if ((first <= ord(" ")) & (first != ord("\n"))).any():
+            data = re.sub(rb"^[ \t\v\f]+", b"", data, flags=re.MULTILINE)
+            text, starts, ends = _line_ends(data)
+        return _Lines(path, data, text, starts, ends)
+
+    def of_kind(self, keyword: bytes) -> _Statements:
+        """The statements of a keyword, which must be ``v``, ``vt`` or ``f``."""
+        hit = self.text[self.starts] == keyword[0]
+        for offset, letter in enumerate(keyword[1:], 1):
+            hit &= self.text[self.starts + offset] == letter
+        hit &= self.text[self.starts + len(keyword)] <= ord(" ")
+        lines = np.flatnonzero(hit)
+        return _Statements(self, keyword.decode(), lines, *self._words(lines, len(keyword)))
+
+    def _words(self, lines: NDArray[np.int64], letters: int) -> tuple[bytes, NDArray[np.int64]]:
+        """What follows the keyword on these lines, and the number of words on each."""
+        if not len(lines):
+            return b"", np.zeros(0, np.int64)
+        first, last = self.starts[lines[0]], min(self.ends[lines[-1]] + 1, len(self.data))
+        text = self.text[first:last]
+        if lines[-1] - lines[0] + 1 == len(lines):
+            text = text.copy()
+        else:
+            within = np.zeros(len(self.starts), bool)
+            within[lines] = True
+            lengths = np.diff(np.append(self.starts, len(self.data)))[lines[0] : lines[-1] + 1]
+            text = text[np.repeat(within[lines[0] : lines[-1] + 1], lengths)]
+        lengths = np.minimum(self.ends[lines] + 1, len(self.data)) - self.starts[lines]
+        starts = np.cumsum(lengths) - lengths
+        for letter in range(letters):
+            text[starts + letter] = ord(" ")
+        block = text.tobytes()
+        if b"#" in block:
+            block = re.sub(rb"#[^\n]*", b"", block)
+        return block, Words.of(block).per_line()[: len(lines)]
+
+    def others(self) -> list[tuple[int, bytes, bytes]]:
+        """(line, keyword, rest) of all lines but coordinates, normals, faces and comments."""
+        letter = self.text[self.starts]
+        numeric = (letter <= ord(" ")) | np.isin(letter, np.frombuffer(b"vf#", np.uint8))
+        found = []
+        for line in np.flatnonzero(~numeric):
+            keyword, *rest = self.data[self.starts[line] : self.ends[line]].split(None, 1)
+            found.append((int(line), keyword, rest[0].strip() if rest else b""))
+        return found
+
+    def number(self, line: int) -> int:
+        """A line's number as an editor shows it."""
+        return line + 1 + self.data.count(b"\v", 0, int(self.starts[line]))
 
 
-def _floats(lines: _Lines, path: Path, keyword: str, least: int) -> NDArray[np.float64]:
-    """(n, k) numbers of all ``v`` or ``vt`` statements; k is 2 for ``vt``, 3 or 6 (colors) for ``v``."""
-    widths = {len(words) for words in lines.words}
-    wanted = 6 if keyword == "v" and widths <= {6, 7} else 3 if keyword == "v" else 2
-    for number, words in zip(lines.numbers, lines.words, strict=True):
-        if not least <= len(words) <= 8:
-            raise BadMesh(
-                f"line {number} of {path.name!r} is not a {keyword!r} statement with {least} numbers or more",
-                received=repr(b" ".join(words[:8]).decode(errors="replace")),
-                remedy="the file may be cut off: export or copy it again",
-            )
-    rows = lines.words
-    if widths != {wanted}:
-        # Without colors a fourth number is a weight; with them (7 numbers) it stands before the colors.
-        rows = [
-            (words[:3] + words[4:] if len(words) == 7 else words)[:wanted] + [b"0"] * (wanted - len(words))
-            for words in rows
-        ]
+def _line_ends(data: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
+    """The bytes with line breaks behind them, and where each line begins and ends."""
+    text = np.frombuffer(data + b"\n\n\n\n", np.uint8)
+    ends = np.flatnonzero(text[: len(data)] == ord("\n"))
+    if not data.endswith(b"\n"):
+        ends = np.append(ends, len(data))
+    return text, np.concatenate([[0], ends[:-1] + 1]), ends
+
+
+@dataclass(frozen=True, eq=False)
+class _Statements:
+    """All statements of one keyword.
+
+    Args:
+        file: The file's lines.
+        keyword: ``v``, ``vt`` or ``f``.
+        lines: (n,) int. The line of each.
+        text: Their words.
+        sizes: (n,) int. How many words each has.
+    """
+
+    file: _Lines
+    keyword: str
+    lines: NDArray[np.int64]
+    text: bytes
+    sizes: NDArray[np.int64]
+
+    def where(self, statement: int) -> str:
+        """A statement in words, for messages."""
+        return f"line {self.file.number(int(self.lines[statement]))} of {self.file.path.name!r}"
+
+    def of_word(self, word: int) -> int:
+        """The statement that a word stands in."""
+        return int(np.searchsorted(np.cumsum(self.sizes), word, side="right"))
+
+    def not_a_number(self, is_number: re.Pattern[bytes]) -> BadMesh:
+        """The error for the first word that is none."""
+        for place, word in enumerate(self.text.split()):
+            if not is_number.fullmatch(word):
+                comma = b"," in word and "write numbers with a decimal point, or "
+                return BadMesh(
+                    f"{self.where(self.of_word(place))} has a word that is not a number",
+                    received=repr(decode_name(word[:80])),
+                    remedy=f"{comma or 'repair that line or '}export the mesh again",
+                )
+        return BadMesh(f"{self.file.path.name!r} has {self.keyword!r} lines that are damaged",
+                       remedy="export the mesh again")  # fmt: skip
+
+
+_FLOAT = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity|nan)", re.IGNORECASE)
+_CORNER = re.compile(rb"-?\d{1,18}(/(-?\d{1,18})?){0,2}")
+
+
+def _floats(lines: _Statements, least: int) -> NDArray[np.float64]:
+    """(n, k) numbers of all ``v`` or ``vt`` statements; k is 2 for ``vt``, 3 or 6 (colors) for ``v``.
+
+    A ``v`` of four numbers has a weight behind the position, one of seven a weight before the color.
+    Vertices without a color are white where others have one.
+    """
+    sizes, most = lines.sizes, int(lines.sizes.max(initial=0))
+    if len(sizes) and (sizes.min() < least or most > 8):
+        wrong = int(np.argmax((sizes < least) | (sizes > 8)))
+        words = lines.text.split(b"\n", wrong + 1)[wrong].split()[:8]
+        raise BadMesh(
+            f"{lines.where(wrong)} is not a {lines.keyword!r} statement with {least} numbers or more",
+            received=repr(decode_name(b" ".join([lines.keyword.encode(), *words])[:200])),
+            remedy="the file may be cut off: export or copy it again",
+        )
+    if b"," in lines.text:
+        raise lines.not_a_number(_FLOAT)
     try:
-        flat = [float(word) for words in rows for word in words]
+        flat = parse_floats(lines.text)
     except ValueError:
-        raise _not_a_number(lines, path, float) from None
-    return np.array(flat).reshape(-1, wanted)
+        raise lines.not_a_number(_FLOAT) from None
+    if len(flat) == most * len(sizes) and most in (2, 3, 6):
+        wide = flat.reshape(-1, most)
+        return wide if lines.keyword == "v" else wide[:, :2]
+    starts = np.cumsum(sizes) - sizes
+    if lines.keyword == "vt":
+        second = np.where(sizes > 1, flat[np.minimum(starts + 1, len(flat) - 1)], 0.0)
+        return np.stack([flat[starts], second], axis=1) if len(sizes) else np.zeros((0, 2))
+    rows = np.ones((len(sizes), 6 if most >= 6 else 3))
+    rows[:, :3] = flat[starts[:, None] + np.arange(3)]
+    colored = np.flatnonzero(sizes >= 6)
+    if len(colored):
+        rows[colored, 3:] = flat[(starts + sizes - 3 - (sizes == 8))[colored, None] + np.arange(3)]
+    return rows
 
 
-def _corners(faces: _Lines, path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+def _corners(faces: _Statements) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
     """Vertex and texture indices as written (from 1, negative ones relative; 0 where a uv is absent)."""
-    words = [word for row in faces.words for word in row]
-    try:
-        if not any(b"/" in word for word in words):
-            return np.array([int(word) for word in words], np.int64), None
-        parts = [word.split(b"/") for word in words]
-        corners = np.array([int(part[0]) for part in parts], np.int64)
-        uv = np.array([int(part[1]) if len(part) > 1 and part[1] else 0 for part in parts], np.int64)
-        for part in parts:
-            if len(part) > 2 and part[2]:
-                int(part[2])
-    except (ValueError, OverflowError):
-        raise _not_a_number(faces, path, _strict_corner) from None
+    found = parse_indices(faces.text)
+    if found is not None:
+        doubled = b"//" in faces.text
+        uv = found[:, 1] if found.shape[1] > 1 and not doubled else None
+        return found[:, 0], uv if uv is not None and uv.any() else None
+    words = faces.text.split()
+    if not all(map(_CORNER.fullmatch, words)):
+        raise faces.not_a_number(_CORNER)
+    parts = [word.split(b"/") for word in words]
+    corners = np.array([int(part[0]) for part in parts], np.int64)
+    uv = np.array([int(part[1]) if len(part) > 1 and part[1] else 0 for part in parts], np.int64)
     return corners, uv if uv.any() else None
 
 
-def _strict_corner(word: bytes) -> None:
-    """Raises for a word that is not ``vertex``, ``vertex/uv``, ``vertex//normal`` or ``vertex/uv/normal``."""
-    first, *others = word.split(b"/")
-    np.array([int(first), *(int(other) for other in others if other)], np.int64)
-
-
-def _not_a_number(lines: _Lines, path: Path, parse: Callable[[bytes], object]) -> BadMesh:
-    """The error for the first word of some statements that is no number."""
-
-    def fails(word: bytes) -> bool:
-        try:
-            parse(word)
-        except (ValueError, OverflowError):
-            return True
-        return False
-
-    pairs = zip(lines.numbers, lines.words, strict=True)
-    number, wrong = next((number, word) for number, words in pairs for word in words if fails(word))
-    return BadMesh(
-        f"line {number} of {path.name!r} has a word that is not a number",
-        received=repr(wrong.decode(errors="replace")),
-        remedy="repair that line or export the mesh again",
-    )
-
-
 def _absolute(
-    index: NDArray[np.int64], defined: list[int], owners: NDArray, path: Path, what: str
+    index: NDArray[np.int64], defined: _Statements, faces: _Statements, what: str, spare: int = 0
 ) -> NDArray[np.int32]:
-    """Indices from 0; negative ones count back from the last ``what`` defined above the face's line."""
-    count = len(defined)
+    """Indices from 0; negative ones count back from the last ``what`` defined above the face's line.
+
+    ``spare`` more than are defined may be named.
+    """
+    count = len(defined.lines) + spare
     result = index - 1
     negative = index < 0
     if negative.any():
-        above = np.searchsorted(np.asarray(defined), owners[negative])
-        result[negative] = above + index[negative]
+        owners = np.repeat(faces.lines, faces.sizes)
+        result[negative] = np.searchsorted(defined.lines, owners[negative]) + index[negative]
     wrong = (result < 0) | (result >= count)
     if wrong.any():
         place = int(np.argmax(wrong))
         raise BadMesh(
-            f"line {owners[place]} of {path.name!r} names {what} {index[place]} of {count}",
+            f"{faces.where(faces.of_word(place))} names {what} {index[place]} of {count}",
             received=f"index {index[place]}",
             remedy=f"indices run from 1 to {count}; the file may be cut off or damaged: export it again",
         )
@@ -175,54 +265,72 @@ def _absolute(
 
 
 def _texture(
-    uv: NDArray | None, uv_corners: NDArray, lines: _Lines | None, owners: NDArray, path: Path
+    uv: NDArray, uv_corners: NDArray, lines: _Statements, faces: _Statements
 ) -> tuple[NDArray, NDArray[np.int32]]:
     """Texture coordinates; corners that name none share one at the origin, added at the end."""
-    numbers = [] if lines is None else list(lines.numbers)
-    uv = np.zeros((0, 2)) if uv is None else uv
     bare = uv_corners == 0
     if bare.any():
         uv = np.vstack([uv, np.zeros((1, 2))])
-        numbers.append(numbers[-1] if numbers else 0)
         uv_corners = np.where(bare, len(uv), uv_corners)
-    index = _absolute(uv_corners, numbers, owners, path, "texture coordinate")
+    index = _absolute(uv_corners, lines, faces, "texture coordinate", spare=int(bare.any()))
     if not np.isfinite(uv).all():
         raise BadMesh(
-            f"{path.name!r} has NaN or infinite texture coordinates", remedy="export the mesh again"
+            f"{faces.file.path.name!r} has NaN or infinite texture coordinates",
+            remedy="export the mesh again",
         )
     return uv, index
 
 
-def _colors(rows: NDArray[np.float64]) -> NDArray[np.float32] | None:
-    """Vertex colors in 0..1, from files that give them in 0..1 or 0..255."""
+def _colors(rows: NDArray[np.float64], points: _Statements) -> tuple[NDArray[np.float32] | None, list[str]]:
+    """Vertex colors in 0..1, from files that give them in 0..1 or 0..255, and what is said about them."""
     if rows.shape[1] != 6:
-        return None
-    colors = rows[:, 3:]
-    return (colors / (255 if colors.max() > 1 else 1)).astype(np.float32)
+        return None, []
+    colored = points.sizes >= 6
+    colors = np.ones((len(rows), 3), np.float32)
+    colors[colored] = in_unit_range(rows[colored, 3:])
+    bare = int((~colored).sum())
+    name = points.file.path.name
+    return colors, [f"{name}: {bare} of {len(rows)} vertices have no color and are white."] if bare else []
 
 
-def _marks(kinds: dict[bytes, _Lines], face_lines: list[int]) -> tuple[Mark, ...]:
-    """Groups and materials with the number of the first polygon after each, in file order."""
-    found = []
-    for kind in _MARKS:
-        lines = kinds.get(kind, _Lines([], []))
-        firsts = np.searchsorted(np.asarray(face_lines), lines.numbers)
-        for number, first, words in zip(lines.numbers, firsts, lines.words, strict=True):
-            name = b" ".join(words).decode(errors="replace")
-            found.append((number, Mark(int(first), kind.decode(), name)))
-    return tuple(mark for _, mark in sorted(found, key=lambda item: item[0]))
+def _names(lines: _Lines, face_lines: NDArray[np.int64]) -> tuple[tuple[Mark, ...], tuple[str, ...]]:
+    """Groups and materials with the number of the first polygon after each, and the material libraries.
+
+    A name is all that follows its keyword: it may hold spaces and number signs.
+    """
+    others = lines.others()
+    firsts = np.searchsorted(face_lines, [line for line, *_ in others])
+    marks: list[Mark] = []
+    libraries: list[str] = []
+    for (_, keyword, rest), first in zip(others, firsts, strict=True):
+        text = " ".join(decode_name(rest).replace("\v", " ").split())
+        if keyword in _MARKS:
+            marks.append(Mark(int(first), keyword.decode(), text))
+        elif keyword == b"mtllib":
+            libraries += _LIBRARIES.findall(text)
+    materials = len({mark.name for mark in marks if mark.keyword == "usemtl"})
+    if materials > _MOST_MATERIALS:
+        raise BadMesh(
+            f"{lines.path.name!r} names more than {_MOST_MATERIALS:,} materials", received=f"{materials:,}",
+            remedy="join those that look alike",
+        )  # fmt: skip
+    return tuple(marks), tuple(dict.fromkeys(libraries))
 
 
-def _check_whole(data: bytes, path: Path, vertices: int, sizes: NDArray, corners: NDArray) -> None:
-    """Raises when the file was cut: the stated counts are not met, or it ends within a line too early."""
+def _check_whole(data: bytes, path: Path, vertices: int, sizes: NDArray, corners: NDArray) -> list[str]:
+    """Raises when the file was cut: the stated counts are not met, or it ends within a line too early.
+
+    Other writers may leave out the last line break, and a few vertices may belong to no face: that is
+    only said.
+    """
     stated = _COUNTS.search(data[:4096])
     ends_within_line = not data.endswith(b"\n")
+    unused = vertices - 1 - int(corners.max())
     if stated:
         whole = (int(stated[1]), int(stated[2])) == (vertices, len(sizes)) and not ends_within_line
         wanted = f"{int(stated[1])} vertices and {int(stated[2])} polygons"
     else:
-        # Other writers may leave out the last newline; but then faces have used the last vertices.
-        whole = not (ends_within_line and corners.max() < vertices - 1)
+        whole = not ends_within_line or unused <= max(1, vertices // 100)
         wanted = "faces that use all vertices"
     if not whole:
         raise BadFile(
@@ -230,12 +338,23 @@ def _check_whole(data: bytes, path: Path, vertices: int, sizes: NDArray, corners
             received=f"{vertices} vertices and {len(sizes)} polygons that use {corners.max() + 1} of them",
             remedy="copy or export it again",
         )
+    if ends_within_line and unused and not stated:
+        return [f"{path.name} ends without a line break; its last {unused} vertices belong to no face."]
+    return []
 
 
-def obj_vertices(vertices: NDArray) -> str:
-    """The ``v`` lines of vertices (V, 3) float; nine digits bring a float32 back exactly."""
-    flat = np.asarray(vertices, np.float32).astype(np.float64).ravel().tolist()
-    return ("v %.9g %.9g %.9g\n" * len(vertices)) % tuple(flat)
+def obj_vertices(vertices: NDArray, colors: NDArray | None = None) -> str:
+    """The ``v`` lines; nine digits bring a float32 back exactly.
+
+    Args:
+        vertices: (V, 3) float32, or float64 where float32 would round them.
+        colors: (V, 3) float in 0..1, or None.
+    """
+    pattern = "v" + (" %.15g" if np.asarray(vertices).dtype == np.float64 else " %.9g") * 3
+    rows = np.asarray(vertices, np.float64)
+    if colors is not None:
+        pattern, rows = pattern + " %.6g" * 3, np.hstack([rows, np.asarray(colors, np.float64)])
+    return (pattern + "\n") * len(rows) % tuple(rows.ravel().tolist())
 
 
 def obj_faces(
@@ -257,17 +376,20 @@ def obj_faces(
         text += ("vt %.9g %.9g\n" * len(uv)) % tuple(np.asarray(uv, np.float64).ravel().tolist())
         columns = np.stack([corners, uv_corners], axis=1) + 1
         pattern = " %d/%d"
-    stops = sorted({0, len(sizes), *(mark.first for mark in marks)})
+    said: dict[int, list[str]] = {}
+    for mark in marks:
+        said.setdefault(mark.first, []).append(f"{mark.keyword} {mark.name}".rstrip() + "\n")
+    stops = sorted({0, len(sizes), *said})
     starts = np.concatenate([[0], np.cumsum(sizes)])
     parts = [text]
     for first, last in zip(stops, [*stops[1:], len(sizes)], strict=True):
-        parts += [f"{mark.keyword} {mark.name}".rstrip() + "\n" for mark in marks if mark.first == first]
+        parts += said.get(first, [])
         lines = "".join("f" + pattern * size + "\n" for size in sizes[first:last].tolist())
         parts.append(lines % tuple(columns[starts[first] : starts[last]].ravel().tolist()))
     return "".join(parts)
 
 
-def obj_header(vertices: int, polygons: int, material_file: str | None) -> str:
-    """The comment that states what a whole file holds, and the material library."""
-    library = f"mtllib {material_file}\n" if material_file else ""
-    return f"# mien: {vertices} vertices, {polygons} polygons\n{library}"
+def obj_header(vertices: int, polygons: int, material_files: tuple[str, ...]) -> str:
+    """The comment that states what a whole file holds, and the material libraries."""
+    libraries = "".join(f"mtllib {name}\n" for name in material_files)
+    return f"# mien: {vertices} vertices, {polygons} polygons\n{libraries}"

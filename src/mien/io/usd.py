@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from mien.errors import BadFile, BadMesh, WrongTopology, require
 from mien.geometry.differential import vertex_normals
 from mien.io.atomic import write_bytes
+from mien.io.colors import to_linear
 from mien.io.gltf import METERS
 from mien.io.materials import ENDINGS, Material, Picture
-from mien.io.record import Mesh
+from mien.io.record import UNNAMED, Mesh
 from mien.topology import Topology
 
 _MOVED = 1e-6  # meters: vertices that a target moves less are left out of it
@@ -156,6 +157,9 @@ class _Scene:
             uv = UsdGeom.PrimvarsAPI(mesh).CreatePrimvar("st", kind, UsdGeom.Tokens.faceVarying)
             uv.Set(Vt.Vec2fArray.FromNumpy(np.ascontiguousarray(layout.uv, np.float32)))
             uv.SetIndices(Vt.IntArray.FromNumpy(np.ascontiguousarray(uv_corners, np.int32)))
+        if isinstance(layout, Mesh) and layout.colors is not None:
+            colors = mesh.CreateDisplayColorPrimvar(UsdGeom.Tokens.vertex)
+            colors.Set(Vt.Vec3fArray.FromNumpy(np.ascontiguousarray(to_linear(layout.colors))))
         return mesh
 
     def _materials(self, mesh: Any, layout: Topology | Mesh) -> None:
@@ -163,9 +167,10 @@ class _Scene:
         from pxr import UsdGeom, UsdShade, Vt
 
         names = list(layout.names()) if isinstance(layout, Mesh) else []
-        spelled = _distinct(names or ["skin"])
-        for name, identifier in zip(names or ["skin"], spelled, strict=True):
-            material = self._material(name, identifier, layout.uv is not None)
+        colored = isinstance(layout, Mesh) and layout.colors is not None
+        spelled = _distinct(names or [UNNAMED])
+        for name, identifier in zip(names or [UNNAMED], spelled, strict=True):
+            material = self._material(name, identifier, layout.uv is not None, colored)
             target = mesh.GetPrim()
             if names:
                 rows = np.flatnonzero(layout.polygons_in(name)).astype(np.int32)  # type: ignore[union-attr]
@@ -180,8 +185,8 @@ class _Scene:
             UsdShade.MaterialBindingAPI(mesh).SetMaterialBindSubsetsFamilyType(apart)
         UsdGeom.Scope.Define(self.stage, f"{self.root}/materials")
 
-    def _material(self, name: str, identifier: str, has_uv: bool) -> Any:
-        """A preview surface of a material's color, opacity and picture; programs show its own name."""
+    def _material(self, name: str, identifier: str, has_uv: bool, colored: bool) -> Any:
+        """A preview surface of a material or of the vertices' colors; programs show its own name."""
         from pxr import Gf, Sdf, UsdShade
 
         look, kinds = self.looks.get(name, Material()), Sdf.ValueTypeNames
@@ -208,6 +213,11 @@ class _Scene:
             coordinates = sampler.CreateInput("st", kinds.Float2)
             coordinates.ConnectToSource(reader.CreateOutput("result", kinds.Float2))
             color.ConnectToSource(sampler.CreateOutput("rgb", kinds.Float3))
+        elif colored and name not in self.looks:
+            reader = UsdShade.Shader.Define(self.stage, f"{material.GetPath()}/colors")
+            reader.CreateIdAttr("UsdPrimvarReader_float3")
+            reader.CreateInput("varname", kinds.String).Set("displayColor")
+            color.ConnectToSource(reader.CreateOutput("result", kinds.Float3))
         material.CreateSurfaceOutput().ConnectToSource(shader.CreateOutput("surface", kinds.Token))
         return material
 

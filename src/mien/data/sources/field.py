@@ -75,9 +75,9 @@ def check_tree(
     tree.check.found.append(f"{count:,} vertices, {meshes.common.face_count:,} triangles")
     if kind.vertices and count != kind.vertices:
         tree.check.notes.append(f"the owner's meshes have {kind.vertices:,} vertices")
-    for scan in track(tree.scans if read else [], f"reading {kind.title}"):
-        try:
-            meshes.read(scan.path)
-        except MienError as error:
-            tree.check.wrong.append(f"{scan.path.relative_to(folder)}: {error.cause}")
+    scans = tree.scans if read else []
+    readings = meshes.read_each(scan.path for scan in scans)
+    for scan, found in track(zip(scans, readings, strict=True), f"reading {kind.title}", len(scans)):
+        if isinstance(found, MienError):
+            tree.check.wrong.append(f"{scan.path.relative_to(folder)}: {found.cause}")
     return tree.check

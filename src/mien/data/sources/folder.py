@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.dataset import FaceDataset
 from mien.data.examples import write_examples
+from mien.data.sources.correspondence import CorrespondingMeshes
+from mien.data.sources.frames import judge_frame
 from mien.data.sources.labels import UNLABELED, LabelTable, find_table, read_table
 from mien.data.texture_files import read_texture
-from mien.data.writer import DatasetWriter
-from mien.errors import BadFile, BadMesh, DataMissing, MienError, UnknownName, WrongTopology
-from mien.geometry.alignment import UNITS, FrameDecision, detect_frame, procrustes
-from mien.io.face import check_topology
-from mien.io.mesh import Mesh, read_mesh
+from mien.data.writer import DatasetWriter, refuse_existing
+from mien.errors import BadFile, BadMesh, BadSetting, DataMissing, MienError, WrongTopology
+from mien.geometry.alignment import procrustes, unit_named
+from mien.io.landmark_forms import landmark_entries
+from mien.io.landmarks import vertex_number
+from mien.io.mesh import Mesh
+from mien.io.spelling import find_spelled
 from mien.progress import track
 from mien.topology import Landmarks, Topology
 
@@ -46,35 +52,63 @@ def prepare_folder(
         out: Folder of the new data set.
         table: The label table; default is ``labels.csv`` or the only CSV of the folder.
         units: Names the unit (``millimeters``, ``centimeters``, ``meters``) in place of the decision; +Y is
-            then up and +Z out of the face.
+            then up and +Z out of the face. ``mm``, ``cm`` and ``m`` are understood.
         fps: Frames per second of the clips, if there are any.
         align: Whether to also align every mesh rigidly with the mean, by what expressions move least.
         license: Terms of the meshes, for model cards.
         citation: What to cite, for model cards.
         textures: Copy the texture images of the table at so many pixels; None copies them as they are.
     """
-    folder = Path(source)
+    folder, out = Path(source), Path(out)
+    check_options(out, units, textures)
     if not folder.is_dir():
         raise DataMissing("there is no such folder of meshes", received=str(folder), remedy="check the path")
     labels = read_table(Path(table) if table else find_table(folder))
     _check_files(folder, labels)
-    raw, first = _read_all(folder, labels)
-    _refuse_mixed_units(raw, labels)
-    decision = _decide(raw, first, labels, folder.resolve().name, units)
-    faces = _converted(raw, decision)
-    topology = _topology(folder, first, faces, labels)
-    if align:
-        faces = _aligned(faces, topology)
-    notes = [*labels.notes, *(["aligned rigidly with the mean face"] if align else [])]
-    facts = {"builder": "folder", "units": decision.sentence, "table": labels.path.name, "notes": notes}
-    about = {"source": "folder", "license": license, "citation": citation, "facts": facts, "fps": fps}
-    if not any(entry.clip for entry in labels.files):
-        about["fps"] = 0.0
-    with DatasetWriter(out, topology, labels.expressions, **about) as writer:
-        _write(writer, labels, faces, folder, textures)
+    meshes = _first_mesh(folder, labels)
+    with _room(out, len(labels.files), meshes.common.vertex_count) as faces:
+        _read_all(folder, labels, meshes, faces)
+        _refuse_mixed_units(faces, labels)
+        neutral = _mean(faces, _neutral_rows(labels))
+        decision = judge_frame(neutral, meshes.first.faces, folder.resolve().name, units)
+        for row in faces if decision.changed else ():
+            row[:] = decision.apply(row)
+        topology = _topology(folder, meshes.first, faces, labels)
+        if align:
+            _align(faces, topology)
+        notes = [*labels.notes, *(["aligned rigidly with the mean face"] if align else [])]
+        facts = {"builder": "folder", "units": decision.sentence, "table": labels.path.name, "notes": notes}
+        about = {"source": "folder", "license": license, "citation": citation, "facts": facts, "fps": fps}
+        if not any(entry.clip for entry in labels.files):
+            about["fps"] = 0.0
+        with DatasetWriter(out, topology, labels.expressions, **about) as writer:
+            _write(writer, labels, faces, folder, textures)
     dataset = FaceDataset.load(out)
-    write_examples(dataset, Path(out) / "examples")
+    write_examples(dataset, out / "examples")
     return dataset
+
+
+def check_options(out: Path, units: str | None, textures: int | None) -> None:
+    """Refuses what a user chose wrongly, before any file is read.
+
+    Args:
+        out: Folder of the new data set.
+        units: A unit, or None.
+        textures: Pixels of copied textures, or None.
+    """
+    if units is not None:
+        unit_named(units)
+    if textures is not None and textures < 1:
+        raise BadSetting("textures need a size in pixels", received=textures, remedy="write 512")
+    refuse_existing(out)
+
+
+@contextmanager
+def _room(out: Path, count: int, vertices: int) -> Iterator[Faces]:
+    """(count, vertices, 3) float32 on disk beside the result while it is made: memory stays flat."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent, ignore_cleanup_errors=True) as folder:
+        yield np.memmap(Path(folder) / "faces", np.float32, "w+", shape=(count, vertices, 3))
 
 
 def _write(writer: DatasetWriter, labels: LabelTable, faces: Faces, folder: Path, pixels: int | None) -> None:
@@ -96,48 +130,57 @@ def _write(writer: DatasetWriter, labels: LabelTable, faces: Faces, folder: Path
 
 
 def _check_files(folder: Path, labels: LabelTable) -> None:
-    """Every file of the table is there, inside the folder, before any is read."""
+    """Every file of the table is there, inside the folder, before any is read; its spelling is mended."""
     root = folder.resolve()
     for entry in labels.files:
-        for name in filter(None, (entry.file, entry.texture)):
-            path = (folder / name).resolve()
+        for kind in ("file", "texture"):
+            name = getattr(entry, kind)
+            if not name:
+                continue
             where = f"{name!r} in line {entry.line} of {labels.path.name}"
-            if root not in path.parents:
+            found = find_spelled(folder, name)
+            if root not in ((found or folder / name).resolve()).parents:
                 raise BadFile(
                     "a file of the label table lies outside the folder", received=where, remedy="move it in"
                 )
-            if not path.is_file():
-                kind = "a mesh" if name == entry.file else "a texture"
+            if found is None:
+                what = "a mesh" if kind == "file" else "a texture"
                 raise DataMissing(
-                    f"the label table names {kind} that is not there",
+                    f"the label table names {what} that is not there",
                     received=where,
                     remedy="restore the file or delete the row",
                 )
+            setattr(entry, kind, found.relative_to(folder).as_posix())
 
 
-def _read_all(folder: Path, labels: LabelTable) -> tuple[Faces, Mesh]:
-    """(N, V, 3) vertices as in the files, and the first mesh, whose topology all must share."""
-    first, common, faces = None, None, []
-    for entry in track(labels.files, "reading meshes"):
-        try:
-            mesh = read_mesh(folder / entry.file)
-            if first is None or common is None:
-                first = mesh
-                common = Topology(first.name, first.faces, first.vertices, first.polygons)
-            check_topology(mesh, common, entry.file)
-        except MienError as error:
-            row = f"line {entry.line} of {labels.path.name}"
-            kind = type(error) if isinstance(error, (BadMesh, BadFile, WrongTopology)) else BadFile
-            cause = f"{row}: {error.cause}"
-            raise kind(cause, received=error.received or entry.file, remedy=error.remedy) from error
-        faces.append(mesh.vertices)
-    assert first is not None
-    return np.stack(faces), first
+def _first_mesh(folder: Path, labels: LabelTable) -> CorrespondingMeshes:
+    """Opens the mesh whose topology all must share."""
+    try:
+        return CorrespondingMeshes(folder / labels.files[0].file)
+    except MienError as error:
+        raise _in_row(error, labels, 0) from error
 
 
-def _refuse_mixed_units(raw: Faces, labels: LabelTable) -> None:
+def _read_all(folder: Path, labels: LabelTable, meshes: CorrespondingMeshes, faces: Faces) -> None:
+    """Reads the vertices of all files, as they are, into ``faces`` (N, V, 3)."""
+    readings = meshes.read_each(folder / entry.file for entry in labels.files)
+    for row, found in enumerate(track(readings, "reading meshes", len(faces))):
+        if isinstance(found, MienError):
+            raise _in_row(found, labels, row) from found
+        faces[row] = found
+
+
+def _in_row(error: MienError, labels: LabelTable, row: int) -> MienError:
+    """The same mistake with the line of the table that names the file."""
+    entry = labels.files[row]
+    kind = type(error) if isinstance(error, (BadMesh, BadFile, WrongTopology)) else BadFile
+    cause = f"line {entry.line} of {labels.path.name}: {error.cause}"
+    return kind(cause, received=error.received or entry.file, remedy=error.remedy)
+
+
+def _refuse_mixed_units(faces: Faces, labels: LabelTable) -> None:
     """No mesh is three times the size of the others."""
-    sizes = np.linalg.norm(np.ptp(raw, axis=1), axis=1)
+    sizes = np.array([np.linalg.norm(np.ptp(face, axis=0)) for face in faces])
     usual = float(np.median(sizes))
     for entry, size in zip(labels.files, sizes, strict=True):
         if not usual / 3 < size < usual * 3:
@@ -149,19 +192,12 @@ def _refuse_mixed_units(raw: Faces, labels: LabelTable) -> None:
             )
 
 
-def _decide(raw: Faces, first: Mesh, labels: LabelTable, name: str, units: str | None) -> FrameDecision:
-    """One unit and one axis convention for all, judged on the mean neutral unless the user gives them."""
-    if units is not None:
-        if units not in UNITS:
-            raise UnknownName("unit", units, UNITS)
-        sentence = f"{name}: in {units}, with +Y up and +Z out of the face (as given)."
-        return FrameDecision(units, UNITS[units], np.eye(3), sentence)
-    mean = raw[_neutral_rows(labels)].mean(axis=0, dtype=np.float64)
-    try:
-        return detect_frame(mean, faces=first.faces, name=name)
-    except BadMesh as error:
-        remedy = f"{error.remedy or 'correct it'}, or name its unit with --units"
-        raise BadMesh(error.cause, received=error.received, remedy=remedy) from error
+def _mean(faces: Faces, rows: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(V, 3) the mean of some faces, read one by one."""
+    total = np.zeros(faces.shape[1:])
+    for row in np.flatnonzero(rows):
+        total += faces[row]
+    return total / rows.sum()
 
 
 def _neutral_rows(labels: LabelTable) -> NDArray[np.bool_]:
@@ -170,13 +206,9 @@ def _neutral_rows(labels: LabelTable) -> NDArray[np.bool_]:
     return neutral if neutral.any() else np.ones(len(neutral), bool)
 
 
-def _converted(raw: Faces, decision: FrameDecision) -> Faces:
-    return decision.apply(raw) if decision.changed else raw
-
-
 def _topology(folder: Path, first: Mesh, faces: Faces, labels: LabelTable) -> Topology:
     """The shared topology: mean neutral as template, the least moving vertices as rigid region."""
-    template = faces[_neutral_rows(labels)].mean(axis=0, dtype=np.float64)
+    template = _mean(faces, _neutral_rows(labels))
     regions = {}
     moving = _movement(faces, labels)
     if moving is not None:
@@ -205,32 +237,21 @@ def _movement(faces: Faces, labels: LabelTable) -> NDArray[np.float64] | None:
     return np.sqrt(total / count) if count else None
 
 
-def _aligned(faces: Faces, topology: Topology) -> Faces:
+def _align(faces: Faces, topology: Topology) -> None:
+    """Aligns every face (N, V, 3) with the template, in place."""
     region = topology.regions.get("rigid")
-    result = np.empty_like(faces)
-    for row, face in enumerate(faces):
-        result[row] = procrustes(face, topology.template, weights=region).apply(face)
-    return result
+    for row in faces:
+        row[:] = procrustes(row, topology.template, weights=region).apply(row)
 
 
 def read_vertex_landmarks(path: Path, topology: Topology) -> Landmarks:
     """Landmarks that lie on vertices, from a table with the columns name and vertex."""
-    points: dict[str, int] = {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        if not {"name", "vertex"} <= set(reader.fieldnames or ()):
-            raise BadFile(
-                "landmarks.csv needs the columns name and vertex",
-                received=f"{', '.join(reader.fieldnames or ())} in {path}",
-                remedy="write one row for every landmark",
-            )
-        for row in reader:
-            text = (row["vertex"] or "").strip()
-            if not text.isdigit() or int(text) >= topology.vertex_count:
-                raise BadFile(
-                    f"a landmark is no vertex from 0 to {topology.vertex_count - 1}",
-                    received=f"{text!r} in line {reader.line_num} of {path}",
-                    remedy="give the number of a vertex, counted from 0",
-                )
-            points[row["name"].strip()] = int(text)
-    return Landmarks.at_vertices(points)
+    entries = landmark_entries(path)
+    if any(len(entry.cells) != 1 for entry in entries):
+        raise BadFile(
+            "landmarks.csv needs the columns name and vertex", received=entries[0].where,
+            remedy="write one row for every landmark, with the number of its vertex",
+        )  # fmt: skip
+    return Landmarks.at_vertices(
+        {entry.name: vertex_number(entry, topology.vertex_count) for entry in entries}
+    )

@@ -9,10 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mien.errors import BadFile, DataMissing
+from mien.io.text import read_text
 
 COLUMNS = ("file", "subject", "expression", "weight", "clip", "frame", "texture")
 NEUTRAL_NAMES = ("", "neutral")
 UNLABELED = "?"
+LARGEST_WEIGHT = 10.0
+"""Intensities of action units go up to 5; what is above this is a percentage."""
+_LONGEST_CELL = 1_000_000
 
 
 @dataclass
@@ -62,8 +66,15 @@ class LabelTable:
 
 def find_table(folder: Path) -> Path:
     """The CSV of a folder: the only one, or ``labels.csv``; ``landmarks.csv`` does not count."""
-    tables = [path for path in sorted(folder.glob("*.csv")) if path.name != "landmarks.csv"]
-    preferred = [path for path in tables if path.name == "labels.csv"]
+    # Names with a dot in front are what macOS puts beside files in archives.
+    tables = [
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() == ".csv"
+        and path.name.lower() != "landmarks.csv"
+        and not path.name.startswith(".")
+    ]
+    preferred = [path for path in tables if path.name.lower() == "labels.csv"]
     if len(tables) == 1 or preferred:
         return (preferred or tables)[0]
     raise DataMissing(
@@ -74,7 +85,7 @@ def find_table(folder: Path) -> Path:
 
 
 def read_table(path: Path) -> LabelTable:
-    """Reads a label table in UTF-8, separated by commas, semicolons or tabs.
+    """Reads a label table, separated by commas, semicolons or tabs, in any usual encoding.
 
     Columns: ``file`` and ``subject`` are needed; ``expression``, ``weight``, ``clip``, ``frame`` and
     ``texture`` may be left out. An expression is a name with its weight in the next column, or
@@ -83,29 +94,32 @@ def read_table(path: Path) -> LabelTable:
     """
     if not path.is_file():
         raise DataMissing("there is no such label table", received=str(path), remedy="check the path")
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise BadFile(
-            "the label table is not text", received=str(path), remedy="save it as CSV in UTF-8"
-        ) from error
+    lines = read_text(path, "the label table").splitlines()
     header = lines[0] if lines else ""
     # A semicolon may also stand inside an expression, so a comma in the header decides.
     separator = "," if "," in header else max(";\t", key=header.count)
+    csv.field_size_limit(_LONGEST_CELL)
     reader = csv.reader(lines, delimiter=separator)
-    columns = [name.strip().lower() for name in next(reader, [])]
+    try:
+        rows = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if any(cells)]
+    except csv.Error as error:
+        raise BadFile(
+            "the label table is damaged", received=f"{error} in line {reader.line_num} of {path.name}",
+            remedy="a quotation mark may be open: save it as CSV again",
+        ) from error  # fmt: skip
+    columns = [name.lower() for name in rows[0][1]] if rows else []
+    while columns and not columns[-1]:  # a spreadsheet's empty columns
+        columns.pop()
     notes = _check_columns(columns, path)
     files: dict[str, LabeledFile] = {}
-    for cells in reader:
-        if any(cell.strip() for cell in cells):
-            where = f"line {reader.line_num} of {path.name}"
-            if len(cells) != len(columns):
-                received = f"{len(cells)} cells under {len(columns)} columns in {where}"
-                raise BadFile(
-                    "a row of the label table is incomplete", received=received, remedy="complete it"
-                )
-            row = {name: cell.strip() for name, cell in zip(columns, cells, strict=True)}
-            _add_row(files, row, reader.line_num, where)
+    for line, cells in rows[1:]:
+        where = f"line {line} of {path.name}"
+        if not any(cells):
+            continue
+        if len(cells) < len(columns) or any(cells[len(columns) :]):
+            received = f"{len(cells)} cells under {len(columns)} columns in {where}"
+            raise BadFile("a row of the label table is incomplete", received=received, remedy="complete it")
+        _add_row(files, dict(zip(columns, cells, strict=False)), line, where)
     if not files:
         raise BadFile(
             "the label table names no mesh", received=str(path), remedy="add a row for every mesh file"
@@ -123,7 +137,7 @@ def _check_columns(columns: list[str], path: Path) -> list[str]:
                 remedy=f"known columns: {', '.join(COLUMNS)}",
             )
     extra = [name for name in columns if name not in COLUMNS]
-    for name in extra:
+    for name in filter(None, extra):
         near = difflib.get_close_matches(name, [known for known in COLUMNS if known not in columns], 1, 0.75)
         if near:
             raise BadFile(
@@ -131,9 +145,11 @@ def _check_columns(columns: list[str], path: Path) -> list[str]:
                 received=str(path),
                 remedy=f"did you mean {near[0]!r}?",
             )
-    if len(set(columns)) < len(columns):
+    named = [name for name in columns if name]
+    if len(set(named)) < len(named):
         raise BadFile("a column of the label table appears twice", received=", ".join(columns))
-    return [f"ignored the columns {', '.join(map(repr, extra))} of {path.name}"] if extra else []
+    ignored = ", ".join(repr(name) for name in extra if name)
+    return [f"ignored the columns {ignored} of {path.name}"] if ignored else []
 
 
 def _add_row(files: dict[str, LabeledFile], row: dict[str, str], line: int, where: str) -> None:
@@ -148,6 +164,9 @@ def _add_row(files: dict[str, LabeledFile], row: dict[str, str], line: int, wher
         raise BadFile(
             "a frame is not a whole number", received=f"{row['frame']!r} in {where}", remedy="count from 0"
         )
+    # Tables from Windows separate folders by backslashes.
+    for column in ("file", "texture"):
+        row[column] = row.get(column, "").replace("\\", "/")
     entry = LabeledFile(
         row["file"], line, row["subject"], clip=row.get("clip", ""), frame=int(frame),
         texture=row.get("texture", ""),
@@ -170,12 +189,13 @@ def _weights(row: dict[str, str], where: str) -> dict[str, float]:
     """The named weights of one row."""
     text = row.get("expression", "")
     if text.lower() in NEUTRAL_NAMES or text == UNLABELED:
+        _weight(row.get("weight", "") or "1", where)
         return {}
     if "=" not in text:
-        weight = _number(row.get("weight", "") or "1", "weight", where)
+        weight = _weight(row.get("weight", "") or "1", where)
         return {text: weight} if weight else {}
     parts = [part.partition("=") for part in text.split(";") if part.strip()]
-    pairs = {name.strip(): _number(value.strip(), "weight", where) for name, _, value in parts}
+    pairs = {name.strip(): _weight(value.strip(), where) for name, _, value in parts}
     if "" in pairs:
         raise BadFile("a weight has no expression", received=f"{text!r} in {where}", remedy="write smile=0.7")
     return {name: weight for name, weight in pairs.items() if weight}
@@ -187,5 +207,19 @@ def _number(text: str, what: str, where: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value) or value < 0:
-        raise BadFile(f"a {what} is no number from 0 up", received=f"{text!r} in {where}", remedy="write 0.7")
+        raise BadFile(
+            f"a {what} is no number from 0 up", received=f"{text[:80]!r} in {where}", remedy="write 0.7"
+        )
+    return value
+
+
+def _weight(text: str, where: str) -> float:
+    """A weight, of which 1 is the whole expression."""
+    value = _number(text, "weight", where)
+    if value > LARGEST_WEIGHT:
+        raise BadFile(
+            f"a weight is above {LARGEST_WEIGHT:g}, where 1 is the whole expression",
+            received=f"{text[:80]!r} in {where}",
+            remedy="divide percentages by 100",
+        )
     return value

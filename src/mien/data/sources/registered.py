@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,13 @@ from mien.data.dataset import FaceDataset
 from mien.data.examples import write_examples
 from mien.data.sources.correspondence import CorrespondingMeshes, explained
 from mien.data.sources.flame import eyeball_mask, load_flame
-from mien.data.sources.folder import read_vertex_landmarks
+from mien.data.sources.folder import check_options, read_vertex_landmarks
+from mien.data.sources.frames import judge_frame
 from mien.data.sources.tree import Faces, FieldSet, Scan, Tree, TreeOptions, leave_out, read_names
 from mien.data.texture_files import read_texture
 from mien.data.writer import DatasetWriter
-from mien.errors import BadMesh, BadSetting, DataMissing, MienError, UnknownName, WrongTopology
-from mien.geometry.alignment import UNITS, FrameDecision, detect_frame, procrustes
+from mien.errors import BadSetting, DataMissing, MienError, UnknownName, WrongTopology
+from mien.geometry.alignment import UNITS, FrameDecision, procrustes
 from mien.geometry.hierarchy import decimate
 from mien.geometry.orientation import unit_from_size
 from mien.progress import track
@@ -133,6 +135,7 @@ def prepare_field(
         prepare: What is done with the meshes.
     """
     folder, out, prepare = Path(source), Path(out), prepare or PrepareOptions()
+    check_options(out, prepare.units, prepare.textures)
     tree = read_tree(kind, folder, options or TreeOptions(), prepare)
     meshes = _first_mesh(kind, tree, folder)
     frame = _survey(kind, tree, meshes, folder, prepare)
@@ -146,8 +149,11 @@ def prepare_field(
         license=kind.license, citation=kind.citation, facts=facts,
     ) as writer:  # fmt: skip
         clips: dict[tuple[str, str], int] = {}
-        for group in track(tree.groups(), f"reading {kind.title}"):
-            for scan, vertices in _labeled(tree, group[:: prepare.every], meshes, frame, prepare, left_out):
+        groups = [group[:: prepare.every] for group in tree.groups()]
+        readings = meshes.read_each(scan.path for group in groups for scan in group)
+        for group in track(groups, f"reading {kind.title}"):
+            found = list(zip(group, itertools.islice(readings, len(group)), strict=True))
+            for scan, vertices in _labeled(tree, found, frame, prepare, left_out):
                 clip = clips.setdefault((scan.subject, scan.clip), len(clips)) if scan.clip else -1
                 _append(writer, scan, vertices, clip, tree, out, prepare.textures)
     dataset = FaceDataset.load(out)
@@ -179,20 +185,18 @@ def _first_mesh(kind: FieldSet, tree: Tree, folder: Path) -> CorrespondingMeshes
 
 
 def _labeled(
-    tree: Tree, group: list[Scan], meshes: CorrespondingMeshes, frame: Frame, prepare: PrepareOptions,
+    tree: Tree, group: Sequence[tuple[Scan, Faces | MienError]], frame: Frame, prepare: PrepareOptions,
     left_out: list[str],
 ) -> Iterator[tuple[Scan, Faces]]:  # fmt: skip
     """Scans of a recording with final labels and vertices, in order."""
     scans, faces = [], []
-    for scan in group:
-        try:
-            faces.append(frame.apply(meshes.read(scan.path)))
+    for scan, vertices in group:
+        if isinstance(vertices, MienError):
+            _refuse_unless_skipped(vertices, scan, prepare)
+            left_out.append(f"{scan.path}: {vertices.cause}")
+        else:
+            faces.append(frame.apply(vertices))
             scans.append(scan)
-        except MienError as error:
-            if not prepare.skip_bad:
-                remedy = "or leave such meshes out with --skip-bad or --exclude"
-                raise explained(error, scan.path, remedy) from error
-            left_out.append(f"{scan.path}: {error.cause}")
     if not scans:
         return
     labeled = tree.label(scans, np.stack(faces)) if tree.label else scans
@@ -208,9 +212,11 @@ def _survey(
     rest = _spread(_at_rest(tree), _NEUTRALS)
     total = np.zeros((meshes.common.vertex_count, 3))
     count = 0
-    for scan in track(rest, "surveying neutral meshes"):
-        vertices = _sound(meshes, scan, prepare)
-        if vertices is not None:
+    readings = meshes.read_each(scan.path for scan in rest)
+    for scan, vertices in track(zip(rest, readings, strict=True), "surveying neutral meshes", len(rest)):
+        if isinstance(vertices, MienError):
+            _refuse_unless_skipped(vertices, scan, prepare)
+        else:
             total, count = total + vertices, count + 1
     if not count:
         raise WrongTopology(
@@ -245,10 +251,7 @@ def decide(kind: FieldSet, mean: NDArray, faces: NDArray, units: str | None) -> 
         units: What the user says, or None.
     """
     if units is not None:
-        if units not in UNITS:
-            raise UnknownName("unit", units, UNITS)
-        sentence = f"{kind.name}: in {units}, with +Y up and +Z out of the face (as given)."
-        return FrameDecision(units, UNITS[units], np.eye(3), sentence)
+        return judge_frame(mean, faces, kind.name, units)
     if kind.upright:
         unit = unit_from_size(float(np.linalg.norm(np.ptp(mean, axis=0))), f"the mean {kind.title} neutral")
         scaled = "" if UNITS[unit] == 1 else f", scaled by {UNITS[unit]:g} to millimeters"
@@ -256,11 +259,7 @@ def decide(kind: FieldSet, mean: NDArray, faces: NDArray, units: str | None) -> 
             f"{kind.name}: in {unit}{scaled} (by its size), +Y up and +Z out of the face (as documented)."
         )
         return FrameDecision(unit, UNITS[unit], np.eye(3), sentence)
-    try:
-        return detect_frame(mean, faces=faces, name=kind.name)
-    except BadMesh as error:
-        remedy = f"{error.remedy or 'correct it'}, or name its unit with --units"
-        raise BadMesh(error.cause, received=error.received, remedy=remedy) from error
+    return judge_frame(mean, faces, kind.name)
 
 
 def _at_rest(tree: Tree) -> list[Scan]:
@@ -276,12 +275,9 @@ def _spread(items: list[Scan], count: int) -> list[Scan]:
     ]
 
 
-def _sound(meshes: CorrespondingMeshes, scan: Scan, prepare: PrepareOptions) -> Faces | None:
-    try:
-        return meshes.read(scan.path)
-    except MienError as error:
-        if prepare.skip_bad:
-            return None
+def _refuse_unless_skipped(error: MienError, scan: Scan, prepare: PrepareOptions) -> None:
+    """Raises the mistake in a mesh, unless damaged meshes are left out."""
+    if not prepare.skip_bad:
         raise explained(error, scan.path, "or leave such meshes out with --skip-bad or --exclude") from error
 
 
@@ -297,9 +293,18 @@ def _still(
         names[row] for row in np.unique(np.linspace(0, len(names) - 1, min(_PEOPLE, len(names))).astype(int))
     ]
     total = np.zeros(meshes.common.vertex_count)
-    for name in track(chosen, "finding what does not move"):
-        found = [_sound(meshes, scan, prepare) for scan in _spread(people[name], _EACH)]
-        faces = np.stack([decision.apply(item) for item in found if item is not None])
+    scans = [_spread(people[name], _EACH) for name in chosen]
+    readings = meshes.read_each(scan.path for each in scans for scan in each)
+    for each in track(scans, "finding what does not move"):
+        found = []
+        for scan, vertices in zip(each, itertools.islice(readings, len(each)), strict=True):
+            if isinstance(vertices, MienError):
+                _refuse_unless_skipped(vertices, scan, prepare)
+            else:
+                found.append(decision.apply(vertices))
+        if not found:
+            continue
+        faces = np.stack(found)
         still = procrustes(faces, faces[0]).apply(faces)
         total += ((still - still.mean(axis=0)) ** 2).sum(axis=(0, 2))
     return total <= np.percentile(total, 30)

@@ -171,7 +171,7 @@ def mesh_files(folder: Path) -> list[Path]:
 def find_list(folder: Path, pattern: str) -> Path | None:
     """A text file of the owner, in the folder or up to two levels below."""
     for depth in ("", "*/", "*/*/"):
-        found = sorted(folder.glob(depth + pattern))
+        found = sorted(path for path in folder.glob(depth + pattern) if not path.name.startswith("."))
         if found:
             return found[-1]  # the newest version: publishable_list_v2 after v1
     return None
