@@ -158,11 +158,12 @@ def test_vae_terms_are_measured_on_the_mesh_that_they_name() -> None:
     assert rough < 0
 
 
-def test_vae_pulls_both_codes_to_the_normal_distribution() -> None:
+@pytest.mark.parametrize(("mean", "log_variance"), [(2.0, 1.0), (-2.0, -1.0)])
+def test_vae_pulls_both_codes_to_the_normal_distribution(mean: float, log_variance: float) -> None:
     setting = vae()
     model = setting.model
     with torch.no_grad():
-        for heads, value in ((model.means, 2.0), (model.log_variances, 1.0)):
+        for heads, value in ((model.means, mean), (model.log_variances, log_variance)):
             for head in heads.values():
                 head.bias.fill_(value)
     terms = updates(setting.stage.step(setting.batch, 0))["vae"]

@@ -24,6 +24,7 @@ from mien.models import MODELS, model_class
 from mien.models.base import FaceModel, Stage
 from mien.training import fit_model, loop, plan_training
 from mien.training.display import Display
+from mien.training.run import build_model
 
 pytest.importorskip("lightning.fabric", reason="needs the extra mien[train]")
 
@@ -109,6 +110,9 @@ def test_the_seed_decides_what_is_drawn(name: str, tmp_path: Path) -> None:
     assert first[1][False] != other[1][False], "another seed draws other rows"
     learned = [key for key, _ in first[0].named_parameters()]
     assert any(not torch.equal(states[0][key], states[2][key]) for key in learned)
+    plans = [plan_training(name, ARGUMENTS.get(name, {}), profile="smoke", seed=seed) for seed in (3, 3, 4)]
+    starts = [torch.cat([p.flatten() for p in build_model(plan, data).parameters()]) for plan in plans]
+    assert torch.equal(starts[0], starts[1]) and (starts[0] != starts[2]).float().mean() > 0.5
 
 
 # ---- who is drawn with whom
@@ -187,7 +191,8 @@ def test_samplers_are_functions_of_their_generator(sampler: Any) -> None:
 
 @pytest.mark.parametrize("styles", [1, 3])
 def test_who_lends_a_style_in_the_transfer_test_is_somebody_else(styles: int) -> None:
-    judged = subjects.TestScans.of(DATA, part="all", protocol="subject", seed=0, limit=None)
+    twice = DATA.take(np.tile(np.arange(len(DATA)), 2))  # everybody performs every expression twice
+    judged = subjects.TestScans.of(twice, part="all", protocol="subject", seed=0, limit=None)
     draws = subjects.TransferDraws.of(judged, styles=styles, limit=None)
     assert (judged.person[draws.target] != judged.person[draws.style]).all()
     np.testing.assert_array_equal(judged.label[draws.target], judged.label[draws.style])
@@ -207,9 +212,10 @@ def test_who_lends_a_style_in_the_transfer_test_is_somebody_else(styles: int) ->
 
 def test_another_person_is_another_person() -> None:
     judged = subjects.TestScans.of(DATA, part="all", protocol="subject", seed=0, limit=None)
-    first, other = judged.other_people(43), replace(judged, seed=1).other_people(43)
-    assert (first != np.arange(6)).all() and (first >= 0).all()
-    assert (first != other).any() and (first != judged.other_people(44)).any()
+    drawn = np.stack([replace(judged, seed=seed).other_people(43) for seed in range(20)])
+    assert (drawn != np.arange(6)).all() and (drawn >= 0).all()
+    assert [set(column) for column in drawn.T] == [set(range(6)) - {person} for person in range(6)]
+    assert (drawn[0] != judged.other_people(44)).any()
 
 
 # ---- which weights are kept
