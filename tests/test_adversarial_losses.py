@@ -25,15 +25,14 @@ from mien.models.decoupled_gan.model import DecoupledGAN
 from mien.models.facecam.losses import LatentLosses, SupervisedLosses
 from mien.models.facecam.losses import Settings as FaceCAMSettings
 from mien.models.facecam.model import FaceCAM
-from mien.models.facecam.networks import Discriminator as LatentDiscriminator
-from mien.models.facecam.networks import Heads, LabelMap
+from mien.models.facecam.networks import Heads, LabelMap, LatentDiscriminator
 from mien.models.facecam.progressive import ProgressiveDiscriminator
 from mien.models.facecam.texture_losses import TextureLosses, TextureSettings
 from mien.models.facecam.textures import TextureModel
 from mien.models.facetunegan.losses import Settings as TranslationSettings
 from mien.models.facetunegan.losses import TranslationLosses
 from mien.models.facetunegan.model import FaceTuneGAN
-from mien.models.facetunegan.networks import Discriminator as StyleDiscriminator
+from mien.models.facetunegan.networks import StyleDiscriminator
 
 DATA = tiny_data()
 ROWS = np.array([1, 2, 8, 15, 21, 28, 30, 40])
@@ -294,7 +293,12 @@ def decoupling(**changes: Any) -> SimpleNamespace:
     model = DecoupledGAN(DATA.topology, DATA.expressions, 6, 4, 2, hidden=24)
     model.prepare(DATA)
     settings = DecouplingSettings(
-        image_size=16, batch_size=8, instance_noise=0.0, gradient_penalty=0.0, **changes
+        image_size=16,
+        batch_size=24,
+        instance_noise=0.0,
+        gradient_penalty=0.0,
+        discriminator_updates=1,
+        **changes,
     )
     (stage,) = model.stages(DATA, settings)
     step: Any = stage.step
@@ -320,7 +324,8 @@ def judged(setting: SimpleNamespace) -> tuple[dict[str, Tensor], Tensor, Any]:
     with torch.random.fork_rng(devices=[]), watched(setting.losses.mapping) as images:
         torch.manual_seed(SEED)
         with watched(setting.net.real) as seen:
-            terms = setting.losses.judge(setting.batch.vertices, setting.batch.labels, 0.0, False)
+            name, terms = next(setting.losses.step(setting.batch, 0))
+    assert name == "discriminator"
     shown = [answers[0] for _, answers in images.calls]
     (fake,) = [image for image in shown if not torch.allclose(image, setting.real, atol=1e-5)]
     return terms, fake, seen

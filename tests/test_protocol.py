@@ -19,7 +19,7 @@ from torch import nn
 from mien.data.dataset import FaceDataset
 from mien.data.sampling import faces, mixed_pairs, same_subject_pairs, style_pairs, virtual_people
 from mien.errors import BadSetting
-from mien.evaluation import subjects
+from mien.evaluation import scans
 from mien.models import MODELS, model_class
 from mien.models.base import FaceModel, Stage
 from mien.training import fit_model, loop, plan_training
@@ -186,36 +186,36 @@ def test_samplers_are_functions_of_their_generator(sampler: Any) -> None:
         assert torch.equal(first.partner, again.partner)
 
 
-# ---- who is judged with whom
+# ---- who is test with whom
 
 
 @pytest.mark.parametrize("styles", [1, 3])
 def test_who_lends_a_style_in_the_transfer_test_is_somebody_else(styles: int) -> None:
     twice = DATA.take(np.tile(np.arange(len(DATA)), 2))  # everybody performs every expression twice
-    judged = subjects.TestScans.of(twice, part="all", protocol="subject", seed=0, limit=None)
-    draws = subjects.TransferDraws.of(judged, styles=styles, limit=None)
-    assert (judged.person[draws.target] != judged.person[draws.style]).all()
-    np.testing.assert_array_equal(judged.label[draws.target], judged.label[draws.style])
-    assert judged.performed[draws.target].all() and judged.performed[draws.style].all()
+    test = scans.TestScans.of(twice, part="all", protocol="subject", seed=0, limit=None)
+    draws = scans.TransferDraws.of(test, styles=styles, limit=None)
+    assert (test.person[draws.target] != test.person[draws.style]).all()
+    np.testing.assert_array_equal(test.label[draws.target], test.label[draws.style])
+    assert test.performed[draws.target].all() and test.performed[draws.style].all()
     # Every expressive scan is asked for, from as many different people as wanted.
     targets, counts = np.unique(draws.target, return_counts=True)
-    np.testing.assert_array_equal(targets, np.flatnonzero(judged.performed))
+    np.testing.assert_array_equal(targets, np.flatnonzero(test.performed))
     assert (counts == styles).all()
     for target in targets:
-        assert len(set(judged.person[draws.style[draws.target == target]])) == styles
+        assert len(set(test.person[draws.style[draws.target == target]])) == styles
     again, other = (
-        subjects.TransferDraws.of(replace(judged, seed=seed), styles=styles, limit=None) for seed in (0, 1)
+        scans.TransferDraws.of(replace(test, seed=seed), styles=styles, limit=None) for seed in (0, 1)
     )
     np.testing.assert_array_equal(again.style, draws.style)
     assert (other.style != draws.style).any()
 
 
 def test_another_person_is_another_person() -> None:
-    judged = subjects.TestScans.of(DATA, part="all", protocol="subject", seed=0, limit=None)
-    drawn = np.stack([replace(judged, seed=seed).other_people(43) for seed in range(20)])
+    test = scans.TestScans.of(DATA, part="all", protocol="subject", seed=0, limit=None)
+    drawn = np.stack([replace(test, seed=seed).other_people(43) for seed in range(60)])
     assert (drawn != np.arange(6)).all() and (drawn >= 0).all()
     assert [set(column) for column in drawn.T] == [set(range(6)) - {person} for person in range(6)]
-    assert (drawn[0] != judged.other_people(44)).any()
+    assert (drawn[0] != test.other_people(44)).any()
 
 
 # ---- which weights are kept
