@@ -157,11 +157,12 @@ def test_vae_terms_are_measured_on_the_mesh_that_they_name() -> None:
     assert rough < 0
 
 
-def test_vae_pulls_both_codes_to_the_normal_distribution() -> None:
+@pytest.mark.parametrize(("mean", "log_variance"), [(2.0, 1.0), (-2.0, -1.0)])
+def test_vae_pulls_both_codes_to_the_normal_distribution(mean: float, log_variance: float) -> None:
     setting = vae()
     model = setting.model
     with torch.no_grad():
-        for heads, value in ((model.means, 2.0), (model.log_variances, 1.0)):
+        for heads, value in ((model.means, mean), (model.log_variances, log_variance)):
             for head in heads.values():
                 head.bias.fill_(value)
     terms = updates(setting.stage.step(setting.batch, 0))["vae"]
@@ -292,7 +293,12 @@ def decoupling(**changes: Any) -> SimpleNamespace:
     model = DecoupledGAN(DATA.topology, DATA.expressions, 6, 4, 2, hidden=24)
     model.prepare(DATA)
     settings = DecouplingSettings(
-        image_size=16, batch_size=8, instance_noise=0.0, gradient_penalty=0.0, **changes
+        image_size=16,
+        batch_size=24,
+        instance_noise=0.0,
+        gradient_penalty=0.0,
+        discriminator_updates=1,
+        **changes,
     )
     (stage,) = model.stages(DATA, settings)
     step: Any = stage.step
@@ -318,7 +324,8 @@ def judged(setting: SimpleNamespace) -> tuple[dict[str, Tensor], Tensor, Any]:
     with torch.random.fork_rng(devices=[]), watched(setting.losses.mapping) as images:
         torch.manual_seed(SEED)
         with watched(setting.net.real) as seen:
-            terms = setting.losses.discriminate(setting.batch.vertices, setting.batch.labels, 0.0, False)
+            name, terms = next(setting.losses.step(setting.batch, 0))
+    assert name == "discriminator"
     shown = [answers[0] for _, answers in images.calls]
     (fake,) = [image for image in shown if not torch.allclose(image, setting.real, atol=1e-5)]
     return terms, fake, seen

@@ -16,9 +16,8 @@ from torch import Tensor
 from mien.codes import Codes
 from mien.data.dataset import FaceDataset
 from mien.errors import MienError, UnknownName
-from mien.evaluation import Report, Table, evaluate
+from mien.evaluation import Report, Table, evaluate, scans
 from mien.evaluation.faces.controls import control_rows
-from mien.evaluation.scans import TestScans
 from mien.machine import machine, machine_text
 from mien.models.base import FaceModel, Reference
 from mien.models.mean_expression import MeanExpression
@@ -211,10 +210,10 @@ def test_controls_learn_from_the_training_part_alone() -> None:
     again = evaluate({"by hand": untaught.eval()}, full, speed=False, controls=())
     lent = report.value("mean_expression", "transfer_avd")
     assert lent == pytest.approx(again.value("by hand", "transfer_avd"), rel=1e-6)
-    scans = TestScans.of(full, part="test", protocol="subject", seed=0, limit=None)
+    test = scans.TestScans.of(full, part="test", protocol="subject", seed=0, limit=None)
     (kept,) = (
         row.mean
-        for row in control_rows(scans, [3], None)
+        for row in control_rows(test, [3], None)
         if (row.system, row.metric) == ("PCA, 3", "rec_avd_mesh")
     )
     left = []

@@ -32,9 +32,9 @@ def data() -> FaceDataset:
     return planted(subjects=20, interaction=0.2, noise=0.05).data
 
 
-def train(out: Path, resume: bool = False, **changes: object) -> FaceCAM:
+def train(out: Path, resume: bool = False, save_seconds: float = 30.0, **changes: object) -> FaceCAM:
     plan = plan_training("facecam", SMALL | changes, profile="smoke")
-    options = {"accelerator": "cpu", "progress": False, "save_seconds": 0.0}
+    options = {"accelerator": "cpu", "progress": False, "save_seconds": save_seconds}
     model = fit_model(plan, data(), out, resume=resume, **options)  # type: ignore[arg-type]
     assert isinstance(model, FaceCAM)
     return model
@@ -55,7 +55,7 @@ def test_cuts_in_both_stages_change_no_bit(tmp_path: Path, monkeypatch: pytest.M
 
         monkeypatch.setattr(loop.Loop, "_step", stop)
         with pytest.raises(Killed):
-            train(tmp_path / "cut", resume=cut == 6, **short)
+            train(tmp_path / "cut", resume=cut == 6, save_seconds=0.0, **short)
         monkeypatch.undo()
     again = train(tmp_path / "cut", resume=True, **short).state_dict()
     assert all(torch.equal(again[name], value) for name, value in whole.items())

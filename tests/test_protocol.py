@@ -19,11 +19,12 @@ from torch import nn
 from mien.data.dataset import FaceDataset
 from mien.data.sampling import faces, mixed_pairs, same_subject_pairs, style_pairs, virtual_people
 from mien.errors import BadSetting
-from mien.evaluation.scans import TestScans, TransferDraws
+from mien.evaluation import scans
 from mien.models import MODELS, model_class
 from mien.models.base import FaceModel, Stage
 from mien.training import fit_model, loop, plan_training
 from mien.training.display import Display
+from mien.training.run import build_model
 
 pytest.importorskip("lightning.fabric", reason="needs the extra mien[train]")
 
@@ -109,6 +110,9 @@ def test_the_seed_decides_what_is_drawn(name: str, tmp_path: Path) -> None:
     assert first[1][False] != other[1][False], "another seed draws other rows"
     learned = [key for key, _ in first[0].named_parameters()]
     assert any(not torch.equal(states[0][key], states[2][key]) for key in learned)
+    plans = [plan_training(name, ARGUMENTS.get(name, {}), profile="smoke", seed=seed) for seed in (3, 3, 4)]
+    starts = [torch.cat([p.flatten() for p in build_model(plan, data).parameters()]) for plan in plans]
+    assert torch.equal(starts[0], starts[1]) and (starts[0] != starts[2]).float().mean() > 0.5
 
 
 # ---- who is drawn with whom
@@ -187,27 +191,31 @@ def test_samplers_are_functions_of_their_generator(sampler: Any) -> None:
 
 @pytest.mark.parametrize("styles", [1, 3])
 def test_who_lends_a_style_in_the_transfer_test_is_somebody_else(styles: int) -> None:
-    scans = TestScans.of(DATA, part="all", protocol="subject", seed=0, limit=None)
-    draws = TransferDraws.of(scans, styles=styles, limit=None)
-    assert (scans.person[draws.target] != scans.person[draws.style]).all()
-    np.testing.assert_array_equal(scans.label[draws.target], scans.label[draws.style])
-    assert scans.performed[draws.target].all() and scans.performed[draws.style].all()
+    twice = DATA.take(np.tile(np.arange(len(DATA)), 2))  # everybody performs every expression twice
+    test = scans.TestScans.of(twice, part="all", protocol="subject", seed=0, limit=None)
+    draws = scans.TransferDraws.of(test, styles=styles, limit=None)
+    assert (test.person[draws.target] != test.person[draws.style]).all()
+    np.testing.assert_array_equal(test.label[draws.target], test.label[draws.style])
+    assert test.performed[draws.target].all() and test.performed[draws.style].all()
     # Every expressive scan is asked for, from as many different people as wanted.
     targets, counts = np.unique(draws.target, return_counts=True)
-    np.testing.assert_array_equal(targets, np.flatnonzero(scans.performed))
+    np.testing.assert_array_equal(targets, np.flatnonzero(test.performed))
     assert (counts == styles).all()
     for target in targets:
-        assert len(set(scans.person[draws.style[draws.target == target]])) == styles
-    again, other = (TransferDraws.of(replace(scans, seed=seed), styles=styles, limit=None) for seed in (0, 1))
+        assert len(set(test.person[draws.style[draws.target == target]])) == styles
+    again, other = (
+        scans.TransferDraws.of(replace(test, seed=seed), styles=styles, limit=None) for seed in (0, 1)
+    )
     np.testing.assert_array_equal(again.style, draws.style)
     assert (other.style != draws.style).any()
 
 
 def test_another_person_is_another_person() -> None:
-    scans = TestScans.of(DATA, part="all", protocol="subject", seed=0, limit=None)
-    first, other = scans.other_people(43), replace(scans, seed=1).other_people(43)
-    assert (first != np.arange(6)).all() and (first >= 0).all()
-    assert (first != other).any() and (first != scans.other_people(44)).any()
+    test = scans.TestScans.of(DATA, part="all", protocol="subject", seed=0, limit=None)
+    drawn = np.stack([replace(test, seed=seed).other_people(43) for seed in range(60)])
+    assert (drawn != np.arange(6)).all() and (drawn >= 0).all()
+    assert [set(column) for column in drawn.T] == [set(range(6)) - {person} for person in range(6)]
+    assert (drawn[0] != test.other_people(44)).any()
 
 
 # ---- which weights are kept

@@ -171,6 +171,13 @@ def test_eyes_and_upper_teeth_stay_and_lower_teeth_turn_rigidly_with_the_jaw() -
     ends = np.cumsum([len(item) for item, _ in pieces])
     change = on_template(head.performed(jawOpen=1.0) - head.neutral)
     moved = found.carry(found.vertices + found.placement.scale * change @ found.placement.rotation.T)
+    look = np.array([[30.0, 0.0], [0.0, 20.0]])  # the left eye to the left, the right one up
+    looking = found.carry(found.vertices, look) - vertices
+    left, right = (looking[ends[k] : ends[k + 1]] for k in np.argsort(-head.person.eyes[:, 0]))
+    for turn, across, along in ((left, 0, 1), (right, 1, 0)):
+        assert np.abs(turn[:, across]).max() > 3 > 0.5 > np.abs(turn[:, along]).max()
+    front = [vertices[ends[k] : ends[k + 1], 2].argmax() for k in np.argsort(-head.person.eyes[:, 0])]
+    assert left[front[0], 0] > 0 and right[front[1], 1] > 0
     still = slice(ends[0], ends[3])
     np.testing.assert_array_equal(moved[still], vertices[still].astype(np.float32))
     before, after = vertices[ends[3] :], moved[ends[3] :].astype(np.float64)
@@ -276,6 +283,13 @@ def test_the_template_follows_a_mesh_that_takes_a_pose() -> None:
     kept, _ = main_piece(template()[0])
     error = np.linalg.norm(template_then - found.vertices - moved, axis=1)[kept]
     assert error.mean() < 0.1 * np.linalg.norm(moved, axis=1)[kept].max()
+    # The same mesh in meters and with +Z up.
+    own = replace(
+        found.placement, rotation=found.placement.rotation @ Z_UP.T, scale=found.placement.scale * 1000
+    )
+    there = replace(found, mesh_vertices=0.001 * head.vertices @ Z_UP.T, placement=own)
+    turned_pose = 0.001 * head.remesh.of(posed) @ Z_UP.T
+    np.testing.assert_allclose(there.follow(turned_pose), template_then, atol=1e-3)
 
 
 def test_what_is_no_face_is_refused() -> None:

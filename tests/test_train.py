@@ -159,7 +159,7 @@ def test_finished_run_is_a_model_folder(data: FaceDataset, tmp_path: Path) -> No
 
 
 def test_training_reduces_the_error(data: FaceDataset, tmp_path: Path) -> None:
-    settings = OVERRIDES | {"steps": 300, "rate": 3e-3, "decay_every": 120, "identity_discriminator": False}
+    settings = OVERRIDES | {"steps": 150, "rate": 3e-3, "decay_every": 60, "identity_discriminator": False}
     settings |= {"validate_every": 50, "batch_size": 12}
     plan = plan_training("adversarial_vae", settings, profile="smoke")
     fit_model(plan, data, tmp_path / "run", accelerator="cpu", progress=False)

@@ -51,22 +51,23 @@ class Mutant:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the tests said: the first that failed (empty: none), processor seconds, exit code of pytest."""
+    """What tests said: the first that failed or was skipped ("": none), processor seconds, pytest's code."""
 
     killer: str
+    skipped: str
     seconds: float
     code: int
 
 
 class FirstFailure:
-    """A pytest plugin that keeps the name of the first test that fails."""
+    """A pytest plugin that keeps the names of the first test that fails and of the first that is skipped."""
 
-    name = ""
+    name, skipped = "", ""
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Called by pytest after every phase of every test."""
-        if report.failed and not self.name:
-            self.name = report.nodeid
+        self.name = self.name or (report.nodeid if report.failed else "")
+        self.skipped = self.skipped or (report.nodeid if report.skipped else "")
 
 
 def read_mutants(words: Sequence[str]) -> list[Mutant]:
@@ -123,7 +124,7 @@ def tried(mutant: Mutant | None, tests: Sequence[str]) -> Outcome:
         library = Path(sys.modules["mien"].__file__ or "")
         assert library.is_relative_to(copy), f"tests ran against {library}"
     os.chdir(ROOT)
-    return Outcome(first.name, time.process_time(), int(code))
+    return Outcome(first.name, first.skipped, time.process_time(), int(code))
 
 
 def verdict(mutant: Mutant | None, outcome: Outcome) -> str:
@@ -132,7 +133,7 @@ def verdict(mutant: Mutant | None, outcome: Outcome) -> str:
         return f"pytest ended with code {outcome.code}: are the names of its tests right?"
     if mutant is None:
         return f"fails without any fault: {outcome.killer}" if outcome.code else ""
-    return "" if outcome.code else "LIVES"
+    return "" if outcome.code else f"LIVES{f', but {outcome.skipped} was skipped' * bool(outcome.skipped)}"
 
 
 def main() -> None:

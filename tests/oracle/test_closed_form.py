@@ -180,6 +180,11 @@ def test_mean_displacements_are_class_means() -> None:
         )
     half = replace(data, weights=data.weights * 0.5)
     np.testing.assert_allclose(mean_displacements(half), 2 * found, atol=2e-3)
+    # Few people an expression: whose face it is must drop out.
+    few = data.is_neutral | (data.row_subject % 5 == data.label)
+    for expression, shown in enumerate(mean_displacements(data.take(few))):
+        own = offsets[few & (data.label == expression)].mean(axis=0)
+        np.testing.assert_allclose(shown, own, atol=1e-3)
     unseen = data.take(data.label != 2)
     assert np.abs(mean_displacements(unseen)[2]).max() < 1e-4
     with pytest.raises(MissingNeutral, match="displacements need labeled expressive scans"):

@@ -86,8 +86,8 @@ def animate(
     if out.suffix.lower() in FILMS:
         facts = _write_film(out, model, face, signal, size)
     else:
-        facts, notes = apply.write_clip(out, model, face, signal, targets=targets)
-        tell(notes)
+        facts, told = apply.write_clip(out, model, face, signal, targets=targets)
+        tell(told)
     return show_json(facts) if as_json else show(_sentence(facts))
 
 

@@ -48,7 +48,7 @@ class FaceTuneGAN(FaceModel):
         AdaIN(h, y) = scale(y) (h - mean(h)) / std(h) + shift(y),   (scale, shift) = M(Es(s))
 
     The losses, with a discriminator D of every style class, stand in :mod:`mien.models.facetunegan.losses`.
-    Only expression labels are used: no pairs, and neutrals of validation people only to choose weights.
+    Only expression labels are needed: no pairs, and neutrals of validation people only to choose weights.
 
     Departures:
         - L_sty compares with Es(s), as the text says; eq. 7 prints Es(x), which would fight the translation.
@@ -60,7 +60,8 @@ class FaceTuneGAN(FaceModel):
           starts at plain instance norm.
         - D_f is averaged over vertices, as in FUNIT: matched vertex by vertex, x_t would take over who s is.
         - The model is a moving average of the trained weights (``average``); 0 reproduces the text.
-        - Batches are drawn at random instead of by epochs, so that any step can be resumed exactly.
+        - Batches are drawn at random instead of by epochs, so that any step can be resumed exactly. Where
+          people are labeled, s is somebody else than x.
         - The smoke and standard profiles take fewer and larger steps by Muon (Es and M by Adam), apply R1
           every eighth step, eight times as heavy, and mix people by identity label (``virtual_people``).
           The standard profile begins with L_rec alone, weighs L_rec and L_cyc by 3 and L_sty by 1, as the
