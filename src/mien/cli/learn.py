@@ -119,11 +119,7 @@ def evaluate(
     if out:
         report.save(out)
     if out and pictures:
-        from mien.figures.evaluation import draw_evaluation
-
-        shown = faces.split(part, **division)
-        drawn = draw_evaluation(models, shown, report, out, seed=division["seed"])
-        say(f"Drawn: {', '.join(path.name for path in drawn)}")
+        _draw(models, faces.split(part, **division), report, out, division["seed"])
     if part == "test":
         for folder in model_dirs:
             label = _label(folder, model_dirs)
@@ -134,6 +130,13 @@ def evaluate(
     if out:
         say(f"Written: {out / 'report.md'}, .csv, .tex and .json")
     return None
+
+
+def _draw(models: Any, shown: Any, report: Any, out: Path, seed: int) -> None:
+    from mien.figures.evaluation import draw_evaluation
+
+    drawn = draw_evaluation(models, shown, report, out, seed=seed)
+    say(f"Drawn: {', '.join(path.name for path in drawn)}")
 
 
 def _judge_generation(
