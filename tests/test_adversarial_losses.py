@@ -164,6 +164,7 @@ def test_vae_pulls_both_codes_to_the_normal_distribution(mean: float, log_varian
     with torch.no_grad():
         for heads, value in ((model.means, mean), (model.log_variances, log_variance)):
             for head in heads.values():
+                head.weight.zero_()
                 head.bias.fill_(value)
     terms = updates(setting.stage.step(setting.batch, 0))["vae"]
     for number, factor in enumerate(("identity", "expression")):

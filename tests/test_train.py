@@ -33,6 +33,7 @@ pytest.importorskip("lightning.fabric", reason="needs the extra mien[train]")
 OVERRIDES = {
     "identity_size": 4, "expression_size": 4, "hidden": 16, "steps": 12, "pretraining_steps": 6,
     "batch_size": 6, "validate_every": 5, "decay_every": 4, "discriminator_points": 40,
+    "closed_form_finish": 2,
 }  # fmt: skip
 SHORT = {"steps": 7, "batch_size": 6, "validate_every": 3}
 

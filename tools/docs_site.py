@@ -175,13 +175,7 @@ def api_index() -> str:
 
 API_INTRODUCTION = """# API
 
-<<<<<<< HEAD
-`import mien` gives what most programs need, and all of it is on this page: `mien.load_model`, `mien.train`
-and so on. Everything else is imported from its module, and the other pages list modules floor by floor: each
-imports only from floors before it.
-=======
 `import mien` gives what most programs need; all of it is on this page: `mien.load_model`, `mien.train` and
 so on. Everything else is imported from its module. The other pages list modules floor by floor: each imports
 only from floors before it.
->>>>>>> 7c4ae49 (Only a model that can make faces needs calibration; one sentence names it)
 """
