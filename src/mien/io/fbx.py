@@ -9,11 +9,11 @@ import numpy as np
 
 from mien.errors import require
 from mien.io.glb import MILLIMETERS, Morphs
-from mien.io.pieces import Pieces, mesh_of, pieces_by, targets_of
+from mien.io.pieces import ScenePieces, mesh_of, pieces_by, targets_of
 from mien.io.record import Mesh
 
 
-def fbx_pieces(path: Path) -> Pieces:
+def fbx_pieces(path: Path) -> ScenePieces:
     """The meshes of an FBX file's scene, in meters and +Y up.
 
     Args:

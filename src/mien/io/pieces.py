@@ -50,7 +50,7 @@ class Piece:
 
 
 @dataclass(frozen=True, eq=False)
-class Pieces:
+class ScenePieces:
     """A scene.
 
     Args:
@@ -66,7 +66,7 @@ class Pieces:
     skinned: bool = False
 
 
-def pieces_by(command: Sequence[str], source: Path) -> Pieces:
+def pieces_by(command: Sequence[str], source: Path) -> ScenePieces:
     """Has another process read a file.
 
     Args:
@@ -104,14 +104,16 @@ def run_process(command: Sequence[str], name: str, out: Path) -> None:
                       remedy="export it again, best as GLB")  # fmt: skip
 
 
-def _loaded(arrays: dict[str, NDArray]) -> Pieces:
+def _loaded(arrays: dict[str, NDArray]) -> ScenePieces:
     info = json.loads(arrays["info"].tobytes())
     pictures = [
         (str(name), arrays[key].tobytes() if (key := f"picture{number}") in arrays else None)
         for number, name in enumerate(info["pictures"])
     ]
     meshes = [_piece(item, f"{number}_", arrays) for number, item in enumerate(info["pieces"])]
-    return Pieces(meshes, info["materials"], pictures, any(item.get("skinned") for item in info["pieces"]))
+    return ScenePieces(
+        meshes, info["materials"], pictures, any(item.get("skinned") for item in info["pieces"])
+    )
 
 
 def _piece(item: dict[str, Any], key: str, arrays: dict[str, NDArray]) -> Piece:
@@ -154,7 +156,7 @@ def _of_vertices(values: NDArray, corners: NDArray, count: int) -> NDArray[np.fl
     return sums / np.maximum(np.bincount(corners, minlength=count), 1)[:, None]
 
 
-def mesh_of(scene: Pieces, path: Path) -> Mesh:
+def mesh_of(scene: ScenePieces, path: Path) -> Mesh:
     """One mesh of all pieces, in order.
 
     Args:
@@ -209,7 +211,7 @@ def _marks(pieces: Sequence[Piece]) -> tuple[Mark, ...]:
     return tuple(marks)
 
 
-def targets_of(scene: Pieces) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+def targets_of(scene: ScenePieces) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     """Names of all blend shapes, and (E, V, 3) float64 meters how each moves the vertices of all pieces.
 
     Args:
