@@ -23,6 +23,7 @@ from mien.geometry.procrustes import procrustes
 from mien.geometry.registration import Registration, check_head, register
 from mien.io.landmarks import read_landmarks
 from mien.io.record import Mesh
+from mien.landmark_names import landmark_words
 from mien.models.base import FaceModel
 
 Landmarks = Mapping[str, Any] | str | Path
@@ -142,6 +143,16 @@ def landmark_positions(landmarks: Landmarks) -> dict[str, NDArray[np.float64]]:
                 remedy="give three finite numbers in the mesh's unit and axes",
             )  # fmt: skip
     return found
+
+
+def landmark_table(model: FaceModel) -> str:
+    """A CSV of a template's landmarks under the names that people know, their positions left to be filled."""
+    named = model.topology.landmarks
+    lines = ["name,x,y,z,template_x,template_y,template_z"]
+    for name, at in zip(named.names, named.positions(model.topology.template), strict=True):
+        if (words := landmark_words(name)) != name:
+            lines.append(f"{words},,,,{at[0]:.1f},{at[1]:.1f},{at[2]:.1f}")
+    return "\n".join(lines) + "\n"
 
 
 def known_people(model: FaceModel) -> NDArray[np.float32] | None:

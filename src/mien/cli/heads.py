@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
 from mien.cli.shell import examples, say, show, show_json
 from mien.cli.use import LANDMARKS, MODEL, OUT, PANEL, STYLE
-
-if TYPE_CHECKING:
-    from mien.topology import Topology
 
 
 def register(
@@ -37,7 +34,7 @@ def register(
     template's landmarks on the mesh. Move those that are off, and give the file with --landmarks. Where no
     face is found, OUT.png shows what came closest; --save-landmarks writes a table to fill instead.
     """
-    from mien.apply import open_head
+    from mien.apply.heads import landmark_table, open_head
     from mien.cli.faces import Marks
     from mien.cli.models import open_model
     from mien.errors import BadMesh
@@ -50,7 +47,7 @@ def register(
 
     model = open_model(onto)
     if save_landmarks:
-        write_bytes(save_landmarks, _table_to_fill(model.topology).encode())
+        write_bytes(save_landmarks, landmark_table(model).encode())
     try:
         head = open_head(model, read_mesh(mesh, points=True), landmarks=Marks.of(landmarks, mesh)[mesh])
     except BadMesh as error:
@@ -69,18 +66,6 @@ def register(
     show(f"{out}: {found.quality.sentence}.")
     say(f"Look at {out.with_suffix('.png')}. Numbers: {out.with_suffix('.json')}.")
     return None
-
-
-def _table_to_fill(topology: Topology) -> str:
-    """A table of the template's landmarks under the names that people know, without positions."""
-    from mien.landmark_names import spoken
-
-    points = topology.landmarks.positions(topology.template)
-    lines = ["name,x,y,z,template_x,template_y,template_z"]
-    for name, at in zip(topology.landmarks.names, points, strict=True):
-        if spoken(name) != name:
-            lines.append(f"{spoken(name)},,,,{at[0]:.1f},{at[1]:.1f},{at[2]:.1f}")
-    return "\n".join(lines) + "\n"
 
 
 def rig(

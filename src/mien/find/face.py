@@ -15,7 +15,7 @@ from mien.errors import BadMesh, MissingPackage, require
 from mien.find.known_points import KnownPoints, known_points
 from mien.find.landmarker import Landmarker
 from mien.find.looking import Subject
-from mien.find.pieces import Pieces
+from mien.find.pieces import MeshPieces
 from mien.find.search import ALL_TURNS, Searcher, Seen
 from mien.find.weights import HOW_TO_GET, landmarker_file
 from mien.find.windows import LIKELY
@@ -126,7 +126,14 @@ def find_face(
 
 
 def found_by_looking(seen: Seen, faces: NDArray, known: KnownPoints, notes: tuple[str, ...]) -> Found:
-    """A face that was seen, with the points that views agree on as guides."""
+    """A face that was seen, with the points that views agree on as guides.
+
+    Args:
+        seen: The face.
+        faces: (F, 3) int. Triangles of the mesh, with outward winding.
+        known: Where the points are on the template.
+        notes: Sentences for the user.
+    """
     fused = seen.fused
     good = (fused.near >= _AGREEING) & (fused.spread < _AGREE_MM) & np.isfinite(fused.points).all(axis=1)
     rows = np.flatnonzero(good[known.numbers])
@@ -159,7 +166,7 @@ def _attempts(vertices: NDArray, faces: NDArray) -> Iterator[tuple[NDArray, bool
     """Triangles to look at, whether they are flipped, and how many turns: the likely first."""
     yield faces, False, LIKELY
     yield faces[:, ::-1], True, LIKELY
-    pieces = Pieces.of(vertices, faces)
+    pieces = MeshPieces.of(vertices, faces)
     for mask in pieces.large():
         yield pieces.part(mask), False, LIKELY
     yield faces, False, ALL_TURNS
@@ -181,7 +188,7 @@ def _uncovered(
     seen: Seen, vertices: NDArray, faces: NDArray, notes: tuple[str, ...], searcher: Searcher
 ) -> tuple[Seen, tuple[str, ...]]:
     """The face seen again without glasses, hair and what else may cover it, if that is clearer."""
-    pieces = Pieces.of(vertices, faces)
+    pieces = MeshPieces.of(vertices, faces)
     if seen.spread < _HIDDEN_MM or not pieces.large():
         return seen, notes
     mask = pieces.face_alone(seen.placement, searcher.known, seen.points[searcher.known.numbers])
@@ -210,7 +217,7 @@ def _heads(vertices: NDArray, faces: NDArray) -> list[NDArray[np.bool_]]:
     if size[along] > _TALL * np.sort(size)[0] and along != 0:  # no file has up along +X
         top = vertices[:, along].max() - _HEAD_SHARE * size[along]
         return [vertices[:, along] > top]
-    return Pieces.of(vertices, faces).large()[:1] if len(faces) else []
+    return MeshPieces.of(vertices, faces).large()[:1] if len(faces) else []
 
 
 def _not_whole(seen: Seen, name: str, guess: Guess) -> BadMesh:
