@@ -16,7 +16,7 @@ from mien.find.known_points import KnownPoints, known_points
 from mien.find.landmarker import Landmarker
 from mien.find.looking import Subject
 from mien.find.pieces import MeshPieces
-from mien.find.search import ALL_TURNS, Searcher, Seen
+from mien.find.search import ALL_TURNS, MOST_SIGHTS, Searcher, Seen
 from mien.find.weights import HOW_TO_GET, landmarker_file
 from mien.find.windows import LIKELY
 from mien.geometry.placement import Placement, place_by_shape
@@ -28,6 +28,7 @@ BY_SHAPE = "no face was seen on it, it was placed by its shape alone: look at th
 _HIDDEN_MM = 2.5  # views of a face that nothing covers disagree by less
 _AGREEING, _AGREE_MM = 4, 5.0  # views on a point that guides the registration, and how well
 _LEAST_GUIDES = 30
+_FEW_SIGHTS = 2  # are examined where a face is less likely
 _LARGER = 0.97  # scales that differ less are of faces of one size: the first is taken then
 _TALL = 2.0  # times as tall as a head is wide or deep: then the head is at one end
 _HEAD_SHARE = 0.16  # of a body's height, head and neck
@@ -118,7 +119,9 @@ def find_face(
             best, notes = _uncovered(best, vertices, used, notes, searcher)
             return found_by_looking(best, used, searcher.known, notes)
     try:
-        placement = _by_shape(vertices, faces, topology, name)
+        # What was looked at piece by piece is not slid over piece by piece once more: a user waits.
+        place = _piece_by_piece if searcher is None else place_by_shape
+        placement = place(vertices, faces, topology, name)
     except BadMesh as error:
         raise _no_face(error, name, Guess(vertices, faces, best), searcher) from error
     notes = (BY_SHAPE,) if searcher is not None and len(faces) else ()
@@ -150,9 +153,9 @@ def _look_everywhere(
     flipped = faces[:, ::-1]
     best: Seen | None = None
     used, notes = faces, tuple[str, ...]()
-    for part, is_flipped, count in _attempts(vertices, faces):
+    for part, is_flipped, count, most in _attempts(vertices, faces):
         subject = Subject(vertices, part)
-        for seen in searcher.search(subject, count)[:1]:
+        for seen in searcher.search(subject, count, most=most)[:1]:
             if best is None or seen.merit > best.merit:
                 best = seen
                 used, notes = (flipped, (INSIDE_OUT,)) if is_flipped else (faces, ())
@@ -162,14 +165,14 @@ def _look_everywhere(
     return best, used, notes
 
 
-def _attempts(vertices: NDArray, faces: NDArray) -> Iterator[tuple[NDArray, bool, int]]:
-    """Triangles to look at, whether they are flipped, and how many turns: the likely first."""
-    yield faces, False, LIKELY
-    yield faces[:, ::-1], True, LIKELY
+def _attempts(vertices: NDArray, faces: NDArray) -> Iterator[tuple[NDArray, bool, int, int]]:
+    """Triangles to look at, whether they are flipped, how many turns, and how many sights to examine."""
+    yield faces, False, LIKELY, MOST_SIGHTS
+    yield faces[:, ::-1], True, LIKELY, _FEW_SIGHTS
     pieces = MeshPieces.of(vertices, faces)
     for mask in pieces.large():
-        yield pieces.part(mask), False, LIKELY
-    yield faces, False, ALL_TURNS
+        yield pieces.part(mask), False, LIKELY, _FEW_SIGHTS
+    yield faces, False, ALL_TURNS, MOST_SIGHTS
 
 
 def _larger(best: Seen, searcher: Searcher) -> tuple[Seen, tuple[str, ...]]:
@@ -197,7 +200,7 @@ def _uncovered(
     return (again, notes) if again and again.accepted and again.merit > seen.merit else (seen, notes)
 
 
-def _by_shape(vertices: NDArray, faces: NDArray, topology: Topology, name: str) -> Placement:
+def _piece_by_piece(vertices: NDArray, faces: NDArray, topology: Topology, name: str) -> Placement:
     """The second opinion: the whole, then its largest pieces and what is at its top."""
     try:
         return place_by_shape(vertices, faces, topology, name)
