@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mien.codes import Codes
 from mien.errors import BadMesh, BadSetting, UnknownName, WrongTopology
-from mien.landmark_names import canonical
+from mien.landmark_names import landmark_key
 from mien.models.base import FaceModel
 from mien.nn.descent import minimize_rows
 from mien.progress import track
@@ -159,7 +159,7 @@ def _places(
         raise BadMesh("landmarks must be finite points (L, 3)", received=f"an array of shape {goal.shape}")
     if names is not None:
         known = model.topology.landmarks
-        names = [canonical(name, known.names) for name in names]
+        names = [landmark_key(name, known.names) for name in names]
         for name in names:
             if name not in known.names:
                 raise UnknownName("landmark", name, known.names)

@@ -27,7 +27,7 @@ _CANONICAL = {name: f"ibug_{number}" for name, number in _KNOWN.items()}
 _SPOKEN = {canonical: name for name, canonical in _CANONICAL.items()}
 
 
-def canonical(name: str, known: Iterable[str] = ()) -> str:
+def landmark_key(name: str, known: Iterable[str] = ()) -> str:
     """The name that templates use: ``ibug_45`` for ``left_eye_outer_corner`` or ``Left Eye Outer Corner``.
 
     Args:
@@ -40,7 +40,7 @@ def canonical(name: str, known: Iterable[str] = ()) -> str:
     return _CANONICAL.get(plain, plain if plain in _NUMBERED else name)
 
 
-def spoken(name: str) -> str:
+def landmark_words(name: str) -> str:
     """The name that people know, or the name itself: ``left_eye_outer_corner`` for ``ibug_45``."""
     return _SPOKEN.get(name, name)
 

@@ -34,7 +34,7 @@ def register(
     template's landmarks on the mesh. Move those that are off, and give the file with --landmarks. Where no
     face is found, OUT.png shows what came closest; --save-landmarks writes a table to fill instead.
     """
-    from mien.apply import open_head
+    from mien.apply.heads import open_head
     from mien.cli.faces import Marks
     from mien.cli.models import open_model
     from mien.errors import BadMesh

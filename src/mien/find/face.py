@@ -15,8 +15,8 @@ from mien.errors import BadMesh, MissingPackage, require
 from mien.find.known_points import KnownPoints, known_points
 from mien.find.landmarker import Landmarker
 from mien.find.looking import Subject
-from mien.find.pieces import Pieces
-from mien.find.search import ALL_TURNS, Searcher, Seen
+from mien.find.pieces import MeshPieces
+from mien.find.search import ALL_TURNS, MOST_SIGHTS, Searcher, Seen
 from mien.find.weights import HOW_TO_GET, landmarker_file
 from mien.find.windows import LIKELY
 from mien.geometry.placement import Placement, place_by_shape
@@ -28,6 +28,7 @@ BY_SHAPE = "no face was seen on it, it was placed by its shape alone: look at th
 _HIDDEN_MM = 2.5  # views of a face that nothing covers disagree by less
 _AGREEING, _AGREE_MM = 4, 5.0  # views on a point that guides the registration, and how well
 _LEAST_GUIDES = 30
+_FEW_SIGHTS = 2  # are examined where a face is less likely
 _LARGER = 0.97  # scales that differ less are of faces of one size: the first is taken then
 _TALL = 2.0  # times as tall as a head is wide or deep: then the head is at one end
 _HEAD_SHARE = 0.16  # of a body's height, head and neck
@@ -118,7 +119,9 @@ def find_face(
             best, notes = _uncovered(best, vertices, used, notes, searcher)
             return found_by_looking(best, used, searcher.known, notes)
     try:
-        placement = _by_shape(vertices, faces, topology, name)
+        # What was looked at piece by piece is not slid over piece by piece once more: a user waits.
+        place = _piece_by_piece if searcher is None else place_by_shape
+        placement = place(vertices, faces, topology, name)
     except BadMesh as error:
         raise _no_face(error, name, Guess(vertices, faces, best), searcher) from error
     notes = (BY_SHAPE,) if searcher is not None and len(faces) else ()
@@ -126,7 +129,14 @@ def find_face(
 
 
 def found_by_looking(seen: Seen, faces: NDArray, known: KnownPoints, notes: tuple[str, ...]) -> Found:
-    """A face that was seen, with the points that views agree on as guides."""
+    """A face that was seen, with the points that views agree on as guides.
+
+    Args:
+        seen: The face.
+        faces: (F, 3) int. Triangles of the mesh, with outward winding.
+        known: Where the points are on the template.
+        notes: Sentences for the user.
+    """
     fused = seen.fused
     good = (fused.near >= _AGREEING) & (fused.spread < _AGREE_MM) & np.isfinite(fused.points).all(axis=1)
     rows = np.flatnonzero(good[known.numbers])
@@ -143,9 +153,9 @@ def _look_everywhere(
     flipped = faces[:, ::-1]
     best: Seen | None = None
     used, notes = faces, tuple[str, ...]()
-    for part, is_flipped, count in _attempts(vertices, faces):
+    for part, is_flipped, count, most in _attempts(vertices, faces):
         subject = Subject(vertices, part)
-        for seen in searcher.search(subject, count)[:1]:
+        for seen in searcher.search(subject, count, most=most)[:1]:
             if best is None or seen.merit > best.merit:
                 best = seen
                 used, notes = (flipped, (INSIDE_OUT,)) if is_flipped else (faces, ())
@@ -155,14 +165,14 @@ def _look_everywhere(
     return best, used, notes
 
 
-def _attempts(vertices: NDArray, faces: NDArray) -> Iterator[tuple[NDArray, bool, int]]:
-    """Triangles to look at, whether they are flipped, and how many turns: the likely first."""
-    yield faces, False, LIKELY
-    yield faces[:, ::-1], True, LIKELY
-    pieces = Pieces.of(vertices, faces)
+def _attempts(vertices: NDArray, faces: NDArray) -> Iterator[tuple[NDArray, bool, int, int]]:
+    """Triangles to look at, whether they are flipped, how many turns, and how many sights to examine."""
+    yield faces, False, LIKELY, MOST_SIGHTS
+    yield faces[:, ::-1], True, LIKELY, _FEW_SIGHTS
+    pieces = MeshPieces.of(vertices, faces)
     for mask in pieces.large():
-        yield pieces.part(mask), False, LIKELY
-    yield faces, False, ALL_TURNS
+        yield pieces.part(mask), False, LIKELY, _FEW_SIGHTS
+    yield faces, False, ALL_TURNS, MOST_SIGHTS
 
 
 def _larger(best: Seen, searcher: Searcher) -> tuple[Seen, tuple[str, ...]]:
@@ -181,7 +191,7 @@ def _uncovered(
     seen: Seen, vertices: NDArray, faces: NDArray, notes: tuple[str, ...], searcher: Searcher
 ) -> tuple[Seen, tuple[str, ...]]:
     """The face seen again without glasses, hair and what else may cover it, if that is clearer."""
-    pieces = Pieces.of(vertices, faces)
+    pieces = MeshPieces.of(vertices, faces)
     if seen.spread < _HIDDEN_MM or not pieces.large():
         return seen, notes
     mask = pieces.face_alone(seen.placement, searcher.known, seen.points[searcher.known.numbers])
@@ -190,7 +200,7 @@ def _uncovered(
     return (again, notes) if again and again.accepted and again.merit > seen.merit else (seen, notes)
 
 
-def _by_shape(vertices: NDArray, faces: NDArray, topology: Topology, name: str) -> Placement:
+def _piece_by_piece(vertices: NDArray, faces: NDArray, topology: Topology, name: str) -> Placement:
     """The second opinion: the whole, then its largest pieces and what is at its top."""
     try:
         return place_by_shape(vertices, faces, topology, name)
@@ -210,7 +220,7 @@ def _heads(vertices: NDArray, faces: NDArray) -> list[NDArray[np.bool_]]:
     if size[along] > _TALL * np.sort(size)[0] and along != 0:  # no file has up along +X
         top = vertices[:, along].max() - _HEAD_SHARE * size[along]
         return [vertices[:, along] > top]
-    return Pieces.of(vertices, faces).large()[:1] if len(faces) else []
+    return MeshPieces.of(vertices, faces).large()[:1] if len(faces) else []
 
 
 def _not_whole(seen: Seen, name: str, guess: Guess) -> BadMesh:

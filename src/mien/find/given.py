@@ -17,7 +17,7 @@ from mien.geometry.closest import surface_distances
 from mien.geometry.placement import LARGEST_MISFIT, Placement, place_by_landmarks, shape_misfit
 from mien.geometry.procrustes import procrustes
 from mien.geometry.registration import landmark_guides
-from mien.landmark_names import canonical, other_side, spoken
+from mien.landmark_names import landmark_key, landmark_words, other_side
 from mien.topology import Topology
 
 EXCHANGED = "left and right of the landmarks are exchanged (they are the person's own): they were swapped"
@@ -56,10 +56,10 @@ def place_by_given(
 
     Returns:
         The face, and the landmarks that pull on the template: sides exchanged if they were, none where
-        looking found the face elsewhere.
+        looking found the face elsewhere; each (3,) in the mesh's unit.
     """
     known = topology.landmarks.names
-    named = {canonical(key, known): np.asarray(at, np.float64) for key, at in landmarks.items()}
+    named = {landmark_key(key, known): np.asarray(at, np.float64) for key, at in landmarks.items()}
     given, notes = _right_sides(named, topology, name)
     _check_agreement(given.landmarks, topology, name)
     _check_on_mesh(given, vertices, faces, name)
@@ -145,7 +145,7 @@ def _check_agreement(named: Mapping[str, NDArray], topology: Topology, name: str
         rest = _rest(guides.targets, points, others)
         if rest[row] > _CONTRADICTING_MM and rest[others].mean() < _CONTRADICTING * every.mean():
             raise BadMesh(
-                f"the landmark {spoken(names[row])!r} of {name!r} contradicts the others",
+                f"the landmark {landmark_words(names[row])!r} of {name!r} contradicts the others",
                 received=f"{rest[row]:.0f} mm from where they place it",
                 remedy="check its name and position; left and right are the person's own",
             )
@@ -165,7 +165,7 @@ def _check_on_mesh(given: _Given, vertices: NDArray, faces: NDArray, name: str) 
     off = given.placement.scale * surface_distances(points, np.asarray(vertices, np.float64), faces)
     if off.max() > _OFF_MM:
         raise BadMesh(
-            f"the landmark {spoken(names[int(off.argmax())])!r} does not lie on {name!r}",
+            f"the landmark {landmark_words(names[int(off.argmax())])!r} does not lie on {name!r}",
             received=f"{off.max():.0f} mm from its surface",
             remedy="give landmarks in the mesh's own unit and axes, as its file has them",
         )

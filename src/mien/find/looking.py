@@ -13,7 +13,7 @@ from mien.find.landmarker import DETECTOR_SIZE, LANDMARK_SIZE, Square, square_ar
 from mien.geometry.differential import vertex_normals
 from mien.geometry.placement import Placement
 from mien.geometry.surface import welded
-from mien.render.clay import BACKGROUND, CLAY, fill_holes, linear_light, occlusion, shade
+from mien.render.clay import BACKGROUND, CLAY, clay_shade, fill_holes, linear_light, occlusion
 from mien.render.rays import Camera, Hits, ray_scene
 
 _DIAGONAL = 1000.0  # a subject's own unit: single precision is enough for rays then
@@ -58,11 +58,11 @@ class Subject:
         return vertex_normals(self.vertices.astype(np.float64), self.faces).astype(np.float32)
 
     def on_mesh(self, points: NDArray) -> NDArray[np.float64]:
-        """(..., 3) points of the subject in the mesh's own unit."""
+        """Points (..., 3) of the subject as (..., 3) in the mesh's own unit."""
         return points / self.scale + self.middle
 
     def of_mesh(self, points: NDArray) -> NDArray[np.float64]:
-        """(..., 3) points of the mesh's own unit in the subject's."""
+        """Points (..., 3) in the mesh's own unit as (..., 3) in the subject's."""
         return (points - self.middle) * self.scale
 
     def placed(self, placement: Placement) -> Placement:
@@ -97,7 +97,7 @@ class Subject:
             turn = camera.turn.astype(np.float32)
             normals = hit.interpolate(self.normals[corners]) @ turn.T
             light = hit.interpolate(self._light[corners])
-            picture[hit.pixels] = shade(
+            picture[hit.pixels] = clay_shade(
                 normals, hit.toward_camera @ turn.T, linear_light(CLAY), light, _GLOSS
             )
         return picture.reshape(camera.size, camera.size, 3)
@@ -175,7 +175,14 @@ def look(
 
 
 def camera_of(turn: NDArray, center: NDArray, span: float, *, rays: int = 2) -> Camera:
-    """A camera whose picture the detector takes, with so many rays a pixel and side."""
+    """A camera whose picture the detector takes.
+
+    Args:
+        turn: (3, 3) float. From the subject's axes to the picture's.
+        center: (3,) float, the subject's unit. In the middle of the picture.
+        span: Height of the picture there.
+        rays: A pixel's side.
+    """
     return Camera(np.asarray(turn, np.float64), np.asarray(center, np.float64), span, rays * DETECTOR_SIZE)
 
 

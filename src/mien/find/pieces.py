@@ -19,7 +19,7 @@ _REACH_MM = 120.0  # from the middle of the face
 
 
 @dataclass(frozen=True, eq=False)
-class Pieces:
+class MeshPieces:
     """A mesh by its connected pieces, seams closed.
 
     Args:
@@ -33,10 +33,12 @@ class Pieces:
     label: NDArray[np.int64]
 
     @staticmethod
-    def of(vertices: NDArray, faces: NDArray) -> Pieces:
-        """Splits a mesh."""
+    def of(vertices: NDArray, faces: NDArray) -> MeshPieces:
+        """Splits a mesh of vertices (N, 3) float, any unit, and triangles (F, 3) int."""
         place = welded(np.asarray(vertices, np.float32))
-        return Pieces(vertices, faces, connected(place[faces], int(place.max()) + 1)[place].astype(np.int64))
+        return MeshPieces(
+            vertices, faces, connected(place[faces], int(place.max()) + 1)[place].astype(np.int64)
+        )
 
     def large(self) -> list[NDArray[np.bool_]]:
         """(N,) masks of the pieces that could be a head, the largest first; none when there is one piece."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ _FIRST_REST_MM = 25.0  # farther off the template a first sight is no face
 _FIRST_VIEWS = 5  # of the first round around a sight; the second takes all
 _SAME = 0.25  # rotation entries and logarithms of scales that differ less are one sight
 _LEAST_OF_PART = 0.5  # of a part's points, or it is missing
-_MOST_SIGHTS = 6
+MOST_SIGHTS = 6
 _MOST_FACES = 12  # in one picture
 ALL_TURNS = 24
 
@@ -84,15 +85,16 @@ class Searcher:
     networks: Networks
     known: KnownPoints
 
-    def search(self, subject: Subject, count: int = LIKELY) -> list[Seen]:
+    def search(self, subject: Subject, count: int = LIKELY, *, most: int = MOST_SIGHTS) -> list[Seen]:
         """What looks like a face from the first turns, the best first; it stops at the first sure one.
 
         Args:
             subject: Where to look.
             count: How many of the 24 turns.
+            most: First sights that are examined; each takes a second.
         """
         found: list[Seen] = []
-        for placement in self._sights(subject, count):
+        for placement in islice(self._sights(subject, count), most):
             if seen := self.examine(subject, placement):
                 found.append(seen)
                 if seen.sure:
@@ -118,7 +120,7 @@ class Searcher:
         """A placement of the subject, looked at from nine sides and corrected; None where no face is seen."""
         for angles in (VIEWS[:_FIRST_VIEWS], VIEWS):
             views = views_of(subject, self.networks, placement, self.known.center, angles)
-            if len(views) < len(angles) // 2:
+            if len(views) <= len(angles) // 2:
                 return None
             fused = fuse(views, placement.scale)
             known = np.where((fused.near >= 2)[:, None], fused.points, np.nan)[self.known.numbers]
@@ -148,8 +150,6 @@ class Searcher:
                         continue
                     keys.append(key)
                     yield placed
-                    if len(keys) >= _MOST_SIGHTS:
-                        return
 
     def _placed(self, sight: Sighting) -> Placement | None:
         placed = place(sight.points[self.known.numbers], self.known.template)

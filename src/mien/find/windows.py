@@ -25,7 +25,7 @@ _BELOW = 0.42  # of a window the camera looks below the top
 
 
 def turns(count: int) -> list[NDArray[np.float64]]:
-    """The first of the 24 quarter turns, the likely ones first."""
+    """The first of the 24 quarter turns, each (3, 3), the likely ones first."""
 
     def rank(turn: NDArray) -> int:
         axes = tuple(np.round(turn[1]).astype(int)), tuple(np.round(turn[2]).astype(int))
@@ -35,7 +35,7 @@ def turns(count: int) -> list[NDArray[np.float64]]:
 
 
 def windows(subject: Subject, turn: NDArray) -> Iterator[Camera]:
-    """Cameras that look along one turn: at the whole mesh, then closer and closer at its top."""
+    """Cameras that look along one turn (3, 3): at the whole mesh, then closer and closer at its top."""
     points = subject.vertices.astype(np.float64) @ turn.T
     low, high = points.min(axis=0), points.max(axis=0)
     width, height = (high - low)[:2]

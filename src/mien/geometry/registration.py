@@ -19,7 +19,7 @@ from mien.geometry.procrustes import procrustes
 from mien.geometry.quality import Quality, assess
 from mien.geometry.rims import shared_rims
 from mien.geometry.surface import Surface, connected, welded
-from mien.landmark_names import canonical
+from mien.landmark_names import landmark_key
 from mien.topology import Landmarks, Topology
 
 _SHARE = 0.05  # of the template that only a further piece of the mesh covers: then the piece is skin
@@ -209,7 +209,7 @@ def landmark_guides(topology: Topology, landmarks: Mapping[str, NDArray]) -> Gui
         landmarks: Name -> (3,) position in the mesh's own unit and axes.
     """
     names = topology.landmarks.names
-    given = {canonical(key, names): np.asarray(at, np.float64) for key, at in landmarks.items()}
+    given = {landmark_key(key, names): np.asarray(at, np.float64) for key, at in landmarks.items()}
     given = {key: at for key, at in given.items() if key in names}
     rows = [names.index(key) for key in given]
     return Guides(

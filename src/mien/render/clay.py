@@ -29,8 +29,19 @@ FILL = np.array([0.75, 0.05, 0.66], np.float32) / np.float32(np.linalg.norm([0.7
 RIM = np.array([0.80, 0.35, -0.48], np.float32) / np.float32(np.linalg.norm([0.80, 0.35, -0.48]))
 
 
-def shade(normals: NDArray, toward: NDArray, albedo: NDArray, light: NDArray, gloss: float) -> NDArray:
-    """sRGB 0..255 of hits from unit normals, view directions, linear albedo, and (occlusion, key) light."""
+def clay_shade(normals: NDArray, toward: NDArray, albedo: NDArray, light: NDArray, gloss: float) -> NDArray:
+    """The colors of what the camera's rays met.
+
+    Args:
+        normals: (n, 3) float. Of the surface, in the picture's axes.
+        toward: (n, 3) float. Unit directions to the camera, in the same axes.
+        albedo: (3,) or (n, 3) float, linear light.
+        light: (n, 2) float. How open the place is, and how much of the key light reaches it.
+        gloss: Strength of highlights.
+
+    Returns:
+        (n, 3) float, sRGB 0..255.
+    """
     normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
     facing = np.einsum("nk,nk->n", normals, toward)
     behind = facing < -0.12  # smooth normals lean away a little along the silhouette: those are not backs
@@ -60,7 +71,16 @@ def shade(normals: NDArray, toward: NDArray, albedo: NDArray, light: NDArray, gl
 
 
 def vertex_light(vertices: NDArray, normals: NDArray, scene: Any) -> NDArray:
-    """(V, 2) float: how open each vertex is to the surroundings, and how much of the key light reaches it."""
+    """How open each vertex is to the surroundings, and how much of the key light reaches it.
+
+    Args:
+        vertices: (V, 3) float, millimeters.
+        normals: (V, 3) float, unit normals.
+        scene: What rays are cast at.
+
+    Returns:
+        (V, 2) float32.
+    """
     count = len(vertices)
     directions_around = hemisphere(OCCLUSION_RAYS)
     tangent, bitangent = tangents(normals)
@@ -107,7 +127,12 @@ def occlusion(vertices: NDArray, normals: NDArray, scene: Any, millimeter: float
 
 
 def fill_holes(picture: NDArray, hit: Hits) -> None:
-    """Darkens what shows through holes of the mask; the background would glow through eyes and lips."""
+    """Darkens what shows through holes of the mask; the background would glow through eyes and lips.
+
+    Args:
+        picture: (size * size, 3) float, sRGB 0..255; changed in place.
+        hit: What its rays met.
+    """
     from scipy.ndimage import binary_fill_holes
 
     covered = np.zeros(hit.resolution**2, bool)
@@ -117,7 +142,7 @@ def fill_holes(picture: NDArray, hit: Hits) -> None:
 
 
 def linear_light(color: ArrayLike) -> NDArray:
-    """sRGB 0..255 to linear light."""
+    """Colors (..., 3), sRGB 0..255, as (..., 3) float32 linear light."""
     return (np.asarray(color, np.float32) / 255) ** 2.2
 
 

@@ -40,7 +40,7 @@ class Hits:
         return sum(weights[:, [k]] * corners[:, k] for k in range(3))  # type: ignore[return-value]
 
     def coordinates(self, uv: NDArray | None) -> NDArray:
-        """(n, 2) texture coordinates."""
+        """(n, 2) texture coordinates of hits on triangles with (F, 3, 2) float at their corners."""
         if uv is None:
             raise BadMesh("a texture needs texture coordinates", remedy="use a topology that has uv")
         return self.interpolate(np.asarray(uv, np.float32)[self.triangles])
@@ -109,7 +109,7 @@ def hemisphere(count: int) -> NDArray:
 
 
 def tangents(normals: NDArray) -> tuple[NDArray, NDArray]:
-    """Two unit tangents for each unit normal."""
+    """Two unit tangents (n, 3) each, for unit normals (n, 3)."""
     helper = np.where(np.abs(normals[:, [0]]) < 0.8, [[1.0, 0, 0]], [[0, 1.0, 0]])
     tangent = np.cross(normals, helper)
     tangent /= np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-9)

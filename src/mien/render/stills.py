@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mien.errors import BadMesh
 from mien.geometry.differential import vertex_normals
 from mien.geometry.texels import lookup
-from mien.render.clay import BACKGROUND, CLAY, fill_holes, linear_light, shade, vertex_light
+from mien.render.clay import BACKGROUND, CLAY, clay_shade, fill_holes, linear_light, vertex_light
 from mien.render.rays import Camera, Hits, ray_scene
 
 Image = NDArray[np.uint8]
@@ -125,7 +125,7 @@ def _paint(
     corners = faces[hit.triangles]
     normals = vertex_normals(vertices, faces).astype(np.float32)
     light = hit.interpolate(vertex_light(vertices, normals, scene)[corners])
-    shaded = shade(hit.interpolate(normals[corners]), hit.toward_camera, albedo, light, gloss)
+    shaded = clay_shade(hit.interpolate(normals[corners]), hit.toward_camera, albedo, light, gloss)
     picture[hit.pixels] = shaded
     return picture
 
