@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mien.io.atomic import write_bytes
-from mien.landmark_names import spoken
+from mien.landmark_names import landmark_words
 from mien.topology import Topology
 
 
@@ -19,6 +19,6 @@ def write_landmarks_to_fill(path: str | Path, topology: Topology) -> None:
     points = topology.landmarks.positions(topology.template)
     lines = ["name,x,y,z,template_x,template_y,template_z"]
     for name, at in zip(topology.landmarks.names, points, strict=True):
-        if spoken(name) != name:
-            lines.append(f"{spoken(name)},,,,{at[0]:.1f},{at[1]:.1f},{at[2]:.1f}")
+        if landmark_words(name) != name:
+            lines.append(f"{landmark_words(name)},,,,{at[0]:.1f},{at[1]:.1f},{at[2]:.1f}")
     write_bytes(path, ("\n".join(lines) + "\n").encode())
