@@ -12,6 +12,7 @@ from meshes import read_pc2
 
 from mien.cli.faces import Marks
 from mien.errors import UnknownName
+from mien.geometry.procrustes import procrustes
 from mien.io.gltf import Morphs, read_glb_targets, write_glb
 from mien.io.landmarks import read_landmarks
 from mien.io.mesh import read_mesh, write_obj, write_ply
@@ -123,8 +124,9 @@ def test_register_reports_and_its_landmarks_come_back(
         "--landmarks", tmp_path / "on_landmarks.csv", "--json",
     )  # fmt: skip
     assert again.json["landmark_mm"] < 1.0
-    apart = np.linalg.norm(read_mesh(tmp_path / "b.obj").vertices - read_mesh(out).vertices, axis=1)
-    assert apart.mean() < 2 and apart.max() < 9  # the rim of the mask may slide
+    first, second = read_mesh(out).vertices, read_mesh(tmp_path / "b.obj").vertices
+    apart = np.linalg.norm(procrustes(second, first, scale=True).apply(second) - first, axis=1)
+    assert apart.mean() < 2 and apart.max() < 9  # placed a little otherwise; the rim of the mask may slide
 
 
 def test_what_is_no_face_is_refused_and_leaves_nothing(
