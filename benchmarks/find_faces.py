@@ -7,8 +7,8 @@ writes it as CSV, names and figures only:
 
     python benchmarks/find_faces.py MODEL_DIR [FOLDER ...] [--only TEXT] [--out FILE.csv]
 
-The limits of acceptance in ``mien/find/search.py`` were set on other heads and changed on none of these, so all
-are held out; ``set`` and ``held out`` mark every second case of each source for whoever changes a limit.
+The limits of acceptance in ``mien/find/search.py`` were set on other heads and changed on none of these:
+all are held out. ``set`` and ``held out`` mark every second case of each source for whoever changes a limit.
 """
 
 from __future__ import annotations
