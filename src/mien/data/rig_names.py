@@ -49,7 +49,7 @@ SCHEMES: Mapping[str, Scheme] = MappingProxyType(
 
 
 def plain_name(name: str) -> str:
-    """A shape's name without what exporters put before it and without case: ``Head.eyeBlink_L`` -> ``eyeblinkleft``."""
+    """A shape's name without exporters' prefixes and case: ``Head.eyeBlink_L`` becomes ``eyeblinkleft``."""
     stem = re.split(r"[.:|]", name)[-1]
     stem = re.sub(r"[_\- ]?(?:(L|Left)|(R|Right))$", lambda m: "left" if m[1] else "right", stem)
     return re.sub(r"[^a-z0-9]", "", stem.lower())
@@ -59,8 +59,8 @@ def named_shapes(names: Sequence[str], table: Path | None = None) -> dict[str, d
     """Which shapes of a rig mean which ARKit shape.
 
     Args:
-        names: The rig's own names, in any known scheme; case, prefixes and ``_L`` for ``Left`` do not matter.
-        table: A CSV with the columns ``arkit`` and ``shape``, and if wanted ``weight``, for names of one's own.
+        names: The rig's own, in any known scheme; case, prefixes and ``_L`` for ``Left`` do not matter.
+        table: A CSV with the columns ``arkit`` and ``shape``, and if wanted ``weight``, for other names.
 
     Returns:
         ARKit name -> the rig's names -> weight; ARKit names that the rig lacks are left out.

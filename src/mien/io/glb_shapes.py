@@ -1,4 +1,4 @@
-"""All named targets of a GLB's scene, of every mesh that has some, on the vertices that its mesh is read with."""
+"""All named targets of a GLB's scene, on the vertices that its meshes are read with."""
 
 from __future__ import annotations
 
@@ -59,9 +59,8 @@ def _add(
     points = document.accessor(primitive["attributes"]["POSITION"])
     count = int(vertex_map_of(item, len(points)).max()) + 1
     targets = primitive.get("targets", [])
-    names = (item.get("extras") or {}).get("targetNames") or (primitive.get("extras") or {}).get(
-        "targetNames"
-    )
+    extras = (item.get("extras") or {}, primitive.get("extras") or {})
+    names = next((found["targetNames"] for found in extras if "targetNames" in found), None)
     for number, target in enumerate(targets):
         name = str(names[number]) if names and number < len(names) else f"target_{number}"
         if "POSITION" in target:

@@ -32,10 +32,11 @@ _TITLES = {
 }  # fmt: skip
 NOTE = (
     "On the skin, against the artist's shapes: relative error (0 is the artist, 1 is doing nothing), cosine, "
-    "largest motion over the artist's, share of motion on skin that the artist leaves at rest, worst stretch of "
-    "an edge. Lid gap: height of the upper lid over the lower in a blink, mm. Lips apart: distance of the lips in "
-    "jawOpen, lips closed: in mouthClose over jawOpen, mm. Upper teeth and eyes: largest motion where they "
-    "should rest, mm. Lower teeth: relative error in jaw shapes, where the artist moves them. Two artists never agree fully."
+    "largest motion over the artist's, share of motion on skin that the artist leaves at rest, worst stretch "
+    "of an edge. Lid gap: height of the upper lid over the lower in a blink, mm. Lips apart: distance of the "
+    "lips in jawOpen, lips closed: in mouthClose over jawOpen, mm. Upper teeth and eyes: largest motion where "
+    "they should rest, mm. Lower teeth: relative error in jaw shapes, where the artist moves them. Two artists "
+    "never agree fully."
 )
 
 
@@ -143,15 +144,14 @@ def judge_rig(
 
 def _on(rig: HeadRig, artist: HeadRig, chosen: Sequence[str]) -> dict[str, NDArray]:
     """The rig's displacements at the artist's vertices, whatever order the rig's file has."""
-    if rig.vertices.shape == artist.vertices.shape and np.allclose(
-        rig.vertices, artist.vertices, atol=_SAME_MM
-    ):
+    same = rig.vertices.shape == artist.vertices.shape
+    if same and np.allclose(rig.vertices, artist.vertices, atol=_SAME_MM):
         return {name: rig.shape(name) for name in rig.names}
     away, nearest = cKDTree(rig.vertices).query(artist.vertices)
     if away.max() > _SAME_MM:
         raise WrongTopology(
             "the two rigs are not of the same head at rest",
-            received=f"{int((away > _SAME_MM).sum())} of {len(away)} vertices are up to {away.max():.1f} mm apart",
+            received=f"{(away > _SAME_MM).sum()} of {len(away)} vertices are up to {away.max():.1f} mm apart",
             remedy="judge a rig that was made for the artist's own mesh",
         )
     return {name: rig.shape(name)[nearest] for name in rig.names}
@@ -171,7 +171,7 @@ class _Head:
     @staticmethod
     def of(artist: HeadRig, chosen: Sequence[str]) -> _Head:
         rest = artist.vertices[artist.skin]
-        blinks = [name for name in ("eyeBlinkLeft", "eyeBlinkRight") if name in artist.names]
+        blinks: list[str] = [name for name in ("eyeBlinkLeft", "eyeBlinkRight") if name in artist.names]
         lids = {name: measures.lid_pairs(artist.shape(name)[artist.skin], rest) for name in blinks}
         jaw = artist.shape("jawOpen")[artist.skin] if "jawOpen" in artist.names else None
         lips = None if jaw is None else measures.lip_pairs(jaw, rest)
