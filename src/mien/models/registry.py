@@ -32,6 +32,7 @@ MODELS: dict[str, str] = {
     "pca": "mien.models.pca:PCA",
     "displacement_transfer": "mien.models.displacement_transfer:DisplacementTransfer",
     "deformation_transfer": "mien.models.deformation_transfer:DeformationTransfer",
+    "textbook": "mien.models.textbook:Textbook",
     "mean_expression": "mien.models.mean_expression:MeanExpression",
     "nearest_identity": "mien.models.nearest_identity:NearestIdentity",
 }
