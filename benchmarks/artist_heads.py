@@ -2,8 +2,9 @@
 
     MIEN_ICT=ict-facekit.tar.xz python benchmarks/artist_heads.py --heads valid_heads --out benchmarks/results
 
-The heads (NPZ, see :func:`mien.data.head_rigs.read_head_rig`) are strangers: no source of the model is theirs.
-Beside the model stand doing nothing, the artist, and each source alone: what another artist's shapes are worth.
+The heads (NPZ, see :func:`mien.data.head_rigs.read_head_rig`) are strangers: no source of the model is
+theirs. Beside the model stand doing nothing, the artist, and each source alone: what another artist's shapes
+are worth.
 """
 
 from __future__ import annotations
@@ -70,7 +71,9 @@ def summary(reports: Iterable[RigReport]) -> list[dict[str, object]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--heads", type=Path, default=os.environ.get("MIEN_VALID"), help="folder of NPZ files")
+    parser.add_argument(
+        "--heads", type=Path, default=os.environ.get("MIEN_VALID"), help="folder of NPZ files"
+    )
     parser.add_argument("--sources", nargs="*", help="ict makehuman procedural; default: all at hand")
     parser.add_argument("--limit", type=int, help="only so many heads")
     parser.add_argument("--out", type=Path, help="folder of the table of results")
@@ -84,14 +87,19 @@ def main() -> None:
         own = rigs.pop("default")
         reports.append(judge_rig(own, artist, beside=rigs))
         error, cosine = (reports[-1].mean("default", name) for name in ("error", "cosine"))
-        print(f"{path.stem}: error {error:.2f}, cosine {cosine:.2f}, {time.perf_counter() - began:.0f} s", flush=True)
+        print(
+            f"{path.stem}: error {error:.2f}, cosine {cosine:.2f}, {time.perf_counter() - began:.0f} s",
+            flush=True,
+        )
     lines = summary(reports)
     for line in lines:
         print("  ".join(f"{key} {value}" for key, value in line.items()))
     each = {shape: [] for shape in reports[0].shapes}
     for report in reports:
         for number, shape in enumerate(report.shapes):
-            each[shape].append([report.values["default"][name][number] for name in ("error", "cosine", "size", "leak")])
+            each[shape].append(
+                [report.values["default"][name][number] for name in ("error", "cosine", "size", "leak")]
+            )
     for shape, values in each.items():
         print(f"{shape:22}", *np.round(np.mean(values, axis=0), 2))
     if options.out:

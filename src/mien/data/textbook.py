@@ -6,8 +6,9 @@ by how well a source agrees with the others, and rho the mean agreement of diffe
 
     m = sum_i w_i u_i        shape = c s m,   c = rho / ||m||^2,   s = exp(sum_i w_i log ||p_i||)
 
-which is the best linear guess of another unit shape whose agreement with each of them is rho, at the geometric
-mean of their sizes. Where the sources contradict each other on one part of the face, they are believed less::
+which is the best linear guess of another unit shape whose agreement with each of them is rho, at the
+geometric mean of their sizes. Where the sources contradict each other on one part of the face, they are
+believed less::
 
     m_v <- m_v max(0, 1 - V_v / M_v)
 
@@ -56,7 +57,9 @@ class Agreed:
     sizes: Mapping[str, float]
 
 
-def agree(sources: Mapping[str, Shapes], template: NDArray, names: Sequence[str] | None = None) -> dict[str, Agreed]:
+def agree(
+    sources: Mapping[str, Shapes], template: NDArray, names: Sequence[str] | None = None
+) -> dict[str, Agreed]:
     """What sources have in common, expression by expression.
 
     Args:
@@ -112,9 +115,7 @@ def _weights(cosines: NDArray) -> tuple[NDArray[np.float64], float]:
     return weights, float((pairs * cosines).sum() / pairs.sum())
 
 
-def _belief(
-    units: NDArray, weights: NDArray, mean: NDArray, smoothing: csr_matrix
-) -> NDArray[np.float64]:
+def _belief(units: NDArray, weights: NDArray, mean: NDArray, smoothing: csr_matrix) -> NDArray[np.float64]:
     """(V,) 0..1: how much of the mean's motion about each vertex is more than the sources' disagreement."""
     apart = np.tensordot(weights, ((units - mean) ** 2).sum(axis=2), axes=1)
     others = max(1 / float((weights**2).sum()) - 1, 0.3)  # how many further opinions the weights amount to

@@ -16,7 +16,7 @@ from mien.data.sources.ict import reduced
 from mien.data.sources.ict_release import load_ict
 from mien.data.sources.makehuman.release import has_makehuman, load_makehuman
 from mien.data.sources.procedural.anthropometry import NORMS
-from mien.data.sources.procedural.person import Person
+from mien.data.sources.procedural.person import ProceduralPerson
 from mien.data.sources.procedural.topology import procedural_topology
 from mien.data.textbook import Agreed, Shapes, agree
 from mien.errors import DataMissing, UnknownName
@@ -142,7 +142,7 @@ def on_template(source: ShapeSource, template: ShapeSource) -> dict[str, NDArray
 def _posed(source: ShapeSource, name: str) -> NDArray[np.float64]:
     """(N, 3) the source's head with one shape, on top of the one that it needs."""
     below = COMPANIONS.get(name)
-    carried = source.shapes[below] if below in source.shapes else 0.0
+    carried = source.shapes[below] if below is not None and below in source.shapes else 0.0
     return source.vertices + source.shapes[name] + carried
 
 
@@ -176,12 +176,12 @@ def _makehuman() -> ShapeSource:
 def _procedural() -> ShapeSource:
     topology = procedural_topology()
     norms = {norm.name: (norm.men[0] + norm.women[0]) / 2 for norm in NORMS}
-    person = Person.measuring(norms)
+    person = ProceduralPerson.measuring(norms)
     shapes = {name: person.perform(dict(recipe)) - person.neutral for name, recipe in ARKIT.items()}
     for name, below in COMPANIONS.items():
         both = person.perform({**ARKIT[below], **ARKIT[name]})
         shapes[name] = both - person.neutral - shapes[below]
-    faces = np.stack([Person.draw(np.random.default_rng([0, k])).neutral for k in range(DRAWN)])
+    faces = np.stack([ProceduralPerson.draw(np.random.default_rng([0, k])).neutral for k in range(DRAWN)])
     aligned = procrustes(faces, topology.template, scale=True).apply(faces)
     flat = (aligned - aligned.mean(axis=0)).reshape(DRAWN, -1)
     _, spread, axes = np.linalg.svd(flat, full_matrices=False)

@@ -32,11 +32,11 @@ _TITLES = {
 }  # fmt: skip
 NOTE = (
     "On the skin, against the artist's shapes: relative error (0 is the artist, 1 is doing nothing), cosine, "
-    "largest motion over the artist's, share of motion on skin that the artist leaves at rest, worst "
-    "stretch of an edge. Lid gap: height of the upper lid over the lower in a blink, mm. Lips apart: distance of "
-    "the lips in jawOpen, lips closed: in mouthClose over jawOpen, mm. Upper teeth and eyes: largest motion where "
-    "they should rest, mm. Lower teeth: relative error in jaw shapes, where the artist moves them. Two artists "
-    "never agree fully."
+    "largest motion over the artist's, share of motion on skin that the artist leaves at rest, worst stretch "
+    "of an edge. Lid gap: height of the upper lid over the lower in a blink, mm. Lips apart: distance of the "
+    "lips in jawOpen, lips closed: in mouthClose over jawOpen, mm. Upper teeth and eyes: largest motion "
+    "where they should rest, mm. Lower teeth: relative error in jaw shapes, where the artist moves them. Two "
+    "artists never agree fully."
 )
 
 

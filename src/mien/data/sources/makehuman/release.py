@@ -83,9 +83,7 @@ class MakeHuman:
         """(N, 3) float64, millimeters: the mean young adult of both sexes and all three ethnic targets."""
         return self.base + self.grown("young", dict.fromkeys(SEXES, 0.5), dict.fromkeys(ETHNIC, 1 / 3))
 
-    def grown(
-        self, age: str, sexes: Mapping[str, float], ethnic: Mapping[str, float]
-    ) -> NDArray[np.float64]:
+    def grown(self, age: str, sexes: Mapping[str, float], ethnic: Mapping[str, float]) -> NDArray[np.float64]:
         """(N, 3) float64, millimeters: displacements of the macro targets of one age.
 
         Args:
@@ -125,7 +123,8 @@ def load_makehuman(folder: Path | None = None) -> MakeHuman:
     mesh = read_mesh(folder / BASE)
     if len(mesh.vertices) != VERTEX_COUNT or mesh.polygons is None or mesh.uv is None:
         raise BadFile(
-            "this is not the base mesh of MakeHuman", received=f"{folder / BASE}: {len(mesh.vertices)} vertices"
+            "this is not the base mesh of MakeHuman",
+            received=f"{folder / BASE}: {len(mesh.vertices)} vertices",
         )
     points = MILLIMETERS * mesh.vertices.astype(np.float64)
     rows = np.concatenate([_head_skin(points, mesh.polygons), *(np.arange(*PIECES[n]) for n in PIECES)])
