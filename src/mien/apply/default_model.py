@@ -59,3 +59,9 @@ def agreement(found: TextbookShapes) -> dict[str, dict[str, object]]:
         }
         for name, item in found.agreed.items()
     }
+
+
+def sources_told(model: Textbook, sources: Sequence[str] | None = None) -> str:
+    """Whose shapes a rig takes, in a sentence."""
+    names = tuple(sources or sources_at_hand())
+    return f"Shapes: {len(model.expressions)} ARKit names, agreed on by {', '.join(names)}."

@@ -21,10 +21,7 @@ LANDMARKS = typer.Option(
 )
 NEUTRAL = typer.Option(None, "--neutral", help="The same person at rest; models that build on it need it.")
 STYLE = typer.Option(
-    None,
-    "--style-of",
-    metavar="PERSON",
-    help="Perform like a training person, or like the person of a mesh.",
+    None, "--style-of", metavar="PERSON", help="Perform like a training person, or like the person of a mesh."
 )
 
 

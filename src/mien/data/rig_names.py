@@ -48,7 +48,7 @@ SCHEMES: Mapping[str, Scheme] = MappingProxyType(
 )
 
 
-def plain_name(name: str) -> str:
+def scheme_key(name: str) -> str:
     """A shape's name without exporters' prefixes and case: ``Head.eyeBlink_L`` becomes ``eyeblinkleft``."""
     stem = re.split(r"[.:|]", name)[-1]
     stem = re.sub(r"[_\- ]?(?:(L|Left)|(R|Right))$", lambda m: "left" if m[1] else "right", stem)
@@ -70,12 +70,12 @@ def named_shapes(names: Sequence[str], table: Path | None = None) -> dict[str, d
     """
     if table is not None:
         return _read_table(table, names)
-    own = {plain_name(name): name for name in reversed(names)}
+    own = {scheme_key(name): name for name in reversed(names)}
     found: dict[str, dict[str, float]] = {}
     for scheme in SCHEMES.values():
         meant = {
-            target: {own[plain_name(shape)]: weight for shape, weight in parts.items()}
-            for target, parts in scheme.items() if all(plain_name(shape) in own for shape in parts)
+            target: {own[scheme_key(shape)]: weight for shape, weight in parts.items()}
+            for target, parts in scheme.items() if all(scheme_key(shape) in own for shape in parts)
         }  # fmt: skip
         found = meant if len(meant) > len(found) else found
     if not found:

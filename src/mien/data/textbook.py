@@ -63,7 +63,7 @@ def agree(
     """What sources have in common, expression by expression.
 
     Args:
-        sources: Source -> its shapes.
+        sources: Source -> name -> (V, 3) float, millimeters: its shapes.
         template: (V, 3) float, millimeters. What all shapes displace.
         names: Which expressions; None for all that any source has.
 

@@ -65,7 +65,7 @@ class TextbookShapes:
         people: (K, V, 3) float32, millimeters. Principal modes of neutral faces.
         agreed: ARKit name -> what the sources have in common.
         licenses: Source -> its license.
-        alone: Source -> its own shapes on the template.
+        alone: Source -> name -> (V, 3) float64, millimeters: its own shapes on the template.
     """
 
     topology: Topology

@@ -173,7 +173,7 @@ def _active(levels: NDArray) -> dict[str, float]:
 
 
 def reduced(topology: Topology, vertices: int | None) -> tuple[Topology, NDArray[np.int64]]:
-    """The topology with so many vertices, and which of the full one's they are."""
+    """The topology with so many vertices, and (V,) int which of the full one's they are."""
     if vertices is None or vertices >= topology.vertex_count:
         return topology, np.arange(topology.vertex_count)
     rings = contact_rings(topology)

@@ -13,7 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from mien.data.head_rigs import LEFT_EYE, LOWER_TEETH, RIGHT_EYE, UPPER_TEETH, HeadRig
+from mien.data.head_rigs import (
+    LEFT_EYE,
+    LOWER_TEETH,
+    RIGHT_EYE,
+    UPPER_TEETH,
+    HeadRig,
+    read_head_rig,
+)
 from mien.errors import BadSetting, WrongTopology
 from mien.evaluation.rigs import measures
 from mien.evaluation.tables import Table
@@ -175,7 +182,7 @@ class _Head:
         lids = {name: measures.lid_pairs(artist.shape(name)[artist.skin], rest) for name in blinks}
         jaw = artist.shape("jawOpen")[artist.skin] if "jawOpen" in artist.names else None
         lips = None if jaw is None else measures.lip_pairs(jaw, rest)
-        still = {name: measures.at_rest(artist.shape(name)[artist.skin], rest) for name in chosen}
+        still = {name: measures.should_rest(artist.shape(name)[artist.skin], rest) for name in chosen}
         return _Head(artist, rest, measures.measured_edges(rest, artist.skin_faces), lids, lips, still)
 
     def measured(self, made: Mapping[str, NDArray], chosen: Sequence[str]) -> dict[str, list[float | None]]:
@@ -222,3 +229,24 @@ class _Head:
 
 def _cell(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
+
+
+def compare_rig_files(
+    rig: Path | str, artist: Path | str, beside: Mapping[str, Path | str] | None = None,
+    names: Path | None = None, out: Path | None = None,
+) -> RigReport:  # fmt: skip
+    """Judges rig files, under ARKit's names.
+
+    Args:
+        rig: What is judged.
+        artist: The artist's, on the same head.
+        beside: Name -> further rigs of this head.
+        names: A table for names of no known scheme, of all rigs that lack one.
+        out: Where to write the tables, or None.
+    """
+    theirs = read_head_rig(artist).in_arkit_names(names)
+    others = {name: read_head_rig(path).in_arkit_names(names) for name, path in (beside or {}).items()}
+    report = judge_rig(read_head_rig(rig).in_arkit_names(names), theirs, beside=others)
+    if out is not None:
+        report.save(out)
+    return report

@@ -53,7 +53,7 @@ def size_ratio(made: NDArray, artist: NDArray) -> float:
     return float(np.linalg.norm(made, axis=1).max(initial=0)) / largest if largest else float("nan")
 
 
-def at_rest(artist: NDArray, rest: NDArray) -> NDArray[np.bool_]:
+def should_rest(artist: NDArray, rest: NDArray) -> NDArray[np.bool_]:
     """(N,) whether skin lies farther than 15 mm from all that the artist moves: there nothing should move.
 
     Args:
@@ -71,7 +71,7 @@ def leak(made: NDArray, still: NDArray) -> float:
 
     Args:
         made: (N, 3) float, millimeters. p.
-        still: (N,) bool from :func:`at_rest`.
+        still: (N,) bool from :func:`should_rest`.
     """
     energy = (np.asarray(made, np.float64) ** 2).sum(axis=1)
     return float(energy[still].sum() / energy.sum()) if energy.sum() else 0.0
