@@ -32,8 +32,8 @@ def register(
     face is found, OUT.png shows what came closest; --save-landmarks writes a table to fill instead.
     """
     from mien.apply.heads import open_head
-    from mien.cli.faces import Marks
     from mien.cli.models import open_model
+    from mien.data.notation import Marks
     from mien.errors import BadMesh
     from mien.figures.guess import with_picture
     from mien.figures.registration import registration_sheet
@@ -90,13 +90,14 @@ def rig(
     may have any topology: it keeps its vertices, order, materials and further pieces; eyes and teeth follow.
     """
     from mien import apply
-    from mien.cli.faces import Marks, read, style_person, tell
+    from mien.cli.faces import read, style_person, tell
     from mien.data.arkit import rules_table
-    from mien.data.notation import parse_weights
+    from mien.data.notation import Marks, parse_weights
     from mien.io.atomic import write_bytes
     from mien.io.gltf import png_bytes
 
-    neutral, model = neutral or model_dir, _rigging_model(model_dir if neutral else None, source)
+    model = _rigging_model(model_dir if neutral else None, source)
+    neutral = neutral or model_dir
     marks = Marks.of(landmarks, neutral, style)
     if texture is None:
         apply.check_existing_targets(neutral, out, model, names, existing)
@@ -122,13 +123,12 @@ def _rigging_model(folder: Path | None, sources: list[str]) -> Any:
     from mien.cli.models import open_model
     from mien.errors import BadSetting
 
-    if folder is None:
-        model = default_model(sources or None)
-        say(sources_told(model, sources or None))
-        return model
-    if sources:
+    if folder and sources:
         raise BadSetting("--source is for rigs without a model", received=f"{folder}, {', '.join(sources)}")
-    return open_model(folder)
+    if folder is not None:
+        return open_model(folder)
+    say(sources_told(model := default_model(sources or None), sources or None))
+    return model
 
 
 def evaluate_rig(
@@ -166,10 +166,10 @@ def add_to(app: typer.Typer) -> None:
             "mien rig runs/facecam neutral.obj --style-of other.obj -o styled.glb",
             "mien rig runs/textured neutral.obj --texture model -o colored.glb",
         ),
+        evaluate_rig: (
+            "mien evaluate-rig rig.glb artist.glb --out tables",
+            "mien evaluate-rig rig.glb artist.glb --beside other=other.glb --names names.csv --json",
+        ),
     }
-    table[evaluate_rig] = (
-        "mien evaluate-rig rig.glb artist.glb --out tables",
-        "mien evaluate-rig rig.glb artist.glb --beside other=other.glb --names names.csv --json",
-    )
     for function, lines in table.items():
         app.command(epilog=examples(*lines), rich_help_panel=PANEL)(function)
