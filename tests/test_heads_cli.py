@@ -10,7 +10,7 @@ from commands import run, tree
 from heads import Z_UP, Workshop, ball
 from meshes import read_pc2
 
-from mien.cli.faces import Marks
+from mien.data.notation import Marks
 from mien.errors import UnknownName
 from mien.geometry.procrustes import procrustes
 from mien.io.gltf import Morphs, read_glb_targets, write_glb

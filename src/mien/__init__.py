@@ -31,9 +31,12 @@ if TYPE_CHECKING:  # what editors and type checkers see; PUBLIC says the same fo
     from mien.apply import reconstruct as reconstruct
     from mien.apply import rig as rig
     from mien.apply import transfer as transfer
+    from mien.apply.default_model import default_model as default_model
     from mien.apply.export import export_decoder as export_decoder
     from mien.codes import Codes as Codes
     from mien.data.dataset import FaceDataset as FaceDataset
+    from mien.data.head_rigs import HeadRig as HeadRig
+    from mien.data.head_rigs import read_head_rig as read_head_rig
     from mien.data.inspect import inspect_dataset as inspect_dataset
     from mien.data.sampling import Batch as Batch
     from mien.data.sources.folder import prepare_folder as prepare_folder
@@ -42,6 +45,8 @@ if TYPE_CHECKING:  # what editors and type checkers see; PUBLIC says the same fo
     from mien.errors import MienError as MienError
     from mien.evaluation import Report as Report
     from mien.evaluation import evaluate as evaluate
+    from mien.evaluation.rigs import RigReport as RigReport
+    from mien.evaluation.rigs import judge_rig as judge_rig
     from mien.fit import fit_landmarks as fit_landmarks
     from mien.fit import invert as invert
     from mien.geometry.registration import register as register
@@ -83,6 +88,11 @@ PUBLIC = {
     "animate": "mien.apply",
     "curves": "mien.apply",
     "rig": "mien.apply",
+    "default_model": "mien.apply.default_model",
+    "HeadRig": "mien.data.head_rigs",
+    "read_head_rig": "mien.data.head_rigs",
+    "judge_rig": "mien.evaluation.rigs",
+    "RigReport": "mien.evaluation.rigs",
     "Rig": "mien.apply",
     "codes_of": "mien.apply",
     "export_decoder": "mien.apply.export",

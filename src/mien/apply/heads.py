@@ -155,6 +155,8 @@ def known_people(model: FaceModel) -> NDArray[np.float32] | None:
 
     Each is scaled to one standard deviation. Position, turn and size of the whole head are taken out.
     """
+    if (modes := model.people_modes()) is not None:
+        return modes.numpy(force=True)
     if refusal(type(model), "generate"):
         return None
     faces = generate(model, _PEOPLE, seed=0).astype(np.float64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from mien.apply.files import OpenedFace
 from mien.apply.rigs import Rig, rig
 from mien.data.arkit import GAZE_NAMES, Rule, target_rules
+from mien.io.endings import GLTF, USD
+from mien.io.glb_targets import check_existing
 from mien.models.base import FaceModel
 from mien.topology import Topology
 
@@ -93,3 +96,18 @@ def _nose_height(topology: Topology) -> float:
     if "ibug_28" in named and "ibug_30" in named:
         return float((named["ibug_28"][1] + named["ibug_30"][1]) / 2)
     return float(np.median(topology.template[:, 1]))
+
+
+def check_existing_targets(source: Path, out: Path, model: FaceModel, names: str, existing: str) -> None:
+    """Refuses targets that a glTF file has already, before the long work starts.
+
+    Args:
+        source: The file of the head.
+        out: Where the rig goes; only files that keep the head's own targets are looked at.
+        model: The model.
+        names: As for :func:`rig_by_names`.
+        existing: ``refuse``, ``keep`` or ``replace``.
+    """
+    if source.suffix.lower() in GLTF and out.suffix.lower() not in USD:
+        rules, _ = target_rules(names, model.expressions)
+        check_existing(source, [rule.target for rule in rules], existing)

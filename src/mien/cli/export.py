@@ -60,8 +60,7 @@ def add_to(app: typer.Typer) -> None:
     """Adds this command to ``mien``."""
     app.command(
         epilog=examples(
-            "mien export runs/first -o face.onnx",
-            "mien export runs/first -o face.pt --controls weights",
+            "mien export runs/first -o face.onnx", "mien export runs/first -o face.pt --controls weights"
         ),
         rich_help_panel=PANEL,
     )(export)

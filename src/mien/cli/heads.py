@@ -7,8 +7,8 @@ from typing import Any
 
 import typer
 
-from mien.cli.shell import examples, say, show, show_json
-from mien.cli.use import LANDMARKS, MODEL, OUT, PANEL, STYLE
+from mien.cli.shell import examples, say, show, show_json, show_table
+from mien.cli.use import LANDMARKS, OUT, PANEL, STYLE
 
 
 def register(
@@ -20,10 +20,7 @@ def register(
     ),
     landmarks: list[str] = LANDMARKS,
     save_landmarks: Path | None = typer.Option(
-        None,
-        "--save-landmarks",
-        metavar="CSV",
-        help="Also write a table of landmarks to fill.",
+        None, "--save-landmarks", metavar="CSV", help="Also write a table of landmarks to fill."
     ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON only."),
     out: Path = typer.Option(..., "-o", "--out", help="The registered template, *.obj or *.ply."),
@@ -35,8 +32,8 @@ def register(
     face is found, OUT.png shows what came closest; --save-landmarks writes a table to fill instead.
     """
     from mien.apply.heads import open_head
-    from mien.cli.faces import Marks
     from mien.cli.models import open_model
+    from mien.data.notation import Marks
     from mien.errors import BadMesh
     from mien.figures.guess import with_picture
     from mien.figures.registration import registration_sheet
@@ -69,8 +66,10 @@ def register(
 
 
 def rig(
-    model_dir: Path = MODEL,
-    neutral: Path = typer.Argument(..., metavar="NEUTRAL", help="The person at rest."),
+    model_dir: Path = typer.Argument(
+        ..., metavar="[MODEL_DIR]", help="A finished run; else textbook shapes."
+    ),
+    neutral: Path | None = typer.Argument(None, metavar="NEUTRAL", help="The person at rest."),
     names: str = typer.Option("model", "--names", help="model, arkit, or a CSV: target, name, weight, side."),
     texture: str | None = typer.Option(
         None, "--texture", help="Albedo PNG or JPEG in the mesh's uv, or 'model': made for this person."
@@ -80,34 +79,31 @@ def rig(
     save_names: Path | None = typer.Option(
         None, "--save-names", help="Also write the table of names, to edit and give back with --names."
     ),
-    existing: str = typer.Option(
-        "refuse",
-        "--existing",
-        help="Targets of these names in the file itself: refuse, keep or replace them.",
-    ),
+    existing: str = typer.Option("refuse", help="Targets of these names in the file: refuse, keep, replace."),
+    source: list[str] = typer.Option([], "--source", help="Without a model: ict, makehuman, procedural."),
+    size: list[str] = typer.Option([], "--size", help="TARGET=1.2: how large; repeat for more."),
     out: Path = OUT,
 ) -> None:
     """Makes a GLB, USD or FBX with named morph targets for this face; the rest pose is the input, exactly.
 
-    The head may have any topology: it keeps its vertices, order, materials and further pieces; eyes and
-    teeth follow.
+    Without a model the targets are textbook ARKit shapes, agreed on by the sources on this machine. The head
+    may have any topology: it keeps its vertices, order, materials and further pieces; eyes and teeth follow.
     """
     from mien import apply
-    from mien.cli.faces import Marks, read, style_person, tell
-    from mien.cli.models import open_model
-    from mien.data.arkit import rules_table, target_rules
+    from mien.cli.faces import read, style_person, tell
+    from mien.data.arkit import rules_table
+    from mien.data.notation import Marks, parse_weights
     from mien.io.atomic import write_bytes
-    from mien.io.endings import GLTF, USD
-    from mien.io.glb_targets import check_existing
     from mien.io.gltf import png_bytes
 
-    model = open_model(model_dir)
+    model = _rigging_model(model_dir if neutral else None, source)
+    neutral = neutral or model_dir
     marks = Marks.of(landmarks, neutral, style)
-    if neutral.suffix.lower() in GLTF and out.suffix.lower() not in USD and texture is None:
-        rules, _ = target_rules(names, model.expressions)
-        check_existing(neutral, [rule.target for rule in rules], existing)
+    if texture is None:
+        apply.check_existing_targets(neutral, out, model, names, existing)
     face = read(neutral, model, marks)
     made, rules, notes = apply.rig_by_names(model, face, names, style=style_person(style, model, marks))
+    made = made.resized(parse_weights(size, made.names))
     tell(notes)
     if save_names:
         write_bytes(save_names, rules_table(rules).encode())
@@ -121,6 +117,39 @@ def rig(
     say("Names are in extras.targetNames, where Blender, Unity and three.js look for them.")
 
 
+def _rigging_model(folder: Path | None, sources: list[str]) -> Any:
+    """A finished run, or textbook shapes; says whose."""
+    from mien.apply.default_model import default_model, sources_told
+    from mien.cli.models import open_model
+    from mien.errors import BadSetting
+
+    if folder and sources:
+        raise BadSetting("--source is for rigs without a model", received=f"{folder}, {', '.join(sources)}")
+    if folder is not None:
+        return open_model(folder)
+    say(sources_told(model := default_model(sources or None), sources or None))
+    return model
+
+
+def evaluate_rig(
+    rig: Path = typer.Argument(..., help="What is judged: GLB, VRM, or a folder of meshes."),
+    artist: Path = typer.Argument(..., help="An artist's rig of the same head."),
+    beside: list[str] = typer.Option([], "--beside", metavar="NAME=RIG", help="Another rig of this head."),
+    names: Path | None = typer.Option(None, "--names", help="CSV arkit, shape: for other names."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON only."),
+    out: Path | None = typer.Option(None, "--out", help="Write rig.md, .csv and .json there."),
+) -> None:
+    """Judges a rig against an artist's shapes on the same head: error, leak, lids, lips, teeth, stretch."""
+    from mien.evaluation.rigs import compare_rig_files
+
+    report = compare_rig_files(rig, artist, dict(item.split("=", 1) for item in beside), names, out)
+    if as_json:
+        return show(report.to_json())
+    for table in report.tables:
+        show_table(table.header, table.rows, title=table.title)
+    return show(report.tables[0].note)
+
+
 def add_to(app: typer.Typer) -> None:
     """Adds these commands to ``mien``."""
     table: dict[Any, tuple[str, ...]] = {
@@ -130,11 +159,16 @@ def add_to(app: typer.Typer) -> None:
             "mien register avatar.glb --onto runs/first --save-landmarks points.csv -o registered.obj",
         ),
         rig: (
+            "mien rig my_head.glb -o rig.glb",
             "mien rig runs/first neutral.obj -o rig.glb",
             "mien rig runs/first my_head.glb --names arkit --save-names names.csv -o rig.usda",
             "mien rig runs/first avatar.vrm --names arkit --existing replace -o rig.vrm",
             "mien rig runs/facecam neutral.obj --style-of other.obj -o styled.glb",
             "mien rig runs/textured neutral.obj --texture model -o colored.glb",
+        ),
+        evaluate_rig: (
+            "mien evaluate-rig rig.glb artist.glb --out tables",
+            "mien evaluate-rig rig.glb artist.glb --beside other=other.glb --names names.csv --json",
         ),
     }
     for function, lines in table.items():

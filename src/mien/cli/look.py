@@ -89,7 +89,7 @@ def _studio(folders: list[Path], data: Path | None, device: str, limit: int) -> 
 
 def _open_heads(studio: Studio, meshes: list[Path], landmarks: list[str]) -> None:
     """Shows heads from the start, from where they are: with their materials and landmarks."""
-    from mien.cli.faces import Marks
+    from mien.data.notation import Marks
 
     marks = Marks.of(landmarks, *meshes)
     for path in meshes:

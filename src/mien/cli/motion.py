@@ -62,10 +62,10 @@ def animate(
     refuse_idle(context, way)
     from mien import apply
     from mien.apply.clips import TARGETS
-    from mien.cli.faces import Marks, read, style_person, tell
+    from mien.cli.faces import read, style_person, tell
     from mien.cli.models import open_model
     from mien.data.motion import walk
-    from mien.data.notation import parse_acts, parse_walk
+    from mien.data.notation import Marks, parse_acts, parse_walk
     from mien.data.tracked import read_weights
 
     choice("kind of targets", targets, TARGETS)

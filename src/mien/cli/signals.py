@@ -12,11 +12,7 @@ from mien.errors import BadSetting
 from mien.io.endings import FILMS, MESHES, RIGS
 
 MOMENTS = ("onset", "apex", "release", "offset", "length")
-IDLE = {
-    "-e": ("steps", "curves_fps"),
-    "--curves": ("steps", *MOMENTS),
-    "--between": ("curves_fps", *MOMENTS),
-}
+IDLE = {"-e": ("steps", "curves_fps"), "--curves": ("steps", *MOMENTS), "--between": ("curves_fps", *MOMENTS)}
 """Options that say nothing about a signal of each kind."""
 
 

@@ -21,10 +21,7 @@ LANDMARKS = typer.Option(
 )
 NEUTRAL = typer.Option(None, "--neutral", help="The same person at rest; models that build on it need it.")
 STYLE = typer.Option(
-    None,
-    "--style-of",
-    metavar="PERSON",
-    help="Perform like a training person, or like the person of a mesh.",
+    None, "--style-of", metavar="PERSON", help="Perform like a training person, or like the person of a mesh."
 )
 
 
@@ -57,9 +54,9 @@ def generate(
     Thousands go into [bold].npy[/bold]: (N, V, 3) float32 millimeters, written as they are made.
     """
     from mien import apply
-    from mien.cli.faces import Marks, read, style_person
+    from mien.cli.faces import read, style_person
     from mien.cli.models import open_model
-    from mien.data.notation import parse_weights
+    from mien.data.notation import Marks, parse_weights
     from mien.io.arrays import write_faces
     from mien.io.people import write_people, write_textured_people
 
@@ -104,8 +101,9 @@ def reconstruct(
 ) -> None:
     """Encodes a face and decodes it again; prints how many millimeters are lost."""
     from mien import apply
-    from mien.cli.faces import Marks, read, tell
+    from mien.cli.faces import read, tell
     from mien.cli.models import open_model
+    from mien.data.notation import Marks
 
     model = open_model(model_dir)
     marks = Marks.of(landmarks, mesh, neutral)
@@ -127,8 +125,9 @@ def neutralize(
     A mesh of another topology keeps its own vertices and all its detail.
     """
     from mien import apply
-    from mien.cli.faces import Marks, read, tell
+    from mien.cli.faces import read, tell
     from mien.cli.models import open_model
+    from mien.data.notation import Marks
 
     model = open_model(model_dir)
     face = read(mesh, model, Marks.of(landmarks, mesh))
@@ -167,8 +166,9 @@ def transfer(
     coordinates, further pieces and all detail.
     """
     from mien import apply
-    from mien.cli.faces import Marks, read_posed, tell
+    from mien.cli.faces import read_posed, tell
     from mien.cli.models import open_model
+    from mien.data.notation import Marks
 
     model = open_model(model_dir)
     if expression_neutral and len(expression_neutral) != len(expression):
@@ -232,8 +232,9 @@ def interpolate(
 ) -> None:
     """Walks from one face to another, or beyond them: in identity, expression, another factor or all."""
     from mien import apply
-    from mien.cli.faces import Marks, read_posed, tell
+    from mien.cli.faces import read_posed, tell
     from mien.cli.models import open_model
+    from mien.data.notation import Marks
 
     model = open_model(model_dir)
     marks = Marks.of(landmarks, first_neutral or first, first, second_neutral or second, second)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -109,3 +110,28 @@ def _number(value: Any) -> Any:
     if isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?e[-+]?\d+", value, re.IGNORECASE):
         return float(value)
     return value
+
+
+class Marks(dict[Path, Path]):
+    """Which landmark table belongs to which mesh."""
+
+    def __missing__(self, mesh: Path) -> None:
+        return None
+
+    @staticmethod
+    def of(given: Sequence[str], *meshes: Path | str | None) -> Marks:
+        """Reads ``--landmarks``: ``TABLE.csv`` for the first mesh, ``MESH=TABLE.csv`` for any other.
+
+        Args:
+            given: What was written.
+            meshes: Those of the command; a mesh may be named by its whole path or its file name.
+        """
+        known = [Path(mesh) for mesh in meshes if mesh is not None]
+        found = Marks()
+        for item in given:
+            name, named, table = item.rpartition("=")
+            fitting = [mesh for mesh in known if name in (str(mesh), mesh.name)] if named else known[:1]
+            if not fitting:
+                raise UnknownName("mesh with landmarks", name or item, [mesh.name for mesh in known])
+            found |= dict.fromkeys(fitting, Path(table))
+        return found

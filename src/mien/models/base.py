@@ -235,6 +235,10 @@ class FaceModel(nn.Module):
         """People of the training set, by name, at rest."""
         raise self.refusal("name training people", "it keeps no code of them")
 
+    def people_modes(self) -> Tensor | None:
+        """(K, V, 3) float, millimeters: principal modes of neutral faces that the model brings, or None."""
+        return None
+
     def add(self, factor: str, first: Tensor, second: Tensor) -> Tensor:
         """Two expressions at once, or two of another factor: their differences from the origin added up.
 

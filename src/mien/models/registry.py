@@ -37,6 +37,9 @@ MODELS: dict[str, str] = {
 }
 """Name of a method of Mien -> ``module:Class``."""
 
+GIVEN: dict[str, str] = {"textbook": "mien.models.textbook:Textbook"}
+"""Models that no data set trains: saved and loaded like the others, and not among the methods."""
+
 
 def model_class(method: str | type[FaceModel]) -> type[FaceModel]:
     """The class of a method that the caller asked for.
@@ -55,8 +58,8 @@ def model_class(method: str | type[FaceModel]) -> type[FaceModel]:
 
 def registered_class(name: str) -> type[FaceModel]:
     """The class of a method by name alone: of Mien, or of an installed package. Follows no address."""
-    if name in MODELS:
-        module, attribute = MODELS[name].split(":")
+    if address := (MODELS | GIVEN).get(name):
+        module, attribute = address.split(":")
         return getattr(importlib.import_module(module), attribute)
     points = entry_points_of_methods()
     if name not in points:
@@ -88,7 +91,7 @@ def added_methods() -> tuple[dict[str, type[FaceModel]], dict[str, str]]:
 
 def is_registered(kind: type[FaceModel]) -> bool:
     """Whether a class is found by its name alone, so that loading it runs no code but what is installed."""
-    if kind.name in MODELS:
+    if kind.name in MODELS | GIVEN:
         return _is_ours(kind)
     point = entry_points_of_methods().get(kind.name)
     return point is not None and point.value == f"{kind.__module__}:{kind.__qualname__}"

