@@ -111,14 +111,14 @@ def draw_measurements(rng: Generator) -> tuple[str, dict[str, float]]:
     factors = dict(zip(("size", *_FACTORS), rng.standard_normal(1 + len(_FACTORS)), strict=True))
     measurements = {}
     for norm, own in zip(NORMS, rng.standard_normal(len(NORMS)), strict=True):
-        deviation = own
+        drawn = own  # in standard deviations
         if norm.kind == "distance":
             share = _FACTORS.get(norm.factor, 0.0)
             common = np.sqrt(_SIZE) * factors["size"] + np.sqrt(share) * factors.get(norm.factor, 0.0)
-            deviation = common + np.sqrt(1 - _SIZE - share) * own
+            drawn = common + np.sqrt(1 - _SIZE - share) * own
         mean, deviation = norm.women if sex == "female" else norm.men
         largest = LARGEST_ANGLE_DEVIATION if norm.kind.startswith("angle") else LARGEST_DEVIATION
-        bounded = np.clip(deviation, -largest, largest)
+        bounded = np.clip(drawn, -largest, largest)
         measurements[norm.name] = float(mean + deviation * bounded)
     _reconcile_eyes(measurements)
     return sex, measurements
