@@ -23,6 +23,6 @@ __all__ = [
     "ABILITIES", "Act", "Head", "OpenedFace", "Rig", "Signal", "Stream", "ability", "animate",
     "between_poses", "blend", "check_existing_targets", "codes_of", "colored", "curves", "few_targets",
     "generate", "generate_batches", "generate_textured", "interpolate", "named_weights", "neutralize",
-    "open_face", "open_head", "reconstruct", "refusal", "rig", "rig_by_names", "rig_by_rules", "score", "texture",
-    "timing_curve", "transfer", "write_clip",
+    "open_face", "open_head", "reconstruct", "refusal", "rig", "rig_by_names", "rig_by_rules", "score",
+    "texture", "timing_curve", "transfer", "write_clip",
 ]  # fmt: skip
