@@ -28,7 +28,7 @@ from mien.topology import Topology
 ICT = "MIEN_ICT"
 """Environment variable: where the ICT-FaceKit release lies."""
 ICT_VERTICES = 4000
-MODES, DRAWN = 40, 120
+MODES, DRAWN = 40, 48
 COMPANIONS = {"mouthClose": "jawOpen"}
 """Shapes that mean nothing but on top of another one: they are followed there, and told apart from it."""
 
