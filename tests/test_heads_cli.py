@@ -126,7 +126,8 @@ def test_register_reports_and_its_landmarks_come_back(
     assert again.json["landmark_mm"] < 1.0
     first, second = read_mesh(out).vertices, read_mesh(tmp_path / "b.obj").vertices
     apart = np.linalg.norm(procrustes(second, first, scale=True).apply(second) - first, axis=1)
-    assert apart.mean() < 2 and apart.max() < 9  # placed a little otherwise; the rim of the mask may slide
+    # It is placed a little otherwise, and the rim of the mask may slide: not the face within.
+    assert apart.mean() < 1.5 and np.quantile(apart, 0.95) < 4
 
 
 def test_what_is_no_face_is_refused_and_leaves_nothing(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mien.errors import BadFile, BadMesh
 from mien.io.colors import in_unit_range
-from mien.io.numbers import Words, parse_floats, parse_indices
+from mien.io.number_text import Words, parse_floats, parse_indices
 from mien.io.record import Mark, Mesh, assemble
 from mien.io.text import as_utf8, decode_name
 

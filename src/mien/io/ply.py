@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mien.errors import BadFile, BadMesh
 from mien.io.colors import in_unit_range
-from mien.io.numbers import parse_floats
+from mien.io.number_text import parse_floats
 from mien.io.record import Mark, Mesh, assemble
 from mien.io.text import decode_name
 

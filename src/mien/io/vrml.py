@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mien.errors import BadFile, BadMesh
 from mien.io.colors import in_unit_range
-from mien.io.numbers import parse_floats
+from mien.io.number_text import parse_floats
 from mien.io.record import UNNAMED, Mark, Mesh, assemble
 from mien.io.text import as_utf8, decode_name
 from mien.io.vrml_nodes import Node, parse_nodes

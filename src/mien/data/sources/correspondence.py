@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mien.errors import BadFile, BadMesh, MienError, WrongTopology
 from mien.io.face import check_topology
 from mien.io.mesh import Mesh, read_mesh
-from mien.io.numbers import parse_floats
+from mien.io.number_text import parse_floats
 from mien.topology import Topology
 
 _AHEAD = 2  # meshes a core that may wait to be used

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mien.io.numbers import parse_floats, parse_indices
+from mien.io.number_text import parse_floats, parse_indices
 
 FAST = settings(max_examples=60, deadline=None)
 SPELLINGS = ("{!r}", "{:.6f}", "{:.9g}", "{:+.3f}", "{:.17g}", "{:e}", "{:.1f}")

@@ -1,0 +1,1 @@
+"""MakeHuman: its head, modeling targets and face units, read from the package that carries them."""
