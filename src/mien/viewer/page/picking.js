@@ -1,7 +1,7 @@
 // Landmarks that a person clicks: a dot on the template, then the same place on the head. A dialog over the page.
 (() => {
 const {
-  BufferAttribute, BufferGeometry, DirectionalLight, DoubleSide, Group, HemisphereLight, Mesh, MeshLambertMaterial,
+  Box3, BufferAttribute, BufferGeometry, DirectionalLight, DoubleSide, Group, HemisphereLight, Mesh, MeshLambertMaterial,
   OrbitControls, PerspectiveCamera, Scene, Vector3, WebGLRenderer,
 } = THREE;
 const { smoothNormals } = MienStage;
@@ -9,6 +9,7 @@ const { button, element, icon, save } = MienWidgets;
 const find = (selector) => document.querySelector(selector);
 
 const FIELD_OF_VIEW = 20; // degrees
+const ROOM = 1.25; // times the mesh's own size is in the picture
 const STILL = 5; // pixels that a finger or mouse may move in a click
 const CLAY = 0xd2a98f, STONE = 0xbcb7ae;
 const QUARTER = Math.PI / 2;
@@ -69,8 +70,8 @@ class View {
     this.watchClicks(onclick);
     this.watcher = new ResizeObserver(() => this.resize());
     this.watcher.observe(container);
-    this.lookAtAll();
     this.resize();
+    this.lookAtAll();
   }
 
   watchClicks(onclick) {
@@ -86,11 +87,13 @@ class View {
   }
 
   lookAtAll() {
-    this.geometry.computeBoundingSphere();
-    const { center, radius } = this.geometry.boundingSphere;
-    const middle = this.group.localToWorld(center.clone());
-    const distance = (1.05 * radius) / Math.sin((FIELD_OF_VIEW * Math.PI) / 360);
-    Object.assign(this.camera, { near: radius / 100, far: distance + 20 * radius });
+    const { min, max } = new Box3().setFromObject(this.group);
+    const middle = min.clone().add(max).multiplyScalar(0.5);
+    const size = max.clone().sub(min);
+    const half = ROOM * Math.max(size.y, size.x / this.camera.aspect) / 2;
+    const distance = half / Math.tan((FIELD_OF_VIEW * Math.PI) / 360) + size.z / 2;
+    Object.assign(this.camera, { near: distance / 500, far: 20 * distance });
+    this.camera.updateProjectionMatrix();
     this.controls.target.copy(middle);
     this.camera.position.set(0, 0, distance).add(middle);
     this.controls.update();
@@ -110,9 +113,6 @@ class View {
     if (!width || !height) return;
     this.renderer.setSize(width, height);
     this.camera.aspect = width / height;
-    // A narrow view would cut the mesh at its sides: it is seen from as far as its height needs, at a wider angle.
-    const fit = Math.max(1, height / width);
-    this.camera.fov = (360 / Math.PI) * Math.atan(Math.tan((FIELD_OF_VIEW * Math.PI) / 360) * fit);
     this.camera.updateProjectionMatrix();
     this.draw();
   }
