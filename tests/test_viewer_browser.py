@@ -273,7 +273,9 @@ def test_a_refused_head_is_registered_by_landmarks_that_are_clicked(page: Page, 
     page.until("Object.keys(studio.picking.laid).length > 0")
     assert page.page.locator("#picking-list li.done").count() == len(truth.landmarks)
     assert page.state("people.length") == people + 1, "the head is registered anew, not added once more"
-    page.page.set_input_files("#table-chooser", files=[{"name": "bad.csv", "mimeType": "text/csv", "buffer": b"a"}])
+    page.page.set_input_files(
+        "#table-chooser", files=[{"name": "bad.csv", "mimeType": "text/csv", "buffer": b"a"}]
+    )
     page.page.locator("#picking-status.error").wait_for()
     page.page.screenshot(path=tmp_path / "picking.png")
     page.page.get_by_role("button", name="Done").click()

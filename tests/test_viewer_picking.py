@@ -152,5 +152,3 @@ def test_the_page_is_told_that_landmarks_help(tmp_path: Path) -> None:
     finally:
         server.shutdown()
         server.server_close()
-
-

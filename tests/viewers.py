@@ -82,7 +82,7 @@ def painted_files(vertices: NDArray, folder: Path) -> dict[str, bytes]:
 
 @dataclass(frozen=True)
 class Stranger:
-    """The planted face of another topology on a large ball, where no face is found by itself; in meters, Z up.
+    """The planted face of another topology on a large ball, where no face is found; in meters, Z up.
 
     Args:
         mesh: As its file has it.

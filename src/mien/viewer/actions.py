@@ -93,9 +93,7 @@ def replace_person(state: State, key: str, person: Person) -> State:
     kept = [replace(other, rest=person.key) if other.rest == key else other for other in state.people]
     people = tuple(person if other.key == old.key else other for other in kept)
     style = person.key if state.style == key else state.style
-    return replace(
-        state, people=people, person=person.key, style=style, identity=(), performer=None, pose={}
-    )
+    return replace(state, people=people, person=person.key, style=style, identity=(), performer=None, pose={})
 
 
 def add_random(state: State, seed: Any = None) -> State:

@@ -102,11 +102,12 @@ class Picking:
         """What the page draws: vertices, triangles, the template's landmarks by names that people know."""
         known = self.topology.landmarks
         places = known.positions(self.topology.template)
-        named = [k for k, name in enumerate(known.names) if landmark_words(name) != name] or range(len(known.names))
+        named = [name for name in known.names if landmark_words(name) != name] or known.names
         dots = [
-            {"name": known.names[k], "label": spoken(landmark_words(known.names[k])), "at": places[k].tolist()}
-            for k in named
-        ]  # fmt: skip
+            {"name": name, "label": spoken(landmark_words(name)), "at": at.tolist()}
+            for name, at in zip(known.names, places, strict=True)
+            if name in named
+        ]
         mesh = self.head.mesh
         arrays = [self.to_page(mesh.placed).astype(np.float32), mesh.faces.astype(np.float32)]
         head = {

@@ -85,7 +85,8 @@ class Studio:
         arrays, layout = looks(self.topology)
         textured = any(engine.model.makes_textures for engine in self.engines)
         can = {
-            "load": True, "pick": len(self.topology.landmarks) >= FEWEST, "random": not refusal(type(self.engines[0].model), "generate"),
+            "load": True, "pick": len(self.topology.landmarks) >= FEWEST,
+            "random": not refusal(type(self.engines[0].model), "generate"),
             "styles": any(engine.has_styles for engine in self.engines),
             "varied": any(engine.varies for engine in self.engines),
             "heats": [kind for kind in actions.HEATS if kind != "texture" or textured],
