@@ -37,11 +37,17 @@ EXPRESSIONS = {
     "brow raise": {"browInnerUp": 1.0, "browOuterUpLeft": 1.0, "browOuterUpRight": 1.0},
     "pucker": {"mouthPucker": 1.0},
 }  # fmt: skip
-MAKEHUMAN = {"left_eye": LEFT_EYE, "right_eye": RIGHT_EYE, "upper_teeth": UPPER_TEETH, "lower_teeth": LOWER_TEETH}
+MAKEHUMAN = {
+    "left_eye": LEFT_EYE,
+    "right_eye": RIGHT_EYE,
+    "upper_teeth": UPPER_TEETH,
+    "lower_teeth": LOWER_TEETH,
+}
 WHITE, IRIS, PUPIL, TEETH = (238, 233, 226), (96, 74, 58), (24, 20, 18), (233, 227, 214)
 IRIS_DEGREES, PUPIL_DEGREES = 27.0, 11.0
 SPAN_MM, DOWN_MM = 300.0, 18.0  # of a picture's height, and how far below the eyes its middle lies
-QUALITY = 88
+QUALITY, GLOSS = 88, 0.7
+FINER = 3  # times that the triangles of eyes are split in four
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,31 +101,60 @@ def performed(head: HeadRig, model: FaceModel) -> Drawn:
     return Drawn(head.name, head.faces, face.carried(np.stack(posed)), head.piece)
 
 
-def colors(drawn: Drawn) -> NDArray[np.uint8]:
-    """(N, 3) sRGB: clay, white eyes with an iris, teeth."""
-    painted = np.tile(np.array(CLAY, np.uint8), (len(drawn.piece), 1))
-    painted[np.isin(drawn.piece, (UPPER_TEETH, LOWER_TEETH))] = TEETH
+def painted(drawn: Drawn, frame: int) -> tuple[NDArray, NDArray, NDArray[np.uint8]]:
+    """Vertices, triangles and colors (n, 3) sRGB: clay, teeth, white eyes with an iris."""
+    points, kinds = drawn.frames[frame].astype(np.float64), drawn.piece[drawn.faces[:, 0]]
+    colors = np.tile(np.array(CLAY, np.uint8), (len(points), 1))
+    colors[np.isin(drawn.piece, (UPPER_TEETH, LOWER_TEETH))] = TEETH
+    meshes = [(points, drawn.faces[~np.isin(kinds, (LEFT_EYE, RIGHT_EYE))], colors)]
     for eye in (LEFT_EYE, RIGHT_EYE):
-        rows = np.flatnonzero(drawn.piece == eye)
-        if len(rows):
-            ball = drawn.frames[0][rows]
-            ray = ball - (ball.min(axis=0) + ball.max(axis=0)) / 2
-            degrees = np.degrees(np.arctan2(np.hypot(ray[:, 0], ray[:, 1]), ray[:, 2]))
-            painted[rows] = np.where(degrees[:, None] < IRIS_DEGREES, IRIS, WHITE)
-            painted[rows[degrees < PUPIL_DEGREES]] = PUPIL
-    return painted
+        if (kinds == eye).any():
+            meshes.append(eyeball(points[drawn.faces[kinds == eye]]))
+    starts = np.cumsum([0] + [len(vertices) for vertices, _, _ in meshes[:-1]])
+    faces = [part + start for (_, part, _), start in zip(meshes, starts, strict=True)]
+    return (
+        np.concatenate([vertices for vertices, _, _ in meshes]), np.concatenate(faces),
+        np.concatenate([found for _, _, found in meshes]),
+    )  # fmt: skip
+
+
+def eyeball(corners: NDArray) -> tuple[NDArray, NDArray, NDArray[np.uint8]]:
+    """An eye of finer triangles: an iris has an edge, which colors of few vertices would not draw.
+
+    Args:
+        corners: (F, 3, 3) float, millimeters. Of its triangles.
+
+    Returns:
+        Vertices (n, 3), triangles, and colors (n, 3) sRGB.
+    """
+    for _ in range(FINER):
+        a, b, c = corners.transpose(1, 0, 2)
+        d, e, f = (a + b) / 2, (b + c) / 2, (c + a) / 2
+        corners = np.concatenate(
+            [np.stack(three, 1) for three in ((a, d, f), (d, b, e), (f, e, c), (d, e, f))]
+        )
+    vertices, index = np.unique(corners.reshape(-1, 3), axis=0, return_inverse=True)
+    x, y, z = (vertices - ball_center(vertices)).T
+    degrees = np.degrees(np.arctan2(np.hypot(x, y), z))[:, None]
+    colors = np.where(degrees < PUPIL_DEGREES, PUPIL, np.where(degrees < IRIS_DEGREES, IRIS, WHITE))
+    return vertices, index.reshape(-1, 3), colors.astype(np.uint8)
+
+
+def ball_center(points: NDArray) -> NDArray[np.float64]:
+    """(3,) the middle of an eyeball, or of no points the origin."""
+    return (points.min(axis=0) + points.max(axis=0)) / 2 if len(points) else np.zeros(3)
 
 
 def middle(drawn: Drawn) -> NDArray[np.float64]:
     """(3,) millimeters: between the eyes, or of a head without any, the middle of all."""
     eyes = drawn.frames[0][np.isin(drawn.piece, (LEFT_EYE, RIGHT_EYE))]
-    points = eyes if len(eyes) else drawn.frames[0]
-    return (points.min(axis=0) + points.max(axis=0)) / 2
+    return ball_center(eyes if len(eyes) else drawn.frames[0])
 
 
 def picture(drawn: Drawn, frame: int, size: int, view: View) -> NDArray[np.uint8]:
     """One expression as a picture (size, size, 3)."""
-    return render(drawn.frames[frame], drawn.faces, size=size, colors=colors(drawn), view=view, gloss=0.7)
+    vertices, faces, colors = painted(drawn, frame)
+    return render(vertices, faces, size=size, colors=colors, view=view, gloss=GLOSS)
 
 
 def view_of(drawn: Drawn) -> View:
