@@ -14,13 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 from fixtures import EXPRESSIONS
-from viewers import obj_bytes, painted_files, small_model, small_studio, world
+from viewers import obj_bytes, painted_files, small_model, small_studio, stranger, stranger_file, world
 
 from mien import apply
 from mien.io.gltf import read_glb_targets
+from mien.io.landmarks import write_landmarks
 from mien.io.mesh import read_mesh
 from mien.viewer import Engine, StudioServer
 from mien.viewer.axes import identity_axes
+from mien.viewer.picking import LoadedHead, Picking
 from mien.viewer.session import Person
 from mien.viewer.share import share
 
@@ -217,6 +219,70 @@ def test_bad_files_are_told_and_change_nothing(page: Page) -> None:
     page.settled()
     assert page.state("people.length") == people
     page.page.evaluate("studio.limit = studio.about.limit")
+
+
+PIXEL = """([view, point]) => {
+  const { camera, container, group } = studio.picking[view];
+  const seen = group.localToWorld(new THREE.Vector3(...point)).project(camera);
+  const place = container.getBoundingClientRect();
+  return [place.left + (1 + seen.x) * place.width / 2, place.top + (1 - seen.y) * place.height / 2];
+}"""
+
+
+def click_on(page: Page, view: str, point: np.ndarray) -> None:
+    """Clicks where a point of the template or the head is drawn."""
+    page.page.wait_for_timeout(60)  # the view may still be drawn for the last time
+    page.page.mouse.click(*page.page.evaluate(PIXEL, [view, np.asarray(point).tolist()]))
+
+
+def test_a_refused_head_is_registered_by_landmarks_that_are_clicked(page: Page, tmp_path: Path) -> None:
+    people, truth = page.state("people.length"), stranger()
+    page.page.set_input_files("#chooser", stranger_file(tmp_path))
+    page.page.get_by_role("alert").filter(has_text="no face can be found").wait_for()
+    page.page.get_by_role("alert").get_by_role("button", name="Pick landmarks").click()
+    page.until("studio.picking.isOpen && studio.picking.head")
+    assert "3 more pairs" in page.page.locator("#picking-status").inner_text()
+    page.page.get_by_role("button", name="Turn").click()  # the file has +Z up
+    picking = Picking(LoadedHead(truth.mesh, {}), world().data.topology, "stranger")
+    spots = {spot["name"]: spot["at"] for spot in page.page.evaluate("studio.picking.about.landmarks")}
+    wanted = ("point_22", "point_58", "point_76")
+    for count, name in enumerate(wanted):
+        assert page.page.evaluate("studio.picking.registering ?? false") is False
+        click_on(page, "template", spots[name])
+        assert page.page.evaluate("studio.picking.selected") == name
+        click_on(page, "head", picking.to_page(truth.landmarks[name]))
+        page.until(f"Object.keys(studio.picking.pairs).length === {count + 1}")
+    for name, point in page.page.evaluate("studio.picking.pairs").items():
+        away = np.linalg.norm(picking.to_file(point) - truth.landmarks[name])
+        assert away < 0.004, f"{name} was picked {1000 * away:.1f} mm from where it was clicked"
+    page.until("Object.keys(studio.picking.laid).length > 0")
+    assert page.state("people.length") == people + 1
+    assert "registered" in page.page.locator("#picking-status").inner_text()
+    assert page.state("people.at(-1).foreign")
+    with page.page.expect_download() as download:
+        page.page.get_by_role("button", name="Save", exact=True).click()
+    download.value.save_as(tmp_path / "picked.csv")
+    lines = (tmp_path / "picked.csv").read_text().splitlines()
+    assert lines[0].startswith("name,x,y,z") and len([line for line in lines[1:] if ",,," not in line]) == 3
+    page.page.get_by_role("button", name="Remove Point 76").click()
+    assert page.page.locator("#picking-list li.done").count() == 2
+    assert "1 more pair" in page.page.locator("#picking-status").inner_text()
+    table = tmp_path / "all.csv"
+    write_landmarks(table, tuple(truth.landmarks), np.array(list(truth.landmarks.values())))
+    page.page.set_input_files("#table-chooser", table)
+    page.until("Object.keys(studio.picking.laid).length > 0")
+    assert page.page.locator("#picking-list li.done").count() == len(truth.landmarks)
+    assert page.state("people.length") == people + 1, "the head is registered anew, not added once more"
+    page.page.set_input_files(
+        "#table-chooser", files=[{"name": "bad.csv", "mimeType": "text/csv", "buffer": b"a"}]
+    )
+    page.page.locator("#picking-status.error").wait_for()
+    page.page.screenshot(path=tmp_path / "picking.png")
+    page.page.get_by_role("button", name="Done").click()
+    assert not page.page.evaluate("studio.picking.isOpen")
+    assert page.page.locator("#head-note").inner_text().startswith("stranger: registered")
+    page.page.keyboard.press("Control+z")
+    page.settled()
 
 
 def test_the_time_line_plays_and_exports_what_it_shows(page: Page, tmp_path: Path) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from fixtures import EXPRESSIONS, Planted, planted
+from heads import Z_UP, ball, joined, remeshed
 from numpy.typing import NDArray
 
+from mien.geometry.registration import main_piece
 from mien.io.gltf import png_bytes
 from mien.io.mesh import write_obj
 from mien.io.record import Mark, Mesh
@@ -75,3 +78,38 @@ def painted_files(vertices: NDArray, folder: Path) -> dict[str, bytes]:
     library = b"newmtl skin\nmap_Kd skin.png\nnewmtl beard\nKd 0.2 0.1 0\n"
     picture = png_bytes(np.full((2, 2, 3), (0, 200, 0), np.uint8))
     return {"painted.obj": (folder / "painted.obj").read_bytes(), "look.mtl": library, "skin.png": picture}
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """The planted face of another topology on a large ball, where no face is found; in meters, Z up.
+
+    Args:
+        mesh: As its file has it.
+        landmarks: Name -> (3,) where the template's landmarks lie on it, in its own unit and axes.
+        face: (V, 3) the truth on the planted topology, millimeters.
+    """
+
+    mesh: Mesh
+    landmarks: dict[str, NDArray]
+    face: NDArray
+
+
+@lru_cache
+def stranger() -> Stranger:
+    """A head that is refused until landmarks are picked on it."""
+    topology = world().data.topology
+    kept, skin = main_piece(topology)
+    other, face = remeshed(skin, seed=1), world().neutrals[3]
+    vertices, faces = joined((other.of(face[kept]), other.faces), ball(np.array([0.0, 0, -320]), 300))
+    tied = np.concatenate([faces, [[0, 1, len(other.corners)]]]).astype(np.int32)
+    own = (vertices @ Z_UP.T * 0.001).astype(np.float32)
+    points = topology.landmarks.positions(face) @ Z_UP.T * 0.001
+    named = dict(zip(topology.landmarks.names, points, strict=True))
+    return Stranger(Mesh(own, tied, name="stranger"), named, face)
+
+
+def stranger_file(folder: Path) -> Path:
+    """The stranger as an OBJ."""
+    write_obj(folder / "stranger.obj", stranger().mesh.vertices, stranger().mesh)
+    return folder / "stranger.obj"

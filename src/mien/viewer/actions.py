@@ -87,6 +87,15 @@ def add_person(state: State, person: Person) -> State:
     )  # fmt: skip
 
 
+def replace_person(state: State, key: str, person: Person) -> State:
+    """Puts somebody in another's place: the same head, registered again."""
+    old = state.find(key)
+    kept = [replace(other, rest=person.key) if other.rest == key else other for other in state.people]
+    people = tuple(person if other.key == old.key else other for other in kept)
+    style = person.key if state.style == key else state.style
+    return replace(state, people=people, person=person.key, style=style, identity=(), performer=None, pose={})
+
+
 def add_random(state: State, seed: Any = None) -> State:
     """A new person who does not exist."""
     known = [person.seed for person in state.people if person.kind == "random"]

@@ -8,7 +8,7 @@ from importlib import resources
 
 from mien.report import asset
 
-SCRIPTS = ("stage.js", "widgets.js", "timeline.js", "studio.js")
+SCRIPTS = ("stage.js", "widgets.js", "timeline.js", "picking.js", "studio.js")
 
 
 def page(title: str, *, policy: str, scripts: Sequence[str], head: str = "", body: str = "") -> str:

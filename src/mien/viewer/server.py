@@ -16,6 +16,7 @@ from typing import Any
 from mien.errors import BadFile, BadSetting, MienError
 from mien.viewer.export import Download
 from mien.viewer.page import studio_page
+from mien.viewer.picking import Unplaced
 from mien.viewer.studio import Studio
 from mien.viewer.uploads import MEGABYTE
 
@@ -73,6 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
             "/api/describe": lambda query: studio.describe(),
             "/api/portrait": lambda query: studio.portrait(query.get("person", "")),
             "/api/texture": lambda query: studio.texture(query.get("model", "")),
+            "/api/picking": lambda query: studio.pick_on(query.get("person", "")),
             "/api/look": lambda query: studio.look(query.get("person", "")),
             "/api/clip": lambda query: studio.clip(),
             "/api/export": lambda query: studio.export(query.get("kind", "")),
@@ -80,16 +82,34 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """What a person does."""
-        self._answer({"/api/act": self._act, "/api/load": self._load})
+        studio = self.server.studio
+        self._answer({
+            "/api/act": self._act, "/api/load": self._load,
+            "/api/register": lambda query: studio.register_picked(self._question().get("pairs")),
+            "/api/table": lambda query: studio.landmark_table(self._question().get("pairs")),
+            "/api/landmarks": lambda query: studio.read_landmark_table(
+                query.get("name", "landmarks"), self._body(studio.limit)
+            ),
+        })  # fmt: skip
 
     def _act(self, query: Query) -> bytes:
+        asked = self._question()
         try:
-            asked = json.loads(self._body(LARGEST_QUESTION))
             name, arguments = str(asked["action"]), dict(asked.get("arguments") or {})
             merge = str(asked.get("merge") or "")
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise BadSetting("the request is no action", received=str(error)[:200]) from error
         return self.server.studio.act(name, arguments, merge)
+
+    def _question(self) -> dict[str, Any]:
+        """The body as a JSON object."""
+        try:
+            asked = json.loads(self._body(LARGEST_QUESTION))
+        except (ValueError, RecursionError) as error:
+            raise BadSetting("the request is no action", received=str(error)[:200]) from error
+        if not isinstance(asked, dict):
+            raise BadSetting("the request is no action", received=repr(asked)[:200])
+        return asked
 
     def _load(self, query: Query) -> bytes:
         return self.server.studio.load(query.get("name", "mesh"), self._body(self.server.studio.limit))
@@ -132,7 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
             try:
                 self._send(route(query), address.path == "/")
             except MienError as error:
-                self._refuse(422, str(error))
+                self._refuse(422, str(error), helps="landmarks" if isinstance(error, Unplaced) else "")
             except (ConnectionError, TimeoutError):
                 self.close_connection = True
             except Exception as error:  # the studio must survive whatever a file or a model does
@@ -150,10 +170,10 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._write(200, "text/html; charset=utf-8" if is_page else "application/octet-stream", answer)
 
-    def _refuse(self, code: int, sentence: str) -> None:
+    def _refuse(self, code: int, sentence: str, helps: str = "") -> None:
         if self.command == "POST" and code in (403, 404):
             self.close_connection = True  # its body was not read
-        self._write(code, "application/json", json.dumps({"error": sentence}).encode())
+        self._write(code, "application/json", json.dumps({"error": sentence, "helps": helps}).encode())
 
     def _write(self, code: int, kind: str, data: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(code)

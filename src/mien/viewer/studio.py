@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from mien.viewer.engine import Engine
 from mien.viewer.export import MENU, Download, export
 from mien.viewer.materials import MODEL, WORN
 from mien.viewer.people import first_people
+from mien.viewer.picking import FEWEST, LoadedHead, Picking, Unplaced
 from mien.viewer.session import History, Person, State
-from mien.viewer.uploads import COMPANIONS, MEGABYTE, companion, read_take, read_upload
+from mien.viewer.uploads import COMPANIONS, MEGABYTE, companion, read_landmark_upload, read_take, read_upload
 from mien.viewer.wire import pack, state_json
 
 MOST_LOADED = 40
@@ -73,6 +75,7 @@ class Studio:
         self._rims = np.concatenate([*slits(self.topology)[0], np.zeros(0, np.int64)]).astype(np.int64)
         self._loaded = 0
         self._meshes: dict[str, OwnMesh] = {}
+        self._picking: Picking | None = None
         self._beside: dict[str, bytes] = {}  # material libraries and pictures for heads that come after them
 
     # ---- what the page asks for
@@ -82,7 +85,8 @@ class Studio:
         arrays, layout = looks(self.topology)
         textured = any(engine.model.makes_textures for engine in self.engines)
         can = {
-            "load": True, "random": not refusal(type(self.engines[0].model), "generate"),
+            "load": True, "pick": len(self.topology.landmarks) >= FEWEST,
+            "random": not refusal(type(self.engines[0].model), "generate"),
             "styles": any(engine.has_styles for engine in self.engines),
             "varied": any(engine.varies for engine in self.engines),
             "heats": [kind for kind in actions.HEATS if kind != "texture" or textured],
@@ -120,7 +124,12 @@ class Studio:
         # Outside the lock: a mesh of another topology is registered, and sliders go on meanwhile.
         with self._reading:
             beside = dict(self._beside)
-            face = read_upload(name, data, self.engines[0].model, limit=self.limit, beside=beside)
+            head = read_upload(name, data, limit=self.limit, beside=beside)
+            try:
+                face = head.opened(self.engines[0].model)
+            except Unplaced:
+                self._picking = Picking(head, self.topology, _called(name))
+                raise
         return self._opened(name, face)
 
     def open(self, path: Path, landmarks: Path | None = None) -> bytes:
@@ -130,9 +139,9 @@ class Studio:
         return self._opened(path.name, face)
 
     def _opened(self, name: str, face: OpenedFace) -> bytes:
-        note = " ".join(dict.fromkeys([face.decision.sentence, *face.notes]))
+        note = _note(face)
         with self._lock:
-            self.add_head(Path(name).stem.replace("_", " "), face.vertices, note, face)
+            self.add_head(_called(name), face.vertices, note, face)
             return self._frame()
 
     def add_head(
@@ -142,10 +151,58 @@ class Studio:
         loaded = sum(person.kind == "loaded" for person in self.history.state.people)
         if loaded >= MOST_LOADED:
             raise BadSetting(f"the studio holds {MOST_LOADED} loaded heads", received=loaded + 1)
-        self._loaded += 1
-        person = Person(f"loaded-{self._loaded}", name, "loaded", vertices=vertices, note=note, face=face)
+        person = self._person(name, vertices, note, face)
         self.history.do(lambda state: actions.add_person(state, person))
         return person
+
+    def _person(self, name: str, vertices: NDArray, note: str, face: OpenedFace | None) -> Person:
+        self._loaded += 1
+        return Person(f"loaded-{self._loaded}", name, "loaded", vertices=vertices, note=note, face=face)
+
+    # ---- landmarks that are picked
+
+    def pick_on(self, key: str) -> bytes:
+        """Begins to pick landmarks on a loaded head, or without a key on the last one that was refused."""
+        with self._lock:
+            if key:
+                person = self.history.state.find(key)
+                if person.face is None or not len(person.face.mesh.faces):
+                    raise BadSetting("landmarks are picked on the triangles of a loaded head", received=key)
+                head, turn = LoadedHead.of_face(person.face), person.face.decision.rotation
+                self._picking = Picking(head, self.topology, person.name, key, turn)
+            return self._picked.describe()
+
+    def register_picked(self, pairs: Any) -> bytes:
+        """Registers the head by the pairs that were picked, and shows it."""
+        with self._reading:
+            picking = self._picked
+            face = picking.open(self.engines[0].model, pairs)
+        note = _note(face)
+        with self._lock:
+            old = picking.person
+            if old in [person.key for person in self.history.state.people]:
+                person = self._person(picking.name, face.vertices, note, face)
+                self.history.do(lambda state: actions.replace_person(state, str(old), person))
+            else:
+                person = self.add_head(picking.name, face.vertices, note, face)
+            self._picking = replace(picking, person=person.key)
+            return self._frame({"laid": picking.laid(face)})
+
+    def landmark_table(self, pairs: Any) -> Download:
+        """The pairs as a table that ``mien register --landmarks`` reads."""
+        picking = self._picked
+        return Download(f"{picking.name.replace(' ', '_')}_landmarks.csv", "text/csv", picking.table(pairs))
+
+    def read_landmark_table(self, name: str, data: bytes) -> bytes:
+        """Pairs from a landmark file in any common form."""
+        picking = self._picked
+        return pack(picking.pairs(*read_landmark_upload(name, data, picking.head.mesh, limit=self.limit)))
+
+    @property
+    def _picked(self) -> Picking:
+        if self._picking is None:
+            raise BadSetting("there is no head to pick landmarks on", remedy="drop one first")
+        return self._picking
 
     def look(self, key: str) -> bytes:
         """Triangles and looks of a head's own mesh, or of the model's with pictures on it."""
@@ -212,7 +269,7 @@ class Studio:
             raise BadSetting(f"models are numbered 0 to {len(self.engines) - 1}", received=state.shown)
         return state
 
-    def _frame(self) -> bytes:
+    def _frame(self, further: Mapping[str, Any] | None = None) -> bytes:
         state = self.history.state
         panes: list[dict[str, Any]] = []
         arrays: list[NDArray] = []
@@ -237,7 +294,7 @@ class Studio:
                 pane["arrays"] = [[name, int(array.size)] for name, array in sent.items()]
                 arrays += sent.values()
             panes.append(pane)
-        return pack({"state": state_json(self.history), "panes": panes}, arrays)
+        return pack({"state": state_json(self.history), "panes": panes, **(further or {})}, arrays)
 
     def _worn(self, state: State, engine: Engine) -> dict[str, Any]:
         """What the model's mesh wears: the texture that the model makes, or that of a loaded head's file."""
@@ -274,6 +331,16 @@ class Studio:
         if state.heat == "rest":
             return np.linalg.norm(face - engine.neutral(state), axis=1)
         return np.linalg.norm(face - first, axis=1)
+
+
+def _note(face: OpenedFace) -> str:
+    """What a user should know of a head that was opened."""
+    return " ".join(dict.fromkeys([face.decision.sentence, *face.notes]))
+
+
+def _called(name: str) -> str:
+    """What a person of this file is called."""
+    return Path(name).stem.replace("_", " ")
 
 
 def _try(make: Callable[[State], NDArray], state: State) -> tuple[NDArray | None, str]:

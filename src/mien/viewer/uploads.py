@@ -8,30 +8,33 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from mien.apply import OpenedFace, open_face
+import numpy as np
+from numpy.typing import NDArray
+
 from mien.data.tracked import weights_of_curves
 from mien.errors import BadFile, BadMesh
 from mien.io.curves import read_curves
+from mien.io.landmarks import read_landmarks
 from mien.io.materials import Picture
 from mien.io.mesh import READERS, read_mesh
-from mien.models.base import FaceModel
+from mien.io.record import Mesh
+from mien.viewer.picking import LoadedHead
 from mien.viewer.session import Take
 
 MEGABYTE = 1_000_000
 MOST_VERTICES = 300_000
 COMPANIONS = (".mtl", ".png", ".jpg", ".jpeg")
+TABLES = (".csv", ".tsv", ".txt", ".json", ".pp", ".pts")
 
 
 def read_upload(
-    name: str, data: bytes, model: FaceModel, *, limit: int = 64 * MEGABYTE,
-    beside: Mapping[str, bytes] | None = None,
-) -> OpenedFace:  # fmt: skip
-    """A mesh file's bytes to a face of a model; a topology of its own is registered.
+    name: str, data: bytes, *, limit: int = 64 * MEGABYTE, beside: Mapping[str, bytes] | None = None
+) -> LoadedHead:
+    """A mesh file's bytes to a head, which outlives the files around it.
 
     Args:
         name: What the file was called; only its last part is used, and only for messages and its kind.
         data: The file.
-        model: What the face is for.
         limit: The largest file, bytes.
         beside: Material libraries and pictures that came along, by their names.
     """
@@ -45,7 +48,25 @@ def read_upload(
                 f"{path.name!r} has too many vertices to be registered while you wait", received=f"{count:,}",
                 remedy=f"decimate it to {MOST_VERTICES:,} first, or use mien register",
             )  # fmt: skip
-        return open_face(mesh, model).with_materials()  # the files around it will not stay
+        return LoadedHead.of(mesh)
+
+
+def read_landmark_upload(
+    name: str, data: bytes, mesh: Mesh, *, limit: int = 64 * MEGABYTE
+) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """Landmarks of a mesh from a file in any form that ``mien register --landmarks`` takes.
+
+    Args:
+        name: What the file was called.
+        data: The file.
+        mesh: What they lie on.
+        limit: The largest file, bytes.
+
+    Returns:
+        L names, and positions (L, 3) float64 in the unit, axes and place of the mesh's file.
+    """
+    with _as_file(name, data, TABLES, limit) as path:
+        return read_landmarks(path, any_unit=True, mesh=mesh)
 
 
 def companion(name: str, data: bytes, limit: int) -> str:

@@ -11,9 +11,9 @@ async function ask(path, { body = null, json = true } = {}) {
   }
   if (!answer.ok) {
     const text = await answer.text();
-    let message = text;
-    try { message = JSON.parse(text).error; } catch { /* plain text */ }
-    throw new Error(message || `The studio answered ${answer.status}`);
+    let [message, helps] = [text, ''];
+    try { ({ error: message, helps } = JSON.parse(text)); } catch { /* plain text */ }
+    throw Object.assign(new Error(message || `The studio answered ${answer.status}`), { helps });
   }
   return json ? unpack(await answer.arrayBuffer()) : answer;
 }
@@ -34,6 +34,11 @@ function frame({ head, numbers }) {
   const take = reader(numbers);
   for (const pane of head.panes) for (const [name, size] of pane.arrays) pane[name] = take(size);
   return head;
+}
+
+async function download(answer, otherwise) {
+  const name = /filename="([^"]+)"/.exec(answer.headers.get('Content-Disposition'))?.[1] ?? otherwise;
+  return { blob: await answer.blob(), name };
 }
 
 function lookOf({ layout }, numbers) {
@@ -64,6 +69,20 @@ const backend = {
   async load(file) {
     return frame(await ask(`api/load?name=${encodeURIComponent(file.name)}`, { body: file }));
   },
+  async picking(person) {
+    const { head, numbers } = await ask(`api/picking?person=${encodeURIComponent(person)}`);
+    const take = reader(numbers);
+    return { ...head, vertices: take(head.layout.vertices), faces: Uint32Array.from(take(head.layout.faces)) };
+  },
+  async register(pairs) {
+    return frame(await ask('api/register', { body: JSON.stringify({ pairs }) }));
+  },
+  async table(pairs) {
+    return download(await ask('api/table', { body: JSON.stringify({ pairs }), json: false }), 'landmarks.csv');
+  },
+  async landmarks(file) {
+    return (await ask(`api/landmarks?name=${encodeURIComponent(file.name)}`, { body: file })).head;
+  },
   async texture(model) {
     return URL.createObjectURL(await (await ask(`api/texture?model=${model}`, { json: false })).blob());
   },
@@ -77,9 +96,7 @@ const backend = {
     return head;
   },
   async export(kind) {
-    const answer = await ask(`api/export?kind=${kind}`, { json: false });
-    const name = /filename="([^"]+)"/.exec(answer.headers.get('Content-Disposition'))?.[1] ?? `face.${kind}`;
-    return { blob: await answer.blob(), name };
+    return download(await ask(`api/export?kind=${kind}`, { json: false }), `face.${kind}`);
   },
 };
 MienStudio.start(backend);

@@ -521,5 +521,5 @@ function heatColors(values, maximum, table) {
   return out;
 }
 
-window.MienStage = { Stage, heatColors, rimsOf };
+window.MienStage = { Stage, heatColors, rimsOf, smoothNormals };
 })();

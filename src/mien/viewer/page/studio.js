@@ -3,6 +3,7 @@
 const { Stage, heatColors } = MienStage;
 const { button, element, icon, save, slider, toast } = MienWidgets;
 const { Timeline } = MienTimeline;
+const { Picking } = MienPicking;
 const find = (selector) => document.querySelector(selector);
 const HEATS = { none: 'Skin', texture: 'Texture of the model', scan: 'Error to the scan', rest: 'Movement from rest', models: 'Difference of models' };
 
@@ -15,6 +16,7 @@ class Studio {
       act: (...words) => this.act(...words), seek: (time) => this.seek(time), play: () => this.play(),
       pause: () => this.pause(), speak: (name) => this.labels.get(name) ?? name,
     });
+    this.picking = new Picking(this);
     this.buildTools();
     this.buildControls();
     this.buildPeople();
@@ -50,18 +52,29 @@ class Studio {
     try {
       const answer = await ask();
       this.latency = performance.now() - began;
-      for (const { look } of answer.panes) {
-        if (look && !this.looks.has(look)) this.looks.set(look, await this.backend.look(look));
-      }
-      this.show(answer);
-      this.status();
+      await this.receive(answer);
     } catch (error) {
-      toast(error.message ?? String(error), 'error');
+      this.tell(error);
       if (this.state) this.reflect();
     } finally {
       clearTimeout(slow);
       document.body.classList.remove('working');
     }
+  }
+
+  // An answer, with the looks that it needs, on the page.
+  async receive(answer) {
+    for (const { look } of answer.panes) {
+      if (look && !this.looks.has(look)) this.looks.set(look, await this.backend.look(look));
+    }
+    this.show(answer);
+    this.status();
+  }
+
+  // A refusal in one sentence, with what helps.
+  tell(error) {
+    const help = error.helps === 'landmarks' ? { label: 'Pick landmarks', onclick: () => this.picking.open() } : null;
+    toast(error.message ?? String(error), 'error', help);
   }
 
   show({ state, panes }) {
@@ -219,13 +232,19 @@ class Studio {
     find('#vary').hidden = !can.varied;
     find('#mesh').addEventListener('change', (event) => this.act('set_mesh', { value: event.target.checked }));
     find('#rest').addEventListener('change', (event) => this.act('set_rest', { key: this.restOf, rest: event.target.value || null }));
+    find('#pick').addEventListener('click', () => this.picking.open(this.state.person));
     if (!can.load) return;
     let depth = 0;
     const light = (by) => { depth = Math.max(0, depth + by); document.body.classList.toggle('dropping', depth > 0); };
     window.addEventListener('dragenter', (event) => { event.preventDefault(); light(1); });
     window.addEventListener('dragleave', () => light(-1));
     window.addEventListener('dragover', (event) => event.preventDefault());
-    window.addEventListener('drop', (event) => { event.preventDefault(); light(-depth); this.loadAll([...event.dataTransfer.files]); });
+    window.addEventListener('drop', (event) => { event.preventDefault(); light(-depth); this.dropped([...event.dataTransfer.files]); });
+  }
+
+  dropped(files) {
+    if (this.picking.isOpen) files.slice(0, 1).forEach((file) => this.picking.drop(file));
+    else this.loadAll(files);
   }
 
   async loadAll(files) {
@@ -318,6 +337,7 @@ class Studio {
     const loaded = state.people.filter(({ kind }) => kind === 'loaded');
     find('#head').hidden = person.kind !== 'loaded' || !this.about.can.load;
     find('#head-note').textContent = person.note;
+    find('#pick').hidden = !this.about.can.pick || person.kind !== 'loaded';
     find('#own').checked = state.own;
     find('#detail').checked = state.detail;
     find('#mesh').checked = state.mesh;
@@ -435,6 +455,7 @@ class Studio {
     // A click leaves no focus behind: the space bar goes on playing and pausing.
     document.addEventListener('click', (event) => { if (event.detail) event.target.closest?.('button')?.blur(); });
     window.addEventListener('keydown', (event) => {
+      if (this.picking.isOpen) return;
       const typing = event.target.matches?.('input[type=number], input[type=search], select, textarea');
       if ((event.ctrlKey || event.metaKey) && !typing) {
         const name = { z: event.shiftKey ? 'redo' : 'undo', y: 'redo' }[event.key.toLowerCase()];

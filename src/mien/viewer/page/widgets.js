@@ -55,13 +55,14 @@ function slider({ name, label, note = '', min, max, step = 0.01, start = 0, form
   return { row, input, show };
 }
 
-// One sentence at the bottom of the stage that goes away by itself.
-function toast(text, kind = 'note') {
+// One sentence at the bottom of the stage that goes away by itself, with a button for what helps.
+function toast(text, kind = 'note', help = null) {
   const box = document.querySelector('#toasts');
   const line = element('div', { class: `toast ${kind}`, role: kind === 'error' ? 'alert' : 'status' }, text);
   box.append(line);
+  if (help) line.append(button(help.label, { onclick: () => { line.remove(); help.onclick(); } }));
   line.append(button('Close', { icon: 'close', kind: 'only quiet', onclick: () => line.remove() }));
-  setTimeout(() => line.remove(), kind === 'error' ? 12000 : 6000);
+  setTimeout(() => line.remove(), help ? 60000 : kind === 'error' ? 12000 : 6000);
 }
 
 function save(blob, name) {

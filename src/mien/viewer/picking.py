@@ -1,0 +1,218 @@
+"""Landmarks that a person clicks: pairs of a place on the template and the same place on a head."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.apply import OpenedFace, open_face
+from mien.errors import BadMesh, BadSetting
+from mien.geometry.registration import check_head
+from mien.io.endings import GLTF
+from mien.io.glb import Document
+from mien.io.landmarks_to_fill import landmarks_to_fill
+from mien.io.materials import Material, read_materials
+from mien.io.record import Mesh
+from mien.landmark_names import landmark_key, landmark_words
+from mien.models.base import FaceModel
+from mien.topology import Topology
+from mien.viewer.wire import pack, spoken
+
+FEWEST = 3  # pairs that place a head
+REMEDY = "pick landmarks on it"
+POINT_MOST = 1e9  # of a coordinate: what is farther was not clicked on a mesh
+
+
+class Unplaced(BadMesh):
+    """A head that was read and could not be registered by itself: landmarks may help."""
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedHead:
+    """A head's mesh with all that its file brought, before a face was found on it.
+
+    Args:
+        mesh: As read from its file.
+        materials: Colors and pictures of its materials.
+        notes: What could not be read of them.
+        document: What its glTF file held, or None.
+    """
+
+    mesh: Mesh
+    materials: Mapping[str, Material]
+    notes: tuple[str, ...] = ()
+    document: Document | None = None
+
+    @classmethod
+    def of(cls, mesh: Mesh) -> LoadedHead:
+        """Reads what lies around a mesh, while its file is still there."""
+        materials, notes = read_materials(mesh)
+        is_gltf = mesh.path is not None and mesh.path.suffix.lower() in GLTF
+        return cls(mesh, materials, tuple(notes), Document(mesh.path) if is_gltf and mesh.path else None)
+
+    @classmethod
+    def of_face(cls, face: OpenedFace) -> LoadedHead:
+        """The head of a face that has been opened before."""
+        return cls(face.mesh, face.materials or {}, document=face.document)
+
+    def opened(self, model: FaceModel, landmarks: Mapping[str, NDArray] | None = None) -> OpenedFace:
+        """The face for a model, found by itself or placed by landmarks.
+
+        Args:
+            model: Any model.
+            landmarks: Name -> (3,) position in the unit, axes and place of the mesh's file.
+
+        Raises:
+            Unplaced: No face was found, or the template could not be laid on it.
+        """
+        check_head(self.mesh.vertices, self.mesh.name)
+        try:
+            face = open_face(self.mesh, model, landmarks)
+        except BadMesh as error:
+            if len(self.mesh.faces) and len(model.topology.landmarks) >= FEWEST:
+                raise Unplaced(error.cause, received=error.received, remedy=REMEDY) from error
+            raise
+        notes = (*face.notes, *self.notes)
+        return replace(face, materials=self.materials, document=self.document, notes=notes)
+
+
+@dataclass(frozen=True, eq=False)
+class Picking:
+    """A head on which landmarks are clicked, drawn at the template's size about the origin.
+
+    Args:
+        head: The head.
+        topology: The template's.
+        name: What the person is called.
+        person: Key of the loaded person who is registered again, or None.
+        turn: (3, 3) rotation that sets the head upright, if it is known.
+    """
+
+    head: LoadedHead
+    topology: Topology
+    name: str
+    person: str | None = None
+    turn: NDArray[np.float64] | None = None
+
+    def describe(self) -> bytes:
+        """What the page draws: vertices, triangles, the template's landmarks by names that people know."""
+        known = self.topology.landmarks
+        places = known.positions(self.topology.template)
+        named = [name for name in known.names if landmark_words(name) != name] or known.names
+        dots = [
+            {"name": name, "label": spoken(landmark_words(name)), "at": at.tolist()}
+            for name, at in zip(known.names, places, strict=True)
+            if name in named
+        ]
+        mesh = self.head.mesh
+        arrays = [self.to_page(mesh.placed).astype(np.float32), mesh.faces.astype(np.float32)]
+        head = {
+            "name": self.name, "person": self.person, "landmarks": dots, "fewest": FEWEST,
+            "layout": {"vertices": int(arrays[0].size), "faces": int(arrays[1].size)},
+        }  # fmt: skip
+        return pack(head, arrays)
+
+    def to_page(self, points: NDArray) -> NDArray[np.float64]:
+        """(..., 3) points of the mesh's file as the page draws them."""
+        center, scale = self._frame
+        return (np.asarray(points, np.float64) - center) @ self._rotation.T * scale
+
+    def to_file(self, points: NDArray) -> NDArray[np.float64]:
+        """(..., 3) points of the page in the unit, axes and place of the mesh's file."""
+        center, scale = self._frame
+        return np.asarray(points, np.float64) / scale @ self._rotation + center
+
+    def landmarks(self, pairs: Any) -> dict[str, NDArray[np.float64]]:
+        """Pairs of the page, name -> three numbers, as landmarks of the file.
+
+        Args:
+            pairs: What came from the browser.
+        """
+        if not isinstance(pairs, Mapping):
+            raise BadSetting("landmarks map names to positions", received=repr(pairs)[:80])
+        found = {}
+        for name, at in pairs.items():
+            if name not in self.topology.landmarks.names:
+                raise BadSetting("the template has no such landmark", received=repr(name)[:80])
+            found[name] = self.to_file(_point(at, landmark_words(name)))
+        return found
+
+    def pairs(self, names: tuple[str, ...], points: NDArray) -> dict[str, Any]:
+        """Landmarks of a file as pairs of the page; names that the template does not know are told.
+
+        Args:
+            names: L names, as the file has them.
+            points: (L, 3) float, the unit, axes and place of the mesh's file.
+        """
+        known = self.topology.landmarks.names
+        named = [landmark_key(name, known) for name in names]
+        kept = {
+            name: at.tolist() for name, at in zip(named, self.to_page(points), strict=True) if name in known
+        }
+        if not kept:
+            raise BadSetting(
+                "none of these landmarks is one of the template's", received=", ".join(names)[:120],
+                remedy="save the table here or with `mien register --save-landmarks FILE.csv`, and fill it",
+            )  # fmt: skip
+        left_out = [old for old, name in zip(names, named, strict=True) if name not in known]
+        return {"pairs": kept, "left_out": left_out}
+
+    def table(self, pairs: Any) -> bytes:
+        """The pairs as the CSV that ``mien register --save-landmarks`` writes."""
+        return landmarks_to_fill(self.topology, self.landmarks(pairs)).encode()
+
+    def open(self, model: FaceModel, pairs: Any) -> OpenedFace:
+        """The head registered by the pairs.
+
+        Args:
+            model: The model whose template it is.
+            pairs: What came from the browser.
+        """
+        given = self.landmarks(pairs)
+        if len(given) < FEWEST:
+            raise BadSetting(
+                f"{FEWEST} landmarks are needed to place a head", received=len(given), remedy="pick more"
+            )
+        return self.head.opened(model, given)
+
+    def laid(self, face: OpenedFace) -> dict[str, list[float]]:
+        """Name -> position on the page where a registration laid the template's landmarks.
+
+        Args:
+            face: The head, registered.
+        """
+        if face.registration is None:
+            return {}
+        known = self.topology.landmarks
+        points = face.registration.placement.back(known.positions(face.vertices).astype(np.float64))
+        offset = self.head.mesh.offset
+        there = self.to_page(points if offset is None else points + offset)
+        return dict(zip(known.names, there.tolist(), strict=True))
+
+    @property
+    def _rotation(self) -> NDArray[np.float64]:
+        return np.eye(3) if self.turn is None else np.asarray(self.turn, np.float64)
+
+    @property
+    def _frame(self) -> tuple[NDArray[np.float64], float]:
+        """The middle of the mesh, and what brings its diagonal to the template's."""
+        placed = np.asarray(self.head.mesh.placed, np.float64)
+        low, high = placed.min(axis=0), placed.max(axis=0)
+        size = float(np.linalg.norm(high - low))
+        template = float(np.linalg.norm(np.ptp(self.topology.template.astype(np.float64), axis=0)))
+        return (low + high) / 2, template / size if size > 0 else 1.0
+
+
+def _point(at: Any, name: str) -> NDArray[np.float64]:
+    """(3,) of three finite numbers from the browser."""
+    try:
+        point = np.array(at, np.float64)
+    except (TypeError, ValueError):
+        point = np.zeros(0)
+    if point.shape != (3,) or not (np.abs(point) < POINT_MOST).all():
+        raise BadSetting(f"the landmark {name!r} is no position", received=repr(at)[:80])
+    return point
