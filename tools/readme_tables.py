@@ -1,4 +1,4 @@
-"""Writes the README's tables: capabilities from the code, results from ``benchmarks/results``.
+"""Writes tables of README and pages: capabilities from the code, results from ``benchmarks/results``.
 
 ``--check`` fails when a table is not current.
 
@@ -15,9 +15,15 @@ from pathlib import Path
 from mien import hub
 
 README = Path(__file__).parent.parent / "README.md"
+PAGES = (README, README.parent / "docs" / "your_own_head.md")
 RESULTS = README.parent / "benchmarks" / "results"
 PLACE = re.compile(r"(<!-- capabilities:[^>]*-->\n).*?(<!-- end -->)", re.DOTALL)
 RESULT_PLACE = re.compile(r"(<!-- results: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
+RIG_PLACE = re.compile(r"(<!-- rigs: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
+RIG_COLUMNS = {
+    "error": "error", "cosine": "cosine", "size": "size", "leak": "leak", "stretch": "stretch", "lid_gap": "lid gap",
+    "lip_gap": "lips apart in jawOpen",
+}  # fmt: skip
 COLUMNS = ("rec_avd_mesh", "neu_avd", "id_mad", "id_ratio", "id_std_pooled", "transfer_avd")
 
 
@@ -40,19 +46,36 @@ def _cell(row: dict[str, str] | None) -> str:
     return f"{float(row['mean']):.2f}{interval}"
 
 
+def rigs_table(path: Path) -> str:
+    """One line a system of a CSV of ``benchmarks/artist_heads.py``: means over heads."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    lines = [
+        f"| {rows[0]['heads']} heads | {' | '.join(RIG_COLUMNS.values())} |",
+        "|---" * (1 + len(RIG_COLUMNS)) + "|",
+    ]
+    for row in rows:
+        cells = [f"{float(row[name]):.2f}" if row[name] else "–" for name in RIG_COLUMNS]
+        lines.append(f"| {row['system']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def current(text: str) -> str:
-    """The README with the tables as the code and the committed results have them."""
+    """A page with the tables as the code and the committed results have them."""
+    text = RIG_PLACE.sub(lambda m: f"{m[1]}{rigs_table(RESULTS / m[2])}\n{m[3]}", text)
     text = PLACE.sub(lambda match: f"{match[1]}{hub.capability_table()}\n{match[2]}", text, count=1)
     return RESULT_PLACE.sub(lambda m: f"{m[1]}{results_table(RESULTS / m[2])}\n{m[3]}", text, count=1)
 
 
 def main() -> int:
-    text = README.read_text(encoding="utf-8")
-    wanted = current(text)
-    if "--check" in sys.argv:
-        return int(text != wanted)
-    README.write_text(wanted, encoding="utf-8")
-    return 0
+    stale = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        if (wanted := current(text)) != text:
+            stale.append(page)
+            if "--check" not in sys.argv:
+                page.write_text(wanted, encoding="utf-8")
+    return int("--check" in sys.argv and bool(stale))
 
 
 if __name__ == "__main__":
