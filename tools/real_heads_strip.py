@@ -46,7 +46,7 @@ MAKEHUMAN = {
 }
 WHITE, IRIS, PUPIL, TEETH = (238, 233, 226), (96, 74, 58), (24, 20, 18), (233, 227, 214)
 IRIS_DEGREES, PUPIL_DEGREES = 27.0, 11.0
-SPAN_MM, DOWN_MM = 300.0, 18.0  # of a picture's height, and how far below the eyes its middle lies
+SPAN_MM, DOWN_MM = 225.0, 27.0  # of a picture's height, and how far below the eyes its middle lies
 QUALITY, GLOSS = 88, 0.7
 FINER = 3  # times that the triangles of eyes are split in four
 
