@@ -19,7 +19,7 @@ from mien.figures.registration import registration_sheet
 from mien.geometry.hierarchy import decimate
 from mien.geometry.nonrigid import Schedule
 from mien.geometry.openings import openings
-from mien.geometry.parts import Ball, turned
+from mien.geometry.eyeballs import Ball, turned
 from mien.geometry.procrustes import procrustes
 from mien.geometry.registration import Registration, main_piece, register
 from mien.geometry.rims import shared_rims
