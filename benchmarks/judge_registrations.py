@@ -4,15 +4,15 @@
     mien train deformation_transfer --data data --out runs/dt
     python benchmarks/judge_registrations.py runs/dt --valid VALID --ict ICT_DATA --out results.csv
 
-``VALID`` is a folder of artists' heads (``vertices``, ``faces`` in ``PERSON.npz``), ``ICT_DATA`` a data set of
-``mien data build ict --region head`` of other people. Heads of a topology of their own: the artists', embedded
-people and ICT's, both meshed anew. Every second one belongs to the calibration set that the limits of
-``mien.geometry.verdict`` were taken from, the others check them.
+``VALID`` is a folder of artists' heads (``vertices`` and ``faces`` in ``PERSON.npz``), ``ICT_DATA`` a data set
+of ``mien data build ict --region head`` of other people. Heads of a topology of their own: the artists',
+embedded people and ICT's, both meshed anew. Every second one belongs to the calibration set that the limits
+of ``mien.geometry.verdict`` were taken from, the others check them.
 
-Columns: ``case`` is ``found`` where the head's face was found, or ``moved``: the template was put there turned
-and shifted by so many degrees and millimeters, and nothing guided it. ``landmarks_off_mm`` says how far the
-landmarks of such a one lie from those of the head as it was found, ``verdict`` what was made of it, and the rest
-are the measures.
+Columns: ``case`` is ``found`` where the head's face was found, or ``moved``: the template was put there
+turned and shifted by so many degrees and millimeters, and nothing guided it. ``landmarks_off_mm`` says how
+far the landmarks of such a one lie from those of the head as it was found, ``verdict`` what was made of it,
+and the rest are the measures.
 """
 
 import argparse
@@ -121,7 +121,8 @@ def main() -> None:
                 start = time.process_time()
                 found, said = judged(vertices, face.faces, model, people, placement, guides)
                 row = {"model": options.model, "head": name, "set": ("calibration", "check")[number % 2],
-                       "case": case, "verdict": said, "seconds": f"{time.process_time() - start:.1f}"}  # fmt: skip
+                       "case": case, "verdict": said,
+                       "seconds": f"{time.process_time() - start:.1f}"}  # fmt: skip
                 if found is not None:
                     points = found.landmarks()[1]
                     truth = points if truth is None else truth

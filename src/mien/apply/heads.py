@@ -31,7 +31,9 @@ from mien.models.base import FaceModel
 Landmarks = Mapping[str, Any] | str | Path
 """Name -> (3,) position on a mesh, in its unit and axes, or a file of them."""
 
-EYES_CLOSED = "the eyes are closed at rest: eyeBlink finds nothing to close, and lids that open open from there"
+EYES_CLOSED = (
+    "the eyes are closed at rest: eyeBlink finds nothing to close, and lids that open open from there"
+)
 _PEOPLE, _MODES = 160, 40
 _UNIT_FACTOR = 1.6  # heads differ less in size than this; farther from every unit a mesh has none
 
@@ -75,8 +77,8 @@ class Head:
             notes.append(sentence)
         if self.mouth.is_parted:
             notes.append(
-                f"The lips stand {self.mouth.millimeters:.0f} mm apart: what is made is added to that, jawOpen "
-                "opens the mouth further, and nothing closes it."
+                f"The lips stand {self.mouth.millimeters:.0f} mm apart: what is made is added to that, "
+                "jawOpen opens the mouth further, and nothing closes it."
             )
         if fins := int(self.registration.carrier.fins.sum()):
             notes.append(

@@ -20,7 +20,10 @@ LANDMARKS = typer.Option(
     help="Table name, x, y, z in the unit of a mesh of another topology; the first mesh's, or MESH=CSV.",
 )
 PIECES = typer.Option(
-    [], "--piece", metavar="NAME=KIND", help="What a piece of the first mesh is: Rims=glasses, Jaw=lower teeth."
+    [],
+    "--piece",
+    metavar="NAME=KIND",
+    help="What a piece of the first mesh is: Rims=glasses, Jaw=lower teeth.",
 )
 MOUTH_OPEN = typer.Option(
     False, "--rest-mouth-open", help="Go on with a mouth that stands open: what is made is added to that."

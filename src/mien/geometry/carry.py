@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 from scipy.sparse.csgraph import dijkstra
 
+from mien.geometry.carried import MovedSurface, check_carried
 from mien.geometry.differential import cotangent_laplacian, vertex_areas, vertex_normals
 from mien.geometry.eyeballs import turned
 from mien.geometry.mesh_pieces import MeshPieces
@@ -96,6 +98,7 @@ class Carrier:
             offset = np.linalg.norm(self._points - ball.center, axis=1)
             near = self._skin & (offset < _LID_REACH * ball.radius)
             carried[:, near] = ball.slid_over(self._points[near], carried[:, near], self._edges[near])
+        self._check(carried, change)
         for part in self.parts:
             if part.follows is not None:
                 carried[:, part.members] = part.follows(self._points[part.members], self.registered, change)
@@ -104,6 +107,22 @@ class Carrier:
                 turns = np.broadcast_to(gaze, (*lead, 2, 2)).reshape(-1, 2, 2)[:, side]
                 carried[:, part.members] = turned(self._points[part.members], part.center, turns)
         return carried[:, self._place].reshape(*lead, len(self._place), 3)
+
+
+    def _check(self, carried: NDArray, change: NDArray) -> None:
+        """Refuses what the skin and what follows it do where the model does not."""
+        rows, mesh = self._following
+        model = MovedSurface(self.registered, self.topology.faces)
+        check_carried(mesh, carried[:, rows], model, change, self.topology)
+
+    @cached_property
+    def _following(self) -> tuple[NDArray[np.int64], MovedSurface]:
+        """The vertices of the skin and of what follows it, and their surface."""
+        mask = self._skin | _bound(self.parts, len(self._points))
+        number = np.cumsum(mask) - 1
+        return np.flatnonzero(mask), MovedSurface(
+            self._points[mask], number[self._faces[mask[self._faces].all(axis=1)]]
+        )
 
 
 def _proper(faces: NDArray) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Eyeballs: balls of an eye's size among the pieces of a mesh, lids that slide over them, and where they look."""
+"""Eyeballs: pieces of a mesh that are round, lids that slide over them, and where they look."""
 
 from __future__ import annotations
 

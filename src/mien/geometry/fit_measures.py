@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from mien.geometry.differential import cotangent_laplacian, face_normals, vertex_areas, vertex_normals
+from mien.geometry.differential import face_normals, vertex_areas, vertex_normals
 from mien.geometry.eyeballs import round_piece
 from mien.geometry.openings import edge_lengths, visible_openings
 from mien.geometry.piece_forms import FacePlan
@@ -53,13 +53,16 @@ def measured(
         others: (n, 3) float, millimeters. Vertices of each piece of the mesh that is not skin.
     """
     rest = procrustes(topology.template, bent, scale=True).apply(topology.template)
+    unlike = 1 - likeness(bent, rest, topology)
     found = [_flipped(bent, rest, topology), _stretched(bent, rest, topology),
              Measure("uncovered", 1 - quality.covered, _missing(bent, quality)),
-             Measure("unlike", 1 - likeness(bent, rest, topology))]  # fmt: skip
+             Measure("unlike", unlike)]  # fmt: skip
     if quality.landmark_mm is not None:
         found.append(Measure("landmarks", quality.landmark_mm))
     if not surface.is_scan:
         found += rims_beside(bent, topology, surface)
+        no_lids = any(item.name == "eye rims" and item.value >= _AROUND_MM for item in found)
+        found.append(Measure("no eyes", unlike if no_lids else 0.0))
     return found + eyeballs_beside(bent, topology, others)
 
 
@@ -161,9 +164,7 @@ def eyeballs_beside(bent: NDArray, topology: Topology, others: Sequence[NDArray]
     balls = [center for center in balls if np.linalg.norm(center - between) < reach]
     if len(balls) < 2:
         return []
-    aside = [
-        min(float(np.linalg.norm((center - eye.center)[:2])) for center in balls) for eye in eyes
-    ]
+    aside = [min(float(np.linalg.norm((center - eye.center)[:2])) for center in balls) for eye in eyes]
     worst = int(np.argmax(aside))
     return [Measure("eyeballs", aside[worst], int(eyes[worst].outline[0]))]
 
@@ -176,7 +177,9 @@ def _ball(cloud: NDArray, between: float) -> NDArray[np.float64] | None:
 
 def _creases(surface: Surface, around: NDArray) -> cKDTree | None:
     """Places near a line, (n, 3) millimeters, where a mesh ends or turns back; None without any."""
-    near = np.flatnonzero(cKDTree(around).query(surface.vertices, distance_upper_bound=_AROUND_MM)[0] < np.inf)
+    near = np.flatnonzero(
+        cKDTree(around).query(surface.vertices, distance_upper_bound=_AROUND_MM)[0] < np.inf
+    )
     if not len(near):
         return None
     pairs = cKDTree(surface.vertices[near]).query_pairs(_CREASE_MM, output_type="ndarray")

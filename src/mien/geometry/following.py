@@ -1,4 +1,4 @@
-"""How pieces of a head that are not skin move when the face does: with the skull, with the jaw, or not at all."""
+"""How pieces that are not skin move when the face does: with the head, with the jaw, or not at all."""
 
 from __future__ import annotations
 

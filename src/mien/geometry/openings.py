@@ -87,10 +87,11 @@ def eyes_by_landmarks(topology: Topology) -> list[Opening]:
 
 
 def visible_openings(topology: Topology) -> list[Opening]:
-    """Mouth and eyes as one sees them: by their landmarks; by their rims, which may lie deeper, without."""
-    found = [_of_landmarks("mouth", _MOUTH, topology), *eyes_by_landmarks(topology)]
-    seen = [opening for opening in found if opening]
-    return seen + [item for item in openings(topology) if item.kind not in {one.kind for one in seen}]
+    """Mouth and eyes as one sees them: the lips by their landmarks, as their rim may lie deep behind them."""
+    rims = openings(topology)
+    mouth = _of_landmarks("mouth", _MOUTH, topology)
+    mouths = [mouth] if mouth else [item for item in rims if item.kind == "mouth"]
+    return mouths + ([item for item in rims if item.kind == "eye"] or eyes_by_landmarks(topology))
 
 
 def _of_landmarks(kind: str, rows: Mapping[str, Sequence[int]], topology: Topology) -> Opening | None:

@@ -37,7 +37,7 @@ def flung(solve: Solve, template: NDArray) -> NDArray[np.float64]:
 
 
 def held(solve: Solve, loose: NDArray, faces: NDArray) -> Solve:
-    """The same map, but loose vertices take a mean of the vertices around them, which is never more than those.
+    """The same map, but loose vertices take means of those around them, and so never more than these.
 
     Args:
         solve: From (V, n) to (M, n) values.

@@ -20,7 +20,11 @@ def pieces_sentence(parts: Sequence[Part]) -> str:
         titles = list(dict.fromkeys(part.title for part in alike))
         names = ", ".join(titles[:_LISTED]) + (", ..." if len(titles) > _LISTED else "")
         tellers = " and ".join(sorted({_TELLERS[part.told_by] for part in alike}))
-        said.append(f"{len(alike)} x {kind} ({names}; {tellers})" if len(alike) > 1 else f"{kind} ({names}; {tellers})")
+        said.append(
+            f"{len(alike)} x {kind} ({names}; {tellers})"
+            if len(alike) > 1
+            else f"{kind} ({names}; {tellers})"
+        )
     return f"Its pieces: {', '.join(said)}. Correct them with --piece NAME=KIND." if said else ""
 
 

@@ -94,11 +94,17 @@ class _Finder:
             kind = form if form in ("eye", "tear film", "lashes", "brows") else "tear film"
         if kind is None:
             kind = kind_by_form(cloud, self.plan, balls)
-        if kind == "teeth" and self.plan.mouth is not None and kind_in_mouth(cloud, self.plan.mouth) != "gums":
+        if (
+            kind == "teeth"
+            and self.plan.mouth is not None
+            and kind_in_mouth(cloud, self.plan.mouth) != "gums"
+        ):
             kind = row_of(cloud, self.plan.mouth)
         center = cloud.mean(axis=0)
         if kind == "eye":
-            center = min(balls, key=lambda ball: float(np.linalg.norm(ball[0] - center)), default=(center, 0))[0]
+            center = min(
+                balls, key=lambda ball: float(np.linalg.norm(ball[0] - center)), default=(center, 0)
+            )[0]
         return self._part(kind, members, center, told_by)
 
     def _teller(self, number: int) -> str:

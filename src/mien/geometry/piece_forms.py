@@ -118,7 +118,7 @@ def kind_by_form(cloud: NDArray, plan: FacePlan, balls: Sequence[tuple[NDArray, 
 
 
 def kind_in_mouth(cloud: NDArray, mouth: Opening) -> str:
-    """Which piece of a mouth: a row of teeth has its middle free, a tongue fills it, gums are above and below.
+    """Which piece of a mouth: rows of teeth have a free middle, a tongue fills it, gums are above and below.
 
     Args:
         cloud: (n, 3) float, millimeters. The piece's vertices.

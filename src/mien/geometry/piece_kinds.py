@@ -62,7 +62,9 @@ def kinds_of_names(pieces: Sequence[Iterable[str]]) -> list[str | None]:
             that all pieces share are the file's, and say nothing: a ``hat_man_eye`` is an eye.
     """
     words = [[_words(name) for name in names] for names in pieces]
-    shared = set.intersection(*({word for name in names for word in name} for names in words)) if words else set()
+    shared = (
+        set.intersection(*({word for name in names for word in name} for names in words)) if words else set()
+    )
     return [next((kind for name in names if (kind := _kind_of(name, shared))), None) for names in words]
 
 
@@ -84,7 +86,7 @@ def _row_of_teeth(words: set[str]) -> str:
 
 
 def _words(name: str) -> list[str]:
-    """Lower-case words of a name: ``Wolf3D_TeethUpper.001`` is ``wolf d teeth upper``; plurals lose their s."""
+    """Lower-case words: ``Wolf3D_TeethUpper.001`` is ``wolf d teeth upper``; plurals lose their s."""
     parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+", name)
     found = []
     for part in (item.lower() for item in parts):

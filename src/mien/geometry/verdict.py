@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from mien.errors import BadMesh
 from mien.geometry.fit_measures import Measure
-from mien.landmark_names import spoken
+from mien.geometry.nearest_landmark import nearest_landmark
 from mien.topology import Topology
 
 
@@ -33,14 +32,15 @@ class Limit:
 
 
 LIMITS = {
-    "flipped": Limit(0.10, 0.20, "{value:.0f} % of the template's triangles are folded over", 100),
-    "stretch": Limit(8.0, 16.0, "the template is stretched or pressed {value:.0f}-fold"),
+    "flipped": Limit(0.06, 0.12, "{value:.0f} % of the template's triangles are folded over", 100),
+    "stretch": Limit(9.0, 16.0, "the template is stretched or pressed {value:.0f}-fold"),
     "uncovered": Limit(0.25, 0.60, "{value:.0f} % of the template have no counterpart", 100),
-    "unlike": Limit(0.75, 0.95, "the relief of the mesh is {value:.0f} % unlike that of a face", 100),
-    "mouth rims": Limit(6.0, 11.9, "no lips end or meet within {value:.0f} mm of the template's"),
-    "eye rims": Limit(4.0, 11.9, "no lids end or meet within {value:.0f} mm of the template's"),
-    "eyeballs": Limit(7.0, 12.0, "an eyeball lies {value:.0f} mm beside the template's eye"),
-    "landmarks": Limit(5.0, 12.0, "the template lies {value:.0f} mm from the places that were seen or given"),
+    "unlike": Limit(0.75, 0.92, "the relief of the mesh is {value:.0f} % unlike that of a face", 100),
+    "mouth rims": Limit(6.0, np.inf, "no lips meet or end within {value:.0f} mm of the template's"),
+    "eye rims": Limit(4.0, np.inf, "no lids end within {value:.0f} mm of the template's"),
+    "no eyes": Limit(0.5, 0.5, "there are no lids where the template has them, and the relief is another"),
+    "eyeballs": Limit(4.0, 9.0, "an eyeball lies {value:.0f} mm beside the template's eye"),
+    "landmarks": Limit(3.0, 8.0, "the template lies {value:.0f} mm from the places that were seen or given"),
 }
 """Name of a measure -> its limits."""
 
@@ -62,7 +62,7 @@ def judge_registration(
     notes = []
     for measure in measures:
         limit = LIMITS[measure.name]
-        words = limit.words.format(value=limit.factor * measure.value) + place(measure.vertex, bent, topology)
+        words = limit.words.format(value=limit.factor * measure.value) + _near(measure.vertex, bent, topology)
         if measure.value > limit.refused:
             raise BadMesh(
                 f"the template does not lie on {name!r} as on a face", received=words,
@@ -73,16 +73,5 @@ def judge_registration(
     return tuple(notes)
 
 
-def place(vertex: int, vertices: NDArray, topology: Topology) -> str:
-    """`` near left_eye_outer_corner``: the landmark nearest to a vertex, where there is one.
-
-    Args:
-        vertex: Of the template, or -1.
-        vertices: (V, 3) float, millimeters. The template.
-        topology: Its topology.
-    """
-    if vertex < 0 or not len(topology.landmarks):
-        return ""
-    points = topology.landmarks.positions(np.asarray(vertices, np.float64))
-    nearest = int(cKDTree(points).query(np.asarray(vertices, np.float64)[vertex])[1])
-    return f" near {spoken(topology.landmarks.names[nearest])}"
+def _near(vertex: int, bent: NDArray, topology: Topology) -> str:
+    return f" near {nearest_landmark(bent[vertex], bent, topology)}" if vertex >= 0 else ""
