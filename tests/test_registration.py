@@ -16,10 +16,10 @@ from mien.data.sources.procedural.person import ProceduralPerson
 from mien.data.sources.procedural.topology import procedural_topology
 from mien.errors import BadMesh
 from mien.figures.registration import registration_sheet
+from mien.geometry.eyeballs import Ball, turned
 from mien.geometry.hierarchy import decimate
 from mien.geometry.nonrigid import Schedule
 from mien.geometry.openings import openings
-from mien.geometry.parts import Ball, turned
 from mien.geometry.procrustes import procrustes
 from mien.geometry.registration import Registration, main_piece, register
 from mien.geometry.rims import shared_rims

@@ -78,6 +78,8 @@ def write_clip(
     """
     path = Path(path)
     ending = path.suffix.lower()
+    if not signal.walk:
+        face.check_at_rest()
     if ending in MESHES:
         return _write_apex(path, model, face, signal)
     if ending in RIGS:

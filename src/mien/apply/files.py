@@ -34,7 +34,10 @@ Notes = tuple[str, ...]
 OBJ = ".obj"
 
 
-def open_face(source: str | Path | Mesh, model: FaceModel, landmarks: Landmarks | None = None) -> OpenedFace:
+def open_face(
+    source: str | Path | Mesh, model: FaceModel, landmarks: Landmarks | None = None, *,
+    pieces: Mapping[str, str] | None = None, rest_mouth_open: bool = False,
+) -> OpenedFace:  # fmt: skip
     """Opens a head of any topology, unit and axes for a model.
 
     A mesh with the vertices and triangles of the model is taken as it is; any other, point scans too, is
@@ -50,12 +53,18 @@ def open_face(source: str | Path | Mesh, model: FaceModel, landmarks: Landmarks 
         model: Any model.
         landmarks: Where named landmarks lie on the mesh, in its own unit and axes: a file, or name -> (3,)
             positions. With them the mesh is registered in any case.
+        pieces: Name of an object, group, material or piece of the mesh -> what it is, such as ``upper teeth``
+            or ``glasses``, in place of what its name and form say; see
+            :data:`mien.geometry.piece_kinds.KINDS`. With them, too, the mesh is registered.
+        rest_mouth_open: Whether rigs and clips are made although the mouth stands open at rest: what they do
+            is added to that.
 
     Raises:
         BadFile: The file is missing, damaged or of an unknown kind.
         BadMesh: There is no face on the mesh, or it is not clear where.
     """
-    return _open(*_read(source), model, landmarks)
+    face = _open(*_read(source), model, landmarks, pieces)
+    return replace(face, rest_mouth_open=rest_mouth_open)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +84,7 @@ class OpenedFace:
         head: The model's template on a mesh of another topology; None where the mesh has the model's.
         document: What a glTF file held, whose nodes, materials and textures go into results.
         materials: Colors and pictures of the mesh's materials where they have been read already.
+        rest_mouth_open: Whether rigs and clips may be made of a mouth that stands open.
     """
 
     vertices: Faces
@@ -85,6 +95,7 @@ class OpenedFace:
     head: Head | None = None
     document: Document | None = None
     materials: Mapping[str, Material] | None = None
+    rest_mouth_open: bool = False
 
     @property
     def registration(self) -> Registration | None:
@@ -159,9 +170,20 @@ class OpenedFace:
         mesh, document = _read(source)
         same = mesh.vertices.shape == self.mesh.vertices.shape
         if self.head is None or not (same and np.array_equal(mesh.faces, self.mesh.faces)):
-            return _open(mesh, document, model, landmarks)
+            return _open(mesh, document, model, landmarks, None)
         there = self.head.registration.follow(mesh.vertices)
         return replace(self, vertices=there, mesh=mesh, document=document, notes=(), materials=None)
+
+    def check_at_rest(self) -> None:
+        """Refuses a mouth that stands open where rigs and clips begin, unless that was allowed."""
+        if self.head is None or self.rest_mouth_open or not self.head.mouth.is_open:
+            return
+        raise BadMesh(
+            f"the mouth of {self.mesh.name!r} stands open at rest",
+            received=f"{self.head.mouth.millimeters:.0f} mm between the lips",
+            remedy="close it (`mien neutralize`), or go on with --rest-mouth-open (rest_mouth_open=True): what "
+            "is made is then added to the open mouth",
+        )
 
     def with_materials(self) -> OpenedFace:
         """The face with its materials read: for a session that outlives the files around the mesh."""
@@ -243,6 +265,8 @@ class OpenedFace:
             existing: What becomes of targets of the same names that a glTF file has: ``refuse``, ``keep`` or
                 ``replace``, see :func:`mien.io.glb_targets.check_existing`.
         """
+        if clip is None:  # a clip may also lead from one expression to another
+            self.check_at_rest()
         path, names = Path(path), tuple(rig.names if names is None else names)
         gaze = gaze_of(names) if gaze is None else gaze
         ending = path.suffix.lower()
@@ -295,9 +319,12 @@ class OpenedFace:
         return self.mesh if self.head is not None or looks else self.topology
 
 
-def _open(mesh: Mesh, document: Document | None, model: FaceModel, landmarks: Landmarks | None) -> OpenedFace:
+def _open(
+    mesh: Mesh, document: Document | None, model: FaceModel, landmarks: Landmarks | None,
+    pieces: Mapping[str, str] | None,
+) -> OpenedFace:  # fmt: skip
     """As it is if it has the model's topology, otherwise registered."""
-    if landmarks is None and len(mesh.faces):
+    if landmarks is None and not pieces and len(mesh.faces):
         try:
             vertices, decision = face_of_mesh(mesh, model.topology)
         except WrongTopology:
@@ -305,8 +332,8 @@ def _open(mesh: Mesh, document: Document | None, model: FaceModel, landmarks: La
         else:
             notes = (*mesh.notes, decision.sentence) if decision.changed else mesh.notes
             return OpenedFace(vertices, mesh, model.topology, decision, notes, document=document)
-    head = open_head(model, mesh, landmarks=landmarks)
-    notes = (*mesh.notes, head.decision.sentence)
+    head = open_head(model, mesh, landmarks=landmarks, pieces=pieces)
+    notes = (*mesh.notes, *head.notes)
     return OpenedFace(head.vertices, mesh, model.topology, head.decision, notes, head, document)
 
 

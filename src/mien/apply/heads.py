@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,9 +17,13 @@ from mien.apply.generation import generate
 from mien.errors import BadSetting
 from mien.find.face import find_face, searcher_for
 from mien.find.given import place_by_given
+from mien.find.lids import eyes_are_closed
 from mien.geometry.alignment import UNITS, FrameDecision, quarter_turns
+from mien.geometry.mesh_pieces import MeshPieces, NamedTriangles
+from mien.geometry.part_list import piece_rows, pieces_sentence
 from mien.geometry.procrustes import procrustes
 from mien.geometry.registration import Registration, check_head, register
+from mien.geometry.rest_pose import MouthGap, mouth_gap
 from mien.io.landmarks import read_landmarks
 from mien.io.record import Mesh
 from mien.models.base import FaceModel
@@ -28,6 +31,9 @@ from mien.models.base import FaceModel
 Landmarks = Mapping[str, Any] | str | Path
 """Name -> (3,) position on a mesh, in its unit and axes, or a file of them."""
 
+EYES_CLOSED = (
+    "the eyes are closed at rest: eyeBlink finds nothing to close, and lids that open open from there"
+)
 _PEOPLE, _MODES = 160, 40
 _UNIT_FACTOR = 1.6  # heads differ less in size than this; farther from every unit a mesh has none
 
@@ -57,6 +63,29 @@ class Head:
             gaze: (..., 2, 2) degrees, see :func:`mien.data.arkit.gaze_of`: where its eyeballs look.
         """
         return self.registration.carry(faces, gaze)
+
+    @cached_property
+    def mouth(self) -> MouthGap:
+        """How far the mouth stands open."""
+        return mouth_gap(self.registration.vertices, self.registration.topology)
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What its user should know: how it was registered, what its pieces are, whether it is at rest."""
+        notes = [self.decision.sentence]
+        if sentence := pieces_sentence(self.registration.carrier.parts):
+            notes.append(sentence)
+        if self.mouth.is_parted:
+            notes.append(
+                f"The lips stand {self.mouth.millimeters:.0f} mm apart: what is made is added to that, "
+                "jawOpen opens the mouth further, and nothing closes it."
+            )
+        if fins := int(self.registration.carrier.fins.sum()):
+            notes.append(
+                f"{fins} vertices stand out from the skin so that they would be flung about: their neighbors "
+                "hold them."
+            )
+        return tuple(notes)
 
     @property
     def has_eyeballs(self) -> bool:
@@ -92,12 +121,16 @@ class Head:
             "translation_mm": placement.translation.tolist(),
             "placement_misfit_mm": placement.misfit, "placement_lead": placement.lead,
             "skin_vertices": int(found.skin.sum()),
-            "pieces": dict(Counter(part.kind for part in found.carrier.parts)), "notes": list(found.notes),
-            **found.quality.as_dict(),
+            "pieces": piece_rows(found.carrier.parts), "notes": list(found.notes),
+            "mouth_gap_mm": round(self.mouth.millimeters, 2), **found.quality.as_dict(),
+            "judged": {measure.name: round(measure.value, 4) for measure in found.measures},
         }  # fmt: skip
 
 
-def open_head(model: FaceModel, mesh: Mesh, *, landmarks: Landmarks | None = None) -> Head:
+def open_head(
+    model: FaceModel, mesh: Mesh, *, landmarks: Landmarks | None = None,
+    pieces: Mapping[str, str] | None = None,
+) -> Head:  # fmt: skip
     """Brings a mesh of any topology into correspondence with a model.
 
     The people that the model can make guide the template, so that eyes lie on eyes where closest points
@@ -108,10 +141,13 @@ def open_head(model: FaceModel, mesh: Mesh, *, landmarks: Landmarks | None = Non
         mesh: As read from its file: any unit, axes, topology; holes and further pieces are fine.
         landmarks: Name -> (3,) position as in the mesh's file, under any known name; a file of such; or
             None to find the face by looking for it.
+        pieces: Name of an object, group, material or piece of the mesh -> what it is, a key of
+            :data:`mien.geometry.piece_kinds.KINDS`; in place of what its name and form say.
     """
     people = known_people(model)
     vertices, faces, name = mesh.vertices, mesh.faces.reshape(-1, 3), mesh.name
     check_head(vertices, name)
+    parts = MeshPieces.of(vertices, faces, naming_of(mesh), pieces)
     given = None if landmarks is None else landmark_positions(landmarks, mesh)
     searcher = searcher_for(model.topology, people)
     if given:
@@ -120,9 +156,20 @@ def open_head(model: FaceModel, mesh: Mesh, *, landmarks: Landmarks | None = Non
         found = find_face(vertices, faces, model.topology, searcher, name=name)
     laid = register(
         vertices, found.faces, model.topology, landmarks=given, people=people, name=name,
-        placement=found.placement, guides=found.guides,
+        placement=found.placement, guides=found.guides, pieces=parts,
     )  # fmt: skip
-    return Head(mesh, replace(laid, notes=found.notes))
+    closed = (EYES_CLOSED,) if eyes_are_closed(found.seen) else ()
+    return Head(mesh, replace(laid, notes=(*found.notes, *laid.notes, *closed)))
+
+
+def naming_of(mesh: Mesh) -> list[NamedTriangles]:
+    """The groups, objects and materials of a mesh, by triangle."""
+    sizes = np.full(len(mesh.faces), 3) if mesh.polygons is None else mesh.polygons.sizes
+    return [
+        NamedTriangles(mesh.names(keyword), np.repeat(mesh.parts(keyword), np.maximum(sizes - 2, 0)))
+        for keyword in ("g", "o", "usemtl")
+        if mesh.names(keyword)
+    ]
 
 
 def landmark_positions(landmarks: Landmarks, mesh: Mesh | None = None) -> dict[str, NDArray[np.float64]]:

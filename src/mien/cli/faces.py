@@ -20,11 +20,11 @@ def tell(notes: Iterable[str]) -> None:
         say(note)
 
 
-def read(path: Path, model: FaceModel, marks: Marks) -> OpenedFace:
+def read(path: Path, model: FaceModel, marks: Marks, mouth_open: bool = False) -> OpenedFace:
     """Opens a face of any topology; says what was decided, and how well a registration fits."""
     from mien.apply import open_face
 
-    face = open_face(path, model, marks[path])
+    face = open_face(path, model, marks[path], pieces=marks.pieces.get(path), rest_mouth_open=mouth_open)
     tell(face.notes)
     return face
 

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from mien.cli.shell import examples, say, show, show_json, show_table
-from mien.cli.use import LANDMARKS, OUT, PANEL, STYLE
+from mien.cli.use import LANDMARKS, MOUTH_OPEN, OUT, PANEL, PIECES, STYLE
 
 
 def register(
@@ -19,6 +19,7 @@ def register(
         ..., "--onto", metavar="MODEL_DIR", help="The model whose template is laid on."
     ),
     landmarks: list[str] = LANDMARKS,
+    piece: list[str] = PIECES,
     save_landmarks: Path | None = typer.Option(
         None, "--save-landmarks", metavar="CSV", help="Also write a table of landmarks to fill."
     ),
@@ -32,6 +33,7 @@ def register(
     face is found, OUT.png shows what came closest; --save-landmarks writes a table to fill instead.
     """
     from mien.apply.heads import open_head
+    from mien.cli.faces import tell
     from mien.cli.models import open_model
     from mien.data.notation import Marks
     from mien.errors import BadMesh
@@ -46,7 +48,9 @@ def register(
     if save_landmarks:
         write_landmarks_to_fill(save_landmarks, model.topology)
     try:
-        head = open_head(model, read_mesh(mesh, points=True), landmarks=Marks.of(landmarks, mesh)[mesh])
+        marks = Marks.of(landmarks, mesh, pieces=piece)
+        source = read_mesh(mesh, points=True)
+        head = open_head(model, source, landmarks=marks[mesh], pieces=marks.pieces.get(mesh))
     except BadMesh as error:
         raise with_picture(error, mesh.stem, out.with_suffix(".png")) from error
     found = head.registration
@@ -59,7 +63,7 @@ def register(
     registration_sheet(found, mesh.name).save(out.with_suffix(".png"))
     if as_json:
         return show_json(report)
-    say(head.decision.sentence)
+    tell(head.notes)
     show(f"{out}: {found.quality.sentence}.")
     say(f"Look at {out.with_suffix('.png')}. Numbers: {out.with_suffix('.json')}.")
     return None
@@ -76,6 +80,8 @@ def rig(
     ),
     style: str | None = STYLE,
     landmarks: list[str] = LANDMARKS,
+    piece: list[str] = PIECES,
+    rest_mouth_open: bool = MOUTH_OPEN,
     save_names: Path | None = typer.Option(
         None, "--save-names", help="Also write the table of names, to edit and give back with --names."
     ),
@@ -98,10 +104,10 @@ def rig(
 
     model = _rigging_model(model_dir if neutral else None, source)
     neutral = neutral or model_dir
-    marks = Marks.of(landmarks, neutral, style)
+    marks = Marks.of(landmarks, neutral, style, pieces=piece)
     if texture is None:
         apply.check_existing_targets(neutral, out, model, names, existing)
-    face = read(neutral, model, marks)
+    face = read(neutral, model, marks, rest_mouth_open)
     made, rules, notes = apply.rig_by_names(model, face, names, style=style_person(style, model, marks))
     made = made.resized(parse_weights(size, made.names))
     tell(notes)

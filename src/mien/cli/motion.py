@@ -9,7 +9,7 @@ import typer
 
 from mien.cli.shell import choice, examples, show, show_json
 from mien.cli.signals import refuse_idle, way_of
-from mien.cli.use import LANDMARKS, STYLE
+from mien.cli.use import LANDMARKS, MOUTH_OPEN, PIECES, STYLE
 from mien.io.endings import FILMS
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ def animate(
     ),
     style: str | None = STYLE,
     landmarks: list[str] = LANDMARKS,
+    piece: list[str] = PIECES,
+    rest_mouth_open: bool = MOUTH_OPEN,
     size: int = typer.Option(420, "--size", min=64, help="Pixels of a film."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON only."),
     out: Path = typer.Option(
@@ -69,8 +71,8 @@ def animate(
     from mien.data.tracked import read_weights
 
     choice("kind of targets", targets, TARGETS)
-    model, marks = open_model(model_dir), Marks.of(landmarks, neutral, style)
-    face = read(neutral, model, marks)
+    model, marks = open_model(model_dir), Marks.of(landmarks, neutral, style, pieces=piece)
+    face = read(neutral, model, marks, rest_mouth_open)
     if between:
         weights = walk(model.expressions, *parse_walk(between, model.expressions), steps)
     elif curves:

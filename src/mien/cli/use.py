@@ -19,6 +19,15 @@ LANDMARKS = typer.Option(
     metavar="[MESH=]CSV",
     help="Table name, x, y, z in the unit of a mesh of another topology; the first mesh's, or MESH=CSV.",
 )
+PIECES = typer.Option(
+    [],
+    "--piece",
+    metavar="NAME=KIND",
+    help="What a piece of the first mesh is: Rims=glasses, Jaw=lower teeth.",
+)
+MOUTH_OPEN = typer.Option(
+    False, "--rest-mouth-open", help="Go on with a mouth that stands open: what is made is added to that."
+)
 NEUTRAL = typer.Option(None, "--neutral", help="The same person at rest; models that build on it need it.")
 STYLE = typer.Option(
     None, "--style-of", metavar="PERSON", help="Perform like a training person, or like the person of a mesh."
@@ -97,6 +106,7 @@ def reconstruct(
     mesh: Path = typer.Argument(..., help="A face of the model's topology."),
     neutral: Path | None = NEUTRAL,
     landmarks: list[str] = LANDMARKS,
+    piece: list[str] = PIECES,
     out: Path = OUT,
 ) -> None:
     """Encodes a face and decodes it again; prints how many millimeters are lost."""
@@ -106,7 +116,7 @@ def reconstruct(
     from mien.data.notation import Marks
 
     model = open_model(model_dir)
-    marks = Marks.of(landmarks, mesh, neutral)
+    marks = Marks.of(landmarks, mesh, neutral, pieces=piece)
     face = read(mesh, model, marks)
     rest = read(neutral, model, marks).vertices[None] if neutral else None
     result = apply.reconstruct(model, face.vertices[None], rest)[0]
@@ -118,6 +128,7 @@ def neutralize(
     model_dir: Path = MODEL,
     mesh: Path = typer.Argument(..., help="An expressive face, of any topology."),
     landmarks: list[str] = LANDMARKS,
+    piece: list[str] = PIECES,
     out: Path = OUT,
 ) -> None:
     """Takes the expression off a face and keeps the person.
@@ -130,7 +141,7 @@ def neutralize(
     from mien.data.notation import Marks
 
     model = open_model(model_dir)
-    face = read(mesh, model, Marks.of(landmarks, mesh))
+    face = read(mesh, model, Marks.of(landmarks, mesh, pieces=piece))
     result = apply.neutralize(model, face.vertices[None], keep_detail=face.registered)[0]
     tell(face.write(out, result))
     show(f"{out}: the face at rest; it moved {face.distance(result):.2f} mm on average.")
@@ -158,6 +169,7 @@ def transfer(
         None, "--style", metavar="NAME", help="Not this very face, but how this person performs NAME."
     ),
     landmarks: list[str] = LANDMARKS,
+    piece: list[str] = PIECES,
     out: Path = OUT,
 ) -> None:
     """Puts the expression of one person onto another.
@@ -178,7 +190,7 @@ def transfer(
         )
     if style and (add or factor != ["expression"]):
         raise BadSetting("--add and --factor mean nothing with --style, which carries a named expression")
-    marks = Marks.of(landmarks, onto_neutral or onto, onto, *expression_neutral, *expression)
+    marks = Marks.of(landmarks, onto_neutral or onto, onto, *expression_neutral, *expression, pieces=piece)
     target, rest = read_posed(onto, onto_neutral, model, marks)
     if style:
         return _transfer_style(model, style, expression, target, intensity, marks, out)
@@ -228,6 +240,7 @@ def interpolate(
     ),
     second_neutral: Path | None = typer.Option(None, "--b-neutral", help="The person of B at rest."),
     landmarks: list[str] = LANDMARKS,
+    piece: list[str] = PIECES,
     out: Path = OUT,
 ) -> None:
     """Walks from one face to another, or beyond them: in identity, expression, another factor or all."""
@@ -237,7 +250,7 @@ def interpolate(
     from mien.data.notation import Marks
 
     model = open_model(model_dir)
-    marks = Marks.of(landmarks, first_neutral or first, first, second_neutral or second, second)
+    marks = Marks.of(landmarks, first_neutral or first, first, second_neutral or second, second, pieces=piece)
     start, first_rest = read_posed(first, first_neutral, model, marks)
     end, second_rest = read_posed(second, second_neutral, model, marks)
     shares = [first_at + (last_at - first_at) * step / (steps - 1) for step in range(steps)]

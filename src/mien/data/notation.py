@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import yaml
 
 from mien.data.motion import Act
 from mien.errors import BadSetting, UnknownName
+from mien.geometry.piece_kinds import KINDS, kind_of_word
 
 
 def parse_weights(items: Sequence[str], known: Sequence[str]) -> dict[str, float]:
@@ -113,21 +114,25 @@ def _number(value: Any) -> Any:
 
 
 class Marks(dict[Path, Path]):
-    """Which landmark table belongs to which mesh."""
+    """Which landmark table belongs to which mesh, and what the pieces of the first mesh are."""
+
+    pieces: Mapping[Path, dict[str, str]] = {}
 
     def __missing__(self, mesh: Path) -> None:
         return None
 
     @staticmethod
-    def of(given: Sequence[str], *meshes: Path | str | None) -> Marks:
+    def of(given: Sequence[str], *meshes: Path | str | None, pieces: Sequence[str] = ()) -> Marks:
         """Reads ``--landmarks``: ``TABLE.csv`` for the first mesh, ``MESH=TABLE.csv`` for any other.
 
         Args:
             given: What was written.
             meshes: Those of the command; a mesh may be named by its whole path or its file name.
+            pieces: ``NAME=KIND`` of pieces of the first mesh, as ``--piece`` gives them.
         """
         known = [Path(mesh) for mesh in meshes if mesh is not None]
         found = Marks()
+        found.pieces = {known[0]: parse_pieces(pieces)} if pieces else {}
         for item in given:
             name, named, table = item.rpartition("=")
             fitting = [mesh for mesh in known if name in (str(mesh), mesh.name)] if named else known[:1]
@@ -135,3 +140,20 @@ class Marks(dict[Path, Path]):
                 raise UnknownName("mesh with landmarks", name or item, [mesh.name for mesh in known])
             found |= dict.fromkeys(fitting, Path(table))
         return found
+
+
+def parse_pieces(given: Iterable[str]) -> dict[str, str]:
+    """Name -> kind, of ``NAME=KIND`` as a user writes them; names may hold equal signs.
+
+    Args:
+        given: Each is one piece.
+    """
+    found = {}
+    for item in given:
+        name, _, kind = item.rpartition("=")
+        if not name.strip() or not kind.strip():
+            raise BadSetting(
+                "a piece is given as NAME=KIND", received=item, remedy=f"kinds are {', '.join(KINDS)}"
+            )
+        found[name.strip()] = kind_of_word(kind)
+    return found

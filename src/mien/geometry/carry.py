@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 from scipy.sparse.csgraph import dijkstra
 
+from mien.geometry.carried import MovedSurface, check_carried
 from mien.geometry.differential import cotangent_laplacian, vertex_areas, vertex_normals
+from mien.geometry.eyeballs import turned
+from mien.geometry.mesh_pieces import MeshPieces
 from mien.geometry.openings import edge_lengths, opening_loops, openings, side_of
-from mien.geometry.parts import Part, eyeballs, find_parts, turned
+from mien.geometry.overshoot import flung, held
+from mien.geometry.parts import Part, eyeballs, find_parts
 from mien.geometry.sparse_solver import factored
 from mien.geometry.surface import Places, Surface, connected, rim_vertices, welded
 from mien.topology import Topology
@@ -23,6 +29,8 @@ _THINNEST = 0.02  # sine of a triangle's angle: what is thinner counts as if it 
 _SPREAD_MM = 30.0  # above this scale what lies beyond the template stretches rather than bends
 _SMOOTH = 3.0  # edges of the template: bends of shorter wavelength come from its triangles, not from the face
 _LID_REACH = 1.7  # radii of an eyeball within which skin is lids, which slide over it
+_LOOSE = 1.35  # times as far as anything on the template: more is no continuation of what moves there
+_FIN = 4.0  # and so much more is nothing that necks and scalps do
 _SURE_MM = 4.0  # a place is on one side of a slit if the other is so much farther along the surface
 _WRONG_MM = 2.0  # and on the wrong side of it from here on
 
@@ -46,23 +54,32 @@ class Carrier:
         registered: (V, 3) float, millimeters. The template, aligned to the mesh.
         topology: The template's.
         skin: (N,) bool. The pieces of the mesh that the template was aligned to.
+        pieces: Of the mesh.
     """
 
     def __init__(
-        self, vertices: NDArray, faces: NDArray, registered: NDArray, topology: Topology, skin: NDArray
-    ) -> None:
+        self, vertices: NDArray, faces: NDArray, registered: NDArray, topology: Topology, skin: NDArray,
+        pieces: MeshPieces,
+    ) -> None:  # fmt: skip
         self.registered, self.topology = np.asarray(registered, np.float64), topology
         self._place = welded(np.asarray(vertices, np.float32))
         _, first = np.unique(self._place, return_index=True)
         self._points = np.asarray(vertices, np.float64)[first]
         self._faces = _proper(self._place[np.asarray(faces, np.int64)])
         self._skin = np.asarray(skin, bool)[first]
-        self.parts: list[Part] = find_parts(self._points, self._faces, self._skin, self.registered, topology)
+        welded_pieces = replace(pieces, label=pieces.label[first])
+        self.parts: list[Part] = find_parts(
+            self._points, self._skin, welded_pieces, self.registered, topology
+        )
         self._balls = eyeballs(self.parts, self._points)
         self._edges = edge_lengths(self._faces, self._points).max(axis=1).toarray().ravel()
         self._solve = _skin_map(
             self._points, self._faces, self._skin, _bound(self.parts, len(first)), self.registered, topology
         )
+        flight = flung(self._solve, self.registered)
+        self.loose, self.fins = flight > _LOOSE, flight > _FIN
+        if self.loose.any():
+            self._solve = held(self._solve, self.loose, self._faces)
 
     def carry(self, moved: NDArray, gaze: NDArray | None = None) -> NDArray[np.float64]:
         """(..., N, 3) displacements of the mesh when the template is elsewhere, millimeters.
@@ -81,6 +98,7 @@ class Carrier:
             offset = np.linalg.norm(self._points - ball.center, axis=1)
             near = self._skin & (offset < _LID_REACH * ball.radius)
             carried[:, near] = ball.slid_over(self._points[near], carried[:, near], self._edges[near])
+        self._check(carried, change)
         for part in self.parts:
             if part.follows is not None:
                 carried[:, part.members] = part.follows(self._points[part.members], self.registered, change)
@@ -89,6 +107,22 @@ class Carrier:
                 turns = np.broadcast_to(gaze, (*lead, 2, 2)).reshape(-1, 2, 2)[:, side]
                 carried[:, part.members] = turned(self._points[part.members], part.center, turns)
         return carried[:, self._place].reshape(*lead, len(self._place), 3)
+
+
+    def _check(self, carried: NDArray, change: NDArray) -> None:
+        """Refuses what the skin and what follows it do where the model does not."""
+        rows, mesh = self._following
+        model = MovedSurface(self.registered, self.topology.faces)
+        check_carried(mesh, carried[:, rows], model, change, self.topology)
+
+    @cached_property
+    def _following(self) -> tuple[NDArray[np.int64], MovedSurface]:
+        """The vertices of the skin and of what follows it, and their surface."""
+        mask = self._skin | _bound(self.parts, len(self._points))
+        number = np.cumsum(mask) - 1
+        return np.flatnonzero(mask), MovedSurface(
+            self._points[mask], number[self._faces[mask[self._faces].all(axis=1)]]
+        )
 
 
 def _proper(faces: NDArray) -> NDArray[np.int64]:

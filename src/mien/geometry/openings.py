@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +15,11 @@ from mien.topology import Topology
 
 _MOUTH = {"corners": (60, 64), "upper": (61, 62, 63), "lower": (65, 66, 67)}
 """The inner lips among the 68 iBUG landmarks."""
+_EYES = (
+    {"corners": (36, 39), "upper": (37, 38), "lower": (40, 41)},
+    {"corners": (42, 45), "upper": (43, 44), "lower": (46, 47)},
+)
+"""And the lids of the right and the left eye."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +68,7 @@ def openings(topology: Topology) -> list[Opening]:
     middle, width = float(np.median(vertices[:, 0])), float(np.ptp(vertices[:, 0]))
     aside = {id(loop): abs(vertices[loop, 0].mean() - middle) >= 0.08 * width for loop in inner}
     central = [loop for loop in inner if not aside[id(loop)]]
-    mouth = _of_landmarks(topology)
+    mouth = _of_landmarks("mouth", _MOUTH, topology)
     if central:
         mouth = opening_of_loop("mouth", max(central, key=lambda loop: np.ptp(vertices[loop, 0])), vertices)
     above = -np.inf if mouth is None else mouth.center[1]
@@ -75,12 +81,25 @@ def opening_loops(topology: Topology) -> list[NDArray[np.int64]]:
     return [opening.outline for opening in openings(topology) if opening.is_open]
 
 
-def _of_landmarks(topology: Topology) -> Opening | None:
-    """A mouth by the landmarks of its inner lips."""
+def eyes_by_landmarks(topology: Topology) -> list[Opening]:
+    """Eyes by the iBUG landmarks of their lids, also where these go on inward and have no rim."""
+    return [eye for rows in _EYES if (eye := _of_landmarks("eye", rows, topology))]
+
+
+def visible_openings(topology: Topology) -> list[Opening]:
+    """Mouth and eyes as one sees them: the lips by their landmarks, as their rim may lie deep behind them."""
+    rims = openings(topology)
+    mouth = _of_landmarks("mouth", _MOUTH, topology)
+    mouths = [mouth] if mouth else [item for item in rims if item.kind == "mouth"]
+    return mouths + ([item for item in rims if item.kind == "eye"] or eyes_by_landmarks(topology))
+
+
+def _of_landmarks(kind: str, rows: Mapping[str, Sequence[int]], topology: Topology) -> Opening | None:
+    """An opening by the landmarks of its corners and sides."""
     names = list(topology.landmarks.names)
     found = {
         part: [names.index(f"ibug_{number}") for number in numbers if f"ibug_{number}" in names]
-        for part, numbers in _MOUTH.items()
+        for part, numbers in rows.items()
     }
     if not all(found.values()):
         return None
@@ -90,7 +109,7 @@ def _of_landmarks(topology: Topology) -> Opening | None:
     there = topology.template[outline].astype(np.float64)
     left, right = sorted(corners.tolist(), key=lambda corner: float(topology.template[corner, 0]))
     return Opening(
-        "mouth", there.mean(axis=0), float(np.ptp(there[:, 0])), upper, lower, outline, False, (left, right)
+        kind, there.mean(axis=0), float(np.ptp(there[:, 0])), upper, lower, outline, False, (left, right)
     )
 
 

@@ -13,12 +13,15 @@ from scipy.sparse import csr_matrix
 from mien.errors import BadMesh
 from mien.geometry.carry import Carrier
 from mien.geometry.differential import vertex_normals
+from mien.geometry.fit_measures import Measure, measured
+from mien.geometry.mesh_pieces import MeshPieces
 from mien.geometry.nonrigid import Pulls, Schedule, align
 from mien.geometry.placement import Placement, place_by_landmarks, place_by_shape
 from mien.geometry.procrustes import procrustes
 from mien.geometry.quality import Quality, assess
 from mien.geometry.rims import shared_rims
-from mien.geometry.surface import Surface, connected, welded
+from mien.geometry.surface import Surface, welded
+from mien.geometry.verdict import judge_registration
 from mien.landmark_names import landmark_key
 from mien.topology import Landmarks, Topology
 
@@ -59,7 +62,9 @@ class Registration:
         mesh_vertices: (N, 3) float, the mesh's own unit and axes.
         mesh_faces: (F, 3) int.
         skin: (N,) bool. The pieces of the mesh that the template lies on.
+        pieces: The connected pieces of the mesh.
         quality: How well it lies there.
+        measures: What it was judged by.
         notes: Sentences about the mesh that its user should read.
     """
 
@@ -69,7 +74,9 @@ class Registration:
     mesh_vertices: NDArray
     mesh_faces: NDArray
     skin: NDArray[np.bool_]
+    pieces: MeshPieces
     quality: Quality
+    measures: tuple[Measure, ...] = ()
     notes: tuple[str, ...] = ()
 
     @cached_property
@@ -77,7 +84,7 @@ class Registration:
         """What carries displacements of the template to the mesh, in the template's frame."""
         placed = self.placement.apply(self.mesh_vertices)
         kept, topology = main_piece(self.topology)
-        return Carrier(placed, self.mesh_faces, self.vertices[kept], topology, self.skin)
+        return Carrier(placed, self.mesh_faces, self.vertices[kept], topology, self.skin, self.pieces)
 
     def carry(self, moved: NDArray, gaze: NDArray | None = None) -> NDArray[np.float32]:
         """The mesh when the template is elsewhere.
@@ -130,7 +137,7 @@ class Registration:
 def register(
     vertices: NDArray, faces: NDArray, topology: Topology, *, landmarks: Mapping[str, NDArray] | None = None,
     people: NDArray | None = None, schedule: Schedule | None = None, name: str = "mesh",
-    placement: Placement | None = None, guides: Guides | None = None,
+    placement: Placement | None = None, guides: Guides | None = None, pieces: MeshPieces | None = None,
 ) -> Registration:  # fmt: skip
     """Brings the template of a topology into correspondence with a mesh of any other.
 
@@ -148,6 +155,7 @@ def register(
         name: What to call the mesh in messages.
         placement: Where the template lies on the mesh, if that is known.
         guides: Further places that belong together; landmarks pull in their stead where both are given.
+        pieces: Of the mesh, where something is said of them; what is said to be no skin is left out.
 
     Raises:
         BadMesh: No face is found, or the result is no face.
@@ -161,17 +169,18 @@ def register(
     elif placement is None:
         placement = place_by_shape(vertices, faces, topology, name)
     used = named if len(named.targets) else guides
-    return _laid(vertices, faces, topology, placement, used, people, schedule, name)
+    pieces = MeshPieces.of(vertices, faces) if pieces is None else pieces
+    return _laid(vertices, faces, topology, placement, used, people, schedule, name, pieces)
 
 
 def _laid(
     vertices: NDArray, faces: NDArray, topology: Topology, placement: Placement, guides: Guides | None,
-    people: NDArray | None, schedule: Schedule | None, name: str,
+    people: NDArray | None, schedule: Schedule | None, name: str, pieces: MeshPieces,
 ) -> Registration:  # fmt: skip
     """Bends a placed template onto the skin of a mesh, and judges it."""
     placed = placement.apply(vertices)
     kept, main = main_piece(topology)
-    skin = _skin(placed, faces, main)
+    skin = _skin(placed, faces, main, pieces)
     surface = _part(placed, faces, skin)
     pulls = None
     if guides is not None:
@@ -188,11 +197,29 @@ def _laid(
             f"the template could not be laid onto {name!r}", received=quality.sentence,
             remedy="give landmarks, or check that the mesh is one face, eyes and mouth included",
         )  # fmt: skip
-    whole = with_pieces(topology.template, topology, kept, bent)
+    measures = measured(bent, main, surface, quality, other_clouds(placed, pieces, skin))
+    notes = judge_registration(measures, bent, main, name)
     distance = np.full(topology.vertex_count, np.nan)  # of all vertices: other pieces have no counterpart
     distance[kept] = quality.distance
     quality = replace(quality, distance=distance)
-    return Registration(topology, whole, placement, vertices, faces, skin, quality)
+    whole = with_pieces(topology.template, topology, kept, bent)
+    return Registration(
+        topology, whole, placement, vertices, faces, skin, pieces, quality, tuple(measures), notes
+    )
+
+
+def other_clouds(placed: NDArray, pieces: MeshPieces, skin: NDArray) -> list[NDArray[np.float64]]:
+    """The vertices of each piece that is not skin.
+
+    Args:
+        placed: (N, 3) float, millimeters, in the template's frame.
+        pieces: Of the mesh.
+        skin: (N,) bool.
+    """
+    rows = np.flatnonzero(~skin)
+    order = rows[np.argsort(pieces.label[rows], kind="stable")]
+    starts = np.flatnonzero(np.diff(pieces.label[order]))
+    return np.split(np.asarray(placed, np.float64)[order], starts + 1) if len(order) else []
 
 
 def check_head(vertices: NDArray, name: str) -> None:
@@ -269,23 +296,25 @@ def with_pieces(rest: NDArray, topology: Topology, kept: NDArray, skin: NDArray)
     return whole.astype(np.float32)
 
 
-def _skin(placed: NDArray, faces: NDArray, topology: Topology) -> NDArray[np.bool_]:
+def _skin(placed: NDArray, faces: NDArray, topology: Topology, pieces: MeshPieces) -> NDArray[np.bool_]:
     """(N,) the pieces that the template lies on: one, and others where that one is missing."""
     if not len(faces):
         return np.ones(len(placed), bool)
-    place = welded(placed.astype(np.float32))
-    piece = connected(place[faces], int(place.max()) + 1)[place]
+    piece = pieces.label
     normals = vertex_normals(topology.template, topology.faces)
     covers: list[tuple[int, NDArray[np.bool_]]] = []
-    for item in np.flatnonzero(np.bincount(piece) >= 30):
+    large = [int(item) for item in np.flatnonzero(np.bincount(piece) >= 30)]
+    # A file may call all it has a hat: then the names say nothing.
+    for item in [item for item in large if pieces.may_be_skin(item)] or large:
         surface = _part(placed, faces, piece == item)
         found = surface.located(topology.template, normals)
         near = np.linalg.norm(found.points - topology.template, axis=1) < _COVER_MM
         covers.append((int(item), near & ((found.normals * normals).sum(axis=1) > 0.5)))
     covers.sort(key=lambda cover: -int(cover[1].sum()))
-    chosen, covered = list[int](), np.zeros(topology.vertex_count, bool)
+    chosen = [item for item, kind in pieces.said.items() if kind == "skin"]
+    covered = np.zeros(topology.vertex_count, bool)
     for number, near in covers:
-        if not chosen or (near & ~covered).mean() > _SHARE:
+        if not chosen or number in chosen or (near & ~covered).mean() > _SHARE:
             chosen.append(number)
             covered |= near
     return np.isin(piece, chosen)

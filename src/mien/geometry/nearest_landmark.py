@@ -1,0 +1,23 @@
+"""Where on a face something is, in a word that people know."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.landmark_names import landmark_words
+from mien.topology import Topology
+
+
+def nearest_landmark(point: NDArray, vertices: NDArray, topology: Topology) -> str:
+    """The name of the landmark nearest to a place, or its coordinates where a template has none.
+
+    Args:
+        point: (3,) float, millimeters.
+        vertices: (V, 3) float, millimeters. The template.
+        topology: Its topology.
+    """
+    if not len(topology.landmarks):
+        return " ".join(f"{value:.0f}" for value in point)
+    apart = np.linalg.norm(topology.landmarks.positions(np.asarray(vertices, np.float64)) - point, axis=1)
+    return landmark_words(topology.landmarks.names[int(apart.argmin())])

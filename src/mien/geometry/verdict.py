@@ -1,0 +1,77 @@
+"""Whether a registration may be used: each measure against two limits, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mien.errors import BadMesh
+from mien.geometry.fit_measures import Measure
+from mien.geometry.nearest_landmark import nearest_landmark
+from mien.topology import Topology
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a measure may be.
+
+    Args:
+        doubtful: Above this it is said.
+        refused: Above this the registration is not used.
+        words: What is wrong then, with ``{value}`` in the unit that a reader expects.
+        factor: From the measure to that unit.
+    """
+
+    doubtful: float
+    refused: float
+    words: str
+    factor: float = 1.0
+
+
+LIMITS = {
+    "flipped": Limit(0.06, 0.12, "{value:.0f} % of the template's triangles are folded over", 100),
+    "stretch": Limit(9.0, 16.0, "the template is stretched or pressed {value:.0f}-fold"),
+    "uncovered": Limit(0.25, 0.60, "{value:.0f} % of the template have no counterpart", 100),
+    "unlike": Limit(0.75, 0.92, "the relief of the mesh is {value:.0f} % unlike that of a face", 100),
+    "mouth rims": Limit(6.0, np.inf, "no lips meet or end within {value:.0f} mm of the template's"),
+    "eye rims": Limit(4.0, np.inf, "no lids end within {value:.0f} mm of the template's"),
+    "no eyes": Limit(0.5, 0.5, "there are no lids where the template has them, and the relief is another"),
+    "eyeballs": Limit(4.0, 9.0, "an eyeball lies {value:.0f} mm beside the template's eye"),
+    "landmarks": Limit(3.0, 8.0, "the template lies {value:.0f} mm from the places that were seen or given"),
+}
+"""Name of a measure -> its limits."""
+
+
+def judge_registration(
+    measures: Iterable[Measure], bent: NDArray, topology: Topology, name: str
+) -> tuple[str, ...]:
+    """What a user should know of a registration; refuses one that cannot be right.
+
+    Args:
+        measures: Of it.
+        bent: (V, 3) float, millimeters. The template on the mesh.
+        topology: The template's.
+        name: What to call the mesh.
+
+    Raises:
+        BadMesh: A measure is beyond its limit.
+    """
+    notes = []
+    for measure in measures:
+        limit = LIMITS[measure.name]
+        words = limit.words.format(value=limit.factor * measure.value) + _near(measure.vertex, bent, topology)
+        if measure.value > limit.refused:
+            raise BadMesh(
+                f"the template does not lie on {name!r} as on a face", received=words,
+                remedy="give landmarks of eyes and mouth, or check that the mesh is one face, at rest",
+            )  # fmt: skip
+        if measure.value > limit.doubtful:
+            notes.append(f"the registration is doubtful: {words}; look at its picture")
+    return tuple(notes)
+
+
+def _near(vertex: int, bent: NDArray, topology: Topology) -> str:
+    return f" near {nearest_landmark(bent[vertex], bent, topology)}" if vertex >= 0 else ""
