@@ -21,8 +21,8 @@ PLACE = re.compile(r"(<!-- capabilities:[^>]*-->\n).*?(<!-- end -->)", re.DOTALL
 RESULT_PLACE = re.compile(r"(<!-- results: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
 RIG_PLACE = re.compile(r"(<!-- rigs: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
 RIG_COLUMNS = {
-    "error": "error", "cosine": "cosine", "size": "size", "leak": "leak", "stretch": "stretch", "lid_gap": "lid gap",
-    "lip_gap": "lips apart in jawOpen",
+    "error": "error", "cosine": "cosine", "size": "size", "leak": "leak", "stretch": "stretch",
+    "lid_gap": "lid gap", "lip_gap": "lips apart in jawOpen",
 }  # fmt: skip
 COLUMNS = ("rec_avd_mesh", "neu_avd", "id_mad", "id_ratio", "id_std_pooled", "transfer_avd")
 

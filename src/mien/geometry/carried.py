@@ -89,9 +89,7 @@ def check_carried(
             raise _refused("its edges stretch", f"{stretch:.1f}-fold where the model's do {usual:.1f}-fold")
         flipped, usual = mesh.flipped(carried[row]), model.flipped(change[row])
         if flipped > usual + _MOST_FLIPPED:
-            raise _refused(
-                "its triangles turn over", f"{flipped:.0%} where {usual:.0%} of the model's do"
-            )
+            raise _refused("its triangles turn over", f"{flipped:.0%} where {usual:.0%} of the model's do")
 
 
 def _refused(cause: str, received: str) -> BadMesh:

@@ -108,7 +108,6 @@ class Carrier:
                 carried[:, part.members] = turned(self._points[part.members], part.center, turns)
         return carried[:, self._place].reshape(*lead, len(self._place), 3)
 
-
     def _check(self, carried: NDArray, change: NDArray) -> None:
         """Refuses what the skin and what follows it do where the model does not."""
         rows, mesh = self._following
