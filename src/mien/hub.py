@@ -81,6 +81,15 @@ def describe_method(method: str | type[FaceModel]) -> dict[str, Any]:
     }
 
 
+def labels_of(folders: Sequence[Path]) -> dict[Path, str]:
+    """Model folder -> its name, or as much of its path as tells it from the others."""
+    names = [folder.resolve().name for folder in folders]
+    return {
+        folder: name if names.count(name) == 1 else str(folder)
+        for folder, name in zip(folders, names, strict=True)
+    }
+
+
 def division_of(
     folders: Sequence[Path], protocol: str | None = None, seed: int | None = None
 ) -> dict[str, Any]:

@@ -96,8 +96,8 @@ def evaluate(
     from mien.cli.models import open_model
     from mien.data.dataset import FaceDataset
     from mien.data.notation import parse_settings
-    from mien.evaluation import CONTROLS, evaluate_sequences
-    from mien.evaluation import evaluate as judge
+    from mien.evaluation import evaluate_by_kind
+    from mien.figures.evaluation import draw_evaluation
 
     if pictures and not out:
         raise BadSetting("--pictures needs a folder to draw into", remedy="add --out FOLDER")
@@ -105,38 +105,29 @@ def evaluate(
     if overrides and not generation:
         raise BadSetting("--set and --pairs need --generation", received=overrides)
     division = hub.division_of(model_dirs, protocol, seed)
-    models = {_label(folder, model_dirs): open_model(folder) for folder in model_dirs}
+    labels = hub.labels_of(model_dirs)
+    models = {labels[folder]: open_model(folder) for folder in model_dirs}
     faces = FaceDataset.load(existing(data, "data folder"))
     for model in models.values():
         model.check_data(faces)
     if generation:
         found = _judge_generation(models, faces, out, profile, overrides, part=part, **division)
         return show_json(json.loads(found.to_json())) if as_json else _print_tables(found)
-    if (faces.row_clip >= 0).any():
-        report = evaluate_sequences(models, faces, part=part, controls=controls, **division)
-    else:
-        report = judge(models, faces, part=part, controls=CONTROLS if controls else (), **division)
+    report = evaluate_by_kind(models, faces, part=part, controls=controls, **division)
     if out:
         report.save(out)
     if out and pictures:
-        _draw(models, faces.split(part, **division), report, out, division["seed"])
+        drawn = draw_evaluation(models, faces.split(part, **division), report, out, seed=division["seed"])
+        say(f"Drawn: {', '.join(path.name for path in drawn)}")
     if part == "test":
         for folder in model_dirs:
-            label = _label(folder, model_dirs)
-            hub.keep_measured(folder, label, report, type(models[label]))
+            hub.keep_measured(folder, labels[folder], report, type(models[labels[folder]]))
     if as_json:
         return show_json(json.loads(report.to_json()))
     _print_tables(report)
     if out:
         say(f"Written: {out / 'report.md'}, .csv, .tex and .json")
     return None
-
-
-def _draw(models: Any, shown: Any, report: Any, out: Path, seed: int) -> None:
-    from mien.figures.evaluation import draw_evaluation
-
-    drawn = draw_evaluation(models, shown, report, out, seed=seed)
-    say(f"Drawn: {', '.join(path.name for path in drawn)}")
 
 
 def _judge_generation(
@@ -193,12 +184,6 @@ def claims(
         return show_json([verdict.as_dict() for verdict in verdicts])
     _print_table(table_of(verdicts))
     return None
-
-
-def _label(folder: Path, folders: list[Path]) -> str:
-    """The folder's name, or as much of its path as tells it from the others."""
-    same = [item for item in folders if item.resolve().name == folder.resolve().name]
-    return folder.resolve().name if len(same) == 1 else str(folder)
 
 
 def _print_tables(report: Any) -> None:
