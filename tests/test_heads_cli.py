@@ -115,7 +115,10 @@ def test_register_reports_and_its_landmarks_come_back(
     told = run(capsys, "register", workshop.root / "head.obj", "--onto", workshop.model, "-o", out, "--json")
     assert told.code == 0
     report = told.json
-    assert report["unit"] == "meters" and report["pieces"] == {"eye": 2} and report["mean_mm"] < 0.2
+    assert report["unit"] == "meters" and report["mean_mm"] < 0.2
+    (eyes,) = report["pieces"]  # both are in one material
+    assert eyes["kind"] == "eye" and eyes["pieces"] == 2 and eyes["behavior"].startswith("rests")
+    assert eyes["name"] == "eyes" and eyes["told_by"] == "name"
     assert tree(tmp_path) == ["on.json", "on.obj", "on.png", "on_landmarks.csv"]
     names, points = read_landmarks(tmp_path / "on_landmarks.csv", any_unit=True)
     assert "ibug_30" in names and np.ptp(points, axis=0).max() < 0.4  # in meters

@@ -58,8 +58,9 @@ def test_a_head_of_another_topology_says_what_was_decided(opened: OpenedFace, mo
     assert opened.registered and opened.registration is not None and opened.turns_eyes
     assert opened.vertices.shape == model.topology.template.shape
     assert opened.decision.unit == "meters" and opened.registration.quality.mean_mm < 0.2
-    (note,) = opened.notes
+    note, pieces = opened.notes
     assert "in meters; turned to +Y up" in note and "mm from the surface" in note
+    assert "2 x eye (eyes; by name)" in pieces and "--piece NAME=KIND" in pieces
 
 
 def test_what_does_not_move_stays_bit_by_bit(opened: OpenedFace, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from viewers import faces_of, obj_bytes, painted_files, small_model, small_studi
 from mien import apply
 from mien.apply import OpenedFace
 from mien.errors import MienError
+from mien.geometry.named_pieces import NamedPieces
 from mien.geometry.placement import Placement
 from mien.geometry.registration import Quality, Registration
 from mien.io.glb import Document
@@ -262,8 +263,8 @@ def foreign_head(document: Document | None = None) -> OpenedFace:
     mesh = assemble(vertices, np.full(len(remesh.faces), 3), remesh.faces.ravel(), name="game head")
     placement = Placement(np.eye(3), 1000.0, np.zeros(3))
     quality = Quality(0.0, 0.0, 1.0, 0, topology.face_count, None, np.zeros(topology.vertex_count))
-    skin = np.ones(len(vertices), bool)
-    found = Registration(topology, HEAD, placement, vertices, mesh.faces, skin, quality)
+    skin, pieces = np.ones(len(vertices), bool), NamedPieces.of(vertices, mesh.faces)
+    found = Registration(topology, HEAD, placement, vertices, mesh.faces, skin, pieces, quality)
     head = apply.Head(mesh, found)
     return OpenedFace(HEAD, mesh, topology, head.decision, head=head, document=document)
 

@@ -15,11 +15,12 @@ from mien.apply.abilities import refusal
 from mien.apply.coding import Faces
 from mien.apply.generation import generate
 from mien.errors import BadSetting
-from mien.find.face import find_face, searcher_for
+from mien.find.face import INSIDE_OUT, Found, find_face, searcher_for
 from mien.find.given import place_by_given
 from mien.find.lids import eyes_are_closed
+from mien.find.search import Searcher
 from mien.geometry.alignment import UNITS, FrameDecision, quarter_turns
-from mien.geometry.mesh_pieces import MeshPieces, NamedTriangles
+from mien.geometry.named_pieces import NamedPieces, NamedTriangles
 from mien.geometry.part_list import piece_rows, pieces_sentence
 from mien.geometry.procrustes import procrustes
 from mien.geometry.registration import Registration, check_head, register
@@ -27,6 +28,7 @@ from mien.geometry.rest_pose import MouthGap, mouth_gap
 from mien.io.landmarks import read_landmarks
 from mien.io.record import Mesh
 from mien.models.base import FaceModel
+from mien.topology import Topology
 
 Landmarks = Mapping[str, Any] | str | Path
 """Name -> (3,) position on a mesh, in its unit and axes, or a file of them."""
@@ -147,19 +149,31 @@ def open_head(
     people = known_people(model)
     vertices, faces, name = mesh.vertices, mesh.faces.reshape(-1, 3), mesh.name
     check_head(vertices, name)
-    parts = MeshPieces.of(vertices, faces, naming_of(mesh), pieces)
+    parts = NamedPieces.of(vertices, faces, naming_of(mesh), pieces)
     given = None if landmarks is None else landmark_positions(landmarks, mesh)
     searcher = searcher_for(model.topology, people)
     if given:
         found, given = place_by_given(vertices, faces, model.topology, given, searcher, name=name)
     else:
-        found = find_face(vertices, faces, model.topology, searcher, name=name)
+        found = _found(vertices, faces, parts, model.topology, searcher, name)
     laid = register(
         vertices, found.faces, model.topology, landmarks=given, people=people, name=name,
         placement=found.placement, guides=found.guides, pieces=parts,
     )  # fmt: skip
     closed = (EYES_CLOSED,) if eyes_are_closed(found.seen) else ()
     return Head(mesh, replace(laid, notes=(*found.notes, *laid.notes, *closed)))
+
+
+def _found(
+    vertices: NDArray, faces: NDArray, pieces: NamedPieces, topology: Topology, searcher: Searcher | None,
+    name: str,
+) -> Found:  # fmt: skip
+    """The face of a mesh, looked for without what is said to cover it."""
+    used, corners = np.unique(pieces.uncovered(faces), return_inverse=True)
+    if len(used) < 50 or len(used) == len(vertices):
+        return find_face(vertices, faces, topology, searcher, name=name)
+    found = find_face(vertices[used], corners.reshape(-1, 3), topology, searcher, name=name)
+    return replace(found, faces=faces[:, ::-1] if INSIDE_OUT in found.notes else faces)
 
 
 def naming_of(mesh: Mesh) -> list[NamedTriangles]:

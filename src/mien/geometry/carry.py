@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import dijkstra
 from mien.geometry.carried import MovedSurface, check_carried
 from mien.geometry.differential import cotangent_laplacian, vertex_areas, vertex_normals
 from mien.geometry.eyeballs import turned
-from mien.geometry.mesh_pieces import MeshPieces
+from mien.geometry.named_pieces import NamedPieces
 from mien.geometry.openings import edge_lengths, opening_loops, openings, side_of
 from mien.geometry.overshoot import flung, held
 from mien.geometry.parts import Part, eyeballs, find_parts
@@ -59,7 +59,7 @@ class Carrier:
 
     def __init__(
         self, vertices: NDArray, faces: NDArray, registered: NDArray, topology: Topology, skin: NDArray,
-        pieces: MeshPieces,
+        pieces: NamedPieces,
     ) -> None:  # fmt: skip
         self.registered, self.topology = np.asarray(registered, np.float64), topology
         self._place = welded(np.asarray(vertices, np.float32))

@@ -97,9 +97,15 @@ def sphere_radius(cloud: NDArray, center: NDArray) -> float:
 
 
 def round_piece(cloud: NDArray) -> tuple[NDArray[np.float64], float] | None:
-    """Center and radius of a piece, (n, 3) points, that is a ball; None where it is none.
+    """The center and radius of a piece that is a ball; None where it is none.
 
     A shell like a lid or a film of tears surrounds its center too little.
+
+    Args:
+        cloud: (n, 3) float, millimeters. Its vertices.
+
+    Returns:
+        (3,) float64, millimeters, and the radius in millimeters.
     """
     if len(cloud) < 12:
         return None

@@ -63,7 +63,7 @@ def measured(
         found += rims_beside(bent, topology, surface)
         no_lids = any(item.name == "eye rims" and item.value >= _AROUND_MM for item in found)
         found.append(Measure("no eyes", unlike if no_lids else 0.0))
-    return found + eyeballs_beside(bent, topology, others)
+    return eyeballs_beside(bent, topology, others) + found
 
 
 def _flipped(bent: NDArray, rest: NDArray, topology: Topology) -> Measure:
@@ -134,7 +134,13 @@ def relief(vertices: NDArray, topology: Topology) -> NDArray[np.float64]:
 
 
 def rims_beside(bent: NDArray, topology: Topology, surface: Surface) -> list[Measure]:
-    """How far from any rim or crease of the mesh the rims of lips and lids lie, millimeters, each side."""
+    """How far from any rim or crease of the mesh the rims of lips and lids lie: of each kind the worst side.
+
+    Args:
+        bent: (V, 3) float, millimeters.
+        topology: The template's.
+        surface: The mesh's skin.
+    """
     found: dict[str, Measure] = {}
     for opening in visible_openings(topology):
         here = opening.on(bent)

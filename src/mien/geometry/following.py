@@ -19,7 +19,16 @@ _SKIN_SLIDES_MM = 0.5  # what moves against the rest of the head by more says le
 
 
 def still(points: NDArray, registered: NDArray, change: NDArray) -> NDArray[np.float64]:
-    """Rests in the skull, or at its place in the world."""
+    """Rests in the skull, or at its place in the world.
+
+    Args:
+        points: (n, 3) float, millimeters. The piece.
+        registered: (V, 3) float, millimeters. The template.
+        change: (B, V, 3) float, millimeters. Its movements.
+
+    Returns:
+        (B, n, 3) float64, zeros.
+    """
     return np.zeros((len(change), len(points), 3))
 
 
@@ -27,7 +36,7 @@ def with_jaw(jaw: NDArray, share: NDArray) -> Follow:
     """Turns with the jaw.
 
     Args:
-        jaw: Vertices of the template that move like the jaw, see :func:`jaw_region`.
+        jaw: (m,) int. Vertices of the template that move like the jaw, see :func:`jaw_region`.
         share: (n,) float. How much of its turn each vertex of the piece takes, 0 to 1.
     """
 
@@ -45,7 +54,16 @@ def with_jaw(jaw: NDArray, share: NDArray) -> Follow:
 
 
 def with_head(points: NDArray, registered: NDArray, change: NDArray) -> NDArray[np.float64]:
-    """Moves rigidly with the head: as most of the face does, whatever brows, cheeks and jaw do against it."""
+    """Moves rigidly with the head: as most of the face does, whatever brows, cheeks and jaw do against it.
+
+    Args:
+        points: (n, 3) float, millimeters. The piece.
+        registered: (V, 3) float, millimeters. The template.
+        change: (B, V, 3) float, millimeters. Its movements.
+
+    Returns:
+        (B, n, 3) float64, millimeters.
+    """
     weights = np.ones(change.shape[:2])
     for _ in range(_STEPS):
         motion = procrustes(registered, registered + change, weights=weights)

@@ -12,6 +12,8 @@ from mien.topology import Topology
 def nearest_landmark(point: NDArray, vertices: NDArray, topology: Topology) -> str:
     """The name of the landmark nearest to a place, or its coordinates where a template has none.
 
+    Landmarks that have a name which people know stand before those that have a number or an abbreviation.
+
     Args:
         point: (3,) float, millimeters.
         vertices: (V, 3) float, millimeters. The template.
@@ -20,4 +22,7 @@ def nearest_landmark(point: NDArray, vertices: NDArray, topology: Topology) -> s
     if not len(topology.landmarks):
         return " ".join(f"{value:.0f}" for value in point)
     apart = np.linalg.norm(topology.landmarks.positions(np.asarray(vertices, np.float64)) - point, axis=1)
-    return landmark_words(topology.landmarks.names[int(apart.argmin())])
+    words = [landmark_words(name) for name in topology.landmarks.names]
+    plain = [row for row, name in enumerate(topology.landmarks.names) if words[row] != name]
+    rows = plain or list(range(len(words)))
+    return words[min(rows, key=apart.__getitem__)]

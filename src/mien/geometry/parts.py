@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mien.geometry.eyeballs import Ball, sphere_center, sphere_radius
 from mien.geometry.following import Follow, jaw_region, still, with_head, with_jaw
-from mien.geometry.mesh_pieces import MeshPieces
+from mien.geometry.named_pieces import NamedPieces
 from mien.geometry.openings import Opening
 from mien.geometry.piece_forms import FacePlan, eyeball_of, kind_by_form, kind_in_mouth, row_of
 from mien.geometry.piece_kinds import FOLLOWS_SKIN, WITH_HEAD
@@ -41,7 +41,7 @@ class Part:
 
 
 def find_parts(
-    points: NDArray, skin: NDArray, pieces: MeshPieces, registered: NDArray, topology: Topology
+    points: NDArray, skin: NDArray, pieces: NamedPieces, registered: NDArray, topology: Topology
 ) -> list[Part]:
     """Tells what the pieces of a mesh are: by the user's word, by their names, by their place and form.
 
@@ -69,7 +69,7 @@ class _Finder:
     """A mesh whose pieces are told."""
 
     points: NDArray
-    pieces: MeshPieces
+    pieces: NamedPieces
     plan: FacePlan
 
     def eye(self, members: NDArray) -> Part | None:

@@ -65,7 +65,14 @@ class FacePlan:
         return cKDTree(self.template.vertices)
 
     def gaps(self, cloud: NDArray) -> NDArray[np.float64]:
-        """(n,) how far points are from the template's vertices, millimeters."""
+        """How far points are from the template's vertices.
+
+        Args:
+            cloud: (n, 3) float, millimeters.
+
+        Returns:
+            (n,) float64, millimeters.
+        """
         return self._tree.query(cloud)[0]
 
     def rim(self, eye: Opening) -> NDArray[np.float64]:
@@ -79,6 +86,9 @@ def eyeball_of(cloud: NDArray, plan: FacePlan) -> tuple[NDArray[np.float64], flo
     Args:
         cloud: (n, 3) float, millimeters. The piece's vertices.
         plan: Of the face.
+
+    Returns:
+        (3,) float64, millimeters, and the radius in millimeters.
     """
     found = round_piece(cloud)
     if found is None:
@@ -97,7 +107,7 @@ def kind_by_form(cloud: NDArray, plan: FacePlan, balls: Sequence[tuple[NDArray, 
     Args:
         cloud: (n, 3) float, millimeters. Its vertices.
         plan: Of the face.
-        balls: Center and radius of each eyeball.
+        balls: (3,) float center and radius of each eyeball, millimeters.
     """
     for center, radius in balls:
         length = np.linalg.norm(cloud - center, axis=1)
@@ -129,7 +139,7 @@ def kind_in_mouth(cloud: NDArray, mouth: Opening) -> str:
         return "gums"
     size = np.ptp(offset, axis=0)
     middle = np.abs(offset[:, 0] - np.median(offset[:, 0])) < _MIDDLE
-    central = abs(float(offset[:, 0].mean())) < _MIDDLE and 0.25 < size[0] < 0.8
+    central = abs(float(offset[:, 0].mean())) < _MIDDLE and 0.25 < size[0] < 1.25
     # A row of teeth bends around the tongue: in the middle there is its front only.
     if central and size[2] > 0.4 and np.ptp(offset[middle, 2]) > 0.7 * size[2]:
         return "tongue"

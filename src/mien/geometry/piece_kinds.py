@@ -28,7 +28,8 @@ KINDS = {
 
 FOLLOWS_SKIN = frozenset({"tear film", "brows", "lashes", "hair"})
 WITH_HEAD = frozenset({"glasses", "hat"})
-IN_MOUTH = frozenset({"upper teeth", "lower teeth", "teeth", "gums", "tongue"})
+COVERS = frozenset({"hair", "clothes", "other"}) | WITH_HEAD
+"""What may hide a face that is looked for."""
 
 # In this order: an eyelash is no eye, and a hair band no hair. Words as names are split into, singular.
 _WORDS = (

@@ -14,7 +14,7 @@ from mien.errors import BadMesh
 from mien.geometry.carry import Carrier
 from mien.geometry.differential import vertex_normals
 from mien.geometry.fit_measures import Measure, measured
-from mien.geometry.mesh_pieces import MeshPieces
+from mien.geometry.named_pieces import NamedPieces
 from mien.geometry.nonrigid import Pulls, Schedule, align
 from mien.geometry.placement import Placement, place_by_landmarks, place_by_shape
 from mien.geometry.procrustes import procrustes
@@ -74,7 +74,7 @@ class Registration:
     mesh_vertices: NDArray
     mesh_faces: NDArray
     skin: NDArray[np.bool_]
-    pieces: MeshPieces
+    pieces: NamedPieces
     quality: Quality
     measures: tuple[Measure, ...] = ()
     notes: tuple[str, ...] = ()
@@ -137,7 +137,7 @@ class Registration:
 def register(
     vertices: NDArray, faces: NDArray, topology: Topology, *, landmarks: Mapping[str, NDArray] | None = None,
     people: NDArray | None = None, schedule: Schedule | None = None, name: str = "mesh",
-    placement: Placement | None = None, guides: Guides | None = None, pieces: MeshPieces | None = None,
+    placement: Placement | None = None, guides: Guides | None = None, pieces: NamedPieces | None = None,
 ) -> Registration:  # fmt: skip
     """Brings the template of a topology into correspondence with a mesh of any other.
 
@@ -169,13 +169,13 @@ def register(
     elif placement is None:
         placement = place_by_shape(vertices, faces, topology, name)
     used = named if len(named.targets) else guides
-    pieces = MeshPieces.of(vertices, faces) if pieces is None else pieces
+    pieces = NamedPieces.of(vertices, faces) if pieces is None else pieces
     return _laid(vertices, faces, topology, placement, used, people, schedule, name, pieces)
 
 
 def _laid(
     vertices: NDArray, faces: NDArray, topology: Topology, placement: Placement, guides: Guides | None,
-    people: NDArray | None, schedule: Schedule | None, name: str, pieces: MeshPieces,
+    people: NDArray | None, schedule: Schedule | None, name: str, pieces: NamedPieces,
 ) -> Registration:  # fmt: skip
     """Bends a placed template onto the skin of a mesh, and judges it."""
     placed = placement.apply(vertices)
@@ -208,13 +208,16 @@ def _laid(
     )
 
 
-def other_clouds(placed: NDArray, pieces: MeshPieces, skin: NDArray) -> list[NDArray[np.float64]]:
+def other_clouds(placed: NDArray, pieces: NamedPieces, skin: NDArray) -> list[NDArray[np.float64]]:
     """The vertices of each piece that is not skin.
 
     Args:
         placed: (N, 3) float, millimeters, in the template's frame.
         pieces: Of the mesh.
         skin: (N,) bool.
+
+    Returns:
+        (n, 3) float64, millimeters, of each.
     """
     rows = np.flatnonzero(~skin)
     order = rows[np.argsort(pieces.label[rows], kind="stable")]
@@ -296,7 +299,7 @@ def with_pieces(rest: NDArray, topology: Topology, kept: NDArray, skin: NDArray)
     return whole.astype(np.float32)
 
 
-def _skin(placed: NDArray, faces: NDArray, topology: Topology, pieces: MeshPieces) -> NDArray[np.bool_]:
+def _skin(placed: NDArray, faces: NDArray, topology: Topology, pieces: NamedPieces) -> NDArray[np.bool_]:
     """(N,) the pieces that the template lies on: one, and others where that one is missing."""
     if not len(faces):
         return np.ones(len(placed), bool)

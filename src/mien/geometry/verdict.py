@@ -32,11 +32,11 @@ class Limit:
 
 
 LIMITS = {
-    "flipped": Limit(0.06, 0.12, "{value:.0f} % of the template's triangles are folded over", 100),
+    "flipped": Limit(0.08, 0.14, "{value:.0f} % of the template's triangles are folded over", 100),
     "stretch": Limit(9.0, 16.0, "the template is stretched or pressed {value:.0f}-fold"),
-    "uncovered": Limit(0.25, 0.60, "{value:.0f} % of the template have no counterpart", 100),
+    "uncovered": Limit(0.30, 0.60, "{value:.0f} % of the template have no counterpart", 100),
     "unlike": Limit(0.75, 0.92, "the relief of the mesh is {value:.0f} % unlike that of a face", 100),
-    "mouth rims": Limit(6.0, np.inf, "no lips meet or end within {value:.0f} mm of the template's"),
+    "mouth rims": Limit(4.0, np.inf, "no lips meet or end within {value:.0f} mm of the template's"),
     "eye rims": Limit(4.0, np.inf, "no lids end within {value:.0f} mm of the template's"),
     "no eyes": Limit(0.5, 0.5, "there are no lids where the template has them, and the relief is another"),
     "eyeballs": Limit(4.0, 9.0, "an eyeball lies {value:.0f} mm beside the template's eye"),

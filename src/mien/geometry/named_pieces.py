@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import UnknownName
-from mien.geometry.piece_kinds import kind_of_word, kinds_of_names
+from mien.geometry.piece_kinds import COVERS, kind_of_word, kinds_of_names
 from mien.geometry.surface import connected, welded
 
 
@@ -27,7 +27,7 @@ class NamedTriangles:
 
 
 @dataclass(frozen=True, eq=False)
-class MeshPieces:
+class NamedPieces:
     """A mesh by what is connected, seams closed.
 
     Args:
@@ -46,7 +46,7 @@ class MeshPieces:
     def of(
         vertices: NDArray, faces: NDArray, naming: Sequence[NamedTriangles] = (),
         said: Mapping[str, str] | None = None,
-    ) -> MeshPieces:  # fmt: skip
+    ) -> NamedPieces:  # fmt: skip
         """Splits a mesh.
 
         Args:
@@ -66,10 +66,10 @@ class MeshPieces:
         count = int(label.max(initial=0)) + 1
         names = _names(label, faces, naming, count)
         told = {number: kind for number, kind in enumerate(kinds_of_names(names)) if kind}
-        pieces = MeshPieces(label, names, named=told)
+        pieces = NamedPieces(label, names, named=told)
         chosen = {number: kind_of_word(kind) for name, kind in (said or {}).items()
                   for number in pieces.called(name)}  # fmt: skip
-        return MeshPieces(label, names, chosen, told)
+        return NamedPieces(label, names, chosen, told)
 
     def called(self, name: str) -> list[int]:
         """The numbers of the pieces of a name, case aside.
@@ -95,6 +95,19 @@ class MeshPieces:
     def kind(self, number: int) -> str | None:
         """What a piece is by the user's word or its names; None where its form has to tell."""
         return self.said.get(number) or self.named.get(number)
+
+    def uncovered(self, faces: NDArray) -> NDArray:
+        """The triangles without those of pieces that are said to cover a face: hair, glasses, hats, clothes.
+
+        Args:
+            faces: (F, 3) int. Of the mesh.
+
+        Returns:
+            (f, 3) of them; all where nothing would be left.
+        """
+        covering = [number for number in range(len(self.names)) if self.kind(number) in COVERS]
+        kept = faces[~np.isin(self.label[faces[:, 0]], covering)] if len(faces) else faces
+        return kept if len(kept) else faces
 
     def may_be_skin(self, number: int) -> bool:
         """Whether nobody says that a piece is something else."""
