@@ -4,7 +4,7 @@
     mien train deformation_transfer --data data --out runs/dt
     python benchmarks/judge_registrations.py runs/dt --valid VALID --ict ICT_DATA --out results.csv
 
-``VALID`` is a folder of artists' heads (``vertices`` and ``faces`` in ``PERSON.npz``), ``ICT_DATA`` a data set
+``VALID`` is a folder of artists' heads (``vertices`` and ``faces`` in ``PERSON.npz``), ``ICT_DATA`` data
 of ``mien data build ict --region head`` of other people. Heads of a topology of their own: the artists',
 embedded people and ICT's, both meshed anew. Every second one belongs to the calibration set that the limits
 of ``mien.geometry.verdict`` were taken from, the others check them.

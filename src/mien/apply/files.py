@@ -181,8 +181,8 @@ class OpenedFace:
         raise BadMesh(
             f"the mouth of {self.mesh.name!r} stands open at rest",
             received=f"{self.head.mouth.millimeters:.0f} mm between the lips",
-            remedy="close it (`mien neutralize`), or go on with --rest-mouth-open (rest_mouth_open=True): what "
-            "is made is then added to the open mouth",
+            remedy="close it (`mien neutralize`), or go on with --rest-mouth-open (rest_mouth_open=True): "
+            "what is made is then added to the open mouth",
         )
 
     def with_materials(self) -> OpenedFace:

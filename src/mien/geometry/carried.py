@@ -95,5 +95,5 @@ def check_carried(
 def _refused(cause: str, received: str) -> BadMesh:
     return BadMesh(
         f"the mesh cannot follow the model: {cause}", received=received,
-        remedy="give landmarks of eyes and mouth, say what its pieces are (--piece NAME=KIND), or mend it there",
+        remedy="give landmarks of eyes and mouth, name its pieces (--piece NAME=KIND), or mend it there",
     )  # fmt: skip
