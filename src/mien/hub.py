@@ -81,7 +81,7 @@ def describe_method(method: str | type[FaceModel]) -> dict[str, Any]:
     }
 
 
-def labels_of(folders: Sequence[Path]) -> dict[Path, str]:
+def folder_labels(folders: Sequence[Path]) -> dict[Path, str]:
     """Model folder -> its name, or as much of its path as tells it from the others."""
     names = [folder.resolve().name for folder in folders]
     return {

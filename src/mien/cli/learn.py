@@ -105,7 +105,7 @@ def evaluate(
     if overrides and not generation:
         raise BadSetting("--set and --pairs need --generation", received=overrides)
     division = hub.division_of(model_dirs, protocol, seed)
-    labels = hub.labels_of(model_dirs)
+    labels = hub.folder_labels(model_dirs)
     models = {labels[folder]: open_model(folder) for folder in model_dirs}
     faces = FaceDataset.load(existing(data, "data folder"))
     for model in models.values():

@@ -109,7 +109,6 @@ class MakeHuman:
         return {path.name.removesuffix(".target"): self.target(path) for path in found}
 
 
-@lru_cache(maxsize=2)
 def load_makehuman(folder: Path | None = None) -> MakeHuman:
     """The head of MakeHuman's base mesh.
 
@@ -119,7 +118,11 @@ def load_makehuman(folder: Path | None = None) -> MakeHuman:
     Raises:
         DataMissing: It is not there.
     """
-    folder = _found(folder)
+    return _loaded(_found(folder))
+
+
+@lru_cache(maxsize=2)
+def _loaded(folder: Path) -> MakeHuman:
     mesh = read_mesh(folder / BASE)
     if len(mesh.vertices) != VERTEX_COUNT or mesh.polygons is None or mesh.uv is None:
         raise BadFile(
