@@ -1,17 +1,18 @@
 """Whether a registration may be used: each measure against two limits, in sentences.
 
 The limits were set on ten artists' heads, five embedded people and five of ICT's, meshed anew, with a
-template each of the embedded people and of ICT's: above what was measured where a face had been found, below what was
-measured where the template had been put 8 to 28 degrees and 6 to 36 mm away, with nothing to guide it. The
-largest values of the former, then the median where landmarks had come to lie more than 10 mm off:
+template each of the embedded people and of ICT's: above what was measured where a face had been found,
+below what was measured where the template had been put 8 to 28 degrees and 6 to 36 mm away, with nothing to
+guide it. The largest values of the former, then the median where landmarks had come to lie more than 10 mm
+off:
 
     flipped 0.06, 0.05    stretch 8.4, 5.9    uncovered 0.25, 0.03    unlike 0.63, 0.63    landmarks 0.4 mm
     mouth rims 1.7, 1.1 mm    eye rims 1.3, 12 mm    eyeballs 2.1, 19 mm
 
 So lids and eyeballs tell, the others only what is torn. On as many other heads, that no limit was taken
-from, all 40 found faces are accepted; of 42 templates more than 10 mm off 30 are refused, 8 doubtful and 4 accepted: a
-template that has slid along a smooth face cannot be told from a right one without eyeballs, landmarks or a
-face that was seen. All rows: ``benchmarks/judge_registrations.py`` and its results.
+from, all 40 found faces are accepted; of 42 templates more than 10 mm off 30 are refused, 8 doubtful and 4
+accepted: a template that has slid along a smooth face cannot be told from a right one without eyeballs,
+landmarks or a face that was seen. All rows: ``benchmarks/judge_registrations.py`` and its results.
 """
 
 from __future__ import annotations
