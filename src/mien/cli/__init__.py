@@ -11,9 +11,9 @@ from typing import NoReturn
 import typer
 
 from mien import __version__
-from mien.cli import about, data, export, gallery, heads, learn, look, motion, use
+from mien.cli import about, data, export, gallery, heads, learn, look, motion, prepare, use
 from mien.cli.models import allow_code
-from mien.cli.shell import flow, leave, run, show
+from mien.cli.shell import add, flow, leave, run, show
 
 app = typer.Typer(
     name="mien",
@@ -40,15 +40,18 @@ def options(
     """Disentangled 3D face models: who a face is, apart from what it is doing."""
 
 
-app.add_typer(data.app, name="data", rich_help_panel="Data and training")
-learn.add_to(app)
-use.add_to(app)
-motion.add_to(app)
-look.add_to(app)
-gallery.add_to(app)
-heads.add_to(app)
-export.add_to(app)
-about.add_to(app)
+data_app = typer.Typer(
+    help="Build a data set, bring your own into order, look at it, check it.",
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+)
+app.add_typer(data_app, name="data", rich_help_panel="Data and training")
+add(data_app, None, data.build, data.name, data.info, prepare.prepare, prepare.check, words="mien data")
+add(app, "Data and training", learn.train)
+add(app, "Judge", learn.evaluate, learn.claims, heads.evaluate_rig, gallery.gallery)
+add(app, "Use a model", use.generate, use.reconstruct, use.neutralize, use.transfer, use.interpolate, use.fit)
+add(app, "Use a model", motion.animate, heads.register, heads.rig, look.view, look.share, export.export)
+add(app, "Learn more", about.demo, about.list_, about.info, about.cite)
 allow_code(app)
 flow(app)
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import typer
 
-from mien.cli.shell import console, examples, say, show, show_json, show_table
-
-PANEL = "Learn more"
+from mien.cli.shell import console, say, show, show_json, show_table
 
 
 def demo(
@@ -27,7 +24,7 @@ def demo(
     show(f"The report is {report.resolve()} (one file; open it in a browser, no network needed).")
 
 
-def list_models(
+def list_(
     as_json: bool = typer.Option(False, "--json", help="Print JSON only."),
     markdown: bool = typer.Option(False, "--markdown", help="Print the table of the README."),
     recipes: bool = typer.Option(False, "--recipes", help="List the recipes of publications instead."),
@@ -129,15 +126,3 @@ def cite(
     from mien import hub
 
     show(hub.citation(model))
-
-
-def add_to(app: typer.Typer) -> None:
-    """Adds these commands to ``mien``."""
-    table: dict[str, tuple[Any, ...]] = {
-        "demo": (demo, "mien demo", "mien demo --out demo --fast"),
-        "list": (list_models, "mien list", "mien list --recipes", "mien list --json"),
-        "info": (info, "mien info runs/first", "mien info pca", "mien info ./my_method.py:MyModel"),
-        "cite": (cite, "mien cite adversarial_vae", "mien cite ./my_method.py:MyModel", "mien cite"),
-    }
-    for name, (function, *lines) in table.items():
-        app.command(name, epilog=examples(*lines), rich_help_panel=PANEL)(function)

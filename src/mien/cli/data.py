@@ -7,29 +7,13 @@ from typing import Any
 
 import typer
 
-from mien.cli import prepare
 from mien.cli.prepare import finished
-from mien.cli.shell import choice, examples, existing, say, show, show_json, show_table
+from mien.cli.shell import choice, existing, say, show, show_json, show_table
 from mien.errors import BadSetting
 
-app = typer.Typer(
-    help="Build a data set, bring your own into order, look at it, check it.",
-    rich_markup_mode="rich",
-    no_args_is_help=True,
-)
 BUILT = ("procedural", "ict")
 
 
-@app.command(
-    epilog=examples(
-        "mien data build procedural --subjects 40 --out faces",
-        "mien data build ict --from ict-facekit.tar.xz --subjects 200 --vertices 2500 --out ict-200",
-        "mien data build procedural --subjects 20 --expressions emotion6 --sequences --out clips",
-        "mien data build procedural --subjects 40 --textures 256 --out colored",
-        "mien data build procedural --subjects 40 --visemes --labels expression=0.2 --out speaking",
-        "mien data build procedural --subjects 40 --expressions emotion6_units --out units",
-    )
-)
 def build(
     source: str = typer.Argument(..., metavar="SOURCE", help="procedural or ict."),
     out: Path = typer.Option(..., "--out", help="Folder of the new data set; must not exist."),
@@ -79,9 +63,6 @@ def build(
     finished(out, data)
 
 
-@app.command(
-    epilog=examples("mien data name units --out named", "mien data name units --table my.csv --out named")
-)
 def name(
     folder: Path = typer.Argument(..., help="A data set labeled with action units."),
     out: Path = typer.Option(..., "--out", help="Folder of the new data set; must not exist."),
@@ -101,7 +82,6 @@ def name(
     show(f"{out}: {len(saved)} faces of {len(saved.subjects)} people, with {', '.join(saved.expressions)}.")
 
 
-@app.command(epilog=examples("mien data info faces", "mien data info faces --json"))
 def info(
     folder: Path = typer.Argument(..., help="A data set."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON only."),
@@ -115,6 +95,3 @@ def info(
         return show_json(facts)
     show_table(("fact", "value"), [(key.replace("_", " "), in_short(value)) for key, value in facts.items()])
     return None
-
-
-prepare.add_to(app)

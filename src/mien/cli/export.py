@@ -6,10 +6,9 @@ from pathlib import Path
 
 import typer
 
-from mien.cli.shell import choice, examples, say, show, show_json
+from mien.cli.shell import choice, say, show, show_json
 from mien.errors import BadSetting
 
-PANEL = "Use a model"
 EXTENSIONS = {".onnx": "onnx", ".pt": "torchscript"}
 
 
@@ -54,13 +53,3 @@ def export(
     else:
         say(f"At most {result.difference_mm:.2g} mm from PyTorch.")
     return None
-
-
-def add_to(app: typer.Typer) -> None:
-    """Adds this command to ``mien``."""
-    app.command(
-        epilog=examples(
-            "mien export runs/first -o face.onnx", "mien export runs/first -o face.pt --controls weights"
-        ),
-        rich_help_panel=PANEL,
-    )(export)

@@ -7,9 +7,7 @@ from typing import Any
 
 import typer
 
-from mien.cli.shell import choice, examples, say, show, show_json
-
-PANEL = "Judge"
+from mien.cli.shell import choice, say, show, show_json
 
 
 def gallery(
@@ -44,12 +42,3 @@ def gallery(
         text = ", ".join(f"{key} {number:.3f}" for key, number in value.items())
         show(f"silhouettes, {name}: {text}")
     return None
-
-
-def add_to(app: typer.Typer) -> None:
-    """Adds this command to ``mien``."""
-    lines = (
-        "mien gallery runs/facecam -o pictures",
-        "mien gallery runs/facecam --only styles -e smile -o smiles",
-    )
-    app.command(epilog=examples(*lines), rich_help_panel=PANEL)(gallery)

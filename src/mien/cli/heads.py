@@ -7,8 +7,8 @@ from typing import Any
 
 import typer
 
-from mien.cli.shell import examples, say, show, show_json, show_table
-from mien.cli.use import LANDMARKS, MOUTH_OPEN, OUT, PANEL, PIECES, STYLE
+from mien.cli.shell import say, show, show_json, show_table
+from mien.cli.use import LANDMARKS, MOUTH_OPEN, OUT, PIECES, STYLE
 
 
 def register(
@@ -154,28 +154,3 @@ def evaluate_rig(
     for table in report.tables:
         show_table(table.header, table.rows, title=table.title)
     return show(report.tables[0].note)
-
-
-def add_to(app: typer.Typer) -> None:
-    """Adds these commands to ``mien``."""
-    table: dict[Any, tuple[str, ...]] = {
-        register: (
-            "mien register head.obj --onto runs/first -o head_registered.obj",
-            "mien register scan.ply --onto runs/first --landmarks points.csv -o registered.obj --json",
-            "mien register avatar.glb --onto runs/first --save-landmarks points.csv -o registered.obj",
-        ),
-        rig: (
-            "mien rig my_head.glb -o rig.glb",
-            "mien rig runs/first neutral.obj -o rig.glb",
-            "mien rig runs/first my_head.glb --names arkit --save-names names.csv -o rig.usda",
-            "mien rig runs/first avatar.vrm --names arkit --existing replace -o rig.vrm",
-            "mien rig runs/facecam neutral.obj --style-of other.obj -o styled.glb",
-            "mien rig runs/textured neutral.obj --texture model -o colored.glb",
-        ),
-        evaluate_rig: (
-            "mien evaluate-rig rig.glb artist.glb --out tables",
-            "mien evaluate-rig rig.glb artist.glb --beside other=other.glb --names names.csv --json",
-        ),
-    }
-    for function, lines in table.items():
-        app.command(epilog=examples(*lines), rich_help_panel=PANEL)(function)

@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mien.cli.shell import Stopped, examples, existing, say, show, show_json
+from mien.cli.shell import Stopped, existing, say, show, show_json
 from mien.errors import BadSetting
 
 if TYPE_CHECKING:
     from mien.evaluation import Table
-
-PANEL = "Data and training"
 
 
 def train(
@@ -201,27 +199,3 @@ def _print_table(table: Table) -> None:
     show_table(table.header, table.rows, title=table.title)
     for number, text in enumerate(table.footnotes, 1):
         show(f"({number}) {text}.")
-
-
-def add_to(app: typer.Typer) -> None:
-    """Adds these commands to ``mien``."""
-    table: dict[Any, tuple[str, ...]] = {
-        train: (
-            "mien train adversarial_vae --data faces --out runs/first --profile smoke",
-            "mien train gu2023_adversarial_vae_ict --data ict-200 --out runs/vae",
-            "mien train ./my_method.py:MyModel --data faces --out runs/mine --set size=32",
-            "mien train adversarial_vae --data faces --out runs/free --set neutrals=false --seed 1",
-        ),
-        evaluate: (
-            "mien evaluate runs/first --data faces",
-            "mien evaluate runs/first runs/free --data faces --out tables --pictures",
-            "mien evaluate runs/mine runs/first --data faces --code ./my_method.py:MyModel",
-        ),
-        claims: (
-            "mien claims --data faces --profile smoke",
-            "mien claims G1 G2 --data ict-200 --seeds 3 --json",
-            "mien claims C1 C4 --data ict-200 --seeds 1 --run FaceCAM=runs/facecam",
-        ),
-    }
-    for function, lines in table.items():
-        app.command(epilog=examples(*lines), rich_help_panel=PANEL)(function)

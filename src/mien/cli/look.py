@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mien.cli.shell import examples, existing, say, show
+from mien.cli.shell import existing, say, show
 from mien.cli.use import LANDMARKS
 
 if TYPE_CHECKING:
     from mien.data.dataset import FaceDataset
     from mien.viewer import Studio
 
-PANEL = "Use a model"
 MODEL = typer.Argument(..., metavar="MODEL_DIR", help="A finished run.")
 DATA = typer.Option(None, "--data", help="A data set: its training people can be picked.")
 
@@ -100,22 +99,3 @@ def _data(folder: Path | None) -> FaceDataset | None:
     from mien.data.dataset import FaceDataset
 
     return None if folder is None else FaceDataset.load(existing(folder, "data set folder"))
-
-
-def add_to(app: typer.Typer) -> None:
-    """Adds these commands to ``mien``."""
-    app.command(
-        rich_help_panel=PANEL,
-        epilog=examples(
-            "mien view runs/first",
-            "mien view runs/first scan.obj smile.obj --data faces",
-            "mien view runs/first --compare runs/second --compare runs/pca",
-        ),
-    )(view)
-    app.command(
-        rich_help_panel=PANEL,
-        epilog=examples(
-            "mien share runs/first -o page.html",
-            "mien share runs/first head.obj --data faces --people 12 -o page.html",
-        ),
-    )(share)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mien.cli.shell import choice, examples, show, show_json
+from mien.cli.shell import choice, show, show_json
 from mien.cli.signals import refuse_idle, way_of
 from mien.cli.use import LANDMARKS, MOUTH_OPEN, PIECES, STYLE
 from mien.io.endings import FILMS
@@ -15,8 +15,6 @@ from mien.io.endings import FILMS
 if TYPE_CHECKING:
     from mien.apply import OpenedFace, Signal
     from mien.models.base import FaceModel
-
-PANEL = "Use a model"
 
 
 def animate(
@@ -117,16 +115,3 @@ def _sentence(facts: dict[str, Any]) -> str:
         kind = {"named": "named", "motion": "of this motion", "frames": "one a frame"}[facts["kind"]]
         text += f" {facts['targets']} morph targets ({kind}), {facts['error_mm']:.3f} mm off the frames."
     return text
-
-
-def add_to(app: typer.Typer) -> None:
-    """Adds the command to ``mien``."""
-    lines = (
-        "mien animate runs/first neutral.obj -e smile --onset 0.2 --apex 0.6 --offset 1.0 -o smile.glb",
-        "mien animate runs/first neutral.obj -e happy=0.8@0.2,0.6,1.2 -e surprise@1.4,1.7,2.5 -o both.mp4",
-        "mien animate runs/first neutral.obj --curves take.csv --fps 60 -o take.glb",
-        "mien animate runs/first neutral.obj --between happy,sad --steps 7 -o walk",
-        "mien animate runs/first neutral.obj --between happy,sad --steps 31 -o walk.glb",
-        "mien animate runs/first neutral.obj -e anger=0.7 --fps 25 -o frames",
-    )
-    app.command(epilog=examples(*lines), rich_help_panel=PANEL)(animate)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mien.cli.shell import MISTAKE, choice, examples, existing, say, show, show_json, show_table
+from mien.cli.shell import MISTAKE, choice, existing, say, show, show_json, show_table
 from mien.errors import BadSetting
 
 if TYPE_CHECKING:
@@ -160,18 +160,3 @@ def finished(out: Path, data: FaceDataset) -> None:
         f"Look at it: mien data info {out}."
         + (f" Try commands on the meshes in {out / 'examples'}." if shown else "")
     )
-
-
-def add_to(app: typer.Typer) -> None:
-    """Adds these commands to ``mien data``."""
-    app.command(
-        epilog=examples(
-            "mien data prepare folder scans --out faces",
-            "mien data prepare folder scans --table labels.csv --align --out faces",
-            "mien data prepare facescape FaceScape --vertices 4547 --out facescape",
-            "mien data prepare coma COMA_data --select facetunegan --out coma17",
-        )
-    )(prepare)
-    app.command(
-        epilog=examples("mien data check faces", "mien data check FaceScape --as facescape --read --json")
-    )(check)

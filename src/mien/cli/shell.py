@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -64,10 +64,18 @@ def show_table(headers: Sequence[str], rows: Iterable[Sequence[object]], title: 
     printer.print(table)
 
 
-def examples(*lines: str) -> str:
-    """The epilog of a command's help: its examples, one a line."""
-    shown = "\n\n".join(f"[green]{line}[/green]" for line in lines)
-    return f"[bold]Examples[/bold]\n\n{shown}"
+def add(app: typer.Typer, panel: str | None, *commands: Callable[..., Any], words: str = "mien") -> None:
+    """Adds commands under their functions' names, each with its examples below its help."""
+    for function in commands:
+        name = function.__name__.removesuffix("_").replace("_", "-")
+        app.command(name, epilog=_examples(f"{words} {name}"), rich_help_panel=panel)(function)
+
+
+def _examples(command: str) -> str:
+    """What the help of a command ends with: its lines of ``examples.txt``."""
+    lines = Path(__file__).with_name("examples.txt").read_text(encoding="utf-8").splitlines()
+    own = (line for line in lines if f"{line} ".startswith(f"{command} "))
+    return "\n\n".join(("[bold]Examples[/bold]", *(f"[green]{line}[/green]" for line in own)))
 
 
 def flow(app: typer.Typer) -> None:

@@ -7,10 +7,9 @@ from typing import Any
 
 import typer
 
-from mien.cli.shell import choice, examples, show
+from mien.cli.shell import choice, show
 from mien.errors import BadSetting
 
-PANEL = "Use a model"
 MODEL = typer.Argument(..., metavar="MODEL_DIR", help="A finished run.")
 OUT = typer.Option(..., "-o", "--out", help="Where the result goes.")
 LANDMARKS = typer.Option(
@@ -284,38 +283,3 @@ def fit(
     vertices, _, residual = fitting.fit_landmarks(model, points, names, prior_weight=prior, align=align)
     write_mesh(out, vertices, model.topology)
     show(f"{out}: passes {len(names)} landmarks at {residual:.2f} mm on average.")
-
-
-def add_to(app: typer.Typer) -> None:
-    """Adds these commands to ``mien``."""
-    table: dict[Any, tuple[str, ...]] = {
-        generate: (
-            "mien generate runs/first -n 8 -e smile=0.8 -o people",
-            "mien generate runs/first -n 100 --varied --seed 3 -o crowd",
-            "mien generate runs/gan -n 12 --hold identity -o one_person",
-            "mien generate runs/gan -n 10000 --varied -o crowd.npy",
-            "mien generate runs/textured -n 8 -e smile --textured -o smiling",
-            "mien generate runs/facecam -n 8 -e smile=1.2 --style-of ict_0003 -o styled",
-            "mien generate runs/facecam -n 4 --person ict_0003 -e smile -o takes",
-            "mien generate runs/gan -n 8 --expression-of scan.obj -o strangers",
-        ),
-        reconstruct: ("mien reconstruct runs/first scan.obj -o again.obj",),
-        neutralize: ("mien neutralize runs/first smile.obj -o rest.obj",),
-        transfer: (
-            "mien transfer runs/first --expression smile.obj --onto other.obj -o smiling.obj",
-            "mien transfer runs/gan --factor viseme --expression talking.obj --onto other.obj -o saying.obj",
-            "mien transfer runs/facecam --style smile --expression her.obj --onto me.obj -o like_her.obj",
-        ),
-        interpolate: (
-            "mien interpolate runs/first a.obj b.obj --steps 9 --factor identity -o walk",
-            "mien interpolate runs/first a.obj b.obj --factor expression --from -0.5 --to 1.5 -o beyond",
-            "mien interpolate runs/gan a.obj b.obj --factor viseme -o saying",
-            "mien interpolate runs/lstm smile.obj frown.obj --a-neutral a.obj --b-neutral b.obj -o walk",
-        ),
-        fit: (
-            "mien fit runs/first landmarks.csv -o fitted.obj",
-            "mien fit runs/gan landmarks.csv --prior 0.01 -o near_the_landmarks.obj",
-        ),
-    }
-    for function, lines in table.items():
-        app.command(epilog=examples(*lines), rich_help_panel=PANEL)(function)
