@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from mien.cli.shell import console, say, show, show_json, show_table
+from mien.cli.shell import Stopped, console, say, show, show_json, show_table
 
 
 def demo(
@@ -20,7 +20,10 @@ def demo(
     """
     from mien.demo import run_demo
 
-    report = run_demo(out, fast=fast)
+    try:
+        report = run_demo(out, fast=fast, tell=say)
+    except KeyboardInterrupt as error:
+        raise Stopped(f"finished steps are kept in {out}; the same command goes on.") from error
     show(f"The report is {report.resolve()} (one file; open it in a browser, no network needed).")
 
 

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien import apply
-from mien.cli.shell import Stopped, say
 from mien.demo.folder import BASELINES, FAST, FULL, MAIN, DemoFolder, DemoPeople, Size
 from mien.demo.page import write_page
 from mien.errors import BadSetting
@@ -22,23 +21,27 @@ from mien.io.atomic import write_bytes
 PERFORMED = ("smile", "brow_raiser", "mouth_stretch", "anger", "lip_puckerer")
 
 
-def run_demo(out: Path | str, *, fast: bool = False, size: Size | None = None) -> Path:
+def run_demo(
+    out: Path | str,
+    *,
+    fast: bool = False,
+    size: Size | None = None,
+    tell: Callable[[str], object] = lambda line: None,
+) -> Path:
     """Builds, trains, judges and uses, and writes a report.
 
     Args:
-        out: The folder; a demo that was stopped goes on in it.
+        out: The folder; a demo that was stopped goes on in it, its finished steps are kept.
         fast: Fewer people and steps.
         size: A size of one's own.
+        tell: Told each step as it begins, and how long it took.
 
     Returns:
         The path of ``report.html``.
     """
     demo = Demo(Path(out), size or (FAST if fast else FULL))
     demo.claim()
-    try:
-        demo.run()
-    except KeyboardInterrupt as error:
-        raise Stopped(f"finished steps are kept in {out}; the same command goes on.") from error
+    demo.run(tell)
     return demo.report
 
 
@@ -75,18 +78,18 @@ class Demo(DemoFolder):
             )  # fmt: skip
         write_bytes(path, json.dumps(wanted).encode())
 
-    def run(self) -> None:
+    def run(self, tell: Callable[[str], object]) -> None:
         """Does what is not done yet."""
         for number, (title, result, step) in enumerate(self.steps, 1):
             start = f"[{number}/{len(self.steps)}] {title}"
             if result.exists():
-                say(f"{start}: done before")
+                tell(f"{start}: done before")
                 continue
-            say(start)
+            tell(start)
             began = time.monotonic()
             step()
             self.seconds[title] = time.monotonic() - began
-            say(f"      {self.seconds[title]:.0f} s")
+            tell(f"      {self.seconds[title]:.0f} s")
 
     # ---- steps
 

@@ -57,7 +57,7 @@ class TestScans:
 
     @cached_property
     def people(self) -> NDArray[np.int32]:
-        """(S,) int: subject numbers."""
+        """(S,) int: numbers of the people whose scans a model is judged on."""
         return np.unique(self.data.row_subject)
 
     @cached_property

@@ -109,7 +109,7 @@ def _blocks(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
 
 
 def same_distance(points: NDArray[np.float32], label: NDArray[np.int64], share: float = 0.95) -> float:
-    """The distance within which ``share`` of the pairs with the same label lie.
+    """The distance in the decoupled GAN's feature space within which ``share`` of the pairs with the same label lie.
 
     Args:
         points: (n, D) float.

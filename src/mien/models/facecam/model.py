@@ -247,7 +247,7 @@ class FaceCAM(FaceModel):
         return self.face(*self.embeddings(codes))
 
     def sample(self, count: int, *, generator: Generator | None = None) -> Codes:
-        """New people, each with a random one of the trained labels, fully."""
+        """FaceCAM's own draw: new people, each with a random one of the trained labels, fully."""
         device = generator.device if generator else self.device
         drawn = torch.randn(count, sum(self.sizes[2:]), generator=generator, device=device)
         z_id, noise = drawn.to(self.device).split(self.sizes[2:], dim=1)
@@ -409,7 +409,7 @@ class FaceCAM(FaceModel):
 
     @torch.no_grad()
     def validation_error(self, data: FaceDataset) -> dict[str, float]:
-        """Mean vertex distance of reconstructions of unseen faces, millimeters."""
+        """What FaceCAM's training keeps its best weights by: mean vertex distance of reconstructions, millimeters."""
         wrong = []
         for start in range(0, len(data), 64):
             vertices = torch.from_numpy(data[slice(start, start + 64)]).to(self.device)
