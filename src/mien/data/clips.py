@@ -79,7 +79,7 @@ class Clip:
         return np.where(self.phase <= 0, 0, moving)
 
     def signal(self, extremeness: float) -> NDArray[np.float32]:
-        """(T, E) e: what a recorded clip performs at each frame: its labels over time, this extreme at the apex."""
+        """(T, E) e: what a clip of the data performs at each frame, this extreme at the apex."""
         return (extremeness * self.phase[:, None] * self.peak).astype(np.float32)
 
 

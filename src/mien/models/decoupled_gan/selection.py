@@ -109,7 +109,7 @@ def _blocks(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
 
 
 def same_distance(points: NDArray[np.float32], label: NDArray[np.int64], share: float = 0.95) -> float:
-    """The distance in the decoupled GAN's feature space within which ``share`` of the pairs with the same label lie.
+    """The decoupled GAN's limit for the same person or expression: within it ``share`` of such pairs lie.
 
     Args:
         points: (n, D) float.

@@ -409,7 +409,7 @@ class FaceCAM(FaceModel):
 
     @torch.no_grad()
     def validation_error(self, data: FaceDataset) -> dict[str, float]:
-        """What FaceCAM's training keeps its best weights by: mean vertex distance of reconstructions, millimeters."""
+        """What FaceCAM keeps its best weights by: vertex distance of reconstructions, millimeters."""
         wrong = []
         for start in range(0, len(data), 64):
             vertices = torch.from_numpy(data[slice(start, start + 64)]).to(self.device)
