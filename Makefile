@@ -26,6 +26,8 @@ lint: $(DEV_STAMP)
 types: $(DEV_STAMP)
 	$(BIN)/mypy
 
+# Compiled files are kept, also where the environment says otherwise: the tests start many processes.
+unit mutants: export PYTHONDONTWRITEBYTECODE =
 unit: $(DEV_STAMP)
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 

@@ -38,7 +38,7 @@ def test_help_answers_at_once_and_loads_nothing_heavy() -> None:
     code = (
         "import sys, time; start = time.process_time()\n"
         "from mien.cli import command; command(['--help'])\n"
-        "heavy = {'torch', 'scipy', 'lightning', 'numpy'} & set(sys.modules)\n"
+        "heavy = {'torch', 'scipy', 'lightning_fabric', 'numpy'} & set(sys.modules)\n"
         "print(time.process_time() - start, sorted(heavy))"
     )
     seconds = []

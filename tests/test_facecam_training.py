@@ -15,7 +15,7 @@ from mien.data.dataset import FaceDataset
 from mien.models.facecam.model import FaceCAM
 from mien.training import fit_model, loop, plan_training
 
-pytest.importorskip("lightning.fabric", reason="needs the extra mien[train]")
+pytest.importorskip("lightning_fabric", reason="needs the extra mien[train]")
 
 SMALL = {
     "pca_dim": 30, "hidden": [48, 32], "generator_hidden": [48, 48], "batch_size": 24,

@@ -151,8 +151,12 @@ def test_polygons_uv_materials_and_places_are_read(fbx: Path) -> None:
     assert mesh.polygons.uv_corners.tolist() == [0, 3, 2, 1, 0, 3, 2, 1, 0, 2, 1]
     assert mesh.names() == ("skin", "lips") and mesh.names("o") == ("Head",)
     assert mesh.polygons_in("lips").tolist() == [False, True, False]
-    looks, notes = read_materials(mesh)
-    assert looks["skin"].color == pytest.approx((0.8, 0.4, 0.2)) and looks["lips"].opacity == 1 and not notes
+    materials, notes = read_materials(mesh)
+    assert (
+        materials["skin"].color == pytest.approx((0.8, 0.4, 0.2))
+        and materials["lips"].opacity == 1
+        and not notes
+    )
 
 
 def test_blend_shapes_are_read(fbx: Path) -> None:

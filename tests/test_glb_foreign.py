@@ -369,8 +369,8 @@ def test_texture_coordinates_go_through_the_transform_of_their_texture(tmp_path:
     np.testing.assert_allclose(mesh.uv[: len(UV)], down * (1, -1) + (0, 1), atol=1e-5)
     np.testing.assert_allclose(mesh.uv[len(UV) :], 7 * UV * (1, -1) + (0, 1), atol=1e-5)
     assert mesh.names() == ("skin", "skin_1") and mesh.polygons_in("skin_1").sum() == len(FACES)
-    looks, notes = read_materials(mesh)
-    assert looks["skin"].picture is not None and looks["skin_1"].picture is None and not notes
+    materials, notes = read_materials(mesh)
+    assert materials["skin"].picture is not None and materials["skin_1"].picture is None and not notes
     edit(source, tmp_path / "rig.glb")
 
 

@@ -99,8 +99,8 @@ def test_what_is_missing_is_said_once(head: Path) -> None:
 
 def test_glb_has_them_and_gives_them_back(head: Path, tmp_path: Path) -> None:
     mesh = read_mesh(head)
-    looks = read_materials(mesh)[0]
-    write_glb(tmp_path / "head.glb", mesh.vertices, mesh, materials=looks)
+    materials = read_materials(mesh)[0]
+    write_glb(tmp_path / "head.glb", mesh.vertices, mesh, materials=materials)
     document = Document(tmp_path / "head.glb").json
     skin, lashes = document["materials"]
     assert (skin["name"], lashes["name"]) == ("face skin", "lashes")
@@ -112,8 +112,8 @@ def test_glb_has_them_and_gives_them_back(head: Path, tmp_path: Path) -> None:
     again, notes = read_materials(read_mesh(tmp_path / "head.glb"))
     assert not notes and set(again) == {"face skin", "lashes"}
     for name in again:
-        assert again[name].color == looks[name].color and again[name].opacity == looks[name].opacity
-        theirs, ours = again[name].picture, looks[name].picture
+        assert again[name].color == materials[name].color and again[name].opacity == materials[name].opacity
+        theirs, ours = again[name].picture, materials[name].picture
         assert theirs is not None and ours is not None and theirs.data == ours.data
 
 
@@ -143,9 +143,9 @@ def test_usd_has_them(head: Path, tmp_path: Path) -> None:
     from mien.io.usd import write_usd
 
     mesh = read_mesh(head)
-    looks = read_materials(mesh)[0]
+    materials = read_materials(mesh)[0]
     write_usd(
-        tmp_path / "head.usda", mesh.vertices, mesh, mesh.vertices[None] + 1, ["smile"], materials=looks
+        tmp_path / "head.usda", mesh.vertices, mesh, mesh.vertices[None] + 1, ["smile"], materials=materials
     )
     stage = Usd.Stage.Open(str(tmp_path / "head.usda"))
     skin = UsdShade.Shader(stage.GetPrimAtPath("/face/materials/face_skin/picture"))

@@ -26,7 +26,7 @@ from mien.training import fit_model, loop, plan_training
 from mien.training.display import Display
 from mien.training.run import build_model
 
-pytest.importorskip("lightning.fabric", reason="needs the extra mien[train]")
+pytest.importorskip("lightning_fabric", reason="needs the extra mien[train]")
 
 #: A few steps of every kind of stage; what a method does not have is left out.
 SHORT = {
@@ -231,7 +231,7 @@ class Climbing(nn.Module):
 
 def climb(criteria: list[float], out: Path, **options: Any) -> tuple[float, list[int]]:
     """Weight at the end, and the weights that were validated, of a stage with these criteria in turn."""
-    from lightning.fabric import Fabric
+    from lightning_fabric import Fabric
 
     module, left, validated = Climbing(), iter(criteria), list[int]()
 

@@ -215,7 +215,7 @@ def run(data: FaceDataset, out: Path, **options: object) -> dict[str, torch.Tens
 def test_a_run_that_is_cut_in_the_middle_of_a_fade_resumes_to_the_same_weights(
     data: FaceDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("lightning.fabric", reason="needs the extra mien[train]")
+    pytest.importorskip("lightning_fabric", reason="needs the extra mien[train]")
     whole = run(data, tmp_path / "whole")
     original, cuts = loop.Loop._step, {("texture 8 px", 2), ("texture 16 px", 3)}
 
@@ -258,7 +258,7 @@ def trained(data: FaceDataset) -> FaceCAM:
 
 def test_textures_for_a_shape_that_is_trained_already(data: FaceDataset, tmp_path: Path) -> None:
     """The shape is another run's to the last bit, whatever the seed; what differs elsewhere is refused."""
-    pytest.importorskip("lightning.fabric", reason="needs the extra mien[train]")
+    pytest.importorskip("lightning_fabric", reason="needs the extra mien[train]")
 
     def fit(out: str, **changes: object) -> FaceCAM:
         plan = plan_training("facecam", SMALL | changes, profile="smoke", seed=int("taken" in out))

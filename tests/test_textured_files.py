@@ -170,8 +170,8 @@ def test_the_studio_and_its_pages_wear_the_texture(model: FaceCAM, tmp_path: Pat
     studio = Studio([Engine("textured", model)])
     assert "texture" in unpack(studio.describe())[0]["can"]["heats"]
     pane = unpack(studio.act("pick", {"key": "random-1"}))[0]["panes"][0]
-    assert pane["look"] == "*" and "heat" not in dict(pane["arrays"])
-    layout = unpack(studio.look("*"))[0]["layout"]
+    assert pane["appearance"] == "*" and "heat" not in dict(pane["arrays"])
+    layout = unpack(studio.appearance("*"))[0]["layout"]
     faces = model.topology.face_count
     assert layout["corners"] == 3 * faces and [part["triangles"] for part in layout["parts"]] == [faces]
     assert layout["map"] > model.topology.vertex_count, "the seam is cut"
@@ -183,7 +183,7 @@ def test_the_studio_and_its_pages_wear_the_texture(model: FaceCAM, tmp_path: Pat
     assert posed["picture"] == pane["picture"], "sliders do not ask for the texture again"
     other = unpack(studio.act("pick", {"key": "random-2"}))[0]["panes"][0]
     assert other["picture"] != pane["picture"]
-    assert "look" not in unpack(studio.act("set_heat", {"kind": "none"}))[0]["panes"][0]
+    assert "appearance" not in unpack(studio.act("set_heat", {"kind": "none"}))[0]["panes"][0]
     page = share(tmp_path / "page.html", studio.engines[0], people=2).path.read_text()
     payload = gzip.decompress(base64.b64decode(page.split('id="payload">')[1].split("<")[0]))
     head = json.loads(payload[4 : 4 + struct.unpack_from("<I", payload)[0]])

@@ -28,7 +28,7 @@ from mien.models.files import load_model
 from mien.topology import Topology
 from mien.training import fit_model, loop, plan_training
 
-pytest.importorskip("lightning.fabric", reason="needs the extra mien[train]")
+pytest.importorskip("lightning_fabric", reason="needs the extra mien[train]")
 
 OVERRIDES = {
     "identity_size": 4, "expression_size": 4, "hidden": 16, "steps": 12, "pretraining_steps": 6,

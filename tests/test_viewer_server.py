@@ -153,7 +153,7 @@ def test_the_command_serves_until_it_is_interrupted(studio: Folder) -> None:
         assert address.startswith("http://127.0.0.1:")
         host, key = address.split("/")[2], address.split("key=")[1]
         connection = http.client.HTTPConnection(host, timeout=30)
-        connection.request("POST", "/api/act", '{"action": "look"}', {"X-Mien-Key": key})
+        connection.request("POST", "/api/act", '{"action": "refresh"}', {"X-Mien-Key": key})
         head, _ = unpack(connection.getresponse().read())
         assert head["state"]["people"][-1]["kind"] == "loaded" and head["state"]["person"] == "loaded-1"
         connection.close()

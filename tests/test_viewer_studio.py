@@ -23,7 +23,7 @@ from mien.io.gltf import read_glb_targets, write_glb
 from mien.io.mesh import read_mesh
 from mien.io.record import assemble
 from mien.viewer import uploads
-from mien.viewer.appearance import looks, slits
+from mien.viewer.appearance import appearance_of, slits
 from mien.viewer.axes import identity_axes
 from mien.viewer.studio import Studio
 from mien.viewer.wire import unpack
@@ -33,7 +33,7 @@ HEAD = (world().neutrals[3] + 0.4 * np.sin(np.arange(360)).reshape(120, 3)).asty
 LAUGH = (world().neutrals[5] + SMILE).astype(np.float32)
 
 
-def shown(studio: Studio, action: str = "look", /, **arguments: object) -> np.ndarray:
+def shown(studio: Studio, action: str = "refresh", /, **arguments: object) -> np.ndarray:
     return faces_of(studio, studio.act(action, arguments))[0]
 
 
@@ -236,7 +236,7 @@ def test_looks_of_a_mask_with_slits() -> None:
     topology = Topology("mask", flat.reshape(-1, 3), template[used])
     eyes, mouth = slits(topology)
     assert len(eyes) == 2 and len(mouth) == 1
-    arrays, layout = looks(topology)
+    arrays, layout = appearance_of(topology)
     assert layout["colors"] == 3 * len(used) and 0 < arrays[3].min() and arrays[3].max() <= 1
     lips = arrays[2][mouth[0]].mean(axis=0) - arrays[2][0]
     assert lips[0] < -5 and lips[1] < -20, "lips are redder than skin"
@@ -273,12 +273,12 @@ def test_a_head_of_its_own_topology_is_shown_and_saved_as_its_own_mesh(tmp_path:
     studio, face = small_studio(), foreign_head()
     mesh = face.mesh
     studio.add_head("game head", face.vertices, face.decision.sentence, face)
-    answer = studio.act("look", {})
+    answer = studio.act("refresh", {})
     head, _ = unpack(answer)
-    assert head["panes"][0]["look"] == "loaded-1" and head["state"]["people"][-1]["foreign"]
+    assert head["panes"][0]["appearance"] == "loaded-1" and head["state"]["people"][-1]["foreign"]
     rest = faces_of(studio, answer)[0]
     assert np.abs(rest - 1000 * mesh.vertices).max() < 1e-2, "in millimeters, where the model's faces are"
-    layout = unpack(studio.look("loaded-1"))[0]["layout"]
+    layout = unpack(studio.appearance("loaded-1"))[0]["layout"]
     assert layout["faces"] == mesh.faces.size and layout["template"] == mesh.vertices.size
     moved = shown(studio, "set_weight", name="smile", value=1.0) - rest
     truth = remeshed(world().data.topology).of(SMILE)
@@ -295,7 +295,7 @@ def test_a_head_of_its_own_topology_is_shown_and_saved_as_its_own_mesh(tmp_path:
     morphs = read_glb_targets(tmp_path / "rig.glb")
     assert morphs.base.shape == mesh.vertices.shape and np.abs(morphs.base - rest).max() < 1e-2
     with pytest.raises(MienError, match="mesh of its own"):
-        studio.look("average")
+        studio.appearance("average")
 
 
 def test_a_glb_leaves_with_all_it_brought_though_its_upload_is_gone(tmp_path: Path) -> None:
@@ -317,8 +317,11 @@ def test_pictures_that_come_with_a_head_are_worn(tmp_path: Path) -> None:
     studio.load("look.mtl", files["look.mtl"])
     studio.load("../skin.png", picture)
     head, _ = unpack(studio.load("painted.obj", files["painted.obj"]))
-    assert head["panes"][0]["look"] == "loaded-1" and "not there" not in head["state"]["people"][-1]["note"]
-    described, numbers = unpack(studio.look("loaded-1"))
+    assert (
+        head["panes"][0]["appearance"] == "loaded-1"
+        and "not there" not in head["state"]["people"][-1]["note"]
+    )
+    described, numbers = unpack(studio.appearance("loaded-1"))
     skin, beard = described["layout"]["parts"]
     assert (skin["triangles"], beard["triangles"]) == (half, topology.face_count - half)
     assert base64.b64decode(skin["picture"].split(",")[1]) == picture and not beard["picture"]
@@ -327,7 +330,7 @@ def test_pictures_that_come_with_a_head_are_worn(tmp_path: Path) -> None:
     seen = [255 * 0.2 ** (1 / 2.2), 255 * 0.1 ** (1 / 2.2), 0]
     np.testing.assert_allclose(tints[only] - seen, 0, atol=1e-3)
     heated, _ = unpack(studio.act("set_heat", {"kind": "rest"}))
-    assert "look" not in heated["panes"][0]
+    assert "appearance" not in heated["panes"][0]
     (tmp_path / "face.glb").write_bytes(studio.export("glb").data)
     materials = Document(tmp_path / "face.glb").json["materials"]
     assert "baseColorTexture" in materials[0]["pbrMetallicRoughness"]

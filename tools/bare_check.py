@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 EXTRAS = (
-    "lightning",
+    "lightning_fabric",
     "embreex",
     "matplotlib",
     "sklearn",

@@ -29,7 +29,7 @@ LIST = Path(__file__).with_suffix(".yaml")
 WORKERS = 2
 LONGEST = 120  #: processor seconds that the tests of one fault may take before they count as hanging
 #: What every test needs and no fault is in: imported once, in the process that all others are forked from.
-SHARED = ["pytest", "hypothesis", "torch", "scipy.sparse.linalg", "scipy.spatial", "lightning.fabric", "rich"]
+SHARED = ["pytest", "hypothesis", "torch", "scipy.sparse.linalg", "scipy.spatial", "lightning_fabric", "rich"]
 
 
 @dataclass(frozen=True)

@@ -221,9 +221,9 @@ class OpenedFace:
         if self.document is not None:
             move_glb(self.document, path, self.mesh, self.carried(vertices, gaze))
             return ()
-        looks, notes = self._appearance()
+        materials, notes = self._appearance()
         shown = self.in_millimeters(vertices, gaze)
-        write_glb(path, shown, self._layout, name=self.mesh.name, materials=looks)
+        write_glb(path, shown, self._layout, name=self.mesh.name, materials=materials)
         return notes
 
     def write_frames(
@@ -284,8 +284,8 @@ class OpenedFace:
                 self.document, path, self.mesh, moved, names, existing=existing, clip=clip, fps=fps
             )
             return ()
-        looks, notes = self._appearance()
-        options: dict[str, Any] = {"name": self.mesh.name, "materials": looks, "clip": clip, "fps": fps}
+        materials, notes = self._appearance()
+        options: dict[str, Any] = {"name": self.mesh.name, "materials": materials, "clip": clip, "fps": fps}
         base, targets = self.in_millimeters(rig.base), self.in_millimeters(rig.targets, gaze)
         if ending in GLTF_BINARY:
             write_glb(path, base, self._layout, targets, names, texture=texture, **options)
@@ -315,8 +315,8 @@ class OpenedFace:
     @property
     def _layout(self) -> Mesh | Topology:
         """What gives a GLB its triangles, texture coordinates and materials."""
-        looks = self.mesh.uv is not None or self.mesh.colors is not None or self.mesh.names()
-        return self.mesh if self.head is not None or looks else self.topology
+        dressed = self.mesh.uv is not None or self.mesh.colors is not None or self.mesh.names()
+        return self.mesh if self.head is not None or dressed else self.topology
 
 
 def _open(

@@ -96,7 +96,7 @@ def write_glb(
         mesh.setdefault("extras", {})["splitVertices"] = vertex_map[len(base) :].tolist()
 
     document = _document(name, mesh, list(runs))
-    _look(document, buffer, materials or {}, uv is not None, white=colors is not None)
+    _color(document, buffer, materials or {}, uv is not None, white=colors is not None)
     if clip is not None:
         document["animations"] = [_animation(buffer, clip, fps)]
     if image is not None:
@@ -220,8 +220,8 @@ def _add_picture(document: dict[str, Any], buffer: Buffer, content: bytes, kind:
     return len(textures) - 1
 
 
-def _look(
-    document: dict[str, Any], buffer: Buffer, looks: Mapping[str, Material], has_uv: bool, *, white: bool
+def _color(
+    document: dict[str, Any], buffer: Buffer, materials: Mapping[str, Material], has_uv: bool, *, white: bool
 ) -> None:
     """Gives materials their colors and pictures; one picture of several materials is stored once.
 
@@ -229,18 +229,18 @@ def _look(
     """
     stored: dict[bytes, int] = {}
     for material in document["materials"]:
-        look = looks.get(material["name"])
+        own = materials.get(material["name"])
         surface = material["pbrMetallicRoughness"]
-        if look is None:
+        if own is None:
             surface |= {"baseColorFactor": [1.0, 1.0, 1.0, 1.0]} if white else {}
             continue
-        surface["baseColorFactor"] = [*look.color, look.opacity]
-        if look.opacity < 1:
+        surface["baseColorFactor"] = [*own.color, own.opacity]
+        if own.opacity < 1:
             material["alphaMode"] = "BLEND"
-        if look.picture is not None and has_uv:
-            data = look.picture.data
+        if own.picture is not None and has_uv:
+            data = own.picture.data
             if data not in stored:
-                stored[data] = _add_picture(document, buffer, data, look.picture.kind)
+                stored[data] = _add_picture(document, buffer, data, own.picture.kind)
             surface["baseColorTexture"] = {"index": stored[data]}
 
 

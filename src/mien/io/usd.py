@@ -92,11 +92,11 @@ def _distinct(names: Sequence[str]) -> list[str]:
 class _Scene:
     """A stage with one skeletal root: a skeleton of one joint, its animation, and the mesh."""
 
-    def __init__(self, stage: Any, name: str, looks: dict[str, Material], path: Path) -> None:
+    def __init__(self, stage: Any, name: str, materials: dict[str, Material], path: Path) -> None:
         from pxr import UsdGeom, UsdSkel
 
         self.stage, self.root = stage, f"/{name}"
-        self.looks, self.path = looks, path
+        self.materials, self.path = materials, path
         self.stored: dict[str, bytes] = {}
         UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.y)
         UsdGeom.SetStageMetersPerUnit(stage, 1.0)
@@ -189,31 +189,31 @@ class _Scene:
         """A preview surface of a material or of the vertices' colors; programs show its own name."""
         from pxr import Gf, Sdf, UsdShade
 
-        look, kinds = self.looks.get(name, Material()), Sdf.ValueTypeNames
+        own, kinds = self.materials.get(name, Material()), Sdf.ValueTypeNames
         material = UsdShade.Material.Define(self.stage, f"{self.root}/materials/{identifier}")
         material.GetPrim().SetDisplayName(name)
         shader = UsdShade.Shader.Define(self.stage, f"{material.GetPath()}/surface")
         shader.CreateIdAttr("UsdPreviewSurface")
         color = shader.CreateInput("diffuseColor", kinds.Color3f)
-        color.Set(Gf.Vec3f(*look.color))
+        color.Set(Gf.Vec3f(*own.color))
         shader.CreateInput("roughness", kinds.Float).Set(0.65)
-        if look.opacity < 1:
-            shader.CreateInput("opacity", kinds.Float).Set(look.opacity)
-        if look.picture is not None and has_uv:
+        if own.opacity < 1:
+            shader.CreateInput("opacity", kinds.Float).Set(own.opacity)
+        if own.picture is not None and has_uv:
             reader = UsdShade.Shader.Define(self.stage, f"{material.GetPath()}/coordinates")
             reader.CreateIdAttr("UsdPrimvarReader_float2")
             reader.CreateInput("varname", kinds.String).Set("st")
             sampler = UsdShade.Shader.Define(self.stage, f"{material.GetPath()}/picture")
             sampler.CreateIdAttr("UsdUVTexture")
-            sampler.CreateInput("file", kinds.Asset).Set(self._stored(look.picture))
+            sampler.CreateInput("file", kinds.Asset).Set(self._stored(own.picture))
             sampler.CreateInput("sourceColorSpace", kinds.Token).Set("sRGB")
-            sampler.CreateInput("scale", kinds.Float4).Set(Gf.Vec4f(*look.color, 1.0))
+            sampler.CreateInput("scale", kinds.Float4).Set(Gf.Vec4f(*own.color, 1.0))
             for side in ("wrapS", "wrapT"):
                 sampler.CreateInput(side, kinds.Token).Set("repeat")
             coordinates = sampler.CreateInput("st", kinds.Float2)
             coordinates.ConnectToSource(reader.CreateOutput("result", kinds.Float2))
             color.ConnectToSource(sampler.CreateOutput("rgb", kinds.Float3))
-        elif colored and name not in self.looks:
+        elif colored and name not in self.materials:
             reader = UsdShade.Shader.Define(self.stage, f"{material.GetPath()}/colors")
             reader.CreateIdAttr("UsdPrimvarReader_float3")
             reader.CreateInput("varname", kinds.String).Set("displayColor")

@@ -206,10 +206,10 @@ def _open_run(out: Path, header: dict[str, Any], resume: bool) -> bool:
 
 
 def _launch(accelerator: str, devices: int | str, precision: str) -> Any:
-    fabric_module = require("lightning.fabric", "train")
+    fabric_module = require("lightning_fabric", "train")
     import logging
 
-    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
+    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
     fabric = fabric_module.Fabric(accelerator=accelerator, devices=devices, precision=precision)
     fabric.launch()
     return fabric

@@ -29,7 +29,7 @@ LIP_REACH = 7.5  # millimeters from the slit of the mouth
 SLIT = 0.6  # of the outline's length: holes that are longer are no slits
 
 
-def looks(topology: Topology) -> tuple[list[NDArray], dict[str, Any]]:
+def appearance_of(topology: Topology) -> tuple[list[NDArray], dict[str, Any]]:
     """Arrays that the page draws with, and how many numbers each has.
 
     Returns:
@@ -46,15 +46,15 @@ def looks(topology: Topology) -> tuple[list[NDArray], dict[str, Any]]:
     return list(arrays.values()), layout
 
 
-def painted_looks(
+def painted_appearance(
     topology: Topology, layout: Mesh | Topology, materials: Mapping[str, Material]
 ) -> tuple[list[NDArray], dict[str, Any]]:
-    """The looks of a topology with the materials of a mesh on it, see :func:`mien.viewer.materials.paint`.
+    """A topology with the materials of a mesh on it, see :func:`mien.viewer.materials.paint`.
 
     Returns:
         Arrays of any shape in the order in which the page reads them, and what says where each begins.
     """
-    (arrays, sizes), (more, paints) = looks(topology), paint(layout, materials)
+    (arrays, sizes), (more, paints) = appearance_of(topology), paint(layout, materials)
     return [*arrays, *more], {**sizes, **paints}
 
 
@@ -70,7 +70,7 @@ class OwnMesh:
         self.head = head
         placed = self.shown(head.vertices)
         self.topology = Topology(head.mesh.name, head.mesh.faces, placed)
-        self.arrays, self.layout = painted_looks(self.topology, head.mesh, materials or {})
+        self.arrays, self.layout = painted_appearance(self.topology, head.mesh, materials or {})
         loops = [*self.layout["eyes"], []]
         self._rims = np.concatenate([np.asarray(loop, np.int64) for loop in loops])
 

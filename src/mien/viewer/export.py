@@ -61,8 +61,8 @@ def _face(engine: Engine, state: State, suffix: str) -> bytes:
     """The face as shown; a loaded head as its file came: topology, unit, axes, polygons, further pieces."""
     vertices, file = engine.face(state), state.somebody.face
     if file is not None:
-        looks = gaze_of(state.expressions, state.weights())
-        return _written(suffix, lambda path: file.write(path, vertices, looks))
+        gaze = gaze_of(state.expressions, state.weights())
+        return _written(suffix, lambda path: file.write(path, vertices, gaze))
     topology = engine.model.topology
     write = write_glb if suffix == ".glb" else write_mesh
     return _written(suffix, lambda path: write(path, vertices, topology))

@@ -15,20 +15,20 @@ from mien.io.record import Mesh
 from mien.topology import Topology
 
 MODEL = "*"
-"""Key of the look that wears the texture which a model makes."""
+"""Key of the material that wears the texture which a model makes."""
 
 WORN = {"skin": Material((1.0, 1.0, 1.0))}
 """Its one material; the picture comes on its own."""
 
 
-def paint(layout: Mesh | Topology, looks: Mapping[str, Material]) -> tuple[list[NDArray], dict[str, Any]]:
-    """What the page needs beside the plain look; nothing where no material has a color or picture.
+def paint(layout: Mesh | Topology, materials: Mapping[str, Material]) -> tuple[list[NDArray], dict[str, Any]]:
+    """What the page needs beside the plain appearance; nothing where no material has a color or picture.
 
     Vertices on seams of the texture coordinates are repeated behind the V vertices of the mesh.
 
     Args:
         layout: Triangles, texture coordinates, and which material each triangle has.
-        looks: Colors and pictures of materials.
+        materials: Colors and pictures of materials.
 
     Returns:
         Arrays ``map`` (G,) vertex of each drawn vertex, ``corners`` (F, 3) triangles of drawn vertices,
@@ -36,7 +36,7 @@ def paint(layout: Mesh | Topology, looks: Mapping[str, Material]) -> tuple[list[
         JSON-ready layout with their sizes and a list of ``parts``, one for each material.
     """
     runs = material_runs(layout)
-    if not any(name in looks for name in runs):
+    if not any(name in materials for name in runs):
         return [], {}
     count = len(layout.template) if isinstance(layout, Topology) else len(layout.vertices)
     uv_faces = layout.uv_faces if layout.uv is not None else None
@@ -45,12 +45,12 @@ def paint(layout: Mesh | Topology, looks: Mapping[str, Material]) -> tuple[list[
     ordered, parts = [], []
     for name, mask in runs.items():
         rows = triangles if len(runs) == 1 else triangles[mask]
-        look = looks.get(name)
-        if look is not None:
-            tints[rows] = 255 * np.array(look.color) ** (1 / 2.2)  # libraries and glTF count in light
-        picture = None if look is None or uv is None else look.picture
+        material = materials.get(name)
+        if material is not None:
+            tints[rows] = 255 * np.array(material.color) ** (1 / 2.2)  # libraries and glTF count in light
+        picture = None if material is None or uv is None else material.picture
         parts.append({
-            "triangles": len(rows), "opacity": 1.0 if look is None else look.opacity,
+            "triangles": len(rows), "opacity": 1.0 if material is None else material.opacity,
             "picture": "" if picture is None else address(picture),
         })  # fmt: skip
         ordered.append(rows)

@@ -75,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
             "/api/portrait": lambda query: studio.portrait(query.get("person", "")),
             "/api/texture": lambda query: studio.texture(query.get("model", "")),
             "/api/picking": lambda query: studio.pick_on(query.get("person", "")),
-            "/api/look": lambda query: studio.look(query.get("person", "")),
+            "/api/appearance": lambda query: studio.appearance(query.get("person", "")),
             "/api/clip": lambda query: studio.clip(),
             "/api/export": lambda query: studio.export(query.get("kind", "")),
         })  # fmt: skip

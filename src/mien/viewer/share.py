@@ -20,7 +20,7 @@ from mien.io.atomic import write_bytes
 from mien.io.materials import Picture
 from mien.progress import track
 from mien.viewer.about import about
-from mien.viewer.appearance import looks
+from mien.viewer.appearance import appearance_of
 from mien.viewer.engine import Engine
 from mien.viewer.materials import WORN, address, paint
 from mien.viewer.page import page
@@ -104,7 +104,7 @@ def _linearity(engine: Engine, state: State, arrays: dict[str, NDArray]) -> floa
 def _payload(engine: Engine, cast: Sequence[Person], arrays: dict[str, NDArray], linearity: float) -> bytes:
     """The packed JSON and arrays of the page."""
     topology = engine.model.topology
-    drawn, layout = looks(topology)
+    drawn, layout = appearance_of(topology)
     kept = (
         dict(zip(("faces", "template", "colors", "shade"), drawn)) | {"identity": engine.axes.fields} | arrays
     )

@@ -18,7 +18,7 @@ from mien.errors import BadSetting, MienError, WrongTopology
 from mien.figures.heat import nice_maximum
 from mien.viewer import actions
 from mien.viewer.about import about
-from mien.viewer.appearance import OwnMesh, looks, painted_looks, slits
+from mien.viewer.appearance import OwnMesh, appearance_of, painted_appearance, slits
 from mien.viewer.engine import Engine
 from mien.viewer.export import MENU, Download, export
 from mien.viewer.materials import MODEL, WORN
@@ -81,8 +81,8 @@ class Studio:
     # ---- what the page asks for
 
     def describe(self) -> bytes:
-        """Models, sliders, limits, triangles and looks: what does not change."""
-        arrays, layout = looks(self.topology)
+        """Models, sliders, limits, triangles and appearance: what does not change."""
+        arrays, layout = appearance_of(self.topology)
         textured = any(engine.model.makes_textures for engine in self.engines)
         can = {
             "load": True, "pick": len(self.topology.landmarks) >= FEWEST,
@@ -100,7 +100,7 @@ class Studio:
         with self._lock:
             if name in ("undo", "redo"):
                 getattr(self.history, name)()
-            elif name != "look":
+            elif name != "refresh":
                 self.history.do(lambda state: self._checked(actions.act(state, name, arguments)), merge)
             return self._frame()
 
@@ -204,11 +204,11 @@ class Studio:
             raise BadSetting("there is no head to pick landmarks on", remedy="drop one first")
         return self._picking
 
-    def look(self, key: str) -> bytes:
-        """Triangles and looks of a head's own mesh, or of the model's with pictures on it."""
+    def appearance(self, key: str) -> bytes:
+        """Triangles and appearance of a head's own mesh, or of the model's with pictures on it."""
         with self._lock:
             if key == MODEL:
-                arrays, layout = painted_looks(self.topology, self.topology, WORN)
+                arrays, layout = painted_appearance(self.topology, self.topology, WORN)
                 return pack({"layout": layout}, arrays)
             person = self.history.state.find(key)
             if person.foreign:
@@ -216,7 +216,7 @@ class Studio:
                 return pack({"layout": own.layout}, own.arrays)
             if person.face is None:
                 raise BadSetting("this person has no mesh of its own", received=person.name)
-            arrays, layout = painted_looks(self.topology, person.face.mesh, person.face.materials or {})
+            arrays, layout = painted_appearance(self.topology, person.face.mesh, person.face.materials or {})
             return pack({"layout": layout}, arrays)
 
     def texture(self, model: str) -> Download:
@@ -246,11 +246,11 @@ class Studio:
                     "the clip is too large to be played here", received=f"{size / MEGABYTE:.0f} MB",
                     remedy="make it shorter or show fewer models",
                 )  # fmt: skip
-            own, looks = self._own_mesh_shown(state), gaze_of(state.expressions, state.curves())
+            own, gaze = self._own_mesh_shown(state), gaze_of(state.expressions, state.curves())
             clips, panes = [], []
             for number in state.shown:
                 made, problem = _try(self.engines[number].clip, state)
-                made = made if own is None or made is None else own.shown(made, looks)
+                made = made if own is None or made is None else own.shown(made, gaze)
                 panes.append({"model": number, "problem": problem, "size": 0 if made is None else made.size})
                 clips += [] if made is None else [made]
             head = {"frames": frames, "fps": state.fps, "panes": panes}
@@ -274,7 +274,7 @@ class Studio:
         panes: list[dict[str, Any]] = []
         arrays: list[NDArray] = []
         first: NDArray | None = None
-        own, looks = self._own_mesh_shown(state), gaze_of(state.expressions, state.weights())
+        own, gaze = self._own_mesh_shown(state), gaze_of(state.expressions, state.weights())
         for number in state.shown:
             engine = self.engines[number]
             face, problem = _try(engine.face, state)
@@ -286,8 +286,8 @@ class Studio:
                     sent = {"vertices": face, "rims": neutral[self._rims]}
                     pane |= self._worn(state, engine)
                 else:
-                    pane["look"] = state.person
-                    sent = {"vertices": own.shown(face, looks), "rims": own.rims_of(neutral)}
+                    pane["appearance"] = state.person
+                    sent = {"vertices": own.shown(face, gaze), "rims": own.rims_of(neutral)}
                 if (heat := self._heat(state, engine, face, first)) is not None:
                     pane |= {"maximum": max(1.0, nice_maximum(heat)), "mean": float(heat.mean())}
                     sent["heat"] = heat
@@ -299,10 +299,10 @@ class Studio:
     def _worn(self, state: State, engine: Engine) -> dict[str, Any]:
         """What the model's mesh wears: the texture that the model makes, or that of a loaded head's file."""
         if state.heat == "texture" and engine.model.makes_textures:
-            return {"look": MODEL, "picture": engine.picture_key(state)}
+            return {"appearance": MODEL, "picture": engine.picture_key(state)}
         face = state.somebody.face
         wears = state.heat == "none" and face is not None and not face.registered and face.materials
-        return {"look": state.person} if wears else {}
+        return {"appearance": state.person} if wears else {}
 
     def _own_mesh_shown(self, state: State) -> OwnMesh | None:
         """The head's own mesh, if that is what is to be seen; heat maps lie on the model's."""

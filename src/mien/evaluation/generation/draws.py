@@ -26,7 +26,7 @@ NEVER_HELD = ("noise", "style", "texture")
 
 
 def short(factor: str) -> str:
-    """How metrics name a factor."""
+    """How the metrics of generated faces name a factor: ``id`` for identity."""
     return SHORT.get(factor, factor)
 
 

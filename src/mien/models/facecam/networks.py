@@ -159,7 +159,7 @@ def class_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def descend_to(network: nn.Module, target: Tensor, rest: Tensor, start: Tensor, ridge: Tensor) -> Tensor:
-    """Inputs z of a stack whose outputs are nearest to given ones: damped Gauss-Newton with exact Jacobians.
+    """FaceCAM's code z whose face is nearest to a given one: damped Gauss-Newton with exact Jacobians.
 
     Minimizes ||f(z, rest) - target||^2 + ridge ||z||^2 for each row on its own.
 

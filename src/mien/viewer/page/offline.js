@@ -50,7 +50,7 @@ const actions = {
     const shorter = { ...s, duration: clamp(seconds || 3, [0.5, LONGEST]) };
     return shorter.moves.reduce((made, move, index) => actions.set_move(made, { ...move, index }), shorter);
   },
-  look: (s) => s,
+  refresh: (s) => s,
 };
 
 class Offline {
@@ -63,11 +63,11 @@ class Offline {
       people: head.people, person: head.people[0].key, pose: {}, identity: head.axes.map(() => 0), intensity: 1, own: true,
       detail: true, performer: null, style: null, variation: 0, heat: head.parts.length ? 'texture' : 'none', shown: [0], moves: [], take: null, duration: 3, fps: 30,
     };
-    return { ...head, look: { faces, template, colors, shade, eyes: head.eyes, mouth: head.mouth } };
+    return { ...head, appearance: { faces, template, colors, shade, eyes: head.eyes, mouth: head.mouth } };
   }
 
-  // The look that wears the textures which the model makes.
-  async look() {
+  // The appearance that wears the textures which the model makes.
+  async appearance() {
     const { faces, template, colors, shade, map, corners, tints, uv } = this.arrays;
     const { eyes, mouth, parts } = this.head;
     return { faces, template, colors, shade, eyes, mouth, map, corners, tints, uv, parts };
@@ -119,7 +119,7 @@ class Offline {
     const rest = this.face(person, [], identity, 1);
     const pane = { model: 0, problem: '', vertices };
     pane.rims = Float32Array.from(this.rims.flatMap((i) => [rest[3 * i], rest[3 * i + 1], rest[3 * i + 2]]));
-    if (heat === 'texture') Object.assign(pane, { look: '*', picture: person });
+    if (heat === 'texture') Object.assign(pane, { appearance: '*', picture: person });
     if (heat === 'rest') {
       pane.heat = Float32Array.from({ length: vertices.length / 3 }, (_, i) => Math.hypot(
         vertices[3 * i] - rest[3 * i], vertices[3 * i + 1] - rest[3 * i + 1], vertices[3 * i + 2] - rest[3 * i + 2]));

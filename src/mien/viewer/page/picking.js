@@ -195,8 +195,8 @@ class Picking {
     Object.assign(this, { pairs: {}, laid: {}, selected: this.order[0], wanted: null });
     this.dialog.showModal();
     find('#picking-name').textContent = name;
-    const look = this.studio.about.look;
-    this.template = new View(find('#picking-template'), look.template, look.faces, CLAY, (at) => this.select(this.closest(at)));
+    const appearance = this.studio.about.appearance;
+    this.template = new View(find('#picking-template'), appearance.template, appearance.faces, CLAY, (at) => this.select(this.closest(at)));
     this.head = new View(find('#picking-head'), vertices, faces, STONE, (at) => this.pick(at));
     this.say('');
     this.reflect();

@@ -41,27 +41,27 @@ async function download(answer, otherwise) {
   return { blob: await answer.blob(), name };
 }
 
-function lookOf({ layout }, numbers) {
+function appearanceOf({ layout }, numbers) {
   const take = reader(numbers);
-  const look = { eyes: layout.eyes, mouth: layout.mouth };
-  look.faces = Uint32Array.from(take(layout.faces));
-  for (const name of ['template', 'colors', 'shade']) look[name] = take(layout[name]);
-  if (!layout.parts) return look;
-  for (const name of ['map', 'corners', 'tints', 'uv']) look[name] = take(layout[name]);
-  look.map = Uint32Array.from(look.map);
-  look.corners = Uint32Array.from(look.corners);
-  look.parts = layout.parts;
-  return look;
+  const appearance = { eyes: layout.eyes, mouth: layout.mouth };
+  appearance.faces = Uint32Array.from(take(layout.faces));
+  for (const name of ['template', 'colors', 'shade']) appearance[name] = take(layout[name]);
+  if (!layout.parts) return appearance;
+  for (const name of ['map', 'corners', 'tints', 'uv']) appearance[name] = take(layout[name]);
+  appearance.map = Uint32Array.from(appearance.map);
+  appearance.corners = Uint32Array.from(appearance.corners);
+  appearance.parts = layout.parts;
+  return appearance;
 }
 
 const backend = {
   async describe() {
     const { head, numbers } = await ask('api/describe');
-    return { ...head, look: lookOf(head, numbers) };
+    return { ...head, appearance: appearanceOf(head, numbers) };
   },
-  async look(person) {
-    const { head, numbers } = await ask(`api/look?person=${encodeURIComponent(person)}`);
-    return lookOf(head, numbers);
+  async appearance(person) {
+    const { head, numbers } = await ask(`api/appearance?person=${encodeURIComponent(person)}`);
+    return appearanceOf(head, numbers);
   },
   async act(name, args, merge) {
     return frame(await ask('api/act', { body: JSON.stringify({ action: name, arguments: args, merge }) }));

@@ -105,49 +105,49 @@ function behind(rim) {
 }
 
 // The points around all eyes, one eye after the other.
-function rimsOf(look, vertices) {
-  return Float32Array.from(look.eyes.flat().flatMap((i) => [vertices[3 * i], vertices[3 * i + 1], vertices[3 * i + 2]]));
+function rimsOf(appearance, vertices) {
+  return Float32Array.from(appearance.eyes.flat().flatMap((i) => [vertices[3 * i], vertices[3 * i + 1], vertices[3 * i + 2]]));
 }
 
-// A look with pictures draws more vertices than the mesh has: `map` says which each one is, `corners` the triangles,
+// An appearance with pictures draws more vertices than the mesh has: `map` says which each one is, `corners` the triangles,
 // `parts` the material of each run of them.
 class Face {
-  constructor(look, redraw) {
-    this.look = look;
+  constructor(appearance, redraw) {
+    this.appearance = appearance;
     this.redraw = redraw;
-    const count = look.map ? look.map.length : look.template.length / 3;
+    const count = appearance.map ? appearance.map.length : appearance.template.length / 3;
     this.geometry = new BufferGeometry();
     for (const name of ['position', 'normal', 'color']) {
       this.geometry.setAttribute(name, new BufferAttribute(new Float32Array(3 * count), 3).setUsage(DynamicDrawUsage));
     }
-    this.geometry.setIndex(new BufferAttribute(look.corners ?? look.faces, 1));
-    if (look.uv) this.geometry.setAttribute('uv', new BufferAttribute(look.uv, 2));
-    this.normals = look.map ? new Float32Array(look.template.length) : null;
+    this.geometry.setIndex(new BufferAttribute(appearance.corners ?? appearance.faces, 1));
+    if (appearance.uv) this.geometry.setAttribute('uv', new BufferAttribute(appearance.uv, 2));
+    this.normals = appearance.map ? new Float32Array(appearance.template.length) : null;
     this.skinColors = this.paintSkin();
-    this.materials = (look.parts ?? [{ opacity: 1 }]).map(({ opacity }) => softened(new MeshPhysicalMaterial({
+    this.materials = (appearance.parts ?? [{ opacity: 1 }]).map(({ opacity }) => softened(new MeshPhysicalMaterial({
       vertexColors: true, roughness: 0.5, clearcoat: 0.12, clearcoatRoughness: 0.42, side: FrontSide,
       shadowSide: FrontSide, envMapIntensity: 0.55, specularIntensity: 0.75, transparent: opacity < 1, opacity,
       depthWrite: opacity === 1, visible: opacity > 0,
     })));
     let first = 0;
-    (look.parts ?? []).forEach(({ triangles, picture }, k) => {
+    (appearance.parts ?? []).forEach(({ triangles, picture }, k) => {
       this.geometry.addGroup(3 * first, 3 * triangles, k);
       first += triangles;
       if (picture) this.setPicture(picture, k);
     });
     this.group = new Group();
-    this.skin = new Mesh(this.geometry, look.parts ? this.materials : this.materials[0]);
+    this.skin = new Mesh(this.geometry, appearance.parts ? this.materials : this.materials[0]);
     this.skin.castShadow = this.skin.receiveShadow = true;
-    const hollow = (look.parts ?? [{ opacity: 1 }]).map(({ opacity }) => new MeshBasicMaterial({
+    const hollow = (appearance.parts ?? [{ opacity: 1 }]).map(({ opacity }) => new MeshBasicMaterial({
       color: INSIDE, side: BackSide, polygonOffset: true, polygonOffsetFactor: 1, polygonOffsetUnits: 4, visible: opacity === 1,
     }));
-    const inside = new Mesh(this.geometry, look.parts ? hollow : hollow[0]);
+    const inside = new Mesh(this.geometry, appearance.parts ? hollow : hollow[0]);
     this.group.add(this.skin, inside, this.caps());
-    this.eyes = look.eyes.map(() => eyeball());
+    this.eyes = appearance.eyes.map(() => eyeball());
     if (this.eyes.length) this.group.add(...this.eyes);
     this.group.traverse((item) => { item.frustumCulled = false; });
-    this.show(look.template, null);
-    this.setEyes(rimsOf(look, look.template));
+    this.show(appearance.template, null);
+    this.setEyes(rimsOf(appearance, appearance.template));
   }
 
   dispose() {
@@ -160,7 +160,7 @@ class Face {
     const image = new Image();
     this.wanted = address;
     image.onload = () => {
-      if (part === 0 && this.wanted !== address && this.look.parts.length === 1) return; // a newer one is on its way
+      if (part === 0 && this.wanted !== address && this.appearance.parts.length === 1) return; // a newer one is on its way
       const picture = new Texture(image);
       picture.colorSpace = SRGBColorSpace;
       picture.wrapS = picture.wrapT = RepeatWrapping;
@@ -184,12 +184,12 @@ class Face {
       plain.userData = userData;
       return plain;
     });
-    this.skin.material = this.look.parts ? this.materials : this.materials[0];
+    this.skin.material = this.appearance.parts ? this.materials : this.materials[0];
     this.skin.receiveShadow = false;
   }
 
   paintSkin() {
-    const { colors, shade, map, tints } = this.look;
+    const { colors, shade, map, tints } = this.appearance;
     const linear = new Float32Array(map ? 3 * map.length : colors.length);
     const color = new Color();
     for (let i = 0; i < linear.length / 3; i++) {
@@ -211,7 +211,7 @@ class Face {
   caps() {
     const caps = new BufferGeometry();
     caps.setAttribute('position', this.geometry.attributes.position);
-    caps.setIndex(this.look.mouth.flatMap(strip));
+    caps.setIndex(this.appearance.mouth.flatMap(strip));
     return new Mesh(caps, new MeshBasicMaterial({
       color: HOLLOW, side: DoubleSide, polygonOffset: true, polygonOffsetFactor: 2, polygonOffsetUnits: 2,
     }));
@@ -220,8 +220,8 @@ class Face {
   // Vertices as a flat array; colors as sRGB bytes of a heat map, or null for skin.
   show(vertices, heat) {
     const { position, normal, color } = this.geometry.attributes;
-    const { map } = this.look;
-    smoothNormals(vertices, this.look.faces, this.normals ?? normal.array);
+    const { map } = this.appearance;
+    smoothNormals(vertices, this.appearance.faces, this.normals ?? normal.array);
     if (map) {
       for (let i = 0; i < map.length; i++) {
         for (let k = 0; k < 3; k++) {
@@ -248,12 +248,12 @@ class Face {
   setEyes(rims) {
     let at = 0;
     this.eyes.forEach((eye, k) => {
-      const place = behind(rims.subarray(at, (at += 3 * this.look.eyes[k].length)));
+      const place = behind(rims.subarray(at, (at += 3 * this.appearance.eyes[k].length)));
       eye.visible = Boolean(place);
       if (!place) return;
       eye.position.set(place[0], place[1], place[2]);
       eye.scale.setScalar(place[3]);
-      eye.rotation.y = -0.045 * Math.sign(place[0]); // both look at somebody some meters away
+      eye.rotation.y = -0.045 * Math.sign(place[0]); // both appearance at somebody some meters away
     });
   }
 }
@@ -319,11 +319,11 @@ function box(points, above) {
 }
 
 class Stage {
-  constructor(container, look) {
+  constructor(container, appearance) {
     this.container = container;
-    this.look = look;
+    this.appearance = appearance;
     this.faces = [];
-    this.seen = new Set([look]);
+    this.seen = new Set([appearance]);
     this.frames = 0;
     this.scene = new Scene();
     this.simple = isSoftware();
@@ -346,7 +346,7 @@ class Stage {
   }
 
   frameCamera() {
-    const [low, high] = box(this.look.template, -Infinity);
+    const [low, high] = box(this.appearance.template, -Infinity);
     this.chin = low[1];
     const size = high.map((value, k) => value - low[k]);
     this.span = 1.3 * Math.max(size[0], size[1]);
@@ -373,7 +373,7 @@ class Stage {
 
   setPanes(count) {
     while (this.faces.length < count) {
-      const face = new Face(this.look, () => this.draw());
+      const face = new Face(this.appearance, () => this.draw());
       if (this.simple) face.simplify();
       this.faces.push(face);
       this.scene.add(face.group);
@@ -383,21 +383,21 @@ class Stage {
   }
 
   // What a pane shows from now on: the model's mesh, or a head's own.
-  setLook(pane, look) {
-    if (this.faces[pane].look === look) return;
+  setAppearance(pane, appearance) {
+    if (this.faces[pane].appearance === appearance) return;
     this.scene.remove(this.faces[pane].group);
     this.faces[pane].dispose();
-    this.faces[pane] = new Face(look, () => this.draw());
-    this.stepBack(look);
+    this.faces[pane] = new Face(appearance, () => this.draw());
+    this.stepBack(appearance);
     if (this.simple) this.faces[pane].simplify();
     this.scene.add(this.faces[pane].group);
   }
 
   // The first time that a head of its own is seen, all of it down to the chin is in the picture.
-  stepBack(look) {
-    if (this.seen.has(look)) return;
-    this.seen.add(look);
-    const [low, high] = box(look.template, this.chin);
+  stepBack(appearance) {
+    if (this.seen.has(appearance)) return;
+    this.seen.add(appearance);
+    const [low, high] = box(appearance.template, this.chin);
     const height = 1.3 * (high[1] - low[1]);
     if (!(height > this.span)) return;
     this.camera.position.sub(this.controls.target).multiplyScalar(height / this.span);
@@ -493,7 +493,7 @@ class Stage {
       const renderer = madeRenderer({ alpha: true });
       renderer.setSize(size, size, false);
       const scene = new Scene();
-      const sitter = new Face(this.look, () => this.draw());
+      const sitter = new Face(this.appearance, () => this.draw());
       lights(scene, this.center, this.span, false);
       sitter.simplify();
       scene.add(sitter.group);
@@ -505,7 +505,7 @@ class Stage {
     }
     const { renderer, scene, sitter, camera } = this.studio;
     sitter.show(vertices, null);
-    sitter.setEyes(rimsOf(this.look, vertices));
+    sitter.setEyes(rimsOf(this.appearance, vertices));
     renderer.render(scene, camera);
     return renderer.domElement.toDataURL('image/png');
   }

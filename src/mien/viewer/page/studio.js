@@ -9,9 +9,9 @@ const HEATS = { none: 'Skin', texture: 'Texture of the model', scan: 'Error to t
 
 class Studio {
   constructor(backend, about) {
-    Object.assign(this, { backend, about, portraits: new Map(), looks: new Map(), queue: [], busy: false, clip: null, playing: false });
+    Object.assign(this, { backend, about, portraits: new Map(), appearances: new Map(), queue: [], busy: false, clip: null, playing: false });
     this.labels = new Map(about.groups.flatMap((group) => group.sliders.map(({ name, label }) => [name, label])));
-    this.stage = new Stage(find('#stage'), about.look);
+    this.stage = new Stage(find('#stage'), about.appearance);
     this.timeline = new Timeline(find('#timeline'), {
       act: (...words) => this.act(...words), seek: (time) => this.seek(time), play: () => this.play(),
       pause: () => this.pause(), speak: (name) => this.labels.get(name) ?? name,
@@ -62,10 +62,10 @@ class Studio {
     }
   }
 
-  // An answer, with the looks that it needs, on the page.
+  // An answer, with the appearances that it needs, on the page.
   async receive(answer) {
-    for (const { look } of answer.panes) {
-      if (look && !this.looks.has(look)) this.looks.set(look, await this.backend.look(look));
+    for (const { appearance } of answer.panes) {
+      if (appearance && !this.appearances.has(appearance)) this.appearances.set(appearance, await this.backend.appearance(appearance));
     }
     this.show(answer);
     this.status();
@@ -83,7 +83,7 @@ class Studio {
     this.stage.setPanes(panes.length);
     panes.forEach((pane, k) => {
       const heat = pane.heat ? heatColors(pane.heat, this.heatMaximum(panes), this.about.heat_colors) : null;
-      this.stage.setLook(k, pane.look ? this.looks.get(pane.look) : this.about.look);
+      this.stage.setAppearance(k, pane.appearance ? this.appearances.get(pane.appearance) : this.about.appearance);
       this.stage.show(k, pane.vertices, heat);
       if (pane.rims) this.stage.faces[k].setEyes(pane.rims);
       if (pane.picture) this.wear(this.stage.faces[k], pane);
@@ -451,7 +451,7 @@ class Studio {
 
   keys() {
     // Another window of the same studio may have gone on meanwhile.
-    window.addEventListener('focus', () => { if (this.state && !this.playing) this.act('look'); });
+    window.addEventListener('focus', () => { if (this.state && !this.playing) this.act('refresh'); });
     // A click leaves no focus behind: the space bar goes on playing and pausing.
     document.addEventListener('click', (event) => { if (event.detail) event.target.closest?.('button')?.blur(); });
     window.addEventListener('keydown', (event) => {
@@ -472,7 +472,7 @@ async function start(backend) {
   try {
     const studio = new Studio(backend, await backend.describe());
     window.studio = studio;
-    await studio.act('look');
+    await studio.act('refresh');
     document.body.dataset.state = studio.state ? 'ready' : 'failed';
   } catch (error) {
     document.body.dataset.state = 'failed';
