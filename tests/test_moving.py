@@ -16,11 +16,11 @@ from mien import apply
 from mien.data.expressions import ARKIT, expression_set
 from mien.data.motion import Act, resampled, score
 from mien.data.notation import parse_acts
-from mien.data.tracked import weights_of_curves
-from mien.errors import BadFile, BadSetting, MienError
+from mien.data.recorded import Handling, performance_of, read_performance
+from mien.errors import BadSetting, MienError
 from mien.figures.faces import draw
 from mien.figures.motion import _portrait, clip_sheet, film, signal_panel
-from mien.io.curves import Curves, read_curves
+from mien.io.curve_record import Curves
 from mien.io.gltf import read_glb_targets
 from mien.io.mesh import read_mesh, write_mesh
 from mien.io.video import write_video
@@ -171,21 +171,13 @@ def test_few_targets_state_their_error_exactly() -> None:
 def test_curves_of_a_file_by_name_and_time(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("frame,Time,Smile,nose\n0,0.0,0,0\n1,0.5,1,0.2\n2,1.5,0.5,0.2\n")
-    found, notes = weights_of_curves(read_curves(path), ("jaw_open", "smile"), 4.0)
+    found, notes = read_performance(path, ("jaw_open", "smile"), 4.0)
     np.testing.assert_allclose(found[:, 1], [0, 0.5, 1, 0.875, 0.75, 0.625, 0.5], atol=1e-6)
-    assert (found[:, 0] == 0).all() and "nose" in notes[0]
+    assert (found[:, 0] == 0).all() and "1 of 2 curves are known; left out: nose" in notes[1]
     path.write_text("smile\n0\n1\n0\n")
-    found, notes = weights_of_curves(read_curves(path), ("smile",), 30.0, 15.0)
+    found, notes = read_performance(path, ("smile",), 30.0, file_fps=15.0)
     np.testing.assert_allclose(found[:, 0], [0, 0.5, 1, 0.5, 0], atol=1e-6)
-    assert not notes
-    wrong = {
-        "smile\n": "one frame", "smile\nx\n": "line 2, column 1", "smile,smile\n0,0\n": "different",
-        "time,smile\n1,0\n1,0\n": "rise", "smile,b\n0\n": "no cell",
-    }  # fmt: skip
-    for text, told in wrong.items():
-        path.write_text(text)
-        with pytest.raises(BadFile, match=told):
-            read_curves(path)
+    assert len(notes) == 2
 
 
 def test_tracked_arkit_curves_drive_models_of_other_expressions() -> None:
@@ -195,17 +187,17 @@ def test_tracked_arkit_curves_drive_models_of_other_expressions() -> None:
     from mien.data.expressions import arkit_weights
 
     recipes = np.array([[arkit_weights(e, of="emotion6").get(n, 0) for n in ARKIT] for e in emotions.names])
-    curves = Curves((*header, "HeadYaw"), np.column_stack([truth @ recipes, np.zeros(3)]), None, True)
-    found, notes = weights_of_curves(curves, emotions.names, 60.0)
+    values = np.column_stack([truth @ recipes, np.zeros(3)])
+    curves = Curves((*header, "HeadYaw"), values, form="Live Link Face")
+    found, notes = performance_of(curves, emotions.names, Handling(60.0))
     np.testing.assert_allclose(found, truth, atol=1e-5)
-    assert "0 % of the motion" in notes[0]
-    half, _ = weights_of_curves(curves, emotions.names, 30.0)
+    assert "0 % of the motion" in notes[-1]
+    half, _ = performance_of(curves, emotions.names, Handling(30.0))
     np.testing.assert_allclose(half, truth[::2], atol=1e-5)
-    own, notes = weights_of_curves(curves, tuple(ARKIT), 60.0)
+    own, _ = performance_of(curves, tuple(ARKIT), Handling(60.0))
     np.testing.assert_allclose(own, truth @ recipes, atol=1e-6)
-    assert not notes
     with pytest.raises(BadSetting, match="no curve"):
-        weights_of_curves(curves, ("grimace",), 60.0)
+        performance_of(curves, ("grimace",), Handling(60.0))
 
 
 def test_films_have_their_frames(tmp_path: Path) -> None:

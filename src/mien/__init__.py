@@ -38,6 +38,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; PUBLIC says the same fo
     from mien.data.head_rigs import HeadRig as HeadRig
     from mien.data.head_rigs import read_head_rig as read_head_rig
     from mien.data.inspect import inspect_dataset as inspect_dataset
+    from mien.data.recorded import read_performance as read_performance
     from mien.data.sampling import Batch as Batch
     from mien.data.sources.folder import prepare_folder as prepare_folder
     from mien.data.sources.ict import build_ict as build_ict
@@ -91,6 +92,7 @@ PUBLIC = {
     "default_model": "mien.apply.default_model",
     "HeadRig": "mien.data.head_rigs",
     "read_head_rig": "mien.data.head_rigs",
+    "read_performance": "mien.data.recorded",
     "judge_rig": "mien.evaluation.rigs",
     "RigReport": "mien.evaluation.rigs",
     "Rig": "mien.apply",

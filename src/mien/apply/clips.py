@@ -105,6 +105,20 @@ def write_clip(
     return signal.facts(path), notes
 
 
+def clip_sentence(facts: dict[str, Any]) -> str:
+    """What :func:`write_clip` wrote, for people."""
+    if "weights" in facts:
+        shown = ", ".join(f"{name} {value:.2f}" for name, value in facts["weights"].items() if value)
+        return f"{facts['out']}: the apex, {shown}."
+    text = f"{facts['out']}: {facts['frames']} frames at {facts['fps']:g} per second."
+    if facts.get("walk"):
+        text = f"{facts['out']}: {facts['frames']} faces between two apexes."
+    if "targets" in facts:
+        kind = {"named": "named", "motion": "of this motion", "frames": "one a frame"}[facts["kind"]]
+        text += f" {facts['targets']} morph targets ({kind}), {facts['error_mm']:.3f} mm off the frames."
+    return text
+
+
 def frames_to_show(model: FaceModel, face: OpenedFace, signal: Signal) -> Faces:
     """(T, N, 3) float32, millimeters: the clip on the face's own mesh, for pictures and films."""
     gaze = gaze_of(model.expressions, signal.weights)

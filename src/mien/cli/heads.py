@@ -97,12 +97,13 @@ def rig(
     """
     from mien import apply
     from mien.cli.faces import read, style_person, tell
+    from mien.cli.models import model_or_textbook
     from mien.data.arkit import rules_table
     from mien.data.notation import Marks, parse_weights
     from mien.io.atomic import write_bytes
     from mien.io.gltf import png_bytes
 
-    model = _rigging_model(model_dir if neutral else None, source)
+    model = model_or_textbook(model_dir if neutral else None, source)
     neutral = neutral or model_dir
     marks = Marks.of(landmarks, neutral, style, pieces=piece)
     if texture is None:
@@ -121,20 +122,6 @@ def rig(
         f"{out}: {len(made.names)} morph targets; sums of them are {made.linearity_mm:.2f} mm off the model."
     )
     say("Names are in extras.targetNames, where Blender, Unity and three.js look for them.")
-
-
-def _rigging_model(folder: Path | None, sources: list[str]) -> Any:
-    """A finished run, or textbook shapes; says whose."""
-    from mien.apply.default_model import default_model, sources_told
-    from mien.cli.models import open_model
-    from mien.errors import BadSetting
-
-    if folder and sources:
-        raise BadSetting("--source is for rigs without a model", received=f"{folder}, {', '.join(sources)}")
-    if folder is not None:
-        return open_model(folder)
-    say(sources_told(model := default_model(sources or None), sources or None))
-    return model
 
 
 def evaluate_rig(

@@ -75,6 +75,19 @@ def open_model(folder: Path) -> FaceModel:
         return load_model(folder, **permission().of(folder))
 
 
+def model_or_textbook(folder: Path | None, sources: list[str]) -> FaceModel:
+    """A finished run, or textbook shapes; says whose."""
+    from mien.apply.default_model import default_model, sources_told
+    from mien.errors import BadSetting
+
+    if folder and sources:
+        raise BadSetting("--source is for heads without a model", received=f"{folder}, {', '.join(sources)}")
+    if folder is not None:
+        return open_model(folder)
+    say(sources_told(model := default_model(sources or None), sources or None))
+    return model
+
+
 @contextmanager
 def notes_said() -> Iterator[None]:
     """Says the notes that arise within in plain lines, without the place in the code."""

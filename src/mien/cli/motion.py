@@ -1,9 +1,8 @@
-"""``mien animate``: a neutral and a signal become a clip, in the form that the next program takes."""
+"""``mien animate`` and ``mien convert``: signals become clips, and take the coefficients of other rigs."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -12,15 +11,15 @@ from mien.cli.signals import refuse_idle, way_of
 from mien.cli.use import LANDMARKS, MOUTH_OPEN, PIECES, STYLE
 from mien.io.endings import FILMS
 
-if TYPE_CHECKING:
-    from mien.apply import OpenedFace, Signal
-    from mien.models.base import FaceModel
+RIGS = "arkit, ict, makehuman, procedural, visemes"
 
 
 def animate(
     context: typer.Context,
-    model_dir: Path = typer.Argument(..., metavar="MODEL_DIR", help="A finished run."),
-    neutral: Path = typer.Argument(..., metavar="NEUTRAL", help="The person at rest."),
+    model_dir: Path = typer.Argument(
+        ..., metavar="[MODEL_DIR]", help="A finished run; else textbook shapes."
+    ),
+    neutral: Path | None = typer.Argument(None, metavar="NEUTRAL", help="The person at rest."),
     expression: list[str] = typer.Option(
         [], "-e", help="smile, smile=0.8, joined by +, with own moments: smile=0.8+brow_raiser@0.2,0.6,1,1.4"
     ),
@@ -30,9 +29,12 @@ def animate(
     offset: float = typer.Option(1.0, "--offset", min=0.0, help="Second at which the face is neutral again."),
     length: float | None = typer.Option(None, "--length", help="Seconds of the clip."),
     curves: Path | None = typer.Option(
-        None, "--curves", help="CSV of weights a frame, or of ARKit blendshapes (Live Link Face)."
+        None, "--curves", help="A recording: Live Link Face, ARKit, MediaPipe, OpenFace, Audio2Face, any CSV."
     ),
-    curves_fps: float | None = typer.Option(None, "--curves-fps", help="Of a CSV without times."),
+    curves_fps: float | None = typer.Option(None, "--curves-fps", help="Of a recording without times."),
+    rest: str | None = typer.Option(None, "--rest", help="The actor's rest: 30, 10-40 (frames) or a file."),
+    smooth: float = typer.Option(0.0, "--smooth", min=0.0, help="Seconds of a smoothing window, like 0.2."),
+    gaps: str = typer.Option("interpolate", "--gaps", help="Where the face was lost: interpolate, hold."),
     strength: float = typer.Option(1.0, "--strength", min=0.0, help="Factor on all weights."),
     between: str | None = typer.Option(
         None, "--between", help="Walk between two apexes instead: happy,surprise=0.8"
@@ -43,6 +45,7 @@ def animate(
         "auto", "--targets", help="Of a GLB: named, motion (few, of this clip) or frames (one each)."
     ),
     style: str | None = STYLE,
+    source: list[str] = typer.Option([], "--source", help="Without a model: ict, makehuman, procedural."),
     landmarks: list[str] = LANDMARKS,
     piece: list[str] = PIECES,
     rest_mouth_open: bool = MOUTH_OPEN,
@@ -56,27 +59,32 @@ def animate(
 
     The head may have any topology: OBJ, GLB and NPZ hold its own vertices.
 
-    Signals are named expressions with their moments, one or several, or a CSV of curves.
+    Signals are named expressions with their moments, one or several, or a recorded performance. Without a
+    model the face moves by textbook ARKit shapes.
     """
     way = way_of(expression, curves, between)
     refuse_idle(context, way)
     from mien import apply
-    from mien.apply.clips import TARGETS
+    from mien.apply.clips import TARGETS, clip_sentence
     from mien.cli.faces import read, style_person, tell
-    from mien.cli.models import open_model
+    from mien.cli.models import model_or_textbook
     from mien.data.motion import walk
     from mien.data.notation import Marks, parse_acts, parse_walk
-    from mien.data.tracked import read_weights
+    from mien.data.recorded import read_performance
 
     choice("kind of targets", targets, TARGETS)
-    model, marks = open_model(model_dir), Marks.of(landmarks, neutral, style, pieces=piece)
+    model = model_or_textbook(model_dir if neutral else None, source)
+    neutral = neutral or model_dir
+    marks = Marks.of(landmarks, neutral, style, pieces=piece)
+    if curves:
+        weights, notes = read_performance(
+            curves, model.expressions, fps, file_fps=curves_fps, rest=rest, smooth=smooth, gaps=gaps
+        )
+        tell(notes)
     face = read(neutral, model, marks, rest_mouth_open)
     if between:
         weights = walk(model.expressions, *parse_walk(between, model.expressions), steps)
-    elif curves:
-        weights, notes = read_weights(curves, model.expressions, fps, curves_fps)
-        tell(notes)
-    else:
+    elif not curves:
         moments = (onset, apex, apex if release is None else release, offset)
         acts = parse_acts(expression, model.expressions, moments)
         shape = "linear" if model.remembers else "minimum-jerk"
@@ -84,34 +92,28 @@ def animate(
     person = style_person(style, model, marks)
     signal = apply.Signal(strength * weights, fps, person, walk=bool(between))
     if out.suffix.lower() in FILMS:
-        facts = _write_film(out, model, face, signal, size)
+        from mien.figures.motion import write_film
+
+        facts = write_film(out, model, face, signal, size)
     else:
         facts, told = apply.write_clip(out, model, face, signal, targets=targets)
         tell(told)
-    return show_json(facts) if as_json else show(_sentence(facts))
+    return show_json(facts) if as_json else show(clip_sentence(facts))
 
 
-def _write_film(out: Path, model: FaceModel, face: OpenedFace, signal: Signal, size: int) -> dict[str, Any]:
-    from mien.apply.clips import frames_to_show
-    from mien.figures.motion import film
-    from mien.io.video import write_video
+def convert(
+    take: Path | None = typer.Argument(
+        None, metavar="[TAKE]", help="A recording; else the table is written."
+    ),
+    source: str | None = typer.Option(None, "--from", help=f"The take's rig: {RIGS}, or a rig's file."),
+    target: str | None = typer.Option(None, "--to", help="The other rig."),
+    table: Path | None = typer.Option(None, "--table", help="An edited table in place of --from and --to."),
+    fps: float | None = typer.Option(None, "--fps", min=1.0, help="Of the result; else the recording's own."),
+    out: Path = typer.Option(..., "-o", "--out", help="*.csv: the take, or the table from, to, weight."),
+) -> None:
+    """Turns coefficients of one rig into those of another, by their meshes; says what cannot be kept."""
+    from mien.apply.conversion import convert_files
+    from mien.cli.faces import tell
 
-    pictures = film(
-        frames_to_show(model, face, signal), face.shown_topology(), weights=signal.weights,
-        names=model.expressions, fps=signal.fps, size=size,
-    )  # fmt: skip
-    write_video(out, pictures, signal.fps)
-    return signal.facts(out)
-
-
-def _sentence(facts: dict[str, Any]) -> str:
-    if "weights" in facts:
-        shown = ", ".join(f"{name} {value:.2f}" for name, value in facts["weights"].items() if value)
-        return f"{facts['out']}: the apex, {shown}."
-    text = f"{facts['out']}: {facts['frames']} frames at {facts['fps']:g} per second."
-    if facts.get("walk"):
-        text = f"{facts['out']}: {facts['frames']} faces between two apexes."
-    if "targets" in facts:
-        kind = {"named": "named", "motion": "of this motion", "frames": "one a frame"}[facts["kind"]]
-        text += f" {facts['targets']} morph targets ({kind}), {facts['error_mm']:.3f} mm off the frames."
-    return text
+    tell(convert_files(out, take, source, target, table, fps))
+    show(f"{out}: {'the take in its new coefficients' if take else 'the table of the conversion'}.")

@@ -12,7 +12,8 @@ from mien.errors import BadSetting
 from mien.io.endings import FILMS, MESHES, RIGS
 
 MOMENTS = ("onset", "apex", "release", "offset", "length")
-IDLE = {"-e": ("steps", "curves_fps"), "--curves": ("steps", *MOMENTS), "--between": ("curves_fps", *MOMENTS)}
+RECORDED = ("curves_fps", "rest", "smooth", "gaps")
+IDLE = {"-e": ("steps", *RECORDED), "--curves": ("steps", *MOMENTS), "--between": (*RECORDED, *MOMENTS)}
 """Options that say nothing about a signal of each kind."""
 
 

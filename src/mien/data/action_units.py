@@ -70,6 +70,47 @@ def unit_intensities(active: Mapping[str, float]) -> dict[str, float]:
     return {unit: min(found[unit], 1.0) for unit in UNITS if found[unit] >= TRACE}
 
 
+ALSO: Mapping[str, str] = {"au_45": "au_43"}
+"""Units whose muscles are another unit's: a blink is eyes closed for a moment."""
+
+
+def unit_curves(curves: Mapping[str, NDArray]) -> dict[str, NDArray[np.float64]]:
+    """Unit -> (T,) intensities of curves of shapes: :func:`unit_intensities` for each frame, faint ones, too.
+
+    Args:
+        curves: Shape -> (T,) float activations, at least one; shapes that are not named are at rest.
+    """
+    rest = np.zeros(len(next(iter(curves.values()))))
+    at = {shape: np.asarray(curve, np.float64) for shape, curve in curves.items()}
+    found = {u: np.mean([at.get(s, rest) for s in of], axis=0) for u, of in ACTION_UNITS.items()}
+    parting = [at.get("jawOpen", rest) - at.get("mouthClose", rest), *(at.get(s, rest) for s in _PARTING)]
+    found[PARTED] = np.max(parting, axis=0)
+    return {unit: np.clip(found[unit], 0, 1) for unit in UNITS}
+
+
+def shape_curves(intensities: Mapping[str, NDArray]) -> tuple[dict[str, NDArray[np.float64]], list[str]]:
+    """Curves of shapes that show units: every shape of a unit (:data:`ACTION_UNITS`) at its intensity.
+
+    The way back from :func:`unit_intensities`. Coders see no sides: both move alike. Lips part by the jaw or
+    the upper lip where these units are as strong; what is stronger is the lower lip's, unless it has a unit
+    of its own.
+
+    Args:
+        intensities: Unit (``au_12``) -> (T,) float, 0 to 1.
+
+    Returns:
+        Shape -> (T,) float64, and the units that no shape shows.
+    """
+    given = {ALSO.get(unit, unit): np.asarray(curve, np.float64) for unit, curve in intensities.items()}
+    found = {shape: given[unit] for unit, of in ACTION_UNITS.items() if unit in given for shape in of}
+    if PARTED in given and "au_16" not in given:
+        rest = np.zeros_like(given[PARTED])
+        other = np.maximum(given.get("au_26", rest), given.get("au_10", rest))
+        lower = given[PARTED] * np.clip((given[PARTED] - other) / TRACE, 0, 1)
+        found |= {"mouthLowerDown_L": lower, "mouthLowerDown_R": lower}
+    return found, [unit for unit in given if unit not in (*ACTION_UNITS, PARTED)]
+
+
 def read_prototypes(path: Path | str | None = None) -> dict[str, dict[str, float]]:
     """Expression -> unit -> weight, from a CSV with the columns expression, unit, weight.
 

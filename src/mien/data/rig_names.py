@@ -50,8 +50,10 @@ SCHEMES: Mapping[str, Scheme] = MappingProxyType(
 
 def scheme_key(name: str) -> str:
     """A shape's name without exporters' prefixes and case: ``Head.eyeBlink_L`` becomes ``eyeblinkleft``."""
-    stem = re.split(r"[.:|]", name)[-1]
-    stem = re.sub(r"[_\- ]?(?:(L|Left)|(R|Right))$", lambda m: "left" if m[1] else "right", stem)
+    stem = re.split(r"[.:|]", name)[-1].strip()
+    side = re.search(r"(?<=[a-z0-9])[LR]$|(?<=[_\- ])[LRlr]$", stem)  # not the last letter of MOUTHFUNNEL
+    if side:
+        stem = stem[: side.start()] + ("left" if side[0] in "Ll" else "right")
     return re.sub(r"[^a-z0-9]", "", stem.lower())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mien.data.expressions import ARKIT, SHAPES
 from mien.data.sources.ict import reduced
-from mien.data.sources.ict_release import load_ict
+from mien.data.sources.ict_release import IctModel, load_ict
 from mien.data.sources.makehuman.release import has_makehuman, load_makehuman
 from mien.data.sources.procedural.anthropometry import NORMS
 from mien.data.sources.procedural.person import ProceduralPerson
@@ -107,6 +107,28 @@ def textbook_shapes(names: Sequence[str] | None = None) -> TextbookShapes:
     return TextbookShapes(template.topology, template.people, agreed, licenses, alone)
 
 
+def own_shapes(name: str) -> ShapeSource:
+    """One source as it is: its own head, and its shapes by its own names.
+
+    Args:
+        name: ``ict`` (its 53 shapes, sides apart), ``makehuman`` or ``procedural``.
+
+    Raises:
+        UnknownName: No such source.
+        DataMissing: It is not on this machine.
+    """
+    if name not in _SOURCES:
+        raise UnknownName("source of shapes", name, _SOURCES)
+    if name == "makehuman":
+        head = load_makehuman()
+        return replace(_makehuman(), shapes=head.units)
+    if name != "ict":
+        return _SOURCES[name]()
+    model, rows, topology = _ict_release()
+    shapes = {shape: model.shapes[k][rows].astype(np.float64) for k, shape in enumerate(SHAPES)}
+    return replace(_ict_source(model, rows, topology), shapes=shapes)
+
+
 def fingerprint(names: Sequence[str]) -> str:
     """What the shapes of these sources depend on: their names, where they lie, how large and old they are."""
     told = [_stamp(name) for name in names]
@@ -146,7 +168,8 @@ def _posed(source: ShapeSource, name: str) -> NDArray[np.float64]:
     return source.vertices + source.shapes[name] + carried
 
 
-def _ict() -> ShapeSource:
+def _ict_release() -> tuple[IctModel, NDArray[np.int64], Topology]:
+    """The release, the vertices of it that are kept, and their topology."""
     place = os.environ.get(ICT)
     if not place:
         raise DataMissing(
@@ -155,6 +178,15 @@ def _ict() -> ShapeSource:
         )  # fmt: skip
     model = load_ict(place, "face")
     topology, rows = reduced(model.topology, ICT_VERTICES)
+    return model, rows, topology
+
+
+def _ict() -> ShapeSource:
+    return _ict_source(*_ict_release())
+
+
+def _ict_source(model: IctModel, rows: NDArray[np.int64], topology: Topology) -> ShapeSource:
+    """The release with its shapes summed to ARKit's."""
     shapes = {
         name: sum(weight * model.shapes[SHAPES.index(shape)][rows].astype(np.float64)
                   for shape, weight in recipe.items())

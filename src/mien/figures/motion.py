@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from mien.apply.clips import Signal, frames_to_show
+from mien.apply.files import OpenedFace
 from mien.figures.faces import draw, face_view
 from mien.figures.plots import COLORS, axes_of, picture_of
 from mien.figures.sheets import FAINT, INK, font, grid
+from mien.io.video import write_video
+from mien.models.base import FaceModel
 from mien.progress import track
 from mien.render.clay import BACKGROUND
 from mien.render.stills import View
@@ -92,6 +98,24 @@ def film(
         both.paste(face, (0, 0))
         both.paste(panel, (0, size))
         yield both
+
+
+def write_film(path: Path, model: FaceModel, face: OpenedFace, signal: Signal, size: int) -> dict[str, Any]:
+    """Writes a clip as MP4 or GIF, its signal below; gives back what was written.
+
+    Args:
+        path: ``*.mp4`` or ``*.gif``.
+        model: Any model that can animate.
+        face: The person at rest, opened for the model.
+        signal: What the person performs.
+        size: Pixels of the face.
+    """
+    pictures = film(
+        frames_to_show(model, face, signal), face.shown_topology(), weights=signal.weights,
+        names=model.expressions, fps=signal.fps, size=size,
+    )  # fmt: skip
+    write_video(path, pictures, signal.fps)
+    return signal.facts(path)
 
 
 def clip_sheet(

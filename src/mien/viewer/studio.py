@@ -25,7 +25,15 @@ from mien.viewer.materials import MODEL, WORN
 from mien.viewer.people import first_people
 from mien.viewer.picking import FEWEST, LoadedHead, Picking, Unplaced
 from mien.viewer.session import History, Person, State
-from mien.viewer.uploads import COMPANIONS, MEGABYTE, companion, read_landmark_upload, read_take, read_upload
+from mien.viewer.uploads import (
+    COMPANIONS,
+    MEGABYTE,
+    TAKES,
+    companion,
+    read_landmark_upload,
+    read_take,
+    read_upload,
+)  # fmt: skip
 from mien.viewer.wire import pack, state_json
 
 MOST_LOADED = 40
@@ -105,11 +113,11 @@ class Studio:
             return self._frame()
 
     def load(self, name: str, data: bytes) -> bytes:
-        """Adds a head from the bytes of a mesh file and shows it, or a recording (CSV) to the time line.
+        """Adds a head from the bytes of a mesh file and shows it, or a recording to the time line.
 
         Material libraries and pictures are kept for the meshes that come after them.
         """
-        if name.lower().endswith(".csv"):
+        if name.lower().endswith(TAKES):
             with self._lock:
                 state = self.history.state
                 take = read_take(name, data, state.expressions, state.fps, limit=self.limit)

@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.data.tracked import weights_of_curves
+from mien.data.recorded import read_performance
 from mien.errors import BadFile, BadMesh
-from mien.io.curves import read_curves
 from mien.io.landmarks import read_landmarks
 from mien.io.materials import Picture
 from mien.io.mesh import READERS, read_mesh
@@ -24,6 +23,7 @@ from mien.viewer.session import Take
 MEGABYTE = 1_000_000
 MOST_VERTICES = 300_000
 COMPANIONS = (".mtl", ".png", ".jpg", ".jpeg")
+TAKES = (".csv", ".tsv", ".txt", ".json", ".jsonl")
 TABLES = (".csv", ".tsv", ".txt", ".json", ".pp", ".pts")
 
 
@@ -80,7 +80,7 @@ def companion(name: str, data: bytes, limit: int) -> str:
 def read_take(
     name: str, data: bytes, expressions: Sequence[str], fps: float, *, limit: int = 64 * MEGABYTE
 ) -> Take:
-    """A CSV of weights a frame, or a recording of ARKit blendshapes, as a take of these expressions.
+    """A recorded performance in any form that ``mien animate --curves`` takes, for these expressions.
 
     Args:
         name: What the file was called.
@@ -89,8 +89,8 @@ def read_take(
         fps: Frames per second of the time line.
         limit: The largest file, bytes.
     """
-    with _as_file(name, data, (".csv",), limit) as path:
-        weights, notes = weights_of_curves(read_curves(path), expressions, fps)
+    with _as_file(name, data, TAKES, limit) as path:
+        weights, notes = read_performance(path, expressions, fps)
         return Take(path.stem, weights, tuple(notes))
 
 

@@ -212,11 +212,11 @@ class Studio {
   buildPeople() {
     const { can, limit } = this.about;
     this.cards = new Map();
-    const chooser = element('input', { type: 'file', multiple: true, hidden: true, id: 'chooser', accept: '.obj,.ply,.stl,.glb,.vrm,.fbx,.wrl,.vrml,.csv,.mtl,.png,.jpg,.jpeg',
+    const chooser = element('input', { type: 'file', multiple: true, hidden: true, id: 'chooser', accept: '.obj,.ply,.stl,.glb,.vrm,.fbx,.wrl,.vrml,.csv,.tsv,.txt,.json,.jsonl,.mtl,.png,.jpg,.jpeg',
       onchange: () => { this.loadAll([...chooser.files]); chooser.value = ''; } });
     find('#load').hidden = !can.load;
     find('#load').append(chooser, icon('upload'), element('b', {}, 'Drop a mesh here'),
-      element('span', {}, 'OBJ, PLY, STL, GLB, WRL; a recording as CSV; or click to choose'));
+      element('span', {}, 'OBJ, PLY, STL, GLB, WRL; a recording as CSV or JSON; or click to choose'));
     find('#load').addEventListener('click', (event) => { if (event.target !== chooser) chooser.click(); });
     find('#load').addEventListener('keydown', (event) => { if (event.key === 'Enter') chooser.click(); });
     find('#random').hidden = !can.random;
@@ -261,7 +261,7 @@ class Studio {
         const answer = await this.backend.load(file).finally(() => clearTimeout(patience));
         if (beside(file)) toast(`${file.name} goes onto the meshes that are loaded with it or after it`);
         if (beside(file)) return answer;
-        const take = file.name.toLowerCase().endsWith('.csv') ? answer.state.take : null;
+        const take = /\.(csv|tsv|txt|jsonl?)$/i.test(file.name) ? answer.state.take : null;
         const note = take ? take.notes.join(' ') : answer.state.people.find(({ key }) => key === answer.state.person)?.note;
         toast(note || `Loaded ${file.name}`);
         return answer;
