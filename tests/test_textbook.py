@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import takes
 from commands import run
 
 from mien import apply
@@ -108,6 +109,31 @@ def test_the_command_rigs_a_head_without_a_model(
         moved = [rig.targets[number] - rig.base for rig in (large, plain)]
         factor = 1.5 if name == "jawOpen" else 1.0
         np.testing.assert_allclose(moved[0], factor * moved[1], atol=2e-3)
+
+
+def test_a_phone_moves_a_head_without_a_model(
+    model: Textbook, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head, phone, rest = tmp_path / "head.obj", tmp_path / "phone.csv", tmp_path / "rest.csv"
+    write_obj(head, model.topology.template, model.topology)
+    phone.write_text(takes.live_link(30))
+    start = ["animate", head, "--source", "procedural", "--curves", phone]
+    told = run(capsys, *start, "--fps", "15", "-o", tmp_path / "clip.npz")
+    assert told.code == 0 and "Live Link Face: 91 frames, 3.00 s, 30 a second" in told.err
+    clip, truth = np.load(tmp_path / "clip.npz"), takes.performed(takes.even(15))
+    names = clip["expressions"].tolist()
+    for column, name in enumerate(takes.NAMES):
+        if name in names:
+            np.testing.assert_allclose(clip["weights"][:, names.index(name)], truth[:, column], atol=1e-3)
+    jaw = np.linalg.norm(clip["vertices"] - clip["vertices"][0], axis=2).max(axis=1)
+    assert jaw.argmax() in range(30, 34) and jaw[0] == 0  # the jaw drops at 2.1 s
+    rest.write_text("time,jawOpen\n0,0\n1,-3\n")
+    out = ["-o", tmp_path / "x.glb"]
+    for wrong in (["--rest", rest], ["--rest", "500"], ["--gaps", "guess"], ["--smooth", "0.01"]):
+        answer = run(capsys, *start, *wrong, *out)
+        assert answer.code == 2 and answer.sentence.count("\n") == 0
+    assert run(capsys, "animate", head, "--curves", rest, "--source", "procedural", *out).code == 2
+    assert not list(tmp_path.glob("x*"))
 
 
 @pytest.mark.parametrize(
