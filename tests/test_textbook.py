@@ -131,7 +131,7 @@ def test_a_phone_moves_a_head_without_a_model(
     out = ["-o", tmp_path / "x.glb"]
     for wrong in (["--rest", rest], ["--rest", "500"], ["--gaps", "guess"], ["--smooth", "0.01"]):
         answer = run(capsys, *start, *wrong, *out)
-        assert answer.code == 2 and answer.sentence.count("\n") == 0
+        assert answer.code == 2 and answer.err.count("mien: ") == 1 and len(answer.err.splitlines()) == 2
     assert run(capsys, "animate", head, "--curves", rest, "--source", "procedural", *out).code == 2
     assert not list(tmp_path.glob("x*"))
 

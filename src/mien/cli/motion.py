@@ -31,6 +31,7 @@ def animate(
     curves: Path | None = typer.Option(
         None, "--curves", help="A recording: Live Link Face, ARKit, MediaPipe, OpenFace, Audio2Face, any CSV."
     ),
+    video: Path | None = typer.Option(None, "--video", help="A film of one face, which is read from it."),
     curves_fps: float | None = typer.Option(None, "--curves-fps", help="Of a recording without times."),
     rest: str | None = typer.Option(None, "--rest", help="The actor's rest: 30, 10-40 (frames) or a file."),
     smooth: float = typer.Option(0.0, "--smooth", min=0.0, help="Seconds of a smoothing window, like 0.2."),
@@ -62,29 +63,29 @@ def animate(
     Signals are named expressions with their moments, one or several, or a recorded performance. Without a
     model the face moves by textbook ARKit shapes.
     """
-    way = way_of(expression, curves, between)
+    way = way_of(expression, curves, between, video)
     refuse_idle(context, way)
     from mien import apply
     from mien.apply.clips import TARGETS, clip_sentence
+    from mien.apply.performances import performance_in
     from mien.cli.faces import read, style_person, tell
     from mien.cli.models import model_or_textbook
     from mien.data.motion import walk
     from mien.data.notation import Marks, parse_acts, parse_walk
-    from mien.data.recorded import read_performance
 
     choice("kind of targets", targets, TARGETS)
     model = model_or_textbook(model_dir if neutral else None, source)
     neutral = neutral or model_dir
     marks = Marks.of(landmarks, neutral, style, pieces=piece)
-    if curves:
-        weights, notes = read_performance(
-            curves, model.expressions, fps, file_fps=curves_fps, rest=rest, smooth=smooth, gaps=gaps
+    if recording := curves or video:
+        weights, notes = performance_in(
+            recording, model.expressions, fps, file_fps=curves_fps, rest=rest, smooth=smooth, gaps=gaps
         )
         tell(notes)
     face = read(neutral, model, marks, rest_mouth_open)
     if between:
         weights = walk(model.expressions, *parse_walk(between, model.expressions), steps)
-    elif not curves:
+    elif not recording:
         moments = (onset, apex, apex if release is None else release, offset)
         acts = parse_acts(expression, model.expressions, moments)
         shape = "linear" if model.remembers else "minimum-jerk"

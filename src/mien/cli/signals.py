@@ -14,21 +14,24 @@ from mien.io.endings import FILMS, MESHES, RIGS
 MOMENTS = ("onset", "apex", "release", "offset", "length")
 RECORDED = ("curves_fps", "rest", "smooth", "gaps")
 IDLE = {"-e": ("steps", *RECORDED), "--curves": ("steps", *MOMENTS), "--between": (*RECORDED, *MOMENTS)}
+IDLE["--video"] = ("curves_fps", *IDLE["--curves"])
 """Options that say nothing about a signal of each kind."""
 
 
-def way_of(expression: Sequence[str], curves: Path | None, between: str | None) -> str:
-    """Which of the three kinds of signals was given."""
-    given = {"-e": expression, "--curves": curves, "--between": between}
+def way_of(
+    expression: Sequence[str], curves: Path | None, between: str | None, video: Path | None = None
+) -> str:
+    """Which of the kinds of signals was given."""
+    given = {"-e": expression, "--curves": curves, "--video": video, "--between": between}
     asked = [flag for flag, value in given.items() if value]
     if len(asked) != 1:
         raise BadSetting(
-            "a clip needs either expressions (-e), a file of curves (--curves) or a walk (--between)",
+            "a clip needs either expressions (-e), a recording (--curves, --video) or a walk (--between)",
             received=" and ".join(asked) or "none of them",
             remedy="give one of them" if asked else "add -e smile",
         )
-    if curves:
-        existing(curves, "file of curves")
+    if curves or video:
+        existing(curves or video or Path(), "file of curves" if curves else "video")
     return asked[0]
 
 

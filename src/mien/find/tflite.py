@@ -10,8 +10,9 @@ pixels.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -89,7 +90,7 @@ class _Table:
 
 
 @dataclass(frozen=True)
-class _Step:
+class Step:
     """One operator.
 
     Args:
@@ -118,6 +119,9 @@ class Network:
         BadFile: The bytes are no such network, or it uses an operator that face networks do not.
     """
 
+    operators: ClassVar[Mapping[int, str]] = _NAMES
+    option_fields: ClassVar[Mapping[str, dict[str, int]]] = _OPTIONS
+
     def __init__(self, data: bytes, name: str) -> None:
         try:
             self._read(_Table.root(data))
@@ -143,22 +147,22 @@ class Network:
                 kind = _TYPES[tensor.number(_TENSOR["type"], byte=True)]
                 values = np.frombuffer(content, kind).reshape(shapes[number]).copy()
                 self.constants[number] = torch.from_numpy(values)
-        self.steps: list[_Step] = []
+        self.steps: list[Step] = []
         for table in graph.tables(_GRAPH["operators"]):
             self._add(table, codes[table.number(_OPERATOR["code"])], shapes)
 
-    @staticmethod
-    def _code(table: _Table) -> str:
+    @classmethod
+    def _code(cls, table: _Table) -> str:
         code = max(table.number(_CODE["old_code"], byte=True), table.number(_CODE["code"]))
-        if code not in _NAMES:
+        if code not in cls.operators:
             raise ValueError(f"operator {code} is not among those of face networks")
-        return _NAMES[code]
+        return cls.operators[code]
 
     def _add(self, table: _Table, name: str, shapes: list[list[int]]) -> None:
         """Keeps one operator; weights are brought into PyTorch's order once, here."""
         inputs, (output,) = table.integers(_OPERATOR["inputs"]), table.integers(_OPERATOR["outputs"])
         options = {}
-        if fields := _OPTIONS.get(name):
+        if fields := self.option_fields.get(name):
             given = table.table(_OPERATOR["options"])
             options = {key: given.number(at, key in _BYTES) for key, at in fields.items()}
         if name == "dequantize":
@@ -170,7 +174,7 @@ class Network:
             self.constants[inputs[1]] = self.constants[inputs[1]].float().permute(order).contiguous()
         if name == "prelu":
             self.constants[inputs[1]] = self.constants[inputs[1]].float().reshape(-1)
-        self.steps.append(_Step(name, inputs, output, options, shapes[output]))
+        self.steps.append(Step(name, inputs, output, options, shapes[output]))
 
     def __call__(self, pictures: NDArray) -> dict[str, NDArray[np.float32]]:
         """Runs a batch.
@@ -207,7 +211,7 @@ def _same(size: int, kernel: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def _padded(step: _Step, x: Tensor, kernel: tuple[int, int], value: float = 0.0) -> Tensor:
+def _padded(step: Step, x: Tensor, kernel: tuple[int, int], value: float = 0.0) -> Tensor:
     if step.options["padding"] != 0:
         return x
     down = _same(x.shape[2], kernel[0], step.options["stride_down"])
@@ -215,11 +219,11 @@ def _padded(step: _Step, x: Tensor, kernel: tuple[int, int], value: float = 0.0)
     return F.pad(x, (*across, *down), value=value) if any(down + across) else x
 
 
-def _strides(step: _Step) -> tuple[int, int]:
+def _strides(step: Step) -> tuple[int, int]:
     return step.options["stride_down"], step.options["stride_across"]
 
 
-def _convolution(step: _Step, inputs: list[Tensor]) -> Tensor:
+def _convolution(step: Step, inputs: list[Tensor]) -> Tensor:
     x, weight = inputs[:2]
     bias = inputs[2] if len(inputs) > 2 else None
     groups = x.shape[1] if step.name == "depthwise" else 1
@@ -227,28 +231,28 @@ def _convolution(step: _Step, inputs: list[Tensor]) -> Tensor:
     return F.conv2d(padded, weight, bias, _strides(step), groups=groups)
 
 
-def _max_pool(step: _Step, inputs: list[Tensor]) -> Tensor:
+def _max_pool(step: Step, inputs: list[Tensor]) -> Tensor:
     kernel = step.options["down"], step.options["across"]
     return F.max_pool2d(_padded(step, inputs[0], kernel, -torch.inf), kernel, _strides(step))
 
 
-def _pad(step: _Step, inputs: list[Tensor]) -> Tensor:
+def _pad(step: Step, inputs: list[Tensor]) -> Tensor:
     batch, down, across, channels = inputs[1].tolist()
     return F.pad(inputs[0], [*across, *down, *channels, *batch])
 
 
-def _reshape(step: _Step, inputs: list[Tensor]) -> Tensor:
+def _reshape(step: Step, inputs: list[Tensor]) -> Tensor:
     x = inputs[0].permute(0, 2, 3, 1) if inputs[0].ndim == 4 else inputs[0]
     shape = [len(x), *step.shape[1:]]
     made = x.reshape(shape)
     return made.permute(0, 3, 1, 2) if len(shape) == 4 else made
 
 
-def _prelu(step: _Step, inputs: list[Tensor]) -> Tensor:
+def _prelu(step: Step, inputs: list[Tensor]) -> Tensor:
     return F.prelu(inputs[0], inputs[1])
 
 
-_RUN: dict[str, Callable[[_Step, list[Tensor]], Tensor]] = {
+_RUN: dict[str, Callable[[Step, list[Tensor]], Tensor]] = {
     "add": lambda step, inputs: inputs[0] + inputs[1],
     "concatenation": lambda step, inputs: torch.cat(inputs, dim=step.options["axis"]),
     "convolution": _convolution, "depthwise": _convolution, "max_pool": _max_pool, "pad": _pad,

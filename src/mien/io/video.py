@@ -1,8 +1,8 @@
-"""Moving pictures out: MP4 (needs the extra ``video``) and GIF."""
+"""Moving pictures: out as MP4 (needs the extra ``video``) and GIF, in from any film."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mien.errors import BadSetting, require
+from mien.errors import BadFile, BadSetting, require
 from mien.io.atomic import write_bytes
+
+MOST_FRAMES = 216_000
+"""An hour at 60 frames a second."""
+_LARGEST = 1920  # pixels of a frame's longer side
 
 
 def write_video(path: Path | str, frames: Iterable[Any], fps: float) -> int:
@@ -34,6 +38,35 @@ def write_video(path: Path | str, frames: Iterable[Any], fps: float) -> int:
     else:
         raise BadSetting("a film is MP4 or GIF", received=str(path), remedy="name it *.mp4 or *.gif")
     return len(pictures)
+
+
+def read_video(path: Path | str) -> Iterator[tuple[float, Image.Image]]:
+    """The frames of a film, one after the other: seconds and RGB pictures, no larger than full HD.
+
+    Args:
+        path: Any film that the package ``av`` reads.
+
+    Raises:
+        MissingPackage: ``av`` is not installed.
+        BadFile: It is no film, or has more frames than a take.
+    """
+    av = require("av", "video")
+    name = Path(path).name
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise BadFile("the film holds no pictures", received=name)
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            for number, frame in enumerate(container.decode(stream)):
+                if number >= MOST_FRAMES:
+                    raise BadFile("the film is too long", received=f"{name}: over {MOST_FRAMES:,} frames")
+                picture = frame.to_image()
+                picture.thumbnail((_LARGEST, _LARGEST))
+                time = frame.time if frame.time is not None else number / float(stream.average_rate or 30)
+                yield float(time), picture
+    except (av.error.FFmpegError, OSError) as error:
+        raise BadFile("the film cannot be read", received=f"{name}: {error}") from error
 
 
 def _gif(pictures: list[NDArray[np.uint8]], fps: float) -> bytes:
