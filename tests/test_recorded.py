@@ -321,3 +321,25 @@ def test_any_dialect_gives_back_its_numbers(
     np.testing.assert_array_equal(curves.values, np.array(values))
     made, _ = read_performance(path, EXPRESSIONS, fps)
     np.testing.assert_allclose(made[:, EXPRESSIONS.index("jawOpen")], np.array(values)[:, 0], atol=1e-5)
+
+
+KEYS = ("time", "timestampMs", "fps", "facsNames", "weightMat", "numFrames", "frames", "faceBlendshapes",
+        "categories", "categoryName", "score", "weights", "jawOpen", "EyeBlink_L", "names", "")  # fmt: skip
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats(width=32) | st.sampled_from(KEYS),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
+    max_leaves=24,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(found=VALUES)
+def test_any_json_is_curves_or_one_sentence(found: object, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.json"
+    path.write_text(json.dumps(found))
+    try:
+        made, notes = read_performance(path, EXPRESSIONS)
+    except MienError as error:
+        assert "\n" not in str(error)
+        return
+    assert np.isfinite(made).all() and made.min() >= 0 and notes

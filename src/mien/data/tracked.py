@@ -178,10 +178,11 @@ def _scaled(values: NDArray, units: bool, openface: bool = False) -> tuple[NDArr
 def _names_told(curves: Curves, taken: set[int], keys: Sequence[str], own: dict[str, str]) -> list[str]:
     """How many names are known, and which are not."""
     turning = [name for name in curves.names if scheme_key(name) in HEAD]
+    turns = any(scheme_key(name) != "neutral" for name in turning)
     unknown = [n for k, n in enumerate(curves.names) if k not in taken and n not in turning]
     counted = len(curves.names) - len(turning)
     text = f"{len(taken)} of {counted} curves are known"
-    text += " (turns of head and eyes are left out)" if turning else ""
+    text += " (turns of head and eyes are left out)" if turns else ""
     if unknown:
         shown = [f"{name} (do you mean {near}?)" if (near := _nearest(name, keys, own)) else name
                  for name in unknown[:_LISTED]]  # fmt: skip
