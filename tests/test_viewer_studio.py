@@ -139,7 +139,7 @@ def test_a_recording_plays_on_the_time_line() -> None:
     lines = ["smile,tongue"] + [f"{min(k, 30) / 30:.3f},1" for k in range(61)]
     head, _ = unpack(studio.load("take one.csv", "\n".join(lines).encode()))
     take = head["state"]["take"]
-    assert take["name"] == "take one" and "tongue" in take["notes"][0] and head["state"]["duration"] == 2.0
+    assert take["name"] == "take one" and "tongue" in take["notes"][1] and head["state"]["duration"] == 2.0
     head, numbers = unpack(studio.clip())
     frames = numbers.reshape(head["frames"], -1, 3)
     assert head["frames"] == 61 and np.allclose(frames[0], rest, atol=1e-3)
