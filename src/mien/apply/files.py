@@ -85,6 +85,7 @@ class OpenedFace:
         document: What a glTF file held, whose nodes, materials and textures go into results.
         materials: Colors and pictures of the mesh's materials where they have been read already.
         rest_mouth_open: Whether rigs and clips may be made of a mouth that stands open.
+        pieces: What pieces of the mesh were said to be; as for :func:`open_face`.
     """
 
     vertices: Faces
@@ -96,6 +97,7 @@ class OpenedFace:
     document: Document | None = None
     materials: Mapping[str, Material] | None = None
     rest_mouth_open: bool = False
+    pieces: Mapping[str, str] | None = None
 
     @property
     def registration(self) -> Registration | None:
@@ -155,8 +157,9 @@ class OpenedFace:
     # ---- other faces of the same mesh
 
     def posed(
-        self, source: str | Path | Mesh, model: FaceModel, landmarks: Landmarks | None = None
-    ) -> OpenedFace:
+        self, source: str | Path | Mesh, model: FaceModel, landmarks: Landmarks | None = None, *,
+        pieces: Mapping[str, str] | None = None,
+    ) -> OpenedFace:  # fmt: skip
         """The same person in another pose.
 
         A registered mesh that comes again with other vertices is not registered again: the template follows
@@ -166,13 +169,19 @@ class OpenedFace:
             source: A mesh file, or a mesh in memory.
             model: The model that this face was opened for.
             landmarks: As for :func:`open_face`, where it is another mesh.
+            pieces: As for :func:`open_face`; of the same mesh, in place of what was said of it before.
         """
         mesh, document = _read(source)
         same = mesh.vertices.shape == self.mesh.vertices.shape
         if self.head is None or not (same and np.array_equal(mesh.faces, self.mesh.faces)):
-            return _open(mesh, document, model, landmarks, None)
-        there = self.head.registration.follow(mesh.vertices)
-        return replace(self, vertices=there, mesh=mesh, document=document, notes=(), materials=None)
+            return _open(mesh, document, model, landmarks, pieces)
+        there, head = self.head.registration.follow(mesh.vertices), self.head
+        if pieces:
+            head = head.with_pieces(pieces)
+        return replace(
+            self, vertices=there, mesh=mesh, document=document, notes=(), head=head, materials=None,
+            pieces=pieces or self.pieces,
+        )  # fmt: skip
 
     def check_at_rest(self) -> None:
         """Refuses a mouth that stands open where rigs and clips begin, unless that was allowed."""
@@ -334,7 +343,9 @@ def _open(
             return OpenedFace(vertices, mesh, model.topology, decision, notes, document=document)
     head = open_head(model, mesh, landmarks=landmarks, pieces=pieces)
     notes = (*mesh.notes, *head.notes)
-    return OpenedFace(head.vertices, mesh, model.topology, head.decision, notes, head, document)
+    return OpenedFace(
+        head.vertices, mesh, model.topology, head.decision, notes, head, document, pieces=pieces
+    )
 
 
 def _read(source: str | Path | Mesh) -> tuple[Mesh, Document | None]:

@@ -66,6 +66,16 @@ class Head:
         """
         return self.registration.carry(faces, gaze)
 
+    def with_pieces(self, pieces: Mapping[str, str]) -> Head:
+        """The same head with pieces that are said to be something else; its skin stays what it is.
+
+        Args:
+            pieces: As for :func:`open_head`.
+        """
+        found, mesh = self.registration, self.mesh
+        told = NamedPieces.of(found.mesh_vertices, found.mesh_faces, naming_of(mesh), pieces)
+        return replace(self, registration=replace(found, pieces=told))
+
     @cached_property
     def mouth(self) -> MouthGap:
         """How far the mouth stands open."""
@@ -82,6 +92,8 @@ class Head:
                 f"The lips stand {self.mouth.millimeters:.0f} mm apart: what is made is added to that, "
                 "jawOpen opens the mouth further, and nothing closes it."
             )
+        if stray := int(self.registration.carrier.stray.sum()):
+            notes.append(f"{stray} vertices belong to no triangle: they rest.")
         if fins := int(self.registration.carrier.fins.sum()):
             notes.append(
                 f"{fins} vertices stand out from the skin so that they would be flung about: their neighbors "

@@ -36,7 +36,7 @@ def read_posed(
     if neutral is None:
         return read(path, model, marks), None
     rest = read(neutral, model, marks)
-    face = rest.posed(path, model, marks[path])
+    face = rest.posed(path, model, marks[path], pieces=marks.pieces.get(path))
     tell(face.notes)
     return face, rest
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from mien.cli.shell import existing, say, show
-from mien.cli.use import LANDMARKS
+from mien.cli.use import LANDMARKS, PIECES
 
 if TYPE_CHECKING:
     from mien.data.dataset import FaceDataset
@@ -24,6 +24,7 @@ def view(
     compare: list[Path] = typer.Option([], "--compare", help="Another finished run beside it; repeatable."),
     data: Path | None = DATA,
     landmarks: list[str] = LANDMARKS,
+    piece: list[str] = PIECES,
     port: int = typer.Option(8750, "--port", min=0, max=65535, help="Of this machine; 0 takes any."),
     limit: int = typer.Option(64, "--limit", min=1, max=1000, help="Largest file to load, megabytes."),
     device: str = typer.Option("auto", "--device", help="auto, cpu, cuda or mps."),
@@ -35,7 +36,7 @@ def view(
     from mien.viewer import StudioServer
 
     studio = _studio([model_dir, *compare], data, device, limit)
-    _open_heads(studio, meshes or [], landmarks)
+    _open_heads(studio, meshes or [], landmarks, piece)
     server = StudioServer(studio, port, title=f"Mien · {studio.engines[0].label}")
     show(server.url)
     say("The studio listens on this machine only. Control-C closes it.")
@@ -54,6 +55,7 @@ def share(
     meshes: list[Path] = typer.Argument(None, metavar="[MESH]...", help="Heads that come first on the page."),
     data: Path | None = DATA,
     landmarks: list[str] = LANDMARKS,
+    piece: list[str] = PIECES,
     people: int = typer.Option(8, "--people", min=1, max=64, help="The most people on the page."),
     title: str = typer.Option("", "--title", help="Of the page; the model's name by default."),
     out: Path = typer.Option(..., "-o", "--out", help="The .html file."),
@@ -68,7 +70,7 @@ def share(
         raise BadSetting("a page is an HTML file", received=str(out), remedy="name the output *.html")
     engine = Engine(title or model_dir.resolve().name, open_model(model_dir))
     studio = Studio([engine])
-    _open_heads(studio, meshes or [], landmarks)
+    _open_heads(studio, meshes or [], landmarks, piece)
     heads = [person for person in studio.history.state.people if person.kind == "loaded"]
     made = write_page(out, engine, heads=heads, data=_data(data), people=people, title=title)
     show(f"{out}: {made.people} people, {made.megabytes:.1f} MB; it opens in any browser, without a network.")
@@ -86,13 +88,13 @@ def _studio(folders: list[Path], data: Path | None, device: str, limit: int) -> 
     return Studio(engines, _data(data), limit=limit * MEGABYTE)
 
 
-def _open_heads(studio: Studio, meshes: list[Path], landmarks: list[str]) -> None:
-    """Shows heads from the start, from where they are: with their materials and landmarks."""
+def _open_heads(studio: Studio, meshes: list[Path], landmarks: list[str], pieces: list[str]) -> None:
+    """Shows heads from the start, from where they are: with their materials, landmarks and pieces."""
     from mien.data.notation import Marks
 
-    marks = Marks.of(landmarks, *meshes)
+    marks = Marks.of(landmarks, *meshes, pieces=pieces)
     for path in meshes:
-        studio.open(existing(path, "mesh"), marks[path])
+        studio.open(existing(path, "mesh"), marks[path], marks.pieces.get(path))
 
 
 def _data(folder: Path | None) -> FaceDataset | None:

@@ -21,8 +21,8 @@ LANDMARKS = typer.Option(
 PIECES = typer.Option(
     [],
     "--piece",
-    metavar="NAME=KIND",
-    help="What a piece of the first mesh is: Rims=glasses, Jaw=lower teeth.",
+    metavar="[MESH=]NAME=KIND",
+    help="What a piece of the first mesh, or of MESH, is: Rims=glasses, b.obj=Jaw=lower teeth.",
 )
 MOUTH_OPEN = typer.Option(
     False, "--rest-mouth-open", help="Go on with a mouth that stands open: what is made is added to that."

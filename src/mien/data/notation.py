@@ -114,7 +114,7 @@ def _number(value: Any) -> Any:
 
 
 class Marks(dict[Path, Path]):
-    """Which landmark table belongs to which mesh, and what the pieces of the first mesh are."""
+    """Which landmark table belongs to which mesh, and what the pieces of each mesh are said to be."""
 
     pieces: Mapping[Path, dict[str, str]] = {}
 
@@ -128,18 +128,36 @@ class Marks(dict[Path, Path]):
         Args:
             given: What was written.
             meshes: Those of the command; a mesh may be named by its whole path or its file name.
-            pieces: ``NAME=KIND`` of pieces of the first mesh, as ``--piece`` gives them.
+            pieces: ``NAME=KIND`` of pieces of the first mesh, ``MESH=NAME=KIND`` of any other's, as
+                ``--piece`` gives them.
         """
         known = [Path(mesh) for mesh in meshes if mesh is not None]
         found = Marks()
-        found.pieces = {known[0]: parse_pieces(pieces)} if pieces else {}
+        found.pieces = _pieces_of(pieces, known)
         for item in given:
             name, named, table = item.rpartition("=")
-            fitting = [mesh for mesh in known if name in (str(mesh), mesh.name)] if named else known[:1]
+            fitting = _called(name, known) if named else known[:1]
             if not fitting:
                 raise UnknownName("mesh with landmarks", name or item, [mesh.name for mesh in known])
             found |= dict.fromkeys(fitting, Path(table))
         return found
+
+
+def _called(name: str, meshes: Sequence[Path]) -> list[Path]:
+    return [mesh for mesh in meshes if name in (str(mesh), mesh.name)]
+
+
+def _pieces_of(given: Iterable[str], meshes: Sequence[Path]) -> dict[Path, dict[str, str]]:
+    """Mesh -> its pieces. ``head.obj=hat`` is a piece of that name; two equal signs name a mesh first."""
+    written: dict[Path, list[str]] = {}
+    for item in given:
+        name, _, rest = item.partition("=")
+        named = _called(name, meshes) if "=" in rest else []
+        for mesh in named or meshes[:1]:
+            written.setdefault(mesh, []).append(rest if named else item)
+        if not meshes:
+            raise BadSetting("a piece needs the mesh that it belongs to", received=item, remedy="name a mesh")
+    return {mesh: parse_pieces(items) for mesh, items in written.items()}
 
 
 def parse_pieces(given: Iterable[str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix, diags
 from scipy.sparse.csgraph import dijkstra
 
 from mien.geometry.carried import MovedSurface, check_carried
+from mien.geometry.defects import Defects
 from mien.geometry.differential import cotangent_laplacian, vertex_areas, vertex_normals
 from mien.geometry.eyeballs import turned
 from mien.geometry.named_pieces import NamedPieces
@@ -67,17 +68,22 @@ class Carrier:
         self._points = np.asarray(vertices, np.float64)[first]
         self._faces = _proper(self._place[np.asarray(faces, np.int64)])
         self._skin = np.asarray(skin, bool)[first]
-        welded_pieces = replace(pieces, label=pieces.label[first])
+        stray = ~self._skin  # vertices of no triangle; a point scan is all skin
+        stray[self._faces] = False
+        self.stray = stray[self._place]
+        welded_pieces = replace(pieces, label=np.where(stray, -1, pieces.label[first]))
         self.parts: list[Part] = find_parts(
             self._points, self._skin, welded_pieces, self.registered, topology
         )
         self._balls = eyeballs(self.parts, self._points)
-        self._edges = edge_lengths(self._faces, self._points).max(axis=1).toarray().ravel()
+        defects = Defects.of(self._points, self._faces, self._skin)
+        sound = self._faces[defects.sound(self._faces)]
+        self._edges = edge_lengths(sound, self._points).max(axis=1).toarray().ravel()
         self._solve = _skin_map(
-            self._points, self._faces, self._skin, _bound(self.parts, len(first)), self.registered, topology
+            self._points, sound, self._skin, _bound(self.parts, len(first)), self.registered, topology
         )
         flight = flung(self._solve, self.registered)
-        self.loose, self.fins = flight > _LOOSE, flight > _FIN
+        self.loose, self.fins = (flight > _LOOSE) | defects.far, flight > _FIN
         if self.loose.any():
             self._solve = held(self._solve, self.loose, self._faces)
 

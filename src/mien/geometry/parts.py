@@ -45,17 +45,20 @@ def find_parts(
 ) -> list[Part]:
     """Tells what the pieces of a mesh are: by the user's word, by their names, by their place and form.
 
+    What is no piece, vertices of no triangle, is left out: it rests.
+
     Args:
         points: (M, 3) float, millimeters, in the template's frame.
         skin: (M,) bool. Vertices of the skin.
-        pieces: Of these vertices.
+        pieces: Of these vertices; numbers below 0 belong to no triangle.
         registered: (V, 3) float, millimeters. The aligned template.
         topology: The template's.
     """
     plan = FacePlan.of(registered, topology)
     order = np.argsort(pieces.label, kind="stable")
     starts = np.flatnonzero(np.diff(pieces.label[order], prepend=-1))
-    others = [members for members in np.split(order, starts[1:]) if not skin[members[0]]]
+    every = np.split(order, starts[1:])
+    others = [members for members in every if not skin[members[0]] and pieces.label[members[0]] >= 0]
     finder = _Finder(points, pieces, plan)
     eyes = [part for members in others if (part := finder.eye(members))]
     taken = {int(part.members[0]) for part in eyes}
@@ -92,6 +95,8 @@ class _Finder:
         if kind == "eye":  # lashes, irises and films lie in groups of this name, too
             form = kind_by_form(cloud, self.plan, balls)
             kind = form if form in ("eye", "tear film", "lashes", "brows") else "tear film"
+            if not self.plan.is_at_an_eye(cloud) and told_by == "name":
+                kind, told_by = form, "form"  # whatever it is called, no eye is there
         if kind is None:
             kind = kind_by_form(cloud, self.plan, balls)
         if (

@@ -16,6 +16,7 @@ from mien.geometry.surface import Surface
 from mien.topology import Topology
 
 _RADIUS = (0.25, 0.85)  # of an eyeball, over the width of the eye
+_AT_EYE = 1.2  # widths of an eye around its middle in which what is called an eye belongs to one
 _MIXED = 0.15  # of a piece above and below the line of the mouth: then it is gums, or both rows of teeth
 _MIDDLE = 0.12  # widths of the mouth to either side of its middle
 _IN_FRONT_MM = 2.5  # lenses stand off the face
@@ -74,6 +75,16 @@ class FacePlan:
             (n,) float64, millimeters.
         """
         return self._tree.query(cloud)[0]
+
+    def is_at_an_eye(self, cloud: NDArray) -> bool:
+        """Whether the middle of a piece lies where an eye, its lids or lashes are, if it is known where.
+
+        Args:
+            cloud: (n, 3) float, millimeters. The piece's vertices.
+        """
+        middle = (cloud.min(axis=0) + cloud.max(axis=0)) / 2
+        near = [float(np.linalg.norm(middle - eye.center)) < _AT_EYE * eye.width for eye in self.eyes]
+        return any(near) or not near
 
     def rim(self, eye: Opening) -> NDArray[np.float64]:
         """(k, 3) where the lids of an eye end, millimeters."""

@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 
 from mien.errors import BadMesh
 from mien.geometry.carry import Carrier
+from mien.geometry.defects import Defects
 from mien.geometry.differential import vertex_normals
 from mien.geometry.fit_measures import Measure, measured
 from mien.geometry.named_pieces import NamedPieces
@@ -181,7 +182,8 @@ def _laid(
     placed = placement.apply(vertices)
     kept, main = main_piece(topology)
     skin = _skin(placed, faces, main, pieces)
-    surface = _part(placed, faces, skin)
+    defects, sound = _defects(placed, faces, skin)
+    surface = _part(placed, sound, skin)
     pulls = None
     if guides is not None:
         on_skin = np.isin(guides.corners, kept).all(axis=1)
@@ -198,7 +200,7 @@ def _laid(
             remedy="give landmarks, or check that the mesh is one face, eyes and mouth included",
         )  # fmt: skip
     measures = measured(bent, main, surface, quality, other_clouds(placed, pieces, skin))
-    notes = judge_registration(measures, bent, main, name)
+    notes = (*defects.sentences(placed, bent), *judge_registration(measures, bent, main, name))
     distance = np.full(topology.vertex_count, np.nan)  # of all vertices: other pieces have no counterpart
     distance[kept] = quality.distance
     quality = replace(quality, distance=distance)
@@ -206,6 +208,15 @@ def _laid(
     return Registration(
         topology, whole, placement, vertices, faces, skin, pieces, quality, tuple(measures), notes
     )
+
+
+def _defects(placed: NDArray, faces: NDArray, skin: NDArray) -> tuple[Defects, NDArray]:
+    """The defects of a mesh, seams closed, and (f, 3) the triangles without any."""
+    place = welded(placed.astype(np.float32))
+    _, first = np.unique(place, return_index=True)
+    closed = first[place][faces]
+    defects = Defects.of(placed, closed, skin)
+    return defects, faces[defects.sound(closed)]
 
 
 def other_clouds(placed: NDArray, pieces: NamedPieces, skin: NDArray) -> list[NDArray[np.float64]]:

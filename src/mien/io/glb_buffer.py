@@ -30,13 +30,46 @@ class Buffer:
         self._length = len(self._parts[0])
         self.views = views if views is not None else []
         self.accessors = accessors if accessors is not None else []
+        self._free: list[int] = []
 
     def _view(self, content: bytes, **kind: int) -> int:
-        self.views.append({"buffer": 0, "byteOffset": self._length, "byteLength": len(content), **kind})
+        item = {"buffer": 0, "byteOffset": self._length, "byteLength": len(content), **kind}
         padded = content + b"\0" * (-len(content) % 4)
         self._parts.append(padded)
         self._length += len(padded)
+        if self._free:
+            number = self._free.pop()
+            self.views[number] = item
+            return number
+        self.views.append(item)
         return len(self.views) - 1
+
+    def drop(self, number: int) -> None:
+        """Takes out the bytes of a view that nothing uses any more; the next that is added gets its number.
+
+        Where other views lie in between, or are packed themselves, the bytes stay.
+
+        Args:
+            number: The view, of the bytes that were in it from the start.
+        """
+        start = self.views[number].get("byteOffset", 0)
+        first, last = start + -start % 4, start + self.views[number]["byteLength"]
+        last = min(last + -last % 4, len(self._parts[0]))
+        placed = [
+            item
+            for other, view in enumerate(self.views)
+            for item in (view, *(view.get("extensions") or {}).values())
+            if other != number and item.get("buffer") == 0
+        ]
+        self._free.append(number)
+        self.views[number] = {"buffer": 0, "byteLength": 1}
+        if any(item.get("byteOffset", 0) < last and first < _end(item) for item in placed):
+            return
+        self._parts[0] = self._parts[0][:first] + self._parts[0][last:]
+        self._length -= last - first
+        for item in placed:
+            if item.get("byteOffset", 0) >= last:
+                item["byteOffset"] -= last - first
 
     def add(self, rows: NDArray, kind: str, *, bounds: bool = False, vertices: bool = True) -> int:
         """Appends floats; the number of their accessor.
@@ -133,6 +166,10 @@ class Buffer:
         total = 12 + 8 + len(text) + 8 + len(binary) + len(rest)
         head = struct.pack("<4sIIII", b"glTF", 2, total, len(text), 0x4E4F534A)
         return head + text + struct.pack("<II", len(binary), 0x004E4942) + binary + rest
+
+
+def _end(view: dict[str, Any]) -> int:
+    return int(view.get("byteOffset", 0) + view["byteLength"])
 
 
 def _described(rows: NDArray, kind: str, bounds: bool) -> dict[str, Any]:

@@ -47,6 +47,7 @@ class Edit:
         self.buffer = Buffer(self._gathered(), self._own("bufferViews"), self._own("accessors"))
         self._embed_pictures()
         self._edited: set[int] = set()
+        self._dropped: set[int] = set()  # views of Draco data that was unpacked
         self._still: dict[int, int] = {}
 
     def _own(self, key: str) -> list[dict[str, Any]]:
@@ -117,17 +118,21 @@ class Edit:
         self._edited.add(number)
         for primitive in self.json["meshes"][number]["primitives"]:
             if packed := draco_of(primitive):
-                self._unpack(primitive, packed["attributes"])
+                self._unpack(primitive, packed["attributes"], packed["bufferView"])
         return number
 
-    def _unpack(self, primitive: dict[str, Any], attributes: dict[str, int]) -> None:
+    def _unpack(self, primitive: dict[str, Any], attributes: dict[str, int], view: int) -> None:
+        del primitive["extensions"][DRACO]
+        if not primitive["extensions"]:
+            del primitive["extensions"]
+        packed = filter(None, map(draco_of, primitives_of(self.json)))
+        if view not in self._dropped and all(item["bufferView"] != view for item in packed):
+            self.buffer.drop(view)
+            self._dropped.add(view)
         numbers = [primitive["indices"], *(primitive["attributes"][name] for name in attributes)]
         for place, number in enumerate(numbers):
             if "bufferView" not in self.buffer.accessors[number]:
                 self.buffer.fill(number, self.document.raw(number), indices=place == 0)
-        del primitive["extensions"][DRACO]
-        if not primitive["extensions"]:
-            del primitive["extensions"]
 
     def primitives(self, number: int, shown: Shown) -> Iterator[tuple[dict[str, Any], int | None]]:
         """Each primitive of a mesh with the number of the part whose vertices it uses, or None.

@@ -18,6 +18,7 @@ from mien.io.text import as_utf8, decode_name
 # Our writer states what a whole file holds, so that a cut one is recognized wherever it was cut.
 _COUNTS = re.compile(rb"^# mien: (\d+) vertices, (\d+) polygons\n", re.MULTILINE)
 _MARKS = (b"g", b"o", b"s", b"usemtl")
+_PAINTED = re.compile(rb"^#MRGB[ \t]+([0-9A-Fa-f]*)[ \t]*$", re.MULTILINE)  # ZBrush: eight digits a vertex
 _MOST_MATERIALS = 4096
 _LIBRARIES = re.compile(r"\S.*?\.mtl(?=\s|$)|\S.*$", re.IGNORECASE)
 
@@ -47,6 +48,8 @@ def read_obj(path: Path) -> Mesh:
     if written_uv is not None:
         uv, uv_corners = _texture(uv, written_uv, uv_lines, faces)
     colors, notes = _colors(rows, points)
+    if colors is None and b"#MRGB" in lines.data:
+        colors, notes = _painted(lines.data, len(rows), path.name)
     notes += _check_whole(lines.data, path, len(rows), sizes, corners)
     marks, libraries = _names(lines, faces.lines)
     return assemble(
@@ -291,6 +294,15 @@ def _colors(rows: NDArray[np.float64], points: _Statements) -> tuple[NDArray[np.
     bare = int((~colored).sum())
     name = points.file.path.name
     return colors, [f"{name}: {bare} of {len(rows)} vertices have no color and are white."] if bare else []
+
+
+def _painted(data: bytes, vertices: int, name: str) -> tuple[NDArray[np.float32] | None, list[str]]:
+    """Vertex colors in the comments that ZBrush writes: mask, red, green, blue as two digits each."""
+    digits = b"".join(_PAINTED.findall(data))
+    if len(digits) != 8 * vertices:
+        return None, [f"{name}: the colors in its #MRGB comments are left out, as they do not fit its vertices."]
+    colors = np.frombuffer(bytes.fromhex(digits.decode()), np.uint8).reshape(-1, 4)[:, 1:]
+    return (None if (colors == 255).all() else in_unit_range(colors, 255.0)), []
 
 
 def _names(lines: _Lines, face_lines: NDArray[np.int64]) -> tuple[tuple[Mark, ...], tuple[str, ...]]:

@@ -30,6 +30,7 @@ class _State:
         coordinates: The node of its points.
         uv: The node of its texture coordinates, or None.
         picture: The name of its texture's file, or an empty text.
+        material: The node of its material, or None.
         clockwise: Whether its faces run clockwise, seen from outside.
     """
 
@@ -37,6 +38,7 @@ class _State:
     coordinates: Node | None = None
     uv: Node | None = None
     picture: str = ""
+    material: Node | None = None
     clockwise: bool = False
 
 
@@ -81,7 +83,9 @@ def _face_sets(nodes: list[Node], path: Path) -> Iterator[tuple[Node, _State]]:
             yield node, _of_face_set(node, state)
             return
         if node.kind == "Shape":
-            state = replace(state, picture=_picture(node.only("appearance")) or state.picture)
+            look = node.only("appearance")
+            material = look.only("material") if look is not None else None
+            state = replace(state, picture=_picture(look) or state.picture, material=material)
         elif node.kind in ("Transform", "MatrixTransform"):
             state = replace(state, matrix=state.matrix @ _matrix(node))
         for child in _shown(node):
@@ -111,6 +115,8 @@ def _after(node: Node, state: _State) -> _State:
         return replace(state, uv=node)
     if node.kind == "Texture2":
         return replace(state, picture=_name(node.values.get("filename", b"")))
+    if node.kind == "Material":
+        return replace(state, material=node)
     if node.kind == "ShapeHints":
         return replace(state, clockwise=node.values.get("vertexOrdering", b"") == b"CLOCKWISE")
     if node.kind in ("Transform", "MatrixTransform", "Translation", "Rotation", "Scale"):
@@ -180,6 +186,7 @@ class _Part:
         uv_corners: (sum of sizes,) int or None.
         colors: (V, 3) float in 0..1 or None.
         picture: The name of its texture's file, or an empty text.
+        is_left_out: Whether it has colors of faces or corners, which a Mesh does not hold.
     """
 
     key: tuple[int, bytes]
@@ -190,6 +197,7 @@ class _Part:
     uv_corners: NDArray[np.int64] | None
     colors: NDArray[np.float32] | None
     picture: str
+    is_left_out: bool
 
 
 def _part(node: Node, state: _State, path: Path) -> _Part:
@@ -210,9 +218,10 @@ def _part(node: Node, state: _State, path: Path) -> _Part:
         turned = _reversed(sizes)
         corners, uv_corners = corners[turned], None if uv_corners is None else uv_corners[turned]
     moved = points @ state.matrix[:3, :3].T + state.matrix[:3, 3]
+    colors, is_left_out = _colors(node, state, len(points))
     return _Part(
-        (id(state.coordinates), state.matrix.tobytes()), moved, sizes, corners, uv, uv_corners,
-        _colors(node, len(points)), state.picture,
+        (id(state.coordinates), state.matrix.tobytes()), moved, sizes, corners, uv, uv_corners, colors,
+        state.picture, is_left_out,
     )  # fmt: skip
 
 
@@ -261,13 +270,20 @@ def _texture(
     return (uv, index) if fits and np.isfinite(uv).all() else (None, None)
 
 
-def _colors(node: Node, count: int) -> NDArray[np.float32] | None:
-    """(V, 3) colors of vertices; None where there are none or they belong to faces."""
+def _colors(node: Node, state: _State, count: int) -> tuple[NDArray[np.float32] | None, bool]:
+    """(V, 3) colors of vertices, or of the one material of all; and whether there are others."""
     color = node.only("color")
-    if color is None or node.says_no("colorPerVertex") or node.values.get("colorIndex", b"[]").strip(b"[] "):
-        return None
-    found = _table(color, "color", 3)
-    return in_unit_range(found, 1.0) if len(found) == count else None
+    if color is not None:
+        of_faces = node.says_no("colorPerVertex") or bool(node.values.get("colorIndex", b"").strip(b"[] \n\t,"))
+        found = _table(color, "color", 3)
+        fits = not of_faces and len(found) == count
+        return (in_unit_range(found, 1.0) if fits else None), not fits
+    if state.material is None or "diffuseColor" not in state.material.values or state.picture:
+        return None, False  # a picture stands in place of the material's color
+    found = _table(state.material, "diffuseColor", 3)
+    if len(found) != 1:
+        return None, True
+    return np.repeat(in_unit_range(found, 1.0), count, axis=0), False
 
 
 def _parts(sets: list[tuple[Node, _State]], path: Path) -> list[_Part]:
@@ -292,8 +308,13 @@ def _joined(parts: list[_Part], path: Path) -> Mesh:
     uv, uv_corners = _joined_texture(parts)
     notes = []
     colors = None
-    if any(part.colors is not None for part in owners):
-        colors = np.concatenate([_white(part) if part.colors is None else part.colors for part in owners])
+    if any(part.colors is not None for part in parts):
+        colors = np.ones((int(starts[-1]), 3), np.float32)
+        for part in parts:  # sets that share points may have colors of their own
+            if part.colors is not None:
+                colors[part.corners + first[part.key]] = part.colors[part.corners]
+    if any(part.is_left_out for part in parts):
+        notes.append(f"{path.name}: colors of its faces are left out; colors of vertices would be kept.")
     if any(part.uv is None for part in parts) and uv is not None:
         notes.append(f"{path.name}: some of its face sets have no texture coordinates.")
     pictures = tuple(dict.fromkeys(part.picture for part in parts if part.picture))
@@ -309,10 +330,6 @@ def _joined(parts: list[_Part], path: Path) -> Mesh:
         np.concatenate([part.corners + first[part.key] for part in parts]), uv, uv_corners, center=True,
         colors=colors, pictures=pictures, marks=marks, notes=tuple(notes), name=path.stem,
     )  # fmt: skip
-
-
-def _white(part: _Part) -> NDArray[np.float32]:
-    return np.ones((len(part.points), 3), np.float32)
 
 
 def _joined_texture(parts: list[_Part]) -> tuple[NDArray | None, NDArray | None]:

@@ -40,12 +40,14 @@ class LoadedHead:
         materials: Colors and pictures of its materials.
         notes: What could not be read of them.
         document: What its glTF file held, or None.
+        pieces: What its pieces were said to be, or None.
     """
 
     mesh: Mesh
     materials: Mapping[str, Material]
     notes: tuple[str, ...] = ()
     document: Document | None = None
+    pieces: Mapping[str, str] | None = None
 
     @classmethod
     def of(cls, mesh: Mesh) -> LoadedHead:
@@ -57,7 +59,7 @@ class LoadedHead:
     @classmethod
     def of_face(cls, face: OpenedFace) -> LoadedHead:
         """The head of a face that has been opened before."""
-        return cls(face.mesh, face.materials or {}, document=face.document)
+        return cls(face.mesh, face.materials or {}, document=face.document, pieces=face.pieces)
 
     def opened(self, model: FaceModel, landmarks: Mapping[str, NDArray] | None = None) -> OpenedFace:
         """The face for a model, found by itself or placed by landmarks.
@@ -71,7 +73,7 @@ class LoadedHead:
         """
         check_head(self.mesh.vertices, self.mesh.name)
         try:
-            face = open_face(self.mesh, model, landmarks)
+            face = open_face(self.mesh, model, landmarks, pieces=self.pieces)
         except BadMesh as error:
             if len(self.mesh.faces) and len(model.topology.landmarks) >= FEWEST:
                 raise Unplaced(error.cause, received=error.received, remedy=REMEDY) from error

@@ -140,10 +140,18 @@ class Studio:
                 raise
         return self._opened(name, face)
 
-    def open(self, path: Path, landmarks: Path | None = None) -> bytes:
-        """Adds a head from a file of this machine, and shows it."""
+    def open(
+        self, path: Path, landmarks: Path | None = None, pieces: Mapping[str, str] | None = None
+    ) -> bytes:
+        """Adds a head from a file of this machine, and shows it.
+
+        Args:
+            path: A mesh file.
+            landmarks: A table of landmarks on it.
+            pieces: What pieces of it are, see :func:`mien.open_face`.
+        """
         with self._reading:
-            face = open_face(path, self.engines[0].model, landmarks).with_materials()
+            face = open_face(path, self.engines[0].model, landmarks, pieces=pieces).with_materials()
         return self._opened(path.name, face)
 
     def _opened(self, name: str, face: OpenedFace) -> bytes:

@@ -1,0 +1,105 @@
+"""Heads with doubled triangles, fins, stray vertices and slips are rigged; what is wrong is said and held."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from strangers import on_template, registered, stranger, template
+
+from mien.geometry.defects import Defects
+from mien.geometry.named_pieces import NamedPieces
+from mien.geometry.nonrigid import Schedule
+from mien.geometry.registration import Registration, register
+
+QUICK = Schedule(mode_steps=6, vertex_steps=2)
+
+
+def with_mesh(vertices: NDArray, faces: NDArray) -> Registration:
+    """The registered stranger as if it had been this mesh."""
+    count = len(stranger().vertices)
+    skin = np.arange(len(vertices)) < count
+    return replace(
+        registered(), mesh_vertices=vertices, mesh_faces=faces, skin=skin,
+        pieces=NamedPieces.of(vertices, faces),
+    )  # fmt: skip
+
+
+def sneer(found: Registration) -> NDArray:
+    """(N, 3) how far each vertex goes when the nose wrinkles and the jaw opens, millimeters."""
+    head = stranger()
+    change = on_template(head.performed(noseSneer_L=1.0, noseSneer_R=1.0, jawOpen=0.5) - head.neutral)
+    there = found.vertices + found.placement.scale * change @ found.placement.rotation.T
+    return found.carry(there) - found.mesh_vertices.astype(np.float32)
+
+
+def test_a_vertex_far_off_is_told_and_goes_with_its_neighbors() -> None:
+    head = stranger()
+    vertices, nose = head.vertices.copy(), int(head.vertices[:, 2].argmax())
+    around = np.setdiff1d(head.faces[(head.faces == nose).any(axis=1)], nose)
+    vertices[nose] += (300.0, 400.0, 0.0)
+    found = Defects.of(vertices, head.faces, np.ones(len(vertices), bool))
+    assert np.flatnonzero(found.far).tolist() == [nose] and not found.doubled.any() and not found.crowded
+    assert not (head.faces[found.sound(head.faces)] == nose).any()
+    laid = register(vertices, head.faces, template()[0], placement=registered().placement, schedule=QUICK)
+    assert any(note.startswith(f"vertex {nose}, ") and "far off" in note for note in laid.notes), laid.notes
+    truth, moved = sneer(registered()), sneer(with_mesh(vertices, head.faces))
+    low, high = moved[around].min(axis=0), moved[around].max(axis=0)
+    assert (moved[nose] >= low - 1e-4).all() and (moved[nose] <= high + 1e-4).all()
+    others = np.arange(len(vertices)) != nose
+    assert np.abs(moved - truth)[others].max() < 0.5 and np.linalg.norm(moved[around], axis=1).min() > 1
+
+
+def test_a_good_head_has_no_defects() -> None:
+    head = stranger()
+    found = Defects.of(head.vertices, head.faces, np.ones(len(head.vertices), bool))
+    assert found.sound(head.faces).all() and not found.crowded
+    assert found.sentences(head.vertices, registered().vertices) == ()
+    scan = Defects.of(head.vertices, head.faces[:0], np.ones(len(head.vertices), bool))
+    assert not scan.far.any() and scan.sentences(head.vertices, head.vertices) == ()
+
+
+def test_doubled_triangles_count_once() -> None:
+    head = stranger()
+    faces = np.concatenate([head.faces, head.faces[:300], head.faces[:100, ::-1]])
+    found = Defects.of(head.vertices, faces, np.ones(len(head.vertices), bool))
+    assert found.doubled.sum() == 400 and not found.crowded
+    (said,) = found.sentences(head.vertices, registered().vertices)
+    assert said == "400 triangles are there twice: they count once"
+    np.testing.assert_allclose(
+        sneer(with_mesh(head.vertices, faces)), sneer(with_mesh(head.vertices, head.faces)), atol=1e-4
+    )
+
+
+def test_vertices_of_no_triangle_rest() -> None:
+    """They are no pieces: none is called hair or teeth, wherever it lies."""
+    head, rng = stranger(), np.random.default_rng(0)
+    loose = head.vertices.mean(axis=0) + rng.normal(scale=100.0, size=(500, 3))
+    found = with_mesh(np.concatenate([head.vertices, loose]), head.faces)
+    assert found.carrier.parts == [] and found.carrier.stray.sum() == 500
+    assert not found.carrier.stray[: len(head.vertices)].any()
+    moved = sneer(found)
+    np.testing.assert_array_equal(moved[len(head.vertices) :], 0)
+    np.testing.assert_array_equal(moved[: len(head.vertices)], sneer(with_mesh(head.vertices, head.faces)))
+
+
+def test_two_hundred_fins_are_told_and_none_flies() -> None:
+    head, rng = stranger(), np.random.default_rng(0)
+    root = head.faces[rng.choice(len(head.faces), 200, replace=False)]
+    side = np.cross(*(head.vertices[root[:, k]] - head.vertices[root[:, 0]] for k in (1, 2)))
+    side /= np.linalg.norm(side, axis=1, keepdims=True)
+    tips = head.vertices[root].mean(axis=1) + side * rng.uniform(5, 30, (200, 1))
+    count = len(head.vertices)
+    fins = np.stack([root[:, 0], root[:, 1], count + np.arange(200)], axis=1)
+    vertices, faces = np.concatenate([head.vertices, tips]), np.concatenate([head.faces, fins])
+    found = with_mesh(vertices, faces)
+    found = replace(found, skin=np.ones(len(vertices), bool))
+    defects = Defects.of(vertices, faces, found.skin)
+    assert 190 < defects.crowded <= 200
+    assert f"{defects.crowded} edges have more than two triangles" in defects.sentences(vertices, vertices)
+    moved = np.linalg.norm(sneer(found), axis=1)
+    roots = moved[root].max(axis=1)
+    assert (moved[count:] <= roots + 1.0).all() and moved[count:].max() <= moved[:count].max()
+    truth = np.linalg.norm(sneer(with_mesh(head.vertices, head.faces)), axis=1)
+    assert np.quantile(np.abs(moved[:count] - truth), 0.99) < 1.0
