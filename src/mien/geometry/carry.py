@@ -83,7 +83,7 @@ class Carrier:
             self._points, sound, self._skin, _bound(self.parts, len(first)), self.registered, topology
         )
         flight = flung(self._solve, self.registered)
-        self.loose, self.fins = (flight > _LOOSE) | defects.far, flight > _FIN
+        self.loose, self.fins = (flight > _LOOSE) | defects.held, flight > _FIN
         if self.loose.any():
             self._solve = held(self._solve, self.loose, self._faces)
 

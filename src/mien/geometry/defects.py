@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 # On twenty artists' heads the nearest neighbor of a vertex is at most 19 mm away, and at most 3.2 times as far as
 # that neighbor's own nearest.
 _FAR_MM, _TIMES = 30.0, 8.0
+_FIN = 0.05  # of the sheet that it stands on: what is larger is a sheet itself, like the pocket of a mouth
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,12 +22,21 @@ class Defects:
     Args:
         far: (N,) bool. Vertices that lie far from all their neighbors, while these lie near to each other.
         doubled: (F,) bool. Triangles with the corners of an earlier one.
+        standing: (F,) bool. Triangles of fins: small sheets on edges that have two triangles without them.
+        fins: (N,) bool. Vertices of fins alone.
         crowded: How many edges have more than two triangles, the doubled ones aside.
     """
 
     far: NDArray[np.bool_]
     doubled: NDArray[np.bool_]
+    standing: NDArray[np.bool_]
+    fins: NDArray[np.bool_]
     crowded: int
+
+    @property
+    def held(self) -> NDArray[np.bool_]:
+        """(N,) vertices whose neighbors say where they go."""
+        return self.far | self.fins
 
     @staticmethod
     def of(points: NDArray, faces: NDArray, skin: NDArray) -> Defects:
@@ -35,22 +47,25 @@ class Defects:
             faces: (F, 3) int, seams closed; none for a point scan, which has no defects.
             skin: (N,) bool. Where to look.
         """
-        mine = skin[faces].all(axis=1) if len(faces) else np.zeros(0, bool)
-        doubled = np.zeros(len(faces), bool)
-        rows = np.flatnonzero(mine)
+        nowhere, doubled = np.zeros(len(points), bool), np.zeros(len(faces), bool)
+        rows = np.flatnonzero(skin[faces].all(axis=1)) if len(faces) else np.zeros(0, np.int64)
         if not len(rows):
-            return Defects(np.zeros(len(points), bool), doubled, 0)
+            return Defects(nowhere, doubled, doubled, nowhere, 0)
         _, first = np.unique(np.sort(faces[rows], axis=1), axis=0, return_index=True)
-        doubled[rows] = True
-        doubled[rows[first]] = False
-        kept = faces[mine & ~doubled]
-        edges = np.sort(kept[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
-        _, shared = np.unique(edges, axis=0, return_counts=True)
-        return Defects(_far(points, edges), doubled, int((shared > 2).sum()))
+        doubled[np.delete(rows, first)] = True
+        kept = rows[np.sort(first)]
+        edges = np.sort(faces[kept][:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
+        of_fin, crowded = _fins(edges)
+        standing, fins = np.zeros(len(faces), bool), nowhere.copy()
+        standing[kept[of_fin]] = True
+        fins[faces[standing]] = True
+        fins[faces[kept[~of_fin]]] = False
+        return Defects(_far(points, edges), doubled, standing, fins, crowded)
 
     def sound(self, faces: NDArray) -> NDArray[np.bool_]:
         """(F,) the triangles of the mesh, (F, 3) int, to compute with."""
-        return ~self.doubled & ~self.far[faces].any(axis=1) if len(faces) else ~self.doubled
+        used = ~self.doubled & ~self.standing
+        return used & ~self.far[faces].any(axis=1) if len(faces) else used
 
     def sentences(self, points: NDArray, registered: NDArray) -> tuple[str, ...]:
         """What a user should know of them.
@@ -69,8 +84,30 @@ class Defects:
         if self.doubled.any():
             said.append(f"{int(self.doubled.sum())} triangles are there twice: they count once")
         if self.crowded:
-            said.append(f"{self.crowded} edges have more than two triangles")
+            held = f": {int(self.fins.sum())} vertices of fins go with their neighbors" if self.fins.any() else ""
+            said.append(f"{self.crowded} edges have more than two triangles{held}")
         return tuple(said)
+
+
+def _fins(edges: NDArray) -> tuple[NDArray[np.bool_], int]:
+    """(F,) which triangles are of fins, of the three edges of each, (3 F, 2); and how many edges are crowded."""
+    count = len(edges) // 3
+    _, number, shared = np.unique(edges, axis=0, return_inverse=True, return_counts=True)
+    crowded = shared > 2
+    if not crowded.any():
+        return np.zeros(count, bool), 0
+    order = np.argsort(number.ravel(), kind="stable")
+    owner, pairs = order // 3, np.flatnonzero(shared == 2)
+    first = (np.cumsum(shared) - shared)[pairs]
+    graph = coo_matrix((np.ones(len(pairs)), (owner[first], owner[first + 1])), (count, count))
+    _, sheet = connected_components(graph, directed=False)
+    size = np.bincount(sheet)
+    at = crowded[number.ravel()]  # the corners that lie along a crowded edge
+    largest = np.zeros(len(shared), np.int64)
+    np.maximum.at(largest, number.ravel()[at], size[sheet[np.flatnonzero(at) // 3]])
+    beside = np.zeros(len(size), np.int64)
+    np.maximum.at(beside, sheet[np.flatnonzero(at) // 3], largest[number.ravel()[at]])
+    return size[sheet] < _FIN * beside[sheet], int(crowded.sum())
 
 
 def _far(points: NDArray, edges: NDArray) -> NDArray[np.bool_]:
