@@ -11,7 +11,7 @@ from heads import Z_UP, Workshop, ball
 from meshes import read_pc2
 
 from mien.data.notation import Marks
-from mien.errors import UnknownName
+from mien.errors import BadSetting, UnknownName
 from mien.geometry.procrustes import procrustes
 from mien.io.gltf import Morphs, read_glb_targets, write_glb
 from mien.io.landmarks import read_landmarks
@@ -153,6 +153,18 @@ def test_landmarks_belong_to_the_mesh_that_they_name(tmp_path: Path) -> None:
         Marks.of(["c.obj=c.csv"], first, second)
     with pytest.raises(UnknownName):
         Marks.of(["c.csv"])
+
+
+def test_pieces_belong_to_the_mesh_that_they_name(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.obj", tmp_path / "b.obj"
+    given = ["Rims=glasses", "b.obj=Jaw=lower teeth", f"{second}=a=b=hat", "b.obj=skin"]
+    marks = Marks.of([], first, None, second, pieces=given)
+    assert marks.pieces == {
+        first: {"Rims": "glasses", "b.obj": "skin"}, second: {"Jaw": "lower teeth", "a=b": "hat"},
+    }  # fmt: skip
+    assert Marks.of([], first, pieces=["c.obj=x=hat"]).pieces == {first: {"c.obj=x": "hat"}}
+    with pytest.raises(BadSetting, match="needs the mesh"):
+        Marks.of([], None, pieces=["x=hat"])
 
 
 def test_every_command_that_takes_a_head_takes_its_landmarks(capsys: Capture) -> None:

@@ -7,11 +7,12 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
-from heads import ball, block, joined
+from heads import Workshop, ball, block, joined
 from meshes import icosphere
 from numpy.typing import NDArray
 from strangers import on_template, registered, stranger
 
+import mien
 from mien.data.notation import parse_pieces
 from mien.data.sources.procedural.topology import procedural_topology
 from mien.errors import BadSetting, UnknownName
@@ -20,9 +21,11 @@ from mien.geometry.following import with_head
 from mien.geometry.named_pieces import NamedPieces, NamedTriangles
 from mien.geometry.openings import openings
 from mien.geometry.part_list import piece_rows, pieces_sentence
+from mien.geometry.piece_forms import kind_in_mouth
 from mien.geometry.piece_kinds import KINDS, kind_of_word, kinds_of_names
 from mien.geometry.procrustes import procrustes
 from mien.geometry.registration import Registration
+from mien.viewer.picking import LoadedHead
 
 Piece = tuple[NDArray, NDArray]
 DRESSED = {
@@ -215,6 +218,43 @@ def test_words_in_names() -> None:
     # What all pieces are called says nothing of any.
     assert kinds_of_names([["hat_man_body"], ["hat_man_eye"]]) == [None, "eye"]
     assert kinds_of_names([["glasses"]]) == [None]
+
+
+def test_what_is_called_an_eye_is_one_only_where_eyes_are() -> None:
+    found = dressed(names={"shirt": "eye_of_a_needle", "ball0": "EyeLeft", "strip0": "eye_lid_hair"})
+    by_title = {part.title: (part.kind, part.told_by) for part in found.carrier.parts}
+    assert by_title["eye_of_a_needle"] == ("clothes", "form")
+    assert by_title["EyeLeft"] == ("eye", "name")
+    said = dressed({"shirt": "eye"}, {"shirt": "shirt"})  # but the user's word counts anywhere
+    assert ("shirt", "eye", "user") in {(part.title, part.kind, part.told_by) for part in said.carrier.parts}
+
+
+def test_teeth_with_a_palate_and_a_row_that_is_filled_are_no_tongues() -> None:
+    mouth = next(iter(openings(procedural_topology()))).on(stranger().neutral)
+    deep = mouth.center - (0, 0, 8.0)
+    width = mouth.width
+    for center, size, kind in (
+        ((0, -6.0, -18.0), (0.5 * width, 7, 30), "tongue"),
+        ((0, 8.0, -18.0), (0.5 * width, 7, 30), "upper teeth"),
+        ((0, -6.0, -18.0), (1.0 * width, 7, 30), "lower teeth"),
+    ):
+        points, _ = block(deep + np.array(center), size)
+        assert kind_in_mouth(points, mouth) == kind
+
+
+def test_the_same_mesh_in_another_pose_may_have_its_pieces_named(workshop: Workshop) -> None:
+    model = mien.load_model(str(workshop.model))
+    neutral = replace(workshop.mesh, path=None)
+    face = mien.open_face(neutral, model)
+    assert face.head is not None
+    title = face.head.registration.carrier.parts[0].title
+    posed = face.posed(neutral, model, pieces={title: "glasses"})
+    assert posed.pieces == {title: "glasses"} and posed.head is not None
+    told = {(part.title, part.kind, part.told_by) for part in posed.head.registration.carrier.parts}
+    assert (title, "glasses", "user") in told
+    np.testing.assert_array_equal(posed.head.registration.skin, face.head.registration.skin)
+    assert posed.posed(neutral, model).pieces == {title: "glasses"}
+    assert LoadedHead.of_face(posed).pieces == {title: "glasses"}  # when landmarks are picked on it
 
 
 def test_what_a_user_writes() -> None:

@@ -41,16 +41,30 @@ def test_a_right_registration_is_within_all_limits() -> None:
     assert values["unlike"] < 0.1 and values["mouth rims"] < 1.5 and values["eye rims"] < 1.5
 
 
+def with_eyeballs() -> tuple[NDArray, NDArray]:
+    """The stranger, and a ball in each eye."""
+    head = stranger()
+    return joined((head.vertices, head.faces), *(ball(eye, 11.5) for eye in head.person.eyes))
+
+
 def test_a_template_on_the_wrong_place_is_refused_by_the_eyeballs() -> None:
     """It lies on the surface without a gap, and is wrong all the same."""
-    head = stranger()
-    vertices, faces = joined((head.vertices, head.faces), *(ball(eye, 11.5) for eye in head.person.eyes))
-    up = replace(registered().placement, translation=registered().placement.translation - (0, 26.0, 0))
+    vertices, faces = with_eyeballs()
+    names, points = registered().landmarks()
+    wrong = dict(zip(names, points + (0, 26.0, 0), strict=True))
     with pytest.raises(
         BadMesh, match=r"'mesh' as on a face; received an eyeball lies \d+ mm beside .* near "
     ):
-        register(vertices, faces, template()[0], placement=up, schedule=QUICK)
-    found = register(vertices, faces, template()[0], placement=registered().placement, schedule=QUICK)
+        register(vertices, faces, template()[0], landmarks=wrong, schedule=QUICK)
+
+
+def test_a_template_that_nothing_guides_is_bent_again_until_it_stays() -> None:
+    """Put 26 mm too low it is caught on the way, and goes on from there to where it belongs."""
+    vertices, faces = with_eyeballs()
+    low = replace(registered().placement, translation=registered().placement.translation - (0, 26.0, 0))
+    found = register(vertices, faces, template()[0], placement=low, schedule=QUICK)
+    apart = np.linalg.norm(found.landmarks()[1] - registered().landmarks()[1], axis=1)
+    assert apart.mean() < 2
     assert {item.name: item.value for item in found.measures}["eyeballs"] < 4
 
 

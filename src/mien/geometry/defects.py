@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-# On twenty artists' heads the nearest neighbor of a vertex is at most 19 mm away, and at most 3.2 times as far as
-# that neighbor's own nearest.
+# On twenty artists' heads the nearest neighbor of a vertex is at most 19 mm away, and at most 3.2 times as
+# far as that neighbor's own nearest.
 _FAR_MM, _TIMES = 30.0, 8.0
 _FIN = 0.05  # of the sheet that it stands on: what is larger is a sheet itself, like the pocket of a mouth
 
@@ -48,7 +48,8 @@ class Defects:
             skin: (N,) bool. Where to look.
         """
         nowhere, doubled = np.zeros(len(points), bool), np.zeros(len(faces), bool)
-        rows = np.flatnonzero(skin[faces].all(axis=1)) if len(faces) else np.zeros(0, np.int64)
+        proper = (faces != np.roll(faces, 1, axis=1)).all(axis=1)  # seams closed, others have no area
+        rows = np.flatnonzero(skin[faces].all(axis=1) & proper)
         if not len(rows):
             return Defects(nowhere, doubled, doubled, nowhere, 0)
         _, first = np.unique(np.sort(faces[rows], axis=1), axis=0, return_index=True)
@@ -80,17 +81,23 @@ class Defects:
             gap = float(np.linalg.norm(registered - points[row], axis=1).min())
             others = int(self.far.sum()) - 1
             lie = f" and {others} more lie" if others else " lies"
-            said.append(f"vertex {row}, {gap:.0f} mm from the face,{lie} far off all neighbors, which hold it")
+            said.append(
+                f"vertex {row}, {gap:.0f} mm from the face,{lie} far off all neighbors, which hold it"
+            )
         if self.doubled.any():
             said.append(f"{int(self.doubled.sum())} triangles are there twice: they count once")
         if self.crowded:
-            held = f": {int(self.fins.sum())} vertices of fins go with their neighbors" if self.fins.any() else ""
+            held = (
+                f": {int(self.fins.sum())} vertices of fins go with their neighbors"
+                if self.fins.any()
+                else ""
+            )
             said.append(f"{self.crowded} edges have more than two triangles{held}")
         return tuple(said)
 
 
 def _fins(edges: NDArray) -> tuple[NDArray[np.bool_], int]:
-    """(F,) which triangles are of fins, of the three edges of each, (3 F, 2); and how many edges are crowded."""
+    """(F,) which triangles are of fins, of their edges, (3 F, 2); and how many edges are crowded."""
     count = len(edges) // 3
     _, number, shared = np.unique(edges, axis=0, return_inverse=True, return_counts=True)
     crowded = shared > 2
@@ -112,7 +119,6 @@ def _fins(edges: NDArray) -> tuple[NDArray[np.bool_], int]:
 
 def _far(points: NDArray, edges: NDArray) -> NDArray[np.bool_]:
     """(N,) of edges (E, 2) between vertices."""
-    edges = edges[edges[:, 0] != edges[:, 1]]
     a, b = np.concatenate([edges, edges[:, ::-1]]).T
     length = np.linalg.norm(points[a] - points[b], axis=1)
     nearest = np.full(len(points), np.inf)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +77,13 @@ class Placement:
             (..., 3) float64, in the unit and axes of the mesh.
         """
         return np.asarray(vectors, np.float64) @ self.rotation / self.scale
+
+    def followed_by(self, alignment: Alignment) -> Placement:
+        """This placement, and then an alignment of the template's frame."""
+        rotation, scale = alignment.rotation @ self.rotation, float(alignment.scale) * self.scale
+        return replace(
+            self, rotation=rotation, scale=scale, translation=alignment.apply(self.translation[None])[0]
+        )
 
     @staticmethod
     def of(alignment: Alignment, misfit: float = 0.0, lead: float = np.inf) -> Placement:

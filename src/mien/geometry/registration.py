@@ -30,6 +30,8 @@ _SHARE = 0.05  # of the template that only a further piece of the mesh covers: t
 _COVER_MM = 8.0
 _LARGEST_ERROR = 2.5  # millimeters from the surface on average: worse is no registration
 _SMALLEST_COVER, _SEEN_COVER = 0.55, 0.4  # of the template; less is enough where a face was seen
+_STAYS_MM = 1.0  # right templates move by 0.2 mm when they are bent again
+_MOST_AGAIN = 4  # times
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,14 +173,39 @@ def register(
         placement = place_by_shape(vertices, faces, topology, name)
     used = named if len(named.targets) else guides
     pieces = NamedPieces.of(vertices, faces) if pieces is None else pieces
-    return _laid(vertices, faces, topology, placement, used, people, schedule, name, pieces)
+    if used is None:
+        bent = _settled(vertices, faces, topology, placement, people, schedule, pieces)
+    else:
+        bent = _bent(vertices, faces, topology, placement, used, people, schedule, pieces)
+    return _laid(vertices, faces, topology, bent, name, pieces)
 
 
-def _laid(
+@dataclass(frozen=True, eq=False)
+class _Bent:
+    """A template that was bent onto a mesh, not yet judged.
+
+    Args:
+        placement: From where it was bent.
+        skin: (N,) bool. What it was bent onto.
+        surface: The same as a surface in the template's frame, without defects.
+        defects: Of the mesh.
+        pulls: What guided it, or None.
+        points: (V, 3) float, millimeters. The skin of the template.
+    """
+
+    placement: Placement
+    skin: NDArray[np.bool_]
+    surface: Surface
+    defects: Defects
+    pulls: Pulls | None
+    points: NDArray[np.float64]
+
+
+def _bent(
     vertices: NDArray, faces: NDArray, topology: Topology, placement: Placement, guides: Guides | None,
-    people: NDArray | None, schedule: Schedule | None, name: str, pieces: NamedPieces,
-) -> Registration:  # fmt: skip
-    """Bends a placed template onto the skin of a mesh, and judges it."""
+    people: NDArray | None, schedule: Schedule | None, pieces: NamedPieces,
+) -> _Bent:  # fmt: skip
+    """Bends a placed template onto the skin of a mesh."""
     placed = placement.apply(vertices)
     kept, main = main_piece(topology)
     skin = _skin(placed, faces, main, pieces)
@@ -191,23 +218,59 @@ def _laid(
         pulls = Pulls(matrix[:, kept], placement.apply(guides.targets[on_skin]))
     known_people = None if people is None else people[:, kept]
     rims = shared_rims(main, surface)
-    bent = align(main.template, main, surface, pulls=pulls, rims=rims, people=known_people, schedule=schedule)
-    quality = assess(bent, main, surface, pulls)
-    least = _SMALLEST_COVER if guides is None else _SEEN_COVER
+    points = align(
+        main.template, main, surface, pulls=pulls, rims=rims, people=known_people, schedule=schedule
+    )
+    return _Bent(placement, skin, surface, defects, pulls, points)
+
+
+def _settled(
+    vertices: NDArray, faces: NDArray, topology: Topology, placement: Placement, people: NDArray | None,
+    schedule: Schedule | None, pieces: NamedPieces,
+) -> _Bent:  # fmt: skip
+    """Bends a template that nothing guides, and again from where it came to lie, until it stays there.
+
+    One that was placed beside the face slides toward it and is caught on the way, by a crease or a rim;
+    bent from there without what it was stretched by, it slides on.
+    """
+    template = main_piece(topology)[1].template
+    found = _bent(vertices, faces, topology, placement, None, people, schedule, pieces)
+    for _ in range(_MOST_AGAIN):
+        there = procrustes(found.points, template, scale=True)
+        old = found
+        found = _bent(
+            vertices, faces, topology, old.placement.followed_by(there), None, people, schedule, pieces
+        )
+        way = found.placement.back(found.points) - old.placement.back(old.points)
+        if found.placement.scale * np.linalg.norm(way, axis=1).mean() < _STAYS_MM:
+            break
+    return found
+
+
+def _laid(
+    vertices: NDArray, faces: NDArray, topology: Topology, found: _Bent, name: str, pieces: NamedPieces
+) -> Registration:
+    """Judges a template that was bent onto a mesh."""
+    placed = found.placement.apply(vertices)
+    kept, main = main_piece(topology)
+    quality = assess(found.points, main, found.surface, found.pulls)
+    least = _SMALLEST_COVER if found.pulls is None else _SEEN_COVER
     if quality.mean_mm > _LARGEST_ERROR or quality.covered < least:
         raise BadMesh(
             f"the template could not be laid onto {name!r}", received=quality.sentence,
             remedy="give landmarks, or check that the mesh is one face, eyes and mouth included",
         )  # fmt: skip
-    measures = measured(bent, main, surface, quality, other_clouds(placed, pieces, skin))
-    notes = (*defects.sentences(placed, bent), *judge_registration(measures, bent, main, name))
+    clouds = other_clouds(placed, pieces, found.skin)
+    measures = measured(found.points, main, found.surface, quality, clouds)
+    notes = judge_registration(measures, found.points, main, name)
     distance = np.full(topology.vertex_count, np.nan)  # of all vertices: other pieces have no counterpart
     distance[kept] = quality.distance
     quality = replace(quality, distance=distance)
-    whole = with_pieces(topology.template, topology, kept, bent)
+    whole = with_pieces(topology.template, topology, kept, found.points)
     return Registration(
-        topology, whole, placement, vertices, faces, skin, pieces, quality, tuple(measures), notes
-    )
+        topology, whole, found.placement, vertices, faces, found.skin, pieces, quality, tuple(measures),
+        (*found.defects.sentences(placed, found.points), *notes),
+    )  # fmt: skip
 
 
 def _defects(placed: NDArray, faces: NDArray, skin: NDArray) -> tuple[Defects, NDArray]:

@@ -300,7 +300,9 @@ def _painted(data: bytes, vertices: int, name: str) -> tuple[NDArray[np.float32]
     """Vertex colors in the comments that ZBrush writes: mask, red, green, blue as two digits each."""
     digits = b"".join(_PAINTED.findall(data))
     if len(digits) != 8 * vertices:
-        return None, [f"{name}: the colors in its #MRGB comments are left out, as they do not fit its vertices."]
+        return None, [
+            f"{name}: the colors in its #MRGB comments are left out, as they do not fit its vertices."
+        ]
     colors = np.frombuffer(bytes.fromhex(digits.decode()), np.uint8).reshape(-1, 4)[:, 1:]
     return (None if (colors == 255).all() else in_unit_range(colors, 255.0)), []
 

@@ -274,7 +274,9 @@ def _colors(node: Node, state: _State, count: int) -> tuple[NDArray[np.float32] 
     """(V, 3) colors of vertices, or of the one material of all; and whether there are others."""
     color = node.only("color")
     if color is not None:
-        of_faces = node.says_no("colorPerVertex") or bool(node.values.get("colorIndex", b"").strip(b"[] \n\t,"))
+        of_faces = node.says_no("colorPerVertex") or bool(
+            node.values.get("colorIndex", b"").strip(b"[] \n\t,")
+        )
         found = _table(color, "color", 3)
         fits = not of_faces and len(found) == count
         return (in_unit_range(found, 1.0) if fits else None), not fits
