@@ -151,11 +151,14 @@ def test_the_truth_may_be_carried_and_faults_are_refused_where_they_are() -> Non
 
 
 def test_fins_are_held_by_what_they_stand_on() -> None:
-    """A smooth continuation would fling a fin on the nose about; its neighbors hold it, and it is said."""
+    """A smooth continuation would fling a fin on a rim about; its neighbors hold it, and it is said."""
     head, found = stranger(), registered()
-    nose = int(head.vertices[:, 2].argmax())
-    root = head.faces[(head.faces == nose).any(axis=1)][0]
-    out = vertex_normals(head.vertices, head.faces)[nose]
+    sides = np.sort(head.faces[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
+    edges, times = np.unique(sides, axis=0, return_counts=True)
+    rim = edges[times == 1]  # on any other edge it is known for a fin by its third triangle
+    nose = head.vertices[head.vertices[:, 2].argmax()]
+    root = rim[np.linalg.norm(head.vertices[rim].mean(axis=1) - nose, axis=1).argmin()]
+    out = vertex_normals(head.vertices, head.faces)[root[0]]
     count, fin, triangles = len(head.vertices), [], []
     a, b = int(root[0]), int(root[1])
     for step in range(1, 12):

@@ -93,7 +93,12 @@ class Head:
                 "jawOpen opens the mouth further, and nothing closes it."
             )
         if stray := int(self.registration.carrier.stray.sum()):
-            notes.append(f"{stray} vertices belong to no triangle: they rest.")
+            belong = (
+                "vertices belong to no triangle: they rest"
+                if stray > 1
+                else "vertex belongs to no triangle: it rests"
+            )
+            notes.append(f"{stray} {belong}.")
         if fins := int(self.registration.carrier.fins.sum()):
             notes.append(
                 f"{fins} vertices stand out from the skin so that they would be flung about: their neighbors "
