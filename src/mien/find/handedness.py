@@ -15,8 +15,8 @@ from mien.geometry.placement import Placement
 from mien.io.record import Mesh
 
 MIRRORED = (
-    "the head is mirrored: {why}; left and right are taken as they lie on it, names and textures stay as they "
-    "are in the file"
+    "the head is mirrored: {why}; left and right are taken as they lie on it, names and textures stay as "
+    "they are in the file"
 )
 PERHAPS = "; whether the whole head is mirrored cannot be told without texture coordinates or names of sides"
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")

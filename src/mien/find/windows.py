@@ -20,7 +20,8 @@ _FIRST = (
 )  # fmt: skip
 _SHARES = (0.62, 0.4, 0.27, 0.18, 0.125)  # of the height, from the top: a bust to a body with raised arms
 _FEW = 2  # of the shares, for what is too stout to be a body
-_STOUT = 0.6  # of the height: the root of width times depth; heads have more, bodies with arms out less
+STOUT = 0.5
+"""Of the height: the root of width times depth. Heads have more, bodies less, even with arms out."""
 _MARGIN = 1.2
 _TOP = 0.8  # of a window is searched for the column to look at
 _BELOW = 0.42  # of a window the camera looks below the top
@@ -50,7 +51,7 @@ def windows(subject: Subject, turn: NDArray, *, thorough: bool = True) -> Iterat
     middle = (low + high) / 2
     # One ray a pixel: a first sight needs no smooth edges, and there are many pictures.
     yield camera_of(turn, middle @ turn, _MARGIN * max(width, height), rays=1)
-    stout = np.sqrt(width * depth) > _STOUT * height
+    stout = np.sqrt(width * depth) > STOUT * height
     for share in _SHARES[: _FEW if stout and not thorough else None]:
         span = share * height
         top = points[points[:, 1] > high[1] - _TOP * span, 0]

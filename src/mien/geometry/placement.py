@@ -231,9 +231,7 @@ def _slide_all(surface: Surface, template: Topology) -> list[tuple[float, Alignm
                 turns.append(turn)
     misfits, shifts = _slide(np.stack(turned), np.stack(facing), tree, cloud)
     order = np.argsort(misfits, kind="stable")
-    return [
-        (float(misfits[k]), Alignment(turns[k].T, np.float64(1.0), places[k] + shifts[k])) for k in order
-    ]
+    return [(float(misfits[k]), Alignment(turns[k].T, np.float64(1.0), places[k] + shifts[k])) for k in order]
 
 
 def _slide(

@@ -125,9 +125,7 @@ def vertex_number(entry: LandmarkEntry, count: int) -> int:
     return int(text)
 
 
-def _checked(
-    positions: NDArray[np.float64], empty: int, path: Path, any_unit: bool
-) -> NDArray[np.float64]:
+def _checked(positions: NDArray[np.float64], empty: int, path: Path, any_unit: bool) -> NDArray[np.float64]:
     """Refuses tables that are empty, too few of whose rows are filled, or that are no face in millimeters."""
     if len(positions) < 3:
         filled = f" of {len(positions) + empty} filled" if empty else ""
