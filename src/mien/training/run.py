@@ -141,8 +141,8 @@ def fit_model(
 def _see_face(model: FaceModel, train: FaceDataset) -> dict[str, str]:
     """Keeps with the model where faces will be looked for, measured on some of its people; and says so."""
     first = np.unique(train.row_subject, return_index=True)[1]
-    people = train.neutral_of(first[train.has_neutral[first]][:PEOPLE])
-    model.face_points = face_points(model.topology, list(people))
+    rows = first[train.has_neutral[first]][:PEOPLE]
+    model.face_points = face_points(model.topology, [train.neutral_of([row])[0] for row in rows])
     if model.face_points is None:
         return {"face_points": "none: no face landmarker at hand, or no face seen; measured on first use"}
     count = len(model.face_points["numbers"])
