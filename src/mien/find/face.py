@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import BadMesh, MissingPackage, require
-from mien.find.known_points import KnownPoints, known_points, people_of
+from mien.find.known_points import KnownPoints, drawn_people, known_points
 from mien.find.landmarker import Landmarker
 from mien.find.looking import Subject
 from mien.find.pieces import MeshPieces
@@ -78,14 +78,15 @@ def searcher_for(
     Args:
         topology: The template's.
         modes: (K, V, 3) float, millimeters, or None. Modes of known faces, see
-            :func:`mien.find.known_points.people_of`.
-        kept: What :func:`face_points` gave, kept with a model; used where it is of the same networks.
+            :func:`mien.find.known_points.drawn_people`.
+        kept: Name -> (K,) or (K, 3) array, or None. What :func:`face_points` gave, kept with a model; used where
+            it is of the same networks.
     """
     if (found := _networks_here()) is None:
         return None
     networks, version = found
     known = KnownPoints.kept(kept, topology, version)
-    known = known or known_points(topology, people_of(topology, modes), networks, version)
+    known = known or known_points(topology, drawn_people(topology, modes), networks, version)
     return Searcher(networks, known) if known else None
 
 
@@ -97,7 +98,7 @@ def face_points(topology: Topology, people: Sequence[NDArray]) -> Arrays | None:
         people: (V, 3) float, millimeters, each. Faces that are looked at beside the template.
 
     Returns:
-        Named arrays, for :func:`searcher_for`.
+        Name -> (K,) or (K, 3) array, for :func:`searcher_for`.
     """
     if (found := _networks_here()) is None:
         return None

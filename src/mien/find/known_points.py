@@ -55,7 +55,15 @@ class KnownPoints:
     template: NDArray[np.float64]
 
     def arrays(self, version: str) -> Arrays:
-        """Named arrays to keep with a model; ``version`` tells the networks."""
+        """What to keep with a model.
+
+        Args:
+            version: What tells the networks.
+
+        Returns:
+            Name -> array: the fields, (K,) and (K, 3), millimeters where they are lengths, and the version as
+            (n,) uint8.
+        """
         return {
             "numbers": self.numbers, "corners": self.corners, "weights": self.weights,
             "template": self.template, "networks": np.frombuffer(version.encode(), np.uint8),
@@ -66,7 +74,7 @@ class KnownPoints:
         """What :meth:`arrays` gave; None where there is nothing, or it is of other networks.
 
         Args:
-            arrays: Name -> array, or None.
+            arrays: Name -> (K,) or (K, 3) array, or None.
             topology: The template's.
             version: What tells the networks.
 
@@ -143,7 +151,7 @@ def known_points(
     return KnownPoints(stored["numbers"], stored["corners"], stored["weights"], stored["template"])
 
 
-def people_of(topology: Topology, modes: NDArray | None) -> list[NDArray[np.float32]]:
+def drawn_people(topology: Topology, modes: NDArray | None) -> list[NDArray[np.float32]]:
     """Some faces of a distribution, the same every time; none without one.
 
     Args:
