@@ -79,8 +79,8 @@ def searcher_for(
         topology: The template's.
         modes: (K, V, 3) float, millimeters, or None. Modes of known faces, see
             :func:`mien.find.known_points.drawn_people`.
-        kept: Name -> (K,) or (K, 3) array, or None. What :func:`face_points` gave, kept with a model; used where
-            it is of the same networks.
+        kept: Name -> (K,) or (K, 3) array, or None. What :func:`face_points` gave, kept with a model; used
+            where it is of the same networks.
     """
     if (found := _networks_here()) is None:
         return None
