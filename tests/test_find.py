@@ -6,6 +6,7 @@ that a camera shows. What the real networks see is tested where their file is pr
 
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,16 +22,19 @@ from test_registration import on_template, stranger, template
 
 from mien.errors import BadFile, BadMesh, DataMissing
 from mien.find import weights
-from mien.find.face import INSIDE_OUT, find_face, searcher_for
-from mien.find.fusion import fuse, place
+from mien.find.face import INSIDE_OUT, face_points, find_face, searcher_for
+from mien.find.fusion import PARTS, Fused, fuse, place
 from mien.find.given import EXCHANGED, place_by_given
 from mien.find.known_points import KnownPoints, known_points
 from mien.find.landmarker import POINTS, Landmarker, Square, square_around
 from mien.find.looking import Sighting, Subject, camera_of, look
 from mien.find.search import Searcher
 from mien.find.tflite import Network
+from mien.find.windows import windows
 from mien.geometry.registration import main_piece
 from mien.landmark_names import landmark_key, landmark_words, other_side
+from mien.models.files import load_model, save_model
+from mien.models.registry import model_class
 from mien.render.rays import CAMERA_DISTANCE, Camera
 
 HAVE_NETWORKS = weights.landmarker_file() is not None
@@ -183,6 +187,102 @@ def test_a_view_that_is_wrong_does_not_move_the_others() -> None:
     assert not np.isfinite(fuse([lost, lost], 1.0).points).any()
 
 
+def test_a_part_is_missing_where_there_is_no_surface_not_where_views_disagree() -> None:
+    rng = np.random.default_rng(2)
+    truth, every = rng.normal(size=(POINTS, 3)) * 40, np.arange(POINTS)
+    eye = np.isin(every, PARTS["the left eye"])
+
+    def views(points: NDArray, facing: NDArray) -> list[Sighting]:
+        camera = camera_of(np.eye(3), np.zeros(3), 1.0)
+        apart = np.where(eye[:, None], rng.normal(size=(6, POINTS, 3)) * 30, 0)
+        return [Sighting(points + noise, facing, 0.9, 1.0, camera, np.zeros((POINTS, 2))) for noise in apart]
+
+    disagreeing = fuse(views(truth, np.ones(POINTS)), 1.0)
+    assert (disagreeing.near[eye] < 3).mean() > 0.8 and disagreeing.share("the left eye", every) == 1
+    beside = np.where(eye[:, None], np.nan, truth)
+    assert fuse(views(beside, np.ones(POINTS)), 1.0).share("the left eye", every) == 0
+    from_within = fuse(views(truth, np.where(eye, -0.9, 1.0)), 1.0)
+    assert from_within.share("the left eye", every) == 0 and from_within.share("the right eye", every) == 1
+    assert from_within.share("the left eye", every[~eye]) == 1  # a template without it cannot miss it
+
+
+def test_a_face_with_a_part_missing_is_no_whole_face(
+    watch: list[StandIn], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vertices, faces, truth = head()
+    networks = StandIn((truth, AHEAD))
+    watch.append(networks)
+    monkeypatch.setattr(Fused, "share", lambda self, part, _: 0.4 if part == "the mouth" else 1.0)
+    with pytest.raises(BadMesh, match="'head' is not whole; received no surface at the mouth") as caught:
+        find_face(vertices, faces, template()[0], Searcher(networks, known()), name="head")
+    assert caught.value.guess.seen.is_cut
+
+
+def test_which_way_triangles_are_wound_is_seen_from_outside() -> None:
+    vertices, faces = icosphere(3, 95.0)
+    assert Subject(vertices, faces).outward == 1 and Subject(vertices, faces[:, ::-1]).outward == 0
+    shell = faces[(vertices[faces][..., 2] > 0).all(axis=1)]
+    assert 0.6 < Subject(vertices, shell).outward < 0.75  # its inside is seen, too
+    head_faces = head()[1]
+    assert (
+        Subject(head()[0], head_faces).outward > 0.6 > 0.4 > Subject(head()[0], head_faces[:, ::-1]).outward
+    )
+
+
+def test_bodies_are_looked_at_closer_than_what_is_too_stout_for_one() -> None:
+    vertices, faces = icosphere(2, 1.0)
+    for size, all_six in (
+        ((1, 1, 1), False),
+        ((0.8, 1.3, 1), False),
+        ((1.7, 1.8, 0.3), True),
+        ((0.5, 1.8, 0.3), True),
+    ):
+        subject = Subject(vertices * size, faces)
+        count = len(list(windows(subject, np.eye(3), thorough=False)))
+        assert count == (6 if all_six else 3)
+        assert len(list(windows(subject, np.eye(3)))) == 6
+
+
+def test_known_points_are_kept_with_a_model(tmp_path: Path) -> None:
+    topology, _ = template()
+    model = model_class("deformation_transfer")(topology, ("smile",))
+    assert KnownPoints.kept(None, topology, "v") is None
+    model.face_points = known().arrays("networks of today")
+    save_model(model, tmp_path)
+    read = load_model(tmp_path).face_points
+    again = KnownPoints.kept(read, topology, "networks of today")
+    assert again is not None and again.numbers.dtype == known().numbers.dtype
+    np.testing.assert_array_equal(again.corners, known().corners)
+    np.testing.assert_array_equal(again.template, known().template)
+    assert KnownPoints.kept(read, topology, "others") is None
+    assert read is not None
+    for damage in (
+        {"corners": read["corners"] + topology.vertex_count}, {"numbers": read["numbers"] + 1000},
+        {"weights": read["weights"][:-1]}, {"template": read["template"] * np.nan},
+    ):  # fmt: skip
+        with pytest.raises(BadFile, match="face points are damaged"):
+            KnownPoints.kept(read | damage, topology, "networks of today")
+    del read["weights"]
+    with pytest.raises(BadFile, match="face points are damaged"):
+        KnownPoints.kept(read, topology, "networks of today")
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["format"] == 2
+    del config["face_points"]  # as in folders that were written before
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert load_model(tmp_path).face_points is None
+
+
+@needs_networks
+def test_points_kept_with_a_model_are_not_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    topology, _ = template()
+    kept = face_points(topology, [topology.template])
+    assert kept is not None and len(kept["numbers"]) > 100
+    monkeypatch.setattr("mien.find.face.known_points", None)
+    searcher = searcher_for(topology, kept=kept)
+    assert searcher is not None
+    np.testing.assert_array_equal(searcher.known.numbers, kept["numbers"])
+
+
 def test_a_fifth_of_wrong_points_does_not_turn_the_placement() -> None:
     rng = np.random.default_rng(1)
     template_points = rng.normal(size=(100, 3)) * 40
@@ -205,13 +305,13 @@ def test_known_points_of_a_template_are_where_the_networks_see_them(
     truth = points_on(topology.template)
     networks = StandIn((truth, AHEAD))
     watch.append(networks)
-    found = known_points(topology, None, networks, "stand-in")
+    found = known_points(topology, [], networks, "stand-in")
     assert found is not None and len(found.numbers) > 300
     off = np.linalg.norm(found.template - truth[found.numbers], axis=1)
     assert np.quantile(off, 0.95) < 1.0
     again = np.einsum("nk,nkc->nc", found.weights, topology.template[found.corners].astype(np.float64))
     np.testing.assert_allclose(again, found.template, atol=1e-6)
-    assert known_points(topology, None, StandIn(), "blind") is None
+    assert known_points(topology, [], StandIn(), "blind") is None
 
 
 @pytest.mark.parametrize("flipped", [False, True])

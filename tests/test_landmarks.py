@@ -28,6 +28,16 @@ def test_round_trip(tmp_path: Path) -> None:
     np.testing.assert_allclose(read[1], positions, atol=1e-4)
 
 
+def test_rows_that_are_not_filled_are_left_out(tmp_path: Path) -> None:
+    names, positions = read_landmarks(write(tmp_path, GOOD + "chin,,,\nbrow\n"))
+    assert names == ("nose", "left", "right") and positions.shape == (3, 3)
+    by_json = (
+        '{"nose": [0, 0, 50.5], "chin": null, "left": [30, 10, 20], "right": [-30, 10, 20], '
+        '"brow": [null, null, null]}'
+    )
+    assert read_landmarks(write(tmp_path, by_json))[0] == names
+
+
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_what_spreadsheets_write_is_read(tmp_path: Path, separator: str) -> None:
     text = "\ufeff" + GOOD.replace("name,", "Note,name,").replace("\nn", "\nx,n").replace("\nl", "\n,l")
@@ -43,6 +53,8 @@ def test_what_spreadsheets_write_is_read(tmp_path: Path, separator: str) -> None
         ("", "no column 'name'"),
         ("name,x,y\nnose,0,0\n", "no column 'z'"),
         ("name,x,y,z\n", "at least 3 landmarks"),
+        (GOOD.replace("-30,10,20", ",,"), "received 2 of 3 filled in"),
+        (GOOD + "brow,,,\nbrow,1,2,3\n", "named twice; received 'brow' in line 6"),
         (GOOD + "nose,1,2,3\n", "named twice; received 'nose' in line 5"),
         (GOOD + ",1,2,3\n", "no name"),
         (GOOD + "chin,1,2\n", "three numbers"),
@@ -148,7 +160,8 @@ def test_vertices_by_number(tmp_path: Path, text: str) -> None:
         ('{"nose": [1, 2', "like JSON and is damaged"),
         ("[" * 100_000, "like JSON and is damaged"),
         ('{"nose": "here", "a": [1, 2], "b": true}', "three numbers"),
-        ('name,x,y,z\n"' + "a" * 200_000, "three numbers"),
+        ('{"nose": {"at": 3}}', "three numbers"),
+        ('name,x,y,z\n"' + "a" * 200_000, "0 of 1 filled"),
         (b"\x00\x01\x02\x03\x04", "not text"),
     ],
 )

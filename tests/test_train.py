@@ -157,6 +157,8 @@ def test_finished_run_is_a_model_folder(data: FaceDataset, tmp_path: Path) -> No
     assert facts["plan"]["settings"]["steps"] == 12
     assert facts["data"]["fingerprint"] == data.fingerprint
     assert facts["machine"]["processor"] == processor() and facts["machine"]["threads"] > 0
+    assert facts["face_points"] in (tmp_path / "run" / "README.md").read_text(encoding="utf-8")
+    assert (model.face_points is not None) == facts["face_points"][0].isdigit()
 
 
 def test_training_reduces_the_error(data: FaceDataset, tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ RESULTS = README.parent / "benchmarks" / "results"
 PLACE = re.compile(r"(<!-- capabilities:[^>]*-->\n).*?(<!-- end -->)", re.DOTALL)
 RESULT_PLACE = re.compile(r"(<!-- results: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
 RIG_PLACE = re.compile(r"(<!-- rigs: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
+FACE_PLACE = re.compile(r"(<!-- faces: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
+FACE_LENGTHS = ("spread_mm", "registration_mm")
 RIG_COLUMNS = {
     "error": "error", "cosine": "cosine", "size": "size", "leak": "leak", "stretch": "stretch",
     "lid_gap": "lid gap", "lip_gap": "lips apart in jawOpen",
@@ -60,8 +62,25 @@ def rigs_table(path: Path) -> str:
     return "\n".join(lines)
 
 
+def faces_table(path: Path) -> str:
+    """One line a head with a source in a CSV of ``benchmarks/find_faces.py``."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["source"]]
+    header = ("head", "from", "found by", "views of 9", "they differ", "template off", "processor time")
+    lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
+    for row in rows:
+        found = row["found_by"] if row["registration_mm"] else "refused"
+        spread, off = (f"{float(row[key]):.2f} mm" if row[key] else "–" for key in FACE_LENGTHS)
+        name, seconds = row["head"].replace("_", " "), f"{float(row['seconds']):.1f} s"
+        lines.append(
+            f"| {' | '.join((name, row['source'], found, row['views'] or '–', spread, off, seconds))} |"
+        )
+    return "\n".join(lines)
+
+
 def current(text: str) -> str:
     """A page with the tables as the code and the committed results have them."""
+    text = FACE_PLACE.sub(lambda m: f"{m[1]}{faces_table(RESULTS / m[2])}\n{m[3]}", text)
     text = RIG_PLACE.sub(lambda m: f"{m[1]}{rigs_table(RESULTS / m[2])}\n{m[3]}", text)
     text = PLACE.sub(lambda match: f"{match[1]}{hub.capability_table()}\n{match[2]}", text, count=1)
     return RESULT_PLACE.sub(lambda m: f"{m[1]}{results_table(RESULTS / m[2])}\n{m[3]}", text, count=1)

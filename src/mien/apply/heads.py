@@ -17,6 +17,7 @@ from mien.apply.generation import generate
 from mien.errors import BadSetting
 from mien.find.face import INSIDE_OUT, Found, find_face, searcher_for
 from mien.find.given import place_by_given
+from mien.find.handedness import told_handedness
 from mien.find.lids import eyes_are_closed
 from mien.find.search import Searcher
 from mien.geometry.alignment import UNITS, FrameDecision, quarter_turns
@@ -166,9 +167,10 @@ def open_head(
     people = known_people(model)
     vertices, faces, name = mesh.vertices, mesh.faces.reshape(-1, 3), mesh.name
     check_head(vertices, name)
-    parts = NamedPieces.of(vertices, faces, naming_of(mesh), pieces)
+    naming = naming_of(mesh)
+    parts = NamedPieces.of(vertices, faces, naming, pieces)
     given = None if landmarks is None else landmark_positions(landmarks, mesh)
-    searcher = searcher_for(model.topology, people)
+    searcher = searcher_for(model.topology, people, model.face_points)
     if given:
         found, given = place_by_given(vertices, faces, model.topology, given, searcher, name=name)
     else:
@@ -178,7 +180,8 @@ def open_head(
         placement=found.placement, guides=found.guides, pieces=parts,
     )  # fmt: skip
     closed = (EYES_CLOSED,) if eyes_are_closed(found.seen) else ()
-    return Head(mesh, replace(laid, notes=(*found.notes, *laid.notes, *closed)))
+    told = told_handedness(found.notes, mesh, naming, found.placement)
+    return Head(mesh, replace(laid, notes=(*told, *laid.notes, *closed)))
 
 
 def _found(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import BadMesh, MissingPackage, require
-from mien.find.known_points import KnownPoints, known_points
+from mien.find.known_points import KnownPoints, drawn_people, known_points
 from mien.find.landmarker import Landmarker
 from mien.find.looking import Subject
 from mien.find.pieces import MeshPieces
 from mien.find.search import ALL_TURNS, MOST_SIGHTS, Searcher, Seen
 from mien.find.weights import HOW_TO_GET, landmarker_file
-from mien.find.windows import LIKELY
+from mien.find.windows import LIKELY, STOUT, turns
 from mien.geometry.placement import Placement, place_by_shape
 from mien.geometry.registration import Guides
-from mien.topology import Topology
+from mien.topology import Arrays, Topology
 
 INSIDE_OUT = "the triangles are inside out: they were turned for computing and stay as they are in the file"
 BY_SHAPE = "no face was seen on it, it was placed by its shape alone: look at the picture of the registration"
@@ -29,6 +29,8 @@ _HIDDEN_MM = 2.5  # views of a face that nothing covers disagree by less
 _AGREEING, _AGREE_MM = 4, 5.0  # views on a point that guides the registration, and how well
 _LEAST_GUIDES = 30
 _FEW_SIGHTS = 2  # are examined where a face is less likely
+_CLEAR = 0.6  # of what is seen faces whoever looks: outward; heads have 0.85 to 1, open masks 0.66 to 0.69
+_PIECE_OF_HEAD, _PIECE_OF_BODY = 0.4, 0.08  # of the whole's size, a piece that can be a head
 _LARGER = 0.97  # scales that differ less are of faces of one size: the first is taken then
 _TALL = 2.0  # times as tall as a head is wide or deep: then the head is at one end
 _HEAD_SHARE = 0.16  # of a body's height, head and neck
@@ -68,23 +70,52 @@ class Guess:
     seen: Seen | None
 
 
-def searcher_for(topology: Topology, modes: NDArray | None = None) -> Searcher | None:
+def searcher_for(
+    topology: Topology, modes: NDArray | None = None, kept: Arrays | None = None
+) -> Searcher | None:
     """What looks for a topology's face; None where networks or renderer are missing or see no face in it.
 
     Args:
         topology: The template's.
-        modes: (K, V, 3) float, millimeters, or None. Modes of known faces, see :func:`known_points`.
+        modes: (K, V, 3) float, millimeters, or None. Modes of known faces, see
+            :func:`mien.find.known_points.drawn_people`.
+        kept: Name -> (K,) or (K, 3) array, or None. What :func:`face_points` gave, kept with a model; used
+            where it is of the same networks.
     """
+    if (found := _networks_here()) is None:
+        return None
+    networks, version = found
+    known = KnownPoints.kept(kept, topology, version)
+    known = known or known_points(topology, drawn_people(topology, modes), networks, version)
+    return Searcher(networks, known) if known else None
+
+
+def face_points(topology: Topology, people: Sequence[NDArray]) -> Arrays | None:
+    """Where the networks see their points on a template, to keep with a model; None where they cannot.
+
+    Args:
+        topology: The template's.
+        people: (V, 3) float, millimeters, each. Faces that are looked at beside the template.
+
+    Returns:
+        Name -> (K,) or (K, 3) array, for :func:`searcher_for`.
+    """
+    if (found := _networks_here()) is None:
+        return None
+    known = known_points(topology, people, *found)
+    return known.arrays(found[1]) if known else None
+
+
+def _networks_here() -> tuple[Landmarker, str] | None:
+    """The networks and what tells them from others; None where they or the renderer are missing."""
     path = landmarker_file()
     if path is None:
         return None
     try:
         require("embreex", "find")
-        networks, version = _networks(path, path.stat().st_mtime_ns)
+        return _networks(path, path.stat().st_mtime_ns)
     except MissingPackage:
         return None
-    known = known_points(topology, modes, networks, version)
-    return Searcher(networks, known) if known else None
 
 
 @lru_cache(maxsize=1)
@@ -113,9 +144,9 @@ def find_face(
     best: Seen | None = None
     if searcher is not None and len(faces):
         best, used, notes = _look_everywhere(vertices, faces, searcher)
+        if best is not None and best.is_cut:
+            raise _not_whole(best, name, Guess(vertices, faces, best))
         if best is not None and best.accepted:
-            if best.missing:
-                raise _not_whole(best, name, Guess(vertices, faces, best))
             best, notes = _uncovered(best, vertices, used, notes, searcher)
             return found_by_looking(best, used, searcher.known, notes)
     try:
@@ -150,29 +181,73 @@ def _look_everywhere(
     vertices: NDArray, faces: NDArray, searcher: Searcher
 ) -> tuple[Seen | None, NDArray, tuple[str, ...]]:
     """The best face, the triangles with outward winding, and what there is to say about them."""
-    flipped = faces[:, ::-1]
     best: Seen | None = None
     used, notes = faces, tuple[str, ...]()
-    for part, is_flipped, count, most in _attempts(vertices, faces):
-        subject = Subject(vertices, part)
-        for seen in searcher.search(subject, count, most=most)[:1]:
+    for attempt in _attempts(vertices, faces):
+        found = searcher.search(attempt.subject, attempt.along, most=attempt.most, thorough=attempt.is_first)
+        for seen in found[:1]:
             if best is None or seen.merit > best.merit:
                 best = seen
-                used, notes = (flipped, (INSIDE_OUT,)) if is_flipped else (faces, ())
-        if best is not None and best.accepted:
+                used, notes = (faces[:, ::-1], (INSIDE_OUT,)) if attempt.is_flipped else (faces, ())
+        if best is not None and best.accepted and not best.is_cut:
             best, told = _larger(best, searcher)
             return best, used, notes + told
+        if best is not None and best.is_cut:
+            break
     return best, used, notes
 
 
-def _attempts(vertices: NDArray, faces: NDArray) -> Iterator[tuple[NDArray, bool, int, int]]:
-    """Triangles to look at, whether they are flipped, how many turns, and how many sights to examine."""
-    yield faces, False, LIKELY, MOST_SIGHTS
-    yield faces[:, ::-1], True, LIKELY, _FEW_SIGHTS
+@dataclass(frozen=True, eq=False)
+class _Attempt:
+    """What to look at, and how hard.
+
+    Args:
+        subject: The whole mesh or a piece of it.
+        is_flipped: Whether its triangles were turned.
+        along: Turns to look along, (3, 3) each.
+        most: How many sights to examine.
+        is_first: Whether nothing has been looked at yet.
+    """
+
+    subject: Subject
+    is_flipped: bool
+    along: Sequence[NDArray]
+    most: int = _FEW_SIGHTS
+    is_first: bool = False
+
+
+def _attempts(vertices: NDArray, faces: NDArray) -> Iterator[_Attempt]:
+    """The whole from the likely sides, its pieces, then the whole from all other sides."""
+    likely, every = turns(LIKELY), turns(ALL_TURNS)
+    wholes = _wound(vertices, faces)
+    for number, (subject, is_flipped) in enumerate(wholes):
+        most = MOST_SIGHTS if number == 0 else _FEW_SIGHTS
+        yield _Attempt(subject, is_flipped, likely, most, number == 0)
     pieces = MeshPieces.of(vertices, faces)
+    smallest = _PIECE_OF_HEAD if _is_stout(vertices) else _PIECE_OF_BODY
     for mask in pieces.large():
-        yield pieces.part(mask), False, LIKELY, _FEW_SIGHTS
-    yield faces, False, ALL_TURNS, MOST_SIGHTS
+        for subject, is_flipped in _wound(vertices, pieces.part(mask)):
+            if wholes[0][0].scale / subject.scale > smallest:
+                yield _Attempt(subject, is_flipped, likely)
+    for subject, is_flipped in wholes:
+        yield _Attempt(subject, is_flipped, every[LIKELY:], MOST_SIGHTS)
+
+
+def _is_stout(vertices: NDArray) -> bool:
+    """Whether a mesh is too stout to be a body."""
+    thin, middle, long = np.sort(np.ptp(vertices, axis=0))
+    return bool(np.sqrt(thin * middle) > STOUT * long)
+
+
+def _wound(vertices: NDArray, faces: NDArray) -> list[tuple[Subject, bool]]:
+    """A mesh with outward triangles, and whether they were turned for that; both if it is not clear."""
+    subject = Subject(vertices, faces)
+    if subject.outward > _CLEAR:
+        return [(subject, False)]
+    flipped = (Subject(vertices, faces[:, ::-1]), True)
+    if subject.outward < 1 - _CLEAR:
+        return [flipped]
+    return [(subject, False), flipped] if subject.outward >= 0.5 else [flipped, (subject, False)]
 
 
 def _larger(best: Seen, searcher: Searcher) -> tuple[Seen, tuple[str, ...]]:

@@ -37,7 +37,7 @@ PARTS = {
     ),
 }  # fmt: skip
 """Points of the network on and around each part of a face."""
-_PRESENT = 3  # views that agree on a point, where there is a surface
+_PRESENT = 3  # views that see a surface at a point, where there is one
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,23 +48,27 @@ class Fused:
         points: (478, 3) float, the subject's unit; NaN where no view has a point.
         spread: (478,) float, millimeters. Median distance of the views from the point.
         near: (478,) int. Views that agree on it.
+        present: (478,) int. Views that see a surface there, from its outside.
         views: How many there are.
     """
 
     points: NDArray[np.float64]
     spread: NDArray[np.float64]
     near: NDArray[np.int64]
+    present: NDArray[np.int64]
     views: int
 
     def share(self, part: str, known: NDArray) -> float:
-        """The share of a part's points at which views agree on a surface; 1 where too few are known.
+        """The share of a part's points at which there is a surface; 1 where too few are known.
+
+        Where a head is cut or has a hole, points fall beside the mesh or on its inside.
 
         Args:
             part: One of :data:`PARTS`.
             known: (K,) int. The points that the template has, too.
         """
         numbers = np.intersect1d(PARTS[part], known)
-        return float((self.near[numbers] >= _PRESENT).mean()) if len(numbers) >= _FEWEST_OF_PART else 1.0
+        return float((self.present[numbers] >= _PRESENT).mean()) if len(numbers) >= _FEWEST_OF_PART else 1.0
 
 
 def fuse(sightings: Sequence[Sighting], millimeters: float) -> Fused:
@@ -86,7 +90,7 @@ def fuse(sightings: Sequence[Sighting], millimeters: float) -> Fused:
     mean = (np.nan_to_num(seen) * weight[..., None]).sum(axis=0) / np.maximum(total, 1e-9)[:, None]
     points = np.where((total > 0)[:, None], mean, np.nan)
     spread = np.median(np.where(np.isfinite(distance), distance, _FAR_MM), axis=0)
-    return Fused(points, spread, near.sum(axis=0), len(sightings))
+    return Fused(points, spread, near.sum(axis=0), np.isfinite(distance).sum(axis=0), len(sightings))
 
 
 def place(points: NDArray, template_points: NDArray) -> tuple[Placement, float] | None:

@@ -13,6 +13,7 @@ from mien.errors import BadMesh
 from mien.find.face import INSIDE_OUT, Found, Guess, found_by_looking
 from mien.find.looking import Subject
 from mien.find.search import ALL_TURNS, Searcher, Seen
+from mien.find.windows import turns
 from mien.geometry.closest import surface_distances
 from mien.geometry.placement import LARGEST_MISFIT, Placement, place_by_landmarks, shape_misfit
 from mien.geometry.procrustes import procrustes
@@ -72,7 +73,7 @@ def place_by_given(
         if seen and seen.accepted:
             return _compared(seen, winding, given, kept, notes + told, searcher)
     subject = Subject(vertices, faces)
-    elsewhere = next((seen for seen in searcher.search(subject, ALL_TURNS) if seen.accepted), None)
+    elsewhere = next((seen for seen in searcher.search(subject, turns(ALL_TURNS)) if seen.accepted), None)
     if elsewhere is None:
         _check_shape(given, vertices, faces, topology, name)
         return Found(given.placement, faces, notes=(*notes, UNSEEN)), kept

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.errors import BadFile
 from mien.find.fusion import Fused, fuse
+from mien.find.landmarker import POINTS
 from mien.find.looking import Networks, Sighting, Subject, camera_of, facing_camera, look
 from mien.geometry.placement import Placement
 from mien.geometry.surface import Surface
@@ -32,7 +34,8 @@ _DEVIATION_MM = 3.0  # over the people
 _CALIBRATING = VIEWS[:5]  # what is seen of people who stand as they should
 _VIEWS = 3  # of them that have to agree
 _FEWEST = 60  # points without which a template is not known
-_PEOPLE = 3  # beside the template
+PEOPLE = 3
+"""How many are looked at beside the template."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +53,51 @@ class KnownPoints:
     corners: NDArray[np.int64]
     weights: NDArray[np.float64]
     template: NDArray[np.float64]
+
+    def arrays(self, version: str) -> Arrays:
+        """What to keep with a model.
+
+        Args:
+            version: What tells the networks.
+
+        Returns:
+            Name -> array: the fields, (K,) and (K, 3), millimeters where they are lengths, and the version as
+            (n,) uint8.
+        """
+        return {
+            "numbers": self.numbers, "corners": self.corners, "weights": self.weights,
+            "template": self.template, "networks": np.frombuffer(version.encode(), np.uint8),
+        }  # fmt: skip
+
+    @staticmethod
+    def kept(arrays: Arrays | None, topology: Topology, version: str) -> KnownPoints | None:
+        """What :meth:`arrays` gave; None where there is nothing, or it is of other networks.
+
+        Args:
+            arrays: Name -> (K,) or (K, 3) array, or None.
+            topology: The template's.
+            version: What tells the networks.
+
+        Raises:
+            BadFile: The arrays are damaged.
+        """
+        if arrays is None:
+            return None
+        try:
+            if bytes(arrays["networks"]).decode() != version:
+                return None
+            known = KnownPoints(*(arrays[name] for name in ("numbers", "corners", "weights", "template")))
+            count = len(known.numbers)
+            shapes = [known.corners.shape, known.weights.shape, known.template.shape]
+            whole = shapes == [(count, 3)] * 3 and _FEWEST <= count
+            whole = whole and all(np.isfinite(item).all() for item in (known.weights, known.template))
+            whole = whole and 0 <= known.numbers.min() and known.numbers.max() < POINTS
+            whole = whole and 0 <= known.corners.min() and known.corners.max() < topology.vertex_count
+        except (KeyError, TypeError, ValueError):
+            whole = False
+        if not whole:
+            raise BadFile("the model's face points are damaged", remedy="copy the model folder again")
+        return known
 
     @property
     def center(self) -> NDArray[np.float64]:
@@ -79,36 +127,43 @@ def views_of(
 
 
 def known_points(
-    topology: Topology, modes: NDArray | None, networks: Networks, version: str
+    topology: Topology, people: Sequence[NDArray], networks: Networks, version: str
 ) -> KnownPoints | None:
     """The network's points on a template; measured once, then cached by content.
 
     Args:
         topology: The template's.
-        modes: (K, V, 3) float, millimeters, or None. Modes of known faces, scaled to one standard deviation.
+        people: (V, 3) float, millimeters, each. Faces to look at beside the template; may be none.
         networks: The detector and the landmarks.
         version: What tells networks apart, for the cache.
 
     Returns:
         The points, or None where the networks see no face in the template.
     """
-    chosen = _people(topology, modes)
     digest = hashlib.sha256(version.encode())
-    for person in chosen:
-        digest.update(person.tobytes())
+    for person in people:
+        digest.update(np.ascontiguousarray(person, np.float32).tobytes())
     stored = topology.derived(
-        f"seen-points-{digest.hexdigest()[:16]}", lambda: _measured(topology, chosen, networks)
+        f"seen-points-{digest.hexdigest()[:16]}", lambda: _measured(topology, people, networks)
     )
     if len(stored["numbers"]) < _FEWEST:
         return None
     return KnownPoints(stored["numbers"], stored["corners"], stored["weights"], stored["template"])
 
 
-def _people(topology: Topology, modes: NDArray | None) -> list[NDArray[np.float32]]:
-    """(V, 3) each: some faces of the modes' distribution, the same every time."""
+def drawn_people(topology: Topology, modes: NDArray | None) -> list[NDArray[np.float32]]:
+    """Some faces of a distribution, the same every time; none without one.
+
+    Args:
+        topology: The template's, the mean.
+        modes: (K, V, 3) float, millimeters, or None. Scaled to one standard deviation.
+
+    Returns:
+        (V, 3) float32, millimeters, each.
+    """
     if modes is None:
         return []
-    drawn = np.random.default_rng(0).standard_normal((_PEOPLE, len(modes)))
+    drawn = np.random.default_rng(0).standard_normal((PEOPLE, len(modes)))
     return list((topology.template + np.tensordot(drawn, modes, axes=1)).astype(np.float32))
 
 
@@ -149,7 +204,7 @@ def _seen(person: NDArray, topology: Topology, networks: Networks) -> Fused | No
     fused = fuse(views, upright.scale)
     good = (fused.near >= _VIEWS) & (fused.spread < _SPREAD_MM)
     points = np.where(good[:, None], upright.apply(fused.points), np.nan)
-    return Fused(points, fused.spread, fused.near, fused.views)
+    return replace(fused, points=points)
 
 
 def _on_template(fused: Fused, person: NDArray, topology: Topology) -> NDArray[np.float64]:

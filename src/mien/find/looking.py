@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.find.landmarker import DETECTOR_SIZE, LANDMARK_SIZE, Square, square_around
+from mien.geometry.alignment import quarter_turns
 from mien.geometry.differential import vertex_normals
 from mien.geometry.placement import Placement
 from mien.geometry.surface import welded
@@ -19,6 +20,7 @@ from mien.render.rays import Camera, Hits, ray_scene
 _DIAGONAL = 1000.0  # a subject's own unit: single precision is enough for rays then
 _NEAR_MM = 160.0  # vertices farther from the middle of the face keep full light
 _GLOSS = 1.0
+_SIDES_SIZE = 64  # pixels of pictures that tell which way triangles are wound
 
 
 class Networks(Protocol):
@@ -56,6 +58,22 @@ class Subject:
     def normals(self) -> NDArray[np.float32]:
         """(n, 3) unit normals."""
         return vertex_normals(self.vertices.astype(np.float64), self.faces).astype(np.float32)
+
+    @cached_property
+    def outward(self) -> float:
+        """The share of what is seen from six sides that faces whoever looks.
+
+        Near 1 where triangles are wound outward, near 0 where they are inside out, between for open meshes.
+        """
+        corners = self.vertices[self.faces].astype(np.float64)
+        ways = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        facing = seen = 0
+        for turn in {tuple(turn[2]): turn for turn in quarter_turns()}.values():
+            camera = Camera(turn, np.zeros(3), _DIAGONAL, _SIDES_SIZE)
+            hit = camera.cast(self._scene)
+            facing += int(((ways[hit.triangles] * hit.toward_camera).sum(axis=1) > 0).sum())
+            seen += len(hit.pixels)
+        return facing / seen if seen else 1.0
 
     def on_mesh(self, points: NDArray) -> NDArray[np.float64]:
         """Points (..., 3) of the subject as (..., 3) in the mesh's own unit."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -58,6 +58,12 @@ class Seen:
         return self.views >= LEAST_VIEWS and self.spread <= MOST_SPREAD_MM and self.rest <= MOST_REST_MM
 
     @property
+    def is_cut(self) -> bool:
+        """Whether this is a face of which a part is missing: views of such a face need not agree."""
+        known = self.views >= LEAST_VIEWS and self.rest <= MOST_REST_MM
+        return known and bool(self.missing)
+
+    @property
     def sure(self) -> bool:
         """Whether nothing better need be looked for."""
         return self.views >= _SURE_VIEWS and self.spread <= _SURE_SPREAD_MM and self.rest <= _SURE_REST_MM
@@ -85,16 +91,19 @@ class Searcher:
     networks: Networks
     known: KnownPoints
 
-    def search(self, subject: Subject, count: int = LIKELY, *, most: int = MOST_SIGHTS) -> list[Seen]:
-        """What looks like a face from the first turns, the best first; it stops at the first sure one.
+    def search(
+        self, subject: Subject, along: Sequence[NDArray], *, most: int = MOST_SIGHTS, thorough: bool = True
+    ) -> list[Seen]:
+        """What looks like a face from some turns, the best first; it stops at the first sure one.
 
         Args:
             subject: Where to look.
-            count: How many of the 24 turns.
+            along: Turns, (3, 3) float each, see :func:`mien.find.windows.turns`.
             most: First sights that are examined; each takes a second.
+            thorough: See :func:`mien.find.windows.windows`.
         """
         found: list[Seen] = []
-        for placement in islice(self._sights(subject, count), most):
+        for placement in islice(self._sights(subject, along, thorough), most):
             if seen := self.examine(subject, placement):
                 found.append(seen)
                 if seen.sure:
@@ -136,11 +145,11 @@ class Searcher:
         parts = [part for part in PARTS if fused.share(part, self.known.numbers) < _LEAST_OF_PART]
         return Seen(subject, whole, fused, len(views), spread, rest, facing, tuple(parts))
 
-    def _sights(self, subject: Subject, count: int) -> Iterator[Placement]:
+    def _sights(self, subject: Subject, along: Sequence[NDArray], thorough: bool) -> Iterator[Placement]:
         """Placements of the subject that first sights suggest, each once."""
         keys: list[NDArray] = []
-        for turn in turns(count):
-            for camera in windows(subject, turn):
+        for turn in along:
+            for camera in windows(subject, turn, thorough=thorough):
                 for sight in look(subject, self.networks, camera, score=_SCORE, presence=_PRESENCE, most=2):
                     placed = self._placed(sight)
                     if placed is None:

@@ -19,6 +19,9 @@ _FIRST = (
     ((0, 1, 0), (1, 0, 0)), ((0, 1, 0), (-1, 0, 0)), ((0, 0, 1), (1, 0, 0)), ((0, 0, 1), (-1, 0, 0)),
 )  # fmt: skip
 _SHARES = (0.62, 0.4, 0.27, 0.18, 0.125)  # of the height, from the top: a bust to a body with raised arms
+_FEW = 2  # of the shares, for what is too stout to be a body
+STOUT = 0.5
+"""Of the height: the root of width times depth. Heads have more, bodies less, even with arms out."""
 _MARGIN = 1.2
 _TOP = 0.8  # of a window is searched for the column to look at
 _BELOW = 0.42  # of a window the camera looks below the top
@@ -34,15 +37,22 @@ def turns(count: int) -> list[NDArray[np.float64]]:
     return sorted(quarter_turns(), key=rank)[:count]
 
 
-def windows(subject: Subject, turn: NDArray) -> Iterator[Camera]:
-    """Cameras that look along one turn (3, 3): at the whole mesh, then closer and closer at its top."""
+def windows(subject: Subject, turn: NDArray, *, thorough: bool = True) -> Iterator[Camera]:
+    """Cameras that look along one turn: at the whole mesh, then closer and closer at its top.
+
+    Args:
+        subject: What is looked at.
+        turn: (3, 3) float. From the subject's axes to the picture's.
+        thorough: Come close even to what is too stout to be a body with its head at the top.
+    """
     points = subject.vertices.astype(np.float64) @ turn.T
     low, high = points.min(axis=0), points.max(axis=0)
-    width, height = (high - low)[:2]
+    width, height, depth = high - low
     middle = (low + high) / 2
     # One ray a pixel: a first sight needs no smooth edges, and there are many pictures.
     yield camera_of(turn, middle @ turn, _MARGIN * max(width, height), rays=1)
-    for share in _SHARES:
+    stout = np.sqrt(width * depth) > STOUT * height
+    for share in _SHARES[: _FEW if stout and not thorough else None]:
         span = share * height
         top = points[points[:, 1] > high[1] - _TOP * span, 0]
         across = (top.min() + top.max()) / 2

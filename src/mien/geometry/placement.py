@@ -19,6 +19,7 @@ _COARSE, _FINE = 90, 500  # template vertices that are slid, then aligned
 _CLOUD = 2500  # vertices of the mesh that are slid against
 _STEPS_FORWARD = (0.0, 45.0, 90.0)  # a mask sits at the front of a head
 _STEPS_UP = (-60.0, 0.0, 60.0)  # and a head in the upper part of a bust
+_ENOUGH_VERTICES, _CELLS = 20_000, 150.0  # a finer mesh is thinned; cells along its diagonal
 _KEPT = 6  # starts that are worth aligning
 LARGEST_MISFIT = 6.0  # millimeters, of the better nine tenths after alignment
 _SMALLEST_LEAD = 1.15  # how much worse a differently turned alignment has to be
@@ -134,6 +135,7 @@ def place_by_shape(vertices: NDArray, faces: NDArray, template: Topology, name: 
         BadMesh: Nothing fits, or two turns fit alike.
     """
     size = float(np.sqrt(vertex_areas(template.template, template.faces).sum()))
+    vertices, faces = _thinned(np.asarray(vertices, np.float64), np.asarray(faces).reshape(-1, 3))
     found: list[tuple[float, float, Alignment]] = []
     for scales in _start_scales(vertices, size):
         if not found or min(found, key=lambda item: item[0])[0] > LARGEST_MISFIT:
@@ -166,6 +168,19 @@ def shape_misfit(vertices: NDArray, faces: NDArray, template: Topology, placemen
     surface = Surface(placement.apply(vertices), np.asarray(faces))
     here = Alignment(np.eye(3), np.float64(1.0), np.zeros(3))
     return _align(surface, template, here, points=_FINE, steps=24)[0]
+
+
+def _thinned(vertices: NDArray, faces: NDArray) -> tuple[NDArray, NDArray]:
+    """A mesh of more vertices than placing needs, one a cell of a grid; others as they are."""
+    if len(vertices) <= _ENOUGH_VERTICES:
+        return vertices, faces
+    cell = float(np.linalg.norm(np.ptp(vertices, axis=0))) / _CELLS
+    _, first, of_cell = np.unique(
+        np.floor(vertices / cell).astype(np.int64), axis=0, return_index=True, return_inverse=True
+    )
+    corners = of_cell.reshape(-1)[faces]
+    kept = (corners != np.roll(corners, 1, axis=1)).all(axis=1)
+    return vertices[first], corners[kept]
 
 
 def _aligned_from(
@@ -211,28 +226,33 @@ def _slide_all(surface: Surface, template: Topology) -> list[tuple[float, Alignm
     cloud, directions = surface.vertices[::step], surface.normals[::step]
     tree = cKDTree(np.hstack([cloud, 20.0 * directions]))
     center = np.median(surface.vertices, axis=0)
-    found = []
+    turned, facing, places, turns = [], [], [], []
     for turn in quarter_turns():
-        turned, facing = (points - middle) @ turn, 20.0 * normals @ turn
         # The turn brings the mesh into the template's frame; its rows are the template's axes on the mesh.
         for ahead in _STEPS_FORWARD:
             for up in _STEPS_UP:
                 place = center + ahead * turn[2] + up * turn[1]
-                misfit, shift = _slide(turned + place, facing, tree, cloud)
-                move = place + shift - middle @ turn
-                found.append((misfit, Alignment(turn.T, np.float64(1.0), move)))
-    return sorted(found, key=lambda item: item[0])
+                turned.append((points - middle) @ turn + place)
+                facing.append(20.0 * normals @ turn)
+                places.append(place - middle @ turn)
+                turns.append(turn)
+    misfits, shifts = _slide(np.stack(turned), np.stack(facing), tree, cloud)
+    order = np.argsort(misfits, kind="stable")
+    return [(float(misfits[k]), Alignment(turns[k].T, np.float64(1.0), places[k] + shifts[k])) for k in order]
 
 
-def _slide(points: NDArray, facing: NDArray, tree: cKDTree, cloud: NDArray) -> tuple[float, NDArray]:
-    """Slides points to the closest place near a start: the misfit there, and the shift."""
-    shift = np.zeros(3)
+def _slide(
+    points: NDArray, facing: NDArray, tree: cKDTree, cloud: NDArray
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Slides each of S sets of points (S, n, 3) to the closest place near its start: misfits, and shifts."""
+    shift = np.zeros((len(points), 1, 3))
     for _ in range(5):
-        distance, near = tree.query(np.hstack([points + shift, facing]))
-        close = distance <= np.quantile(distance, 0.8)
-        shift = shift + (cloud[near] - points - shift)[close].mean(axis=0)
-    distance = np.sort(tree.query(np.hstack([points + shift, facing]))[0])
-    return float(distance[: int(0.9 * len(distance))].mean()), shift
+        distance, near = tree.query(np.concatenate([points + shift, facing], axis=-1), workers=-1)
+        close = distance <= np.quantile(distance, 0.8, axis=1, keepdims=True)
+        offset = np.where(close[..., None], cloud[near] - points - shift, 0)
+        shift = shift + offset.sum(axis=1, keepdims=True) / close.sum(axis=1)[:, None, None]
+    distance = np.sort(tree.query(np.concatenate([points + shift, facing], axis=-1), workers=-1)[0], axis=1)
+    return distance[:, : int(0.9 * distance.shape[1])].mean(axis=1), shift[:, 0]
 
 
 def _align(

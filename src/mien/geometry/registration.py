@@ -29,6 +29,7 @@ from mien.topology import Landmarks, Topology
 _SHARE = 0.05  # of the template that only a further piece of the mesh covers: then the piece is skin
 _COVER_MM = 8.0
 _LARGEST_ERROR = 2.5  # millimeters from the surface on average: worse is no registration
+_MANY_GUIDES = 30  # as many as where a face was seen: eyes are there, though a statue's have no lids
 _SMALLEST_COVER, _SEEN_COVER = 0.55, 0.4  # of the template; less is enough where a face was seen
 _STAYS_MM = 1.0  # right templates move by 0.2 mm when they are bent again
 _MOST_AGAIN = 4  # times
@@ -262,6 +263,8 @@ def _laid(
         )  # fmt: skip
     clouds = other_clouds(placed, pieces, found.skin)
     measures = measured(found.points, main, found.surface, quality, clouds)
+    if pulls is not None and len(pulls.targets) >= _MANY_GUIDES:
+        measures = [measure for measure in measures if measure.name != "no eyes"]
     notes = judge_registration(measures, found.points, main, name)
     distance = np.full(topology.vertex_count, np.nan)  # of all vertices: other pieces have no counterpart
     distance[kept] = quality.distance

@@ -31,7 +31,7 @@ class LandmarkEntry:
 
     Args:
         name: Its name.
-        cells: Its position as three numbers, or the number of its vertex alone.
+        cells: Its position as three numbers, or the number of its vertex alone; empty where not filled in.
         where: The place in the file, for messages.
     """
 
@@ -99,18 +99,18 @@ def _json(text: str, path: Path) -> Iterator[LandmarkEntry]:
 
 
 def _cells(value: Any) -> tuple[str, ...]:
-    """Position or vertex number of a JSON value; three empty cells where there is neither."""
+    """Position or vertex number of a JSON value; three empty cells for null, and damage as it stands."""
     if isinstance(value, dict):
         given = {str(key).lower(): item for key, item in value.items()}
         for key in ("position", "coordinates", *VERTICES):
             if key in given:
                 return _cells(given[key])
-        value = [given.get(axis, "") for axis in AXES]
+        value = [given.get(axis, "") for axis in AXES] if any(axis in given for axis in AXES) else str(value)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return (str(value),)
     if isinstance(value, list) and len(value) == 3:
-        return tuple(str(item) for item in value)
-    return ("", "", "")
+        return tuple("" if item is None else str(item) for item in value)
+    return ("", "", "") if value is None else (str(value)[:80], "", "")
 
 
 def _point_list(text: str, path: Path) -> list[LandmarkEntry]:

@@ -26,6 +26,8 @@ def read_landmarks(
 ) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     """Reads named points in any common form; see ``docs/your_own_head.md``.
 
+    A landmark without a position, as in a table that was filled in part, is left out.
+
     Forms: a CSV with the columns name, x, y, z or name, vertex (commas, semicolons or tabs, decimal points
     or commas, any case, with or without a header), MeshLab's ``.pp``, ``.pts``, and a JSON mapping.
 
@@ -45,15 +47,19 @@ def read_landmarks(
     if not path.is_file():
         raise DataMissing("there is no such landmark table", received=str(path), remedy="check the path")
     found: dict[str, NDArray[np.float64]] = {}
+    empty = set[str]()
     for entry in landmark_entries(path):
-        if not entry.name or entry.name in found:
+        if not entry.name or entry.name in found or entry.name in empty:
             raise BadFile(
                 "a landmark is named twice" if entry.name else "a landmark has no name",
                 received=f"{entry.name[:80]!r} in {entry.where}", remedy="give every landmark one line",
             )  # fmt: skip
-        found[entry.name] = _of_vertex(entry, mesh) if len(entry.cells) == 1 else _position(entry)
+        if not any(entry.cells):
+            empty.add(entry.name)
+        else:
+            found[entry.name] = _of_vertex(entry, mesh) if len(entry.cells) == 1 else _position(entry)
     positions = np.array(list(found.values()), np.float64).reshape(-1, 3)
-    return tuple(found), _checked(positions, path, any_unit)
+    return tuple(found), _checked(positions, len(empty), path, any_unit)
 
 
 def write_landmarks(path: Path | str, names: tuple[str, ...], positions: NDArray) -> None:
@@ -119,12 +125,14 @@ def vertex_number(entry: LandmarkEntry, count: int) -> int:
     return int(text)
 
 
-def _checked(positions: NDArray[np.float64], path: Path, any_unit: bool) -> NDArray[np.float64]:
-    """Refuses tables that are empty or cannot be a face in millimeters."""
+def _checked(positions: NDArray[np.float64], empty: int, path: Path, any_unit: bool) -> NDArray[np.float64]:
+    """Refuses tables that are empty, too few of whose rows are filled, or that are no face in millimeters."""
     if len(positions) < 3:
+        filled = f" of {len(positions) + empty} filled" if empty else ""
         raise BadFile(
-            "a face needs at least 3 landmarks", received=f"{len(positions)} in {path}", remedy="add some"
-        )
+            "a face needs at least 3 landmarks", received=f"{len(positions)}{filled} in {path}",
+            remedy="fill in more" if empty else "add some",
+        )  # fmt: skip
     extent = float(np.ptp(positions, axis=0).max())
     if not any_unit and not SMALLEST_MM <= extent <= LARGEST_MM:
         unit, factor = ("meters", 1000) if extent < 1 else ("centimeters", 10)

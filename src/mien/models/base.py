@@ -18,7 +18,7 @@ from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch, Sampler
 from mien.errors import MissingNeutral, UnknownName, Unsupported, WrongTopology
 from mien.models.calibration import Calibration
-from mien.topology import Topology
+from mien.topology import Arrays, Topology
 
 Losses = dict[str, Tensor]
 #: Scans encoded in one call where training data are measured.
@@ -119,6 +119,8 @@ class FaceModel(nn.Module):
     topology: Topology
     expressions: tuple[str, ...]
     config: dict[str, Any]
+    #: Where a face landmarker sees its points on the template, see :func:`mien.find.face.face_points`.
+    face_points: Arrays | None = None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> FaceModel:
         # The configuration is the constructor call: nothing to keep in step by hand.

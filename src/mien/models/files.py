@@ -1,4 +1,4 @@
-"""Model folders: config.json, model.safetensors, topology.npz, metrics.json. No pickle anywhere."""
+"""Model folders: config.json, model.safetensors, topology.npz, metrics.json and more. No pickle anywhere."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ from mien.models.base import FaceModel
 from mien.models.own_code import class_of_record, is_record, record_of
 from mien.models.registry import is_registered, model_class, registered_class
 from mien.topology import Topology
+
+#: What the model keeps for finding faces; folders without it are read, too.
+FACE_POINTS = "face_points.safetensors"
 
 #: Raised whenever a folder of the old form could not be read: other tensors, another config.json.
 FORMAT = 2
@@ -51,6 +54,9 @@ def save_model(model: FaceModel, folder: Path | str, *, facts: Mapping[str, Any]
     state = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
     config["sha256"] = save_tensors(folder / "model.safetensors", state)
     model.topology.save(folder / "topology.npz")
+    if model.face_points is not None:
+        points = {name: torch.from_numpy(value.copy()) for name, value in model.face_points.items()}
+        config["face_points"] = save_tensors(folder / FACE_POINTS, points)
     write_bytes(folder / "config.json", json.dumps(config, indent=1, ensure_ascii=False).encode())
 
 
@@ -104,6 +110,9 @@ def load_model(
     if not intact:
         raise BadFile("the model's topology.npz is damaged", received=str(folder), remedy="copy it again")
     put_state(model, state)
+    if "face_points" in config:  # folders that have none are calibrated when a face is first looked for
+        points = load_tensors(folder / FACE_POINTS, config["face_points"])
+        model.face_points = {name: value.numpy() for name, value in points.items()}
     return model.eval()
 
 

@@ -9,10 +9,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from mien.data.dataset import FaceDataset
 from mien.errors import BadSetting, require
+from mien.find.face import face_points
+from mien.find.known_points import PEOPLE
 from mien.io.atomic import write_bytes
 from mien.machine import machine
 from mien.models.base import FaceModel
@@ -127,11 +130,23 @@ def fit_model(
     model.cpu().eval()
     if first:
         model.calibrate(train)
+        header |= _see_face(model, train)
         header.setdefault("training_seconds", round(time.monotonic() - began, 1))
         save_model(model, out, facts=header)
         write_card(out, kind)
         (out / "checkpoint.safetensors").unlink(missing_ok=True)
     return model
+
+
+def _see_face(model: FaceModel, train: FaceDataset) -> dict[str, str]:
+    """Keeps with the model where faces will be looked for, measured on some of its people; and says so."""
+    first = np.unique(train.row_subject, return_index=True)[1]
+    rows = first[train.has_neutral[first]][:PEOPLE]
+    model.face_points = face_points(model.topology, [train.neutral_of([row])[0] for row in rows])
+    if model.face_points is None:
+        return {"face_points": "none: no face landmarker at hand, or no face seen; measured on first use"}
+    count = len(model.face_points["numbers"])
+    return {"face_points": f"{count} points of the face landmarker have a place on the template"}
 
 
 def build_model(plan: Plan, data: FaceDataset, method: str | type[FaceModel] | None = None) -> FaceModel:
