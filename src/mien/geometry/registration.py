@@ -263,7 +263,7 @@ def _laid(
         )  # fmt: skip
     clouds = other_clouds(placed, pieces, found.skin)
     measures = measured(found.points, main, found.surface, quality, clouds)
-    if pulls is not None and len(pulls.targets) >= _MANY_GUIDES:
+    if found.pulls is not None and len(found.pulls.targets) >= _MANY_GUIDES:
         measures = [measure for measure in measures if measure.name != "no eyes"]
     notes = judge_registration(measures, found.points, main, name)
     distance = np.full(topology.vertex_count, np.nan)  # of all vertices: other pieces have no counterpart
