@@ -60,13 +60,13 @@ def model_like(
     same = [] if mesh is None else [item for rig in found if (item := _resized(rig, mesh))]
     if same:
         return _copying([rig for rig, _ in same]), (*notes, *(note for _, note in same))
-    together = rig_set(found, model=general)
+    together = rig_set(found, general=general)
     people = list(together.people())
     model = Textbook(together.topology, together.names)
-    model.learn(
-        np.stack([person.neutral for person in people]), np.stack([person.displacements for person in people]),
-        np.stack([person.shown for person in people]), together.modes,
-    )  # fmt: skip
+    neutrals, shapes, shown = (
+        np.stack(item) for item in zip(*((p.neutral, p.displacements, p.shown) for p in people), strict=True)
+    )
+    model.learn(neutrals, shapes, shown, together.modes)
     names = ", ".join(rig.name for rig in found)
     told = f"Shapes: {len(together.names)} ARKit names, like {names}; registered, as the topology differs."
     return model.eval(), (*notes, told)

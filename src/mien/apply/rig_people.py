@@ -8,10 +8,11 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from mien.apply.default_model import default_model
-from mien.apply.heads import open_head
+from mien.apply.heads import Head, open_head
 from mien.data.head_rigs import HeadRig, find_head_rigs, read_head_rig
 from mien.data.rig_names import ARKIT_52
 from mien.errors import BadMesh, BadSetting
@@ -20,10 +21,11 @@ from mien.geometry.differential import vertex_normals
 from mien.geometry.named_pieces import NamedPieces
 from mien.geometry.placement import Placement
 from mien.geometry.procrustes import procrustes
-from mien.geometry.registration import Registration, register
+from mien.geometry.registration import Registration
 from mien.geometry.surface import Surface
 from mien.io.record import Mesh
 from mien.models.base import FaceModel
+from mien.models.textbook import Textbook
 from mien.progress import track
 from mien.topology import Landmarks, Topology
 
@@ -54,7 +56,6 @@ class RigSet:
     Args:
         rigs: Under ARKit's names, without shapes that move nothing.
         base: The one that the others are laid on.
-        general: The model whose template brings rigs into correspondence.
         topology: Its skin; with its other pieces where all rigs share the mesh.
         modes: (K, V, 3) float32, millimeters. Principal modes of neutral faces that a general model knows.
         notes: Sentences about the rigs.
@@ -62,7 +63,6 @@ class RigSet:
 
     rigs: tuple[HeadRig, ...]
     base: _LaidRig
-    general: FaceModel
     topology: Topology
     modes: NDArray[np.float32]
     notes: tuple[str, ...]
@@ -71,6 +71,14 @@ class RigSet:
     def names(self) -> tuple[str, ...]:
         """E names that any rig has."""
         return tuple(name for name in ARKIT_52 if any(name in rig.names for rig in self.rigs))
+
+    @cached_property
+    def leader(self) -> Textbook:
+        """A model of the base alone, which lays it on the other rigs."""
+        model = Textbook(self.topology, self.names[:1])
+        still = torch.zeros(1, self.topology.vertex_count, 3)
+        model.set_shapes(still, torch.from_numpy(self.modes))
+        return model
 
     def people(self) -> Iterator[RigPerson]:
         """The rigs one by one, on the topology; those of another one are registered first."""
@@ -87,14 +95,14 @@ class RigSet:
 
 
 def rig_set(
-    rigs: Sequence[str | Path | HeadRig], table: Path | None = None, model: FaceModel | None = None
+    rigs: Sequence[str | Path | HeadRig], table: Path | None = None, general: FaceModel | None = None
 ) -> RigSet:
     """Reads rigs and chooses whose topology all get: the first of those that share one most often.
 
     Args:
         rigs: Rigs, files, folders of shapes, or folders of rigs.
         table: For names of no known scheme, see :func:`mien.data.rig_names.named_shapes`.
-        model: Whose template brings rigs into correspondence; None for :func:`default_model`.
+        general: Whose template brings rigs into correspondence; None for :func:`default_model`.
 
     Raises:
         DataMissing: There is no rig.
@@ -103,12 +111,12 @@ def rig_set(
     """
     found, notes = read_rigs(rigs, table)
     base = max(found, key=lambda rig: sum(rig.has_topology_of(other) for other in found))
-    general = default_model() if model is None else model
+    general = default_model() if general is None else general
     laid = _LaidRig.of(base, general)
     whole = all(rig.has_topology_of(base) for rig in found) and laid.skin_is_largest
     rows = np.arange(len(base.vertices)) if whole else base.skin_mesh[0]
     topology = laid.topology(rows, base.faces if whole else base.skin_mesh[1])
-    return RigSet(tuple(found), laid, general, topology, laid.modes[:, rows], tuple(notes))
+    return RigSet(tuple(found), laid, topology, laid.modes[:, rows], tuple(notes))
 
 
 def read_rigs(
@@ -149,27 +157,22 @@ class _LaidRig:
     @staticmethod
     def of(rig: HeadRig, model: FaceModel) -> _LaidRig:
         """The rig, turned upright and brought to millimeters as its face tells, with the template on it."""
-        try:
-            head = open_head(model, Mesh(rig.vertices.astype(np.float32), rig.faces, name=rig.name))
-        except BadMesh as error:
-            raise BadMesh(
-                f"the rig {rig.name!r} cannot be followed: {error.cause}", received=error.received,
-                remedy="give a rig of a whole face",
-            ) from error
+        head = _opened(rig, model)
         decision, found = head.decision, head.registration
         turned = rig.displacements.astype(np.float64) @ decision.rotation.T * decision.scale_to_mm
         upright = replace(
-            rig, vertices=decision.apply(rig.vertices).astype(np.float64), displacements=turned.astype(np.float32)
+            rig,
+            vertices=decision.apply(rig.vertices).astype(np.float64),
+            displacements=turned.astype(np.float32),
         )
         turn = Placement(
-            found.placement.rotation @ decision.rotation.T, found.placement.scale / decision.scale_to_mm,
+            found.placement.rotation @ decision.rotation.T,
+            found.placement.scale / decision.scale_to_mm,
             found.placement.translation,
         )
         modes = model.people_modes()
         known = np.zeros((0, *found.vertices.shape), np.float32) if modes is None else modes.numpy(force=True)
-        return _LaidRig(
-            upright, replace(found, placement=turn, mesh_vertices=upright.vertices), known
-        )
+        return _LaidRig(upright, replace(found, placement=turn, mesh_vertices=upright.vertices), known)
 
     @cached_property
     def template(self) -> NDArray[np.float64]:
@@ -196,9 +199,7 @@ class _LaidRig:
         return landmarked(self.rig, rows, faces, self.registration.topology, self.template)
 
 
-def landmarked(
-    rig: HeadRig, rows: NDArray, faces: NDArray, general: Topology, template: NDArray
-) -> Topology:
+def landmarked(rig: HeadRig, rows: NDArray, faces: NDArray, general: Topology, template: NDArray) -> Topology:
     """A mesh of a rig as a topology, with the landmarks of a template that lies on it.
 
     Args:
@@ -236,22 +237,28 @@ def _copied(rig: HeadRig, base: _LaidRig, topology: Topology) -> tuple[NDArray, 
 def _laid_on(rig: HeadRig, found: RigSet) -> tuple[NDArray, NDArray]:
     """Neutral and shapes of a rig of another topology.
 
-    The base is registered to the rig, guided by what is known of people; then its vertices read the rig's
-    shapes as any mesh reads those of a template: here the template is the rig's skin.
+    The base is registered to the rig as to any head; then its vertices read the rig's shapes as any head
+    reads those of a template: here the template is the rig's skin.
     """
-    laid = _LaidRig.of(rig, found.general)
-    align = procrustes(laid.template, found.base.template, scale=True)
-    start = Placement(align.rotation, float(align.scale), align.translation)
-    own = register(
-        laid.rig.vertices, rig.faces, found.topology, people=found.modes, placement=start, name=rig.name
-    )
-    rows, faces = laid.rig.skin_mesh
-    skin = landmarked(laid.rig, rows, faces, laid.registration.topology, laid.template)
-    rest = own.placement.apply(skin.template)
-    skin = replace(skin, template=rest.astype(np.float32))
-    moved = laid.rig.displacements[:, rows].astype(np.float64) @ own.placement.rotation.T
-    everywhere = np.ones(found.topology.vertex_count, bool)
+    own = _opened(rig, found.leader).registration
+    place = own.placement
+    moved = place.scale * rig.displacements.astype(np.float64) @ place.rotation.T
+    there = replace(rig, vertices=place.apply(rig.vertices), displacements=moved.astype(np.float32))
     neutral = own.vertices.astype(np.float64)
+    rows, faces = rig.skin_mesh
+    skin = landmarked(there, rows, faces, found.topology, neutral)
+    everywhere = np.ones(len(neutral), bool)
     pieces = NamedPieces.of(neutral, found.topology.faces)
-    carrier = Carrier(neutral, found.topology.faces, rest, skin, everywhere, pieces)
-    return neutral, carrier.carry(rest + own.placement.scale * moved)
+    carrier = Carrier(neutral, found.topology.faces, there.vertices[rows], skin, everywhere, pieces)
+    return neutral, carrier.carry(there.vertices[rows] + there.displacements[:, rows])
+
+
+def _opened(rig: HeadRig, model: FaceModel) -> Head:
+    """A rig's head with a model's template on it."""
+    try:
+        return open_head(model, Mesh(rig.vertices.astype(np.float32), rig.faces, name=rig.name))
+    except BadMesh as error:
+        raise BadMesh(
+            f"the rig {rig.name!r} cannot be followed: {error.cause}", received=error.received,
+            remedy="give a rig of a whole face",
+        ) from error  # fmt: skip

@@ -87,13 +87,16 @@ def rig(
     ),
     existing: str = typer.Option("refuse", help="Targets of these names in the file: refuse, keep, replace."),
     source: list[str] = typer.Option([], "--source", help="Without a model: ict, makehuman, procedural."),
+    like: list[Path] = typer.Option([], "--like", help="A rigged head to follow, or a folder; repeat."),
+    like_names: Path | None = typer.Option(None, help="CSV arkit, shape: for rigs with other names."),
     size: list[str] = typer.Option([], "--size", help="TARGET=1.2: how large; repeat for more."),
     out: Path = OUT,
 ) -> None:
     """Makes a GLB, USD or FBX with named morph targets for this face; the rest pose is the input, exactly.
 
-    Without a model the targets are textbook ARKit shapes, agreed on by the sources on this machine. The head
-    may have any topology: it keeps its vertices, order, materials and further pieces; eyes and teeth follow.
+    Without a model the targets are textbook ARKit shapes, agreed on by the sources on this machine, or those
+    of rigged heads of any topology (--like: GLB, VRM, FBX, folder of meshes). The head may have any topology,
+    too: it keeps its vertices, order, materials and further pieces; eyes and teeth follow.
     """
     from mien import apply
     from mien.cli.faces import read, style_person, tell
@@ -102,8 +105,8 @@ def rig(
     from mien.io.atomic import write_bytes
     from mien.io.gltf import png_bytes
 
-    model = _rigging_model(model_dir if neutral else None, source)
-    neutral = neutral or model_dir
+    folder, neutral = (model_dir, neutral) if neutral else (None, model_dir)
+    model = _rigging_model(folder, source, like, neutral, like_names)
     marks = Marks.of(landmarks, neutral, style, pieces=piece)
     if texture is None:
         apply.check_existing_targets(neutral, out, model, names, existing)
@@ -123,14 +126,23 @@ def rig(
     say("Names are in extras.targetNames, where Blender, Unity and three.js look for them.")
 
 
-def _rigging_model(folder: Path | None, sources: list[str]) -> Any:
-    """A finished run, or textbook shapes; says whose."""
+def _rigging_model(
+    folder: Path | None, sources: list[str], like: list[Path], head: Path, table: Path | None
+) -> Any:
+    """A finished run, textbook shapes, or those of other rigs; says whose."""
     from mien.apply.default_model import default_model, sources_told
+    from mien.apply.like import model_like
+    from mien.cli.faces import tell
     from mien.cli.models import open_model
     from mien.errors import BadSetting
 
-    if folder and sources:
-        raise BadSetting("--source is for rigs without a model", received=f"{folder}, {', '.join(sources)}")
+    if folder and (sources or like):
+        given = ", ".join(map(str, (folder, *sources, *like)))
+        raise BadSetting("--source and --like are for rigs without a model", received=given)
+    if like:
+        model, notes = model_like(like, head, table=table, general=default_model(sources or None))
+        tell(notes)
+        return model
     if folder is not None:
         return open_model(folder)
     say(sources_told(model := default_model(sources or None), sources or None))

@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from mien.codes import Codes
@@ -90,7 +89,9 @@ class NearestIdentity(FaceModel):
         for person in track(people, "training people"):
             own = rows[subject == person]
             neutral = data.neutral_of(own[:1]).reshape(1, -1)
-            solution, known = full_displacements(data.row_weights[own], data[own].reshape(len(own), -1) - neutral)
+            solution, known = full_displacements(
+                data.row_weights[own], data[own].reshape(len(own), -1) - neutral
+            )
             neutrals.append(neutral)
             displacements.append(np.where(known[:, None], solution, mean).astype(np.float16)[None])
             shown.append(known[None])

@@ -122,7 +122,9 @@ class Textbook(FaceModel):
         modes = [] if people is None else [np.asarray(people, np.float32).reshape(len(people), -1)]
         modes += [_modes(apart)] if count > 1 else []
         axes = np.concatenate(modes) if modes else np.zeros((0, apart.shape[1]), np.float32)
-        self.set_shapes(torch.from_numpy(mean).unflatten(1, (-1, 3)), torch.from_numpy(axes).unflatten(1, (-1, 3)))
+        self.set_shapes(
+            torch.from_numpy(mean).unflatten(1, (-1, 3)), torch.from_numpy(axes).unflatten(1, (-1, 3))
+        )
         if count > 2:
             personal = np.where(shown[:, :, None], flat - mean, np.float32(0))
             self._regress(_without_motion(apart, aligned.mean(axis=0)), personal)
@@ -188,7 +190,7 @@ class Textbook(FaceModel):
         return codes.identity + offset.unflatten(1, (-1, 3))
 
     def _answers(self, neutral: Tensor) -> Tensor:
-        """(B, K) how far along each direction neutrals (B, V, 3) lie; none farther than the training people."""
+        """(B, K) how far neutrals (B, V, 3) lie along each direction; none farther than training people."""
         found = (neutral.flatten(1) - self.center) @ self.directions.T
         length = found.norm(dim=1, keepdim=True).clamp_min(1e-12)
         return found * (self.reach / length).clamp_max(1.0)
