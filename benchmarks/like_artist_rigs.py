@@ -5,8 +5,8 @@
 The heads (NPZ, see :func:`mien.data.head_rigs.read_head_rig`) are one studio's; their vertex order differs
 from file to file and is not used: all are strangers to each other. In the order of names, the heads are five
 blocks of four; each block is rigged like the first head of the next one. The last head of each block is also
-rigged like five of the other fifteen, and by models trained on these fifteen (``mien data prepare rigs``,
-``mien train``). Sources of textbook shapes only help to lay one head on another.
+rigged by models trained on the other fifteen, and on five of these (``mien data prepare rigs``, ``mien
+train``). Sources of textbook shapes only help to lay one head on another.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from mien.apply.rig_data import prepare_rigs
 from mien.apply.rigs import rig
 from mien.data.head_rigs import HeadRig, read_head_rig
 from mien.evaluation.rigs import RigReport, judge_rig
+from mien.evaluation.rigs.judge import ARTIST, NOTHING
 from mien.io.record import Mesh
 from mien.models.base import FaceModel
 from mien.models.files import load_model
@@ -37,7 +39,7 @@ from mien.training import train
 
 BLOCK, FEW = 4, 3  # heads of a block; every third of the fifteen is one of the five
 METHODS = ("textbook", "mean_expression", "morphable")
-LIKE_ONE, LIKE_FEW, TRAINED = "like one rig", "like {} rigs", "{} trained on {} rigs"
+LIKE_ONE, TRAINED, CONTROLS = "like one rig", "{} trained on {} rigs", (NOTHING, ARTIST)
 
 
 def judged(artist: HeadRig, models: Mapping[str, FaceModel]) -> RigReport:
@@ -66,58 +68,63 @@ def like_one(heads: Sequence[Path]) -> Iterator[RigReport]:
 
 
 def like_many(heads: Sequence[Path]) -> Iterator[RigReport]:
-    """The last head of each block like others: five of them, and all of them by training."""
+    """The last head of each block by models trained on the others, and on five of them."""
     tested = heads[BLOCK - 1 :: BLOCK]
-    others = [path for path in heads if path not in tested]
-    few = others[::FEW]
-    artists = [read_head_rig(path).in_arkit_names() for path in tested]
-    like, _ = model_like(few)
-    for artist in artists:
-        yield judged(artist, {LIKE_FEW.format(len(few)): like})
-    models = trained(others)
-    for artist in artists:
-        yield judged(artist, models)
+    models = trained([path for path in heads if path not in tested])
+    for path in tested:
+        yield judged(read_head_rig(path).in_arkit_names(), models)
 
 
 def trained(rigs: Sequence[Path]) -> dict[str, FaceModel]:
-    """Models of these rigs, as the commands make them."""
+    """Models of these rigs, as the commands make them, and the first of five of the rigs alone."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         (folder / "rigs").mkdir()
         for path in rigs:
             (folder / "rigs" / path.name).symlink_to(path.resolve())
-        prepare_rigs(folder / "rigs", folder / "data")
+        data = prepare_rigs(folder / "rigs", folder / "data")
         found = {}
         for method in METHODS:
-            train(method, folder / "data", folder / method, protocol="everyone")
+            train(method, data, out=folder / method, protocol="everyone", progress=False)
             found[TRAINED.format(method, len(rigs))] = load_model(folder / method)
+        few = data.take(data.row_subject % FEW == 0).save(folder / "few")
+        train(METHODS[0], few, out=folder / "of_few", protocol="everyone", progress=False)
+        found[TRAINED.format(METHODS[0], len(few.subjects))] = load_model(folder / "of_few")
     return found
+
+
+def update(path: Path, lines: Sequence[Mapping[str, object]]) -> None:
+    """Writes a table of results; lines of other systems stay, those of one rig stand first."""
+    old = list(csv.DictReader(path.open(newline=""))) if path.exists() else []
+    every = {str(line["system"]): line for line in (*old, *lines)}
+    order = [name for name in every if name not in CONTROLS]
+    order = sorted(order, key=lambda name: name != LIKE_ONE) + [name for name in CONTROLS if name in every]
+    with path.open("w", newline="") as file:
+        table = csv.DictWriter(file, list(lines[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(every[name] for name in order)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     heads = os.environ.get("MIEN_VALID")
     parser.add_argument("--heads", type=Path, default=heads, help="folder of NPZ files")
-    parser.add_argument("--limit", type=int, help="only so many heads, and like one rig alone")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="which comparisons")
+    parser.add_argument("--limit", type=int, help="only so many heads of a part")
     parser.add_argument("--out", type=Path, help="folder of the table of results")
     options = parser.parse_args()
     paths = sorted(options.heads.glob("*.npz"))
-    alone = [report for report, _ in zip(like_one(paths), range(options.limit or len(paths)))]
-    lines = summary(alone)
-    if options.limit is None:
-        many = list(like_many(paths))
-        kinds = dict.fromkeys(next(iter(report.values)) for report in many)
-        own = [line for kind in kinds for line in summary(r for r in many if next(iter(r.values)) == kind)]
-        known = [line["system"] for line in lines]
-        lines[1:1] = [line for line in own if line["system"] not in known]
-    for line in lines:
-        print("  ".join(f"{key} {value}" for key, value in line.items()))
-    if options.out:
-        with (options.out / f"{date.today()}-cpu-like-artist-rigs.csv").open("w", newline="") as file:
-            table = csv.DictWriter(file, list(lines[0]), lineterminator="\n")
-            table.writeheader()
-            table.writerows(lines)
+    for part in options.parts:
+        reports: list[RigReport] = []
+        for report in islice(PARTS[part](paths), options.limit):
+            reports.append(report)
+            if options.out:  # what was judged so far is kept when a run is cut
+                update(options.out / f"{date.today()}-cpu-like-artist-rigs.csv", summary(reports))
+        for line in summary(reports):
+            print("  ".join(f"{key} {value}" for key, value in line.items()))
 
+
+PARTS = {"many": like_many, "one": like_one}
 
 if __name__ == "__main__":
     main()

@@ -88,10 +88,16 @@ def test_a_head_of_another_topology_does_what_the_rig_does(
     assert like_one.topology.vertex_count == len(made_up(21).skin_mesh[0])
     made = mien.rig(like_one, face.vertices)
     moved = (face.carried(made.targets).astype(np.float64) - face.mesh.vertices) @ Z_UP * 1000
+    person = ProceduralPerson.draw(np.random.default_rng(21))
+    kept, skin = main_piece(procedural_topology())
+    there = remeshed(skin, seed=2)
     for number, name in enumerate(made.names):
         own, wanted = moved[number, : workshop.rows], truth(workshop, name)
-        assert measures.relative_error(own, wanted) < 0.3, name
-        assert measures.cosine(own, wanted) > 0.96, name
+        # What the rig's person does at the very same places of the skin: the best that can come.
+        best = there.of((person.perform(dict(ARKIT[name])) - person.neutral)[kept])
+        known = measures.relative_error(best, wanted)
+        assert measures.relative_error(own, wanted) < known + 0.1, name
+        assert measures.cosine(own, best) > 0.95, name
         assert np.abs(moved[number, workshop.rows :]).max() < 1e-3, "eyeballs rest"
 
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from mien.apply.default_model import default_model
-from mien.apply.heads import Head, open_head
+from mien.apply.heads import Head, known_people, open_head
 from mien.data.head_rigs import HeadRig, find_head_rigs, read_head_rig
 from mien.data.rig_names import ARKIT_52
 from mien.errors import BadMesh, BadSetting
@@ -170,8 +170,8 @@ class _LaidRig:
             found.placement.scale / decision.scale_to_mm,
             found.placement.translation,
         )
-        modes = model.people_modes()
-        known = np.zeros((0, *found.vertices.shape), np.float32) if modes is None else modes.numpy(force=True)
+        modes = known_people(model)
+        known = np.zeros((0, *found.vertices.shape), np.float32) if modes is None else modes
         return _LaidRig(upright, replace(found, placement=turn, mesh_vertices=upright.vertices), known)
 
     @cached_property

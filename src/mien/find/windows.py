@@ -42,7 +42,7 @@ def windows(subject: Subject, turn: NDArray) -> Iterator[Camera]:
     middle = (low + high) / 2
     # One ray a pixel: a first sight needs no smooth edges, and there are many pictures.
     yield camera_of(turn, middle @ turn, _MARGIN * max(width, height), rays=1)
-    for share in _SHARES:
+    for share in _SHARES if height > 0 else ():  # a flat mesh is seen edge on
         span = share * height
         top = points[points[:, 1] > high[1] - _TOP * span, 0]
         across = (top.min() + top.max()) / 2

@@ -115,11 +115,11 @@ class Textbook(FaceModel):
         count = len(neutrals)
         flat = np.asarray(displacements, np.float32).reshape(count, len(self.expressions), -1)
         weight = shown / np.maximum(shown.sum(axis=0), 1)
-        mean = np.einsum("pe,pev->ev", weight, flat)
+        mean = np.einsum("pe,pev->ev", weight, flat).astype(np.float32)
         aligned = procrustes(neutrals, self.topology.template, scale=True).apply(neutrals)
         self.center = torch.from_numpy(aligned.mean(axis=0).astype(np.float32)).flatten()
         apart = (aligned - aligned.mean(axis=0)).reshape(count, -1)
-        modes = [] if people is None else [np.asarray(people, np.float32).reshape(len(people), -1)]
+        modes = [] if people is None else [np.asarray(people, np.float32).reshape(-1, apart.shape[1])]
         modes += [_modes(apart)] if count > 1 else []
         axes = np.concatenate(modes) if modes else np.zeros((0, apart.shape[1]), np.float32)
         self.set_shapes(
@@ -139,7 +139,7 @@ class Textbook(FaceModel):
         values, vectors = values[kept], vectors[:, kept]
         coefficients = vectors.T @ apart / (values + penalty)[:, None]
         self.directions = torch.from_numpy(coefficients.astype(np.float32))
-        self.responses = torch.from_numpy(np.tensordot(vectors.T.astype(np.float32), personal, 1))
+        self.responses = torch.from_numpy(np.tensordot(vectors.T, personal, 1).astype(np.float32))
         lengths = np.linalg.norm(apart @ coefficients.T, axis=1)
         self.reach = torch.tensor(float(lengths.max()))
 
