@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from commands import run
-from heads import Z_UP, Workshop, remeshed
+from heads import Z_UP, ball, joined, remeshed
 from numpy.typing import NDArray
+from strangers import template
 
 import mien
-from mien.apply import OpenedFace
 from mien.apply.rig_people import rig_set
 from mien.data.expressions import ARKIT
 from mien.data.head_rigs import LEFT_EYE, SKIN, HeadRig, find_head_rigs, read_head_rig
@@ -23,6 +24,7 @@ from mien.data.sources.procedural.person import ProceduralPerson
 from mien.data.sources.procedural.topology import procedural_topology
 from mien.errors import BadMesh
 from mien.evaluation.rigs import measures
+from mien.geometry.procrustes import procrustes
 from mien.geometry.registration import main_piece
 from mien.io.glb import read_glb_targets
 from mien.io.gltf import write_glb
@@ -36,16 +38,28 @@ Capture = pytest.CaptureFixture[str]
 
 
 @lru_cache
+def surface() -> tuple[Topology, NDArray]:
+    """The skin of a small face, and which vertices of a procedural person it has."""
+    topology, rows = template()
+    kept, skin = main_piece(topology)
+    return skin, rows[kept]
+
+
+def performed(seed: int, name: str, mesh: int) -> NDArray[np.float64]:
+    """(N, 3) millimeters: how far a person moves, on a mesh of its skin."""
+    person, (skin, rows) = ProceduralPerson.draw(np.random.default_rng(seed)), surface()
+    return remeshed(skin, seed=mesh).of((person.perform(dict(ARKIT[name])) - person.neutral)[rows])
+
+
+@lru_cache
 def made_up(seed: int, mesh: int = 3, names: tuple[str, ...] = NAMES) -> HeadRig:
     """A rig that somebody made of a person, on the person's skin meshed in a way of its own."""
-    person = ProceduralPerson.draw(np.random.default_rng(seed))
-    kept, skin = main_piece(procedural_topology())
+    person, (skin, rows) = ProceduralPerson.draw(np.random.default_rng(seed)), surface()
     mine = remeshed(skin, seed=mesh)
-    rest = mine.of(person.neutral[kept])
-    shapes = [mine.of(person.perform(dict(ARKIT[name]))[kept]) - rest for name in names]
+    shapes = np.stack([performed(seed, name, mesh) for name in names])
     return HeadRig(
-        f"person{seed}", rest, mine.faces.astype(np.int32), names, np.stack(shapes).astype(np.float32),
-        np.full(len(rest), SKIN, np.uint8),
+        f"person{seed}", mine.of(person.neutral[rows]), mine.faces.astype(np.int32), names,
+        shapes.astype(np.float32), np.full(len(shapes[0]), SKIN, np.uint8),
     )  # fmt: skip
 
 
@@ -56,10 +70,24 @@ def written(rig: HeadRig, path: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="module", autouse=True)
+def by_shape() -> Iterator[None]:
+    """Made-up heads are placed by their shape: looking at each from many sides has tests of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mien.apply.heads.searcher_for", lambda *_: None)
+        yield
+
+
 @pytest.fixture(scope="module")
-def general(workshop: Workshop) -> FaceModel:
-    """What brings rigs into correspondence: a small model of other people."""
-    return mien.load_model(str(workshop.model))
+def general() -> FaceModel:
+    """What brings rigs into correspondence: a small model that knows some people."""
+    topology, rows = template()
+    faces = np.stack([ProceduralPerson.draw(np.random.default_rng([7, k])).neutral[rows] for k in range(16)])
+    aligned = procrustes(faces, topology.template, scale=True).apply(faces)
+    modes = (aligned - aligned.mean(axis=0)) / np.sqrt(len(faces))
+    model = Textbook(topology, NAMES[:1])
+    model.set_shapes(torch.zeros(1, len(rows), 3), torch.from_numpy(modes))
+    return model
 
 
 @pytest.fixture(scope="module")
@@ -69,36 +97,25 @@ def like_one(general: FaceModel) -> Textbook:
     return model
 
 
-@pytest.fixture(scope="module")
-def face(workshop: Workshop, like_one: Textbook) -> OpenedFace:
-    """The workshop's head, in meters and Z up, with eyeballs: neither person nor mesh are the rig's."""
-    return mien.open_face(workshop.root / "head.obj", like_one)
-
-
-def truth(workshop: Workshop, name: str) -> NDArray[np.float64]:
-    """(n, 3) millimeters: what the workshop's person does, on the skin of its head."""
-    posed = workshop.posed(**dict(ARKIT[name])).astype(np.float64) - workshop.mesh.vertices
-    return (1000 * posed @ Z_UP)[: workshop.rows]
-
-
-def test_a_head_of_another_topology_does_what_the_rig_does(
-    workshop: Workshop, like_one: Textbook, face: OpenedFace
-) -> None:
+def test_a_head_of_another_topology_does_what_the_rig_does(like_one: Textbook) -> None:
+    """Neither person nor mesh are the rig's; the head is in meters and Z up, with eyeballs."""
+    head = made_up(11, 2)
+    balls = [ball(np.array([x, 34.0, 80.0]), 12.0) for x in (-32.0, 32.0)]
+    points, faces = joined((head.vertices, head.faces), *balls)
+    mesh = mien.Mesh((0.001 * points @ Z_UP.T).astype(np.float32), faces.astype(np.int32), name="head")
+    face = mien.open_face(mesh, like_one)
     assert set(like_one.expressions) == set(NAMES) and face.registered
     assert like_one.topology.vertex_count == len(made_up(21).skin_mesh[0])
     made = mien.rig(like_one, face.vertices)
-    moved = (face.carried(made.targets).astype(np.float64) - face.mesh.vertices) @ Z_UP * 1000
-    person = ProceduralPerson.draw(np.random.default_rng(21))
-    kept, skin = main_piece(procedural_topology())
-    there = remeshed(skin, seed=2)
-    for number, name in enumerate(made.names):
-        own, wanted = moved[number, : workshop.rows], truth(workshop, name)
+    moved = (face.carried(made.targets).astype(np.float64) - mesh.vertices) @ Z_UP * 1000
+    for name, own in zip(made.names, moved, strict=True):
+        wanted = performed(11, name, 2)
         # What the rig's person does at the very same places of the skin: the best that can come.
-        best = there.of((person.perform(dict(ARKIT[name])) - person.neutral)[kept])
-        known = measures.relative_error(best, wanted)
-        assert measures.relative_error(own, wanted) < known + 0.1, name
-        assert measures.cosine(own, best) > 0.95, name
-        assert np.abs(moved[number, workshop.rows :]).max() < 1e-3, "eyeballs rest"
+        best = performed(21, name, 2)
+        error = measures.relative_error(own[: len(best)], wanted)
+        assert error < measures.relative_error(best, wanted) + 0.2, name
+        assert measures.cosine(own[: len(best)], best) > 0.94, name
+        assert np.abs(own[len(best) :]).max() < 1e-3, "eyeballs rest"
 
 
 def test_the_rig_itself_comes_back_exactly(general: FaceModel, tmp_path: Path, capsys: Capture) -> None:
@@ -173,23 +190,19 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_rigs_of_several_topologies_become_a_data_set_that_models_train_on(
-    studio: Path, general: FaceModel, workshop: Workshop, tmp_path: Path
+    studio: Path, general: FaceModel, tmp_path: Path
 ) -> None:
     data = mien.prepare_rigs(studio, tmp_path / "data", license="mine", general=general)
     assert data.subjects == ("person21", "person22", "person23") and len(data) == 3 + 4 + 4 + 3
     assert data.topology.vertex_count == len(made_up(21).skin_mesh[0]) and data.license == "mine"
     assert set(data.expressions) == set(NAMES)
-    other = ProceduralPerson.draw(np.random.default_rng(23))
-    kept, skin = main_piece(procedural_topology())
-    mine = remeshed(skin, seed=3)
     rows = made_up(21).skin_mesh[0]
     for name in NAMES[:3]:  # of a person on another mesh: the shapes are those that it makes on this one
         row = np.flatnonzero(
             (data.row_subject == 2) & (data.row_weights[:, data.expressions.index(name)] == 1)
         )
         made = (data[row] - data.neutral_of(row))[0]
-        wanted = mine.of((other.perform(dict(ARKIT[name])) - other.neutral)[kept])[rows]
-        assert measures.cosine(made, wanted) > 0.97, name
+        assert measures.cosine(made, performed(23, name, 3)[rows]) > 0.95, name
     for method in ("mean_expression", "textbook", "morphable"):
         model = mien.train(method, data, out=tmp_path / method, protocol="everyone", progress=False)
         assert set(mien.rig(model, data.neutral_of(np.array([0]))[0]).names) == set(NAMES)
@@ -237,6 +250,18 @@ def test_lips_that_touch_are_no_seam() -> None:
         assert len(rows) == places and triangles.max() == places - 1  # apart: the larger piece is left
 
 
+def obj(rig: HeadRig, folder: Path) -> Path:
+    """The head of a rig at rest."""
+    base = rig.vertices.astype(np.float32)
+    write_obj(folder / "head.obj", base, Topology(rig.name, rig.faces, base))
+    return folder / "head.obj"
+
+
+def rigs(folder: Path) -> Path:
+    (folder / "rigs").mkdir()
+    return folder / "rigs"
+
+
 def misnamed(folder: Path) -> Path:
     names = ("Key 1", "smyle", "eyeBlnkLeft", "x")
     return written(replace(made_up(21), names=names), folder / "misnamed.glb")
@@ -255,24 +280,27 @@ def motionless(folder: Path) -> Path:
     ],
 )  # fmt: skip
 def test_mistakes_are_one_sentence(
-    make: Callable[[Path], Path], said: str, workshop: Workshop, tmp_path: Path, capsys: Capture
+    make: Callable[[Path], Path], said: str, tmp_path: Path, capsys: Capture
 ) -> None:
     out = tmp_path / "out.glb"
-    like = ["--source", "procedural", "--like", make(tmp_path)]
-    told = run(capsys, "rig", workshop.root / "head.obj", *like, "-o", out)
+    told = run(capsys, "rig", obj(made_up(11, 2), tmp_path), "--like", make(rigs(tmp_path)), "-o", out)
     assert told.code == 2 and said in told.err and "Traceback" not in told.err
     assert not out.exists()
 
 
 def test_a_source_that_is_no_face_is_refused(general: FaceModel) -> None:
-    grid = np.stack([*np.meshgrid(np.arange(30.0), np.arange(30.0)), np.zeros((30, 30))], -1).reshape(-1, 3)
-    corner = np.arange(900).reshape(30, 30)
-    faces = np.stack([corner[:-1, :-1], corner[:-1, 1:], corner[1:, 1:]], -1).reshape(-1, 3).astype(np.int32)
-    moved = np.zeros((1, 900, 3), np.float32)
-    moved[0, :, 2] = grid[:, 1]
-    sheet = HeadRig("sheet", 6 * grid, faces, ("jawOpen",), moved, np.full(900, SKIN, np.uint8))
-    with pytest.raises(BadMesh, match="the rig 'sheet' cannot be followed"):
-        mien.model_like([sheet], general=general)
+    points = np.random.default_rng(0).normal(size=(40, 3)) * 60
+    moved = np.full((1, 40, 3), 5, np.float32)
+    lump = HeadRig(
+        "lump",
+        points,
+        np.arange(39).reshape(13, 3).astype(np.int32),
+        ("jawOpen",),
+        moved,
+        np.zeros(40, np.uint8),
+    )
+    with pytest.raises(BadMesh, match="the rig 'lump' cannot be followed"):
+        mien.model_like([lump], general=general)
 
 
 def test_what_moves_nothing_is_said_and_left_out(general: FaceModel) -> None:
@@ -286,7 +314,7 @@ def test_what_moves_nothing_is_said_and_left_out(general: FaceModel) -> None:
     )
 
 
-def test_a_table_names_what_no_scheme_knows(tmp_path: Path, workshop: Workshop, capsys: Capture) -> None:
+def test_a_table_names_what_no_scheme_knows(tmp_path: Path, capsys: Capture) -> None:
     rig = made_up(21)
     path = written(replace(rig, names=("Key 1", "Key 2", "Key 3", "Key 4")), tmp_path / "keys.glb")
     table = tmp_path / "names.csv"
@@ -295,8 +323,8 @@ def test_a_table_names_what_no_scheme_knows(tmp_path: Path, workshop: Workshop, 
     write_obj(
         head, rig.vertices.astype(np.float32), Topology("h", rig.faces, rig.vertices.astype(np.float32))
     )
-    told = run(capsys, "rig", head, "--source", "procedural", "--like", path, "--like-names", table, "-o",
-               tmp_path / "out.glb")  # fmt: skip
+    like = ["--like", path, "--like-names", table]
+    told = run(capsys, "rig", obj(rig, tmp_path), *like, "-o", tmp_path / "out.glb")
     assert told.code == 0, told.err
     made = read_glb_targets(tmp_path / "out.glb")
     assert made.names == ("jawOpen",)

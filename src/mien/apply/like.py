@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.apply.default_model import default_model
 from mien.apply.rig_people import read_rigs, rig_set
 from mien.data.head_rigs import HeadRig
 from mien.data.rig_names import ARKIT_52
@@ -26,7 +27,7 @@ _SAME_SIZE = 0.02  # heads that differ less are of one size: shapes are copied a
 
 def model_like(
     rigs: Sequence[str | Path | HeadRig], head: str | Path | Mesh | None = None, *,
-    table: Path | None = None, general: FaceModel | None = None,
+    table: Path | None = None, sources: Sequence[str] | None = None, general: FaceModel | None = None,
 ) -> tuple[Textbook, tuple[str, ...]]:  # fmt: skip
     """A model that makes rigs as other rigs are made; with several, as those of the faces like a head's.
 
@@ -45,7 +46,8 @@ def model_like(
             :func:`mien.data.head_rigs.read_head_rig`.
         head: For whom; without, shapes are not copied, whatever its topology.
         table: For names of no known scheme, see :func:`mien.data.rig_names.named_shapes`.
-        general: Whose template brings rigs into correspondence; None for :func:`default_model`.
+        sources: Of the default model, whose template brings rigs into correspondence.
+        general: Another model in its place.
 
     Returns:
         The model, and sentences for the user.
@@ -60,7 +62,7 @@ def model_like(
     same = [] if mesh is None else [item for rig in found if (item := _resized(rig, mesh))]
     if same:
         return _copying([rig for rig, _ in same]), (*notes, *(note for _, note in same))
-    together = rig_set(found, general=general)
+    together = rig_set(found, general=default_model(sources) if general is None else general)
     people = list(together.people())
     model = Textbook(together.topology, together.names)
     neutrals, shapes, shown = (

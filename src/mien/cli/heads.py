@@ -140,7 +140,7 @@ def _rigging_model(
         given = ", ".join(map(str, (folder, *sources, *like)))
         raise BadSetting("--source and --like are for rigs without a model", received=given)
     if like:
-        model, notes = model_like(like, head, table=table, general=default_model(sources or None))
+        model, notes = model_like(like, head, table=table, sources=sources or None)
         tell(notes)
         return model
     if folder is not None:

@@ -24,7 +24,7 @@ def prepare(
     kind: str = typer.Argument(
         ...,
         metavar="KIND",
-        help="folder, rigs, facescape, coma, bu3dfe, bosphorus, bu4dfe, bp4d, 4dfab, flame.",
+        help="folder, rigs, facescape, coma, bu3dfe, bosphorus, bu4dfe, bp4d, 4dfab, flame",
     ),
     source: Path = typer.Argument(..., help="The tree as its owner ships it, or a folder with a CSV."),
     out: Path = typer.Option(..., "--out", help="Folder of the new data set; must not exist."),
