@@ -52,13 +52,16 @@ def rigs_table(path: Path) -> str:
     """One line a system of a CSV of ``benchmarks/artist_heads.py``: means over heads."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
+    counts = {row["heads"] for row in rows}
+    first = f"{counts.pop()} heads" if len(counts) == 1 else "| heads"
     lines = [
-        f"| {rows[0]['heads']} heads | {' | '.join(RIG_COLUMNS.values())} |",
-        "|---" * (1 + len(RIG_COLUMNS)) + "|",
+        f"| {first} | {' | '.join(RIG_COLUMNS.values())} |",
+        "|---" * (len(RIG_COLUMNS) + first.count("|") + 1) + "|",
     ]
     for row in rows:
         cells = [f"{float(row[name]):.2f}" if row[name] else "–" for name in RIG_COLUMNS]
-        lines.append(f"| {row['system']} | {' | '.join(cells)} |")
+        cells[:0] = [row["heads"]] if "|" in first else []
+        lines.append(f"| {row['system'].replace('_', ' ')} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

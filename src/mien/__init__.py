@@ -33,6 +33,8 @@ if TYPE_CHECKING:  # what editors and type checkers see; PUBLIC says the same fo
     from mien.apply import transfer as transfer
     from mien.apply.default_model import default_model as default_model
     from mien.apply.export import export_decoder as export_decoder
+    from mien.apply.like import model_like as model_like
+    from mien.apply.rig_data import prepare_rigs as prepare_rigs
     from mien.codes import Codes as Codes
     from mien.data.dataset import FaceDataset as FaceDataset
     from mien.data.head_rigs import HeadRig as HeadRig
@@ -90,6 +92,8 @@ PUBLIC = {
     "curves": "mien.apply",
     "rig": "mien.apply",
     "default_model": "mien.apply.default_model",
+    "model_like": "mien.apply.like",
+    "prepare_rigs": "mien.apply.rig_data",
     "HeadRig": "mien.data.head_rigs",
     "read_head_rig": "mien.data.head_rigs",
     "read_performance": "mien.data.recorded",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -86,24 +87,26 @@ def rig(
     ),
     existing: str = typer.Option("refuse", help="Targets of these names in the file: refuse, keep, replace."),
     source: list[str] = typer.Option([], "--source", help="Without a model: ict, makehuman, procedural."),
+    like: list[Path] = typer.Option([], "--like", help="A rigged head to follow, or a folder; repeat."),
+    like_names: Path | None = typer.Option(None, help="CSV arkit, shape: for rigs with other names."),
     size: list[str] = typer.Option([], "--size", help="TARGET=1.2: how large; repeat for more."),
     out: Path = OUT,
 ) -> None:
     """Makes a GLB, USD or FBX with named morph targets for this face; the rest pose is the input, exactly.
 
-    Without a model the targets are textbook ARKit shapes, agreed on by the sources on this machine. The head
-    may have any topology: it keeps its vertices, order, materials and further pieces; eyes and teeth follow.
+    Without a model the targets are textbook ARKit shapes, agreed on by the sources on this machine, or those
+    of rigged heads of any topology (--like: GLB, VRM, FBX, folder of meshes). The head may have any topology,
+    too: it keeps its vertices, order, materials and further pieces; eyes and teeth follow.
     """
     from mien import apply
     from mien.cli.faces import read, style_person, tell
-    from mien.cli.models import model_or_textbook
     from mien.data.arkit import rules_table
     from mien.data.notation import Marks, parse_weights
     from mien.io.atomic import write_bytes
     from mien.io.gltf import png_bytes
 
-    model = model_or_textbook(model_dir if neutral else None, source)
-    neutral = neutral or model_dir
+    folder, neutral = (model_dir, neutral) if neutral else (None, model_dir)
+    model = _rigging_model(folder, source, like, neutral, like_names)
     marks = Marks.of(landmarks, neutral, style, pieces=piece)
     if texture is None:
         apply.check_existing_targets(neutral, out, model, names, existing)
@@ -121,6 +124,24 @@ def rig(
         f"{out}: {len(made.names)} morph targets; sums of them are {made.linearity_mm:.2f} mm off the model."
     )
     say("Names are in extras.targetNames, where Blender, Unity and three.js look for them.")
+
+
+def _rigging_model(
+    folder: Path | None, sources: list[str], like: list[Path], head: Path, table: Path | None
+) -> Any:
+    """A finished run, textbook shapes, or those of other rigs; says whose."""
+    from mien.apply.like import model_like
+    from mien.cli.faces import tell
+    from mien.cli.models import model_or_textbook
+    from mien.errors import BadSetting
+
+    if not like:
+        return model_or_textbook(folder, sources)
+    if folder:
+        raise BadSetting("--like is for rigs without a model", received=f"{folder} and --like {like[0]}")
+    model, notes = model_like(like, head, table=table, sources=sources or None)
+    tell(notes)
+    return model
 
 
 def evaluate_rig(

@@ -15,19 +15,21 @@ if TYPE_CHECKING:
     from mien.data.dataset import FaceDataset
     from mien.data.inspect import DataCheck
 
-FOLDER = "folder"
-KINDS = (FOLDER, "facescape", "coma", "bu3dfe", "bosphorus", "bu4dfe", "bp4d", "4dfab", "flame")
+FOLDER, RIGS = "folder", "rigs"
+KINDS = (FOLDER, RIGS, "facescape", "coma", "bu3dfe", "bosphorus", "bu4dfe", "bp4d", "4dfab", "flame")
 _SHOWN = 20  # lines of one kind that a table prints; --json has all
 
 
 def prepare(
     kind: str = typer.Argument(
-        ..., metavar="KIND", help="folder, facescape, coma, bu3dfe, bosphorus, bu4dfe, bp4d, 4dfab or flame."
+        ...,
+        metavar="KIND",
+        help="folder, rigs, facescape, coma, bu3dfe, bosphorus, bu4dfe, bp4d, 4dfab, flame",
     ),
     source: Path = typer.Argument(..., help="The tree as its owner ships it, or a folder with a CSV."),
     out: Path = typer.Option(..., "--out", help="Folder of the new data set; must not exist."),
     table: Path | None = typer.Option(
-        None, "--table", help="folder: the CSV of labels; default: labels.csv or the only one."
+        None, "--table", help="folder: the CSV of labels; rigs: a CSV arkit, shape for other names."
     ),
     units: str | None = typer.Option(
         None, "--units", help="millimeters, centimeters or meters, +Y up, +Z out, where it cannot be judged."
@@ -57,23 +59,30 @@ def prepare(
     """Brings registered meshes into a data set; says what it decided about units and axes.
 
     [bold]folder[/bold] reads your meshes and a table with the columns file, subject, expression and, if you
-    like, weight, clip and frame. The other kinds read the trees of the field's data sets; a page of docs/data
-    says how each is laid out and where to apply for it.
+    like, weight, clip and frame. [bold]rigs[/bold] reads heads with named shapes, of any topology. The other
+    kinds read the trees of the field's data sets; a page of docs/data says how each is laid out and where to
+    apply for it.
     """
     choice("kind of source", kind, KINDS)
     existing(source, "source folder")
-    if kind == FOLDER:
-        from mien.data.sources.folder import prepare_folder
-
+    if kind in (FOLDER, RIGS):
         given = {
             "--vertices": vertices, "--select": select, "--exclude": exclude, "--subjects": subjects,
             "--publishable": publishable, "--picks": picks, "--flame": flame, "--skip-bad": skip_bad,
         }  # fmt: skip
         _refuse(given, "belongs to the data sets of the field; a folder is chosen by its table")
+    if kind == FOLDER:
+        from mien.data.sources.folder import prepare_folder
+
         data = prepare_folder(
             source, out, table, units=units, fps=fps, align=align, license=terms, citation=citation,
             textures=textures,
         )  # fmt: skip
+    elif kind == RIGS:
+        from mien.apply.rig_data import prepare_rigs
+
+        _refuse({"--units": units, "--align": align, "--textures": textures}, "means nothing for rigs")
+        data = prepare_rigs(source, out, table, license=terms, citation=citation)
     else:
         from mien.data.sources.field import field_set
         from mien.data.sources.registered import PrepareOptions, prepare_field

@@ -54,3 +54,19 @@ def mean_displacements(data: FaceDataset) -> NDArray[np.float32]:
     scale = max(float(np.diag(gram).max()), 1e-12)
     solution = np.linalg.solve(gram + 1e-9 * scale * np.eye(len(gram)), cross)
     return solution.reshape(len(gram), -1, 3).astype(np.float32)
+
+
+def full_displacements(weights: NDArray, offsets: NDArray) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """One person's displacements at full weight, by least squares.
+
+    Args:
+        weights: (n, E) float. What the person's scans show.
+        offsets: (n, D) float, millimeters. The scans' displacements from the neutral.
+
+    Returns:
+        (E, D) float32, millimeters, zero where an expression was not shown; (E,) bool, which were.
+    """
+    known = weights.max(axis=0) > 0
+    solution = np.zeros((weights.shape[1], offsets.shape[1]), np.float32)
+    solution[known] = np.linalg.lstsq(weights[:, known], offsets, rcond=1e-4)[0]
+    return solution, known

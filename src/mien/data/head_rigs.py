@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mien.data.rig_names import named_shapes
 from mien.errors import BadFile, BadMesh, DataMissing
 from mien.geometry.surface import connected, welded
+from mien.io.fbx import read_fbx_targets
 from mien.io.glb_shapes import read_glb_shapes
 from mien.io.mesh import READERS, read_mesh
 
@@ -22,6 +23,9 @@ _FACE_HEIGHT_MM = 190.0  # of what expressions move: from the chin to the brows
 _MOVED_SHARE = 0.02  # of the largest motion: what moves less says nothing about the face's extent
 _UNITS = {"millimeters": 1.0, "centimeters": 10.0, "decimeters": 100.0, "inches": 25.4, "meters": 1000.0}
 _REST_NAMES = ("neutral", "rest", "base", "basis")
+_GLTF, _FBX, _ARRAYS = (".glb", ".vrm", ".gltf"), ".fbx", ".npz"
+_STILL_MM = 1e-3  # what moves nothing farther is at rest
+_TOGETHER_MM = 0.01  # corners that lie on each other and move alike are one
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +59,32 @@ class HeadRig:
         number = np.cumsum(self.skin) - 1
         return number[self.faces[self.skin[self.faces].all(axis=1)]]
 
+    @cached_property
+    def skin_mesh(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(n,) vertices of the skin, each place once, and (G, 3) triangles of these.
+
+        Seams of a file are closed where both sides move alike; lips that touch at rest are no seam.
+        """
+        rows = np.flatnonzero(self.skin)
+        moved = np.round(self.displacements[:, rows].transpose(1, 0, 2).reshape(len(rows), -1) / _TOGETHER_MM)
+        place = welded(np.concatenate([self.vertices[rows].astype(np.float32), moved], axis=1))
+        _, first = np.unique(place, return_index=True)
+        faces = place[self.skin_faces]
+        faces = faces[(faces != np.roll(faces, 1, axis=1)).all(axis=1)]
+        faces = faces[connected(faces, len(first))[faces[:, 0]] == 0]
+        used, corners = np.unique(faces, return_inverse=True)
+        return rows[first[used]], corners.reshape(-1, 3)
+
+    def has_topology_of(self, other: HeadRig) -> bool:
+        """Whether vertices and triangles are the same in number and order."""
+        return self.vertices.shape == other.vertices.shape and np.array_equal(self.faces, other.faces)
+
+    @property
+    def still(self) -> tuple[str, ...]:
+        """Names of shapes that move nothing."""
+        far = np.abs(self.displacements).max(axis=(1, 2), initial=0)
+        return tuple(name for name, way in zip(self.names, far, strict=True) if way < _STILL_MM)
+
     def shape(self, name: str) -> NDArray[np.float32]:
         """(N, 3) float32, millimeters: the displacements of one name."""
         return self.displacements[self.names.index(name)]
@@ -77,11 +107,12 @@ def read_head_rig(path: str | Path) -> HeadRig:
     """Reads a head with named shapes.
 
     Args:
-        path: A GLB or VRM with named targets; a folder of meshes of one topology, one of them named neutral,
-            rest, base or basis (or as the folder), each other one a shape at full weight; or an NPZ with the
-            arrays vertices (millimeters), faces, names, targets (displacements) and piece.
+        path: A GLB, VRM or FBX with named targets; a folder of meshes of one topology, one of them named
+            neutral, rest, base or basis (or as the folder), each other one a shape at full weight; or an NPZ
+            with the arrays vertices (millimeters), faces, names, targets (displacements) and piece.
 
     Raises:
+        MissingPackage: An FBX without the extra ``fbx``.
         DataMissing: There is no such file or folder, or nothing in it.
         BadFile: It holds no named shapes, or shapes of other topologies.
     """
@@ -90,27 +121,64 @@ def read_head_rig(path: str | Path) -> HeadRig:
         return _of_folder(path)
     if not path.is_file():
         raise DataMissing("the rig does not exist", received=str(path), remedy="check the path")
-    if path.suffix.lower() == ".npz":
+    ending = path.suffix.lower()
+    if ending == _ARRAYS:
         return _of_arrays(path)
-    if path.suffix.lower() not in (".glb", ".vrm", ".gltf"):
+    if ending == _FBX:
+        morphs = read_fbx_targets(path)
+        vertices, faces, names = morphs.base, morphs.faces, morphs.names
+        moved = morphs.targets - morphs.base
+    elif ending in _GLTF:
+        shapes = read_glb_shapes(path)
+        vertices, faces, names = shapes.mesh.vertices, shapes.mesh.faces, shapes.names
+        moved = shapes.displacements
+    else:
         raise BadFile(
-            "a rig is a GLB or VRM with named targets, or a folder of meshes", received=str(path),
+            "a rig is a GLB, VRM or FBX with named targets, or a folder of meshes", received=str(path),
             remedy="export it as GLB with its shape keys",
         )  # fmt: skip
-    shapes = read_glb_shapes(path)
-    if not len(shapes.names):
+    if not len(names):
         raise BadFile(
-            f"{path.name!r} has no morph targets", received=f"{len(shapes.mesh.vertices)} vertices",
+            f"{path.name!r} has no morph targets", received=f"{len(vertices)} vertices",
             remedy="export it with its shape keys (blendshapes)",
         )  # fmt: skip
-    mesh = shapes.mesh
-    return _measured(path.stem, mesh.vertices, mesh.faces, shapes.names, shapes.displacements)
+    return _measured(path.stem, vertices, faces, names, moved)
+
+
+def find_head_rigs(place: str | Path) -> list[Path]:
+    """The rigs at a place: it alone, or those in a folder of rigs, by name.
+
+    Args:
+        place: What :func:`read_head_rig` reads, or a folder of such.
+
+    Raises:
+        DataMissing: There is no rig.
+    """
+    place = Path(place)
+    if not place.is_dir() or _rest_in(place):
+        return [place]
+    found = [
+        item for item in sorted(place.iterdir())
+        if item.suffix.lower() in (*_GLTF, _FBX, _ARRAYS) or (item.is_dir() and _rest_in(item))
+    ]  # fmt: skip
+    if not found:
+        raise DataMissing(
+            "the folder holds no rigs", received=str(place),
+            remedy="put GLB, VRM or FBX files with named targets there, or folders of meshes with a neutral",
+        )  # fmt: skip
+    return found
+
+
+def _rest_in(folder: Path) -> str | None:
+    """The name of the mesh at rest in a folder of shapes."""
+    names = sorted(path.stem for path in folder.iterdir() if path.suffix.lower() in READERS)
+    return next((name for name in names if name.lower() in (*_REST_NAMES, folder.name.lower())), None)
 
 
 def _of_folder(folder: Path) -> HeadRig:
     """A neutral and its shapes as meshes of one topology."""
     found = {p.stem: p for p in sorted(folder.iterdir()) if p.suffix.lower() in READERS}
-    rest = next((name for name in found if name.lower() in (*_REST_NAMES, folder.name.lower())), None)
+    rest = _rest_in(folder)
     if rest is None or len(found) < 2:
         raise DataMissing(
             "a folder of shapes needs a mesh named neutral and one mesh a shape",

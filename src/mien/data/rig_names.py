@@ -7,6 +7,7 @@ a scheme says which shapes are meant to do the same.
 from __future__ import annotations
 
 import csv
+import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -82,10 +83,19 @@ def named_shapes(names: Sequence[str], table: Path | None = None) -> dict[str, d
         found = meant if len(meant) > len(found) else found
     if not found:
         raise BadSetting(
-            "no shape of the rig has a name of a known scheme", received=", ".join(names[:8]) or "no shapes",
+            "no shape of the rig has a name of a known scheme",
+            received=", ".join(map(_with_nearest, names[:8])) or "no shapes",
             remedy="map them by a table with the columns arkit and shape; known: " + ", ".join(SCHEMES),
         )  # fmt: skip
     return found
+
+
+def _with_nearest(name: str) -> str:
+    """A name, and the known one that is most like it, if there is any."""
+    known = {scheme_key(shape): shape for scheme in SCHEMES.values()
+             for parts in scheme.values() for shape in parts}  # fmt: skip
+    near = difflib.get_close_matches(scheme_key(name), known, n=1, cutoff=0.5)
+    return f"{name} (nearest: {known[near[0]]})" if near else name
 
 
 def _read_table(path: Path, names: Sequence[str]) -> dict[str, dict[str, float]]:

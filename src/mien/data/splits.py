@@ -107,6 +107,19 @@ def nine_to_one(subject: NDArray, seed: int) -> NDArray:
     return part
 
 
+def everyone(subject: NDArray, seed: int) -> NDArray:
+    """Everybody trains, nobody validates or tests: for a few people who will meet others in use.
+
+    Args:
+        subject: (N,) int. Whom each row shows.
+        seed: Not used.
+
+    Returns:
+        (N,) int index into :data:`PARTS`.
+    """
+    return np.zeros(len(subject), np.int8)
+
+
 PROTOCOLS: dict[str, Split] = {
     "subject": by_subject,
     "seven-to-three": seven_to_three,
@@ -114,6 +127,7 @@ PROTOCOLS: dict[str, Split] = {
     "first-ten": first_ten,
     "interleaved": interleaved,
     "nine-to-one": nine_to_one,
+    "everyone": everyone,
 }
 
 
@@ -138,7 +152,7 @@ def _people(subject: NDArray, seed: int, *, validation: float, test: float) -> N
     if len(people) < 3:
         raise BadSetting(
             "a split that keeps people apart needs at least 3 people", received=len(people),
-            remedy="add people or choose the protocol 'interleaved'",
+            remedy="add people, or choose the protocol 'everyone' or 'interleaved'",
         )  # fmt: skip
     shuffled = np.random.default_rng([seed, 20231]).permutation(people)
     tests = max(1, round(test * len(people)))

@@ -52,7 +52,8 @@ def windows(subject: Subject, turn: NDArray, *, thorough: bool = True) -> Iterat
     # One ray a pixel: a first sight needs no smooth edges, and there are many pictures.
     yield camera_of(turn, middle @ turn, _MARGIN * max(width, height), rays=1)
     stout = np.sqrt(width * depth) > STOUT * height
-    for share in _SHARES[: _FEW if stout and not thorough else None]:
+    shares = _SHARES[: _FEW if stout and not thorough else None]
+    for share in shares if height > 0 else ():  # a flat mesh is seen edge on
         span = share * height
         top = points[points[:, 1] > high[1] - _TOP * span, 0]
         across = (top.min() + top.max()) / 2

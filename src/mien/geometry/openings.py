@@ -20,6 +20,7 @@ _EYES = (
     {"corners": (42, 45), "upper": (43, 44), "lower": (46, 47)},
 )
 """And the lids of the right and the left eye."""
+_POCKET = 0.6  # widths of the mouth: a rim so far behind the lips is where the pocket of the mouth ends
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,7 @@ def openings(topology: Topology) -> list[Opening]:
 
     Every loop of the skin's rim but the longest is an opening. The mouth is the widest that lies in the
     middle; what lies above it and to the sides are eyes; nostrils and small holes are left out. A mouth that
-    goes on into a pocket has no rim and is found by its iBUG landmarks.
+    goes on into a pocket has no rim, or one at the pocket's end, and is found by its iBUG landmarks.
     """
     vertices = topology.template.astype(np.float64)
     skin = topology.components == np.bincount(topology.components).argmax()
@@ -66,9 +67,12 @@ def openings(topology: Topology) -> list[Opening]:
     outer = int(np.argmax(size)) if loops else -1
     inner = [loop for k, loop in enumerate(loops) if k != outer and size[k] > 0.06 * size[outer]]
     middle, width = float(np.median(vertices[:, 0])), float(np.ptp(vertices[:, 0]))
+    mouth = _of_landmarks("mouth", _MOUTH, topology)
+    if mouth is not None:
+        back = mouth.center[2] - _POCKET * mouth.width
+        inner = [loop for loop in inner if vertices[loop, 2].mean() > back]
     aside = {id(loop): abs(vertices[loop, 0].mean() - middle) >= 0.08 * width for loop in inner}
     central = [loop for loop in inner if not aside[id(loop)]]
-    mouth = _of_landmarks("mouth", _MOUTH, topology)
     if central:
         mouth = opening_of_loop("mouth", max(central, key=lambda loop: np.ptp(vertices[loop, 0])), vertices)
     above = -np.inf if mouth is None else mouth.center[1]

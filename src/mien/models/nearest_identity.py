@@ -7,12 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from mien.codes import Codes
 from mien.data.dataset import FaceDataset
-from mien.data.displacement import displaced_rows, mean_displacements
+from mien.data.displacement import displaced_rows, full_displacements, mean_displacements
 from mien.models.base import FaceModel, Reference
 from mien.progress import track
 from mien.topology import Topology
@@ -90,7 +89,9 @@ class NearestIdentity(FaceModel):
         for person in track(people, "training people"):
             own = rows[subject == person]
             neutral = data.neutral_of(own[:1]).reshape(1, -1)
-            solution, known = _displacements(data.row_weights[own], data[own].reshape(len(own), -1) - neutral)
+            solution, known = full_displacements(
+                data.row_weights[own], data[own].reshape(len(own), -1) - neutral
+            )
             neutrals.append(neutral)
             displacements.append(np.where(known[:, None], solution, mean).astype(np.float16)[None])
             shown.append(known[None])
@@ -162,11 +163,3 @@ class NearestIdentity(FaceModel):
             distance = (read(options) - row).view(len(options), -1, 3).norm(dim=2).mean(1)
             chosen.append(options[distance.argmin()])
         return torch.stack(chosen)
-
-
-def _displacements(weights: NDArray, offsets: NDArray) -> tuple[NDArray, NDArray[np.bool_]]:
-    """(E, 3 V) displacements at full weight of one person, and (E,) which expressions were shown."""
-    known = weights.max(axis=0) > 0
-    solution = np.zeros((weights.shape[1], offsets.shape[1]), np.float32)
-    solution[known] = np.linalg.lstsq(weights[:, known], offsets, rcond=1e-4)[0]
-    return solution, known

@@ -33,12 +33,10 @@ MODELS: dict[str, str] = {
     "displacement_transfer": "mien.models.displacement_transfer:DisplacementTransfer",
     "deformation_transfer": "mien.models.deformation_transfer:DeformationTransfer",
     "mean_expression": "mien.models.mean_expression:MeanExpression",
+    "textbook": "mien.models.textbook:Textbook",
     "nearest_identity": "mien.models.nearest_identity:NearestIdentity",
 }
 """Name of a method of Mien -> ``module:Class``."""
-
-GIVEN: dict[str, str] = {"textbook": "mien.models.textbook:Textbook"}
-"""Models that no data set trains: saved and loaded like the others, and not among the methods."""
 
 
 def model_class(method: str | type[FaceModel]) -> type[FaceModel]:
@@ -58,7 +56,7 @@ def model_class(method: str | type[FaceModel]) -> type[FaceModel]:
 
 def registered_class(name: str) -> type[FaceModel]:
     """The class of a method by name alone: of Mien, or of an installed package. Follows no address."""
-    if address := (MODELS | GIVEN).get(name):
+    if address := MODELS.get(name):
         module, attribute = address.split(":")
         return getattr(importlib.import_module(module), attribute)
     points = entry_points_of_methods()
@@ -91,7 +89,7 @@ def added_methods() -> tuple[dict[str, type[FaceModel]], dict[str, str]]:
 
 def is_registered(kind: type[FaceModel]) -> bool:
     """Whether a class is found by its name alone, so that loading it runs no code but what is installed."""
-    if kind.name in MODELS | GIVEN:
+    if kind.name in MODELS:
         return _is_ours(kind)
     point = entry_points_of_methods().get(kind.name)
     return point is not None and point.value == f"{kind.__module__}:{kind.__qualname__}"
