@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from mien.apply.coding import Faces
 from mien.apply.heads import Head, Landmarks, open_head
 from mien.apply.rigs import Rig
-from mien.data.arkit import gaze_of
+from mien.data.arkit import gaze_of, meets_of
 from mien.errors import BadMesh, BadSetting, Unsupported, WrongTopology
 from mien.geometry.alignment import FrameDecision
+from mien.geometry.contact import Meets
 from mien.geometry.registration import Registration
 from mien.io.atomic import whole_folder
 from mien.io.blender import blender_command, write_with_blender
@@ -118,7 +119,7 @@ class OpenedFace:
 
     # ---- results on the mesh's own vertices
 
-    def carried(self, vertices: NDArray, gaze: NDArray | None = None) -> Faces:
+    def carried(self, vertices: NDArray, gaze: NDArray | None = None, meets: Meets | None = None) -> Faces:
         """(..., N, 3) float32 the mesh's own vertices, in its unit and axes, when the face is elsewhere.
 
         Where the face has not moved, they are those of the mesh, bit by bit.
@@ -126,25 +127,29 @@ class OpenedFace:
         Args:
             vertices: (..., V, 3) float, millimeters, on the model's topology.
             gaze: (..., 2, 2) degrees that eyeballs turn, see :func:`mien.data.arkit.gaze_of`.
+            meets: In which of (B, V, 3) targets lids or lips close, see :func:`mien.data.arkit.meets_of`.
         """
         if self.head is not None:
-            return self.head.carry(vertices, gaze)
+            return self.head.carry(vertices, gaze, meets)
         change = np.asarray(vertices, np.float64) - self.vertices
         return (self.mesh.vertices + self.decision.back_vectors(change)).astype(np.float32)
 
-    def in_millimeters(self, vertices: NDArray, gaze: NDArray | None = None) -> Faces:
+    def in_millimeters(
+        self, vertices: NDArray, gaze: NDArray | None = None, meets: Meets | None = None
+    ) -> Faces:
         """As :meth:`carried`, but in millimeters, +Y up, +Z out of the face.
 
         Args:
             vertices: (..., V, 3) float, millimeters, on the model's topology.
             gaze: (..., 2, 2) degrees that eyeballs turn, or None.
+            meets: As for :meth:`carried`.
 
         Returns:
             (..., N, 3) float32.
         """
         if self.head is None:
             return np.asarray(vertices, np.float32)
-        return self.decision.apply(self.carried(vertices, gaze))
+        return self.decision.apply(self.carried(vertices, gaze, meets))
 
     def shown_topology(self) -> Topology:
         """What a picture of :meth:`in_millimeters` needs: triangles, and the face at rest."""
@@ -268,7 +273,7 @@ class OpenedFace:
         if clip is None:  # a clip may also lead from one expression to another
             self.check_at_rest()
         path, names = Path(path), tuple(rig.names if names is None else names)
-        gaze = gaze_of(names) if gaze is None else gaze
+        gaze, meets = gaze_of(names) if gaze is None else gaze, meets_of(names)
         ending = path.suffix.lower()
         if ending in BLENDER:
             return self._write_by_blender(
@@ -279,14 +284,14 @@ class OpenedFace:
                 "a rig is written as GLB or USD", received=str(path), remedy="name the output *.glb or *.usda"
             )
         if ending in GLTF_BINARY and self.document is not None and texture is None:
-            moved = self.carried(rig.targets, gaze)
+            moved = self.carried(rig.targets, gaze, meets)
             add_glb_targets(
                 self.document, path, self.mesh, moved, names, existing=existing, clip=clip, fps=fps
             )
             return ()
         materials, notes = self._appearance()
         options: dict[str, Any] = {"name": self.mesh.name, "materials": materials, "clip": clip, "fps": fps}
-        base, targets = self.in_millimeters(rig.base), self.in_millimeters(rig.targets, gaze)
+        base, targets = self.in_millimeters(rig.base), self.in_millimeters(rig.targets, gaze, meets)
         if ending in GLTF_BINARY:
             write_glb(path, base, self._layout, targets, names, texture=texture, **options)
             return notes

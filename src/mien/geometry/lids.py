@@ -13,7 +13,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial import cKDTree
 
@@ -199,9 +198,7 @@ class Lids:
         return change
 
 
-def find_lids(
-    points: NDArray, faces: NDArray, ball: Ball, left: NDArray, right: NDArray
-) -> Lids | None:
+def find_lids(points: NDArray, faces: NDArray, ball: Ball, left: NDArray, right: NDArray) -> Lids | None:
     """The lids around an eyeball, or None where nothing is open there.
 
     Args:
@@ -295,9 +292,7 @@ class Places:
         return points[self.ends[:, 0]] * (1 - share) + points[self.ends[:, 1]] * share
 
 
-def _swept(
-    flat: NDArray, faces: NDArray, places: NDArray, height: float
-) -> list[tuple[float, float, float]]:
+def _swept(flat: NDArray, faces: NDArray, places: NDArray, height: float) -> list[tuple[float, float, float]]:
     """Place, upper and lower end of the gap in each open column, from the middle to both corners."""
     cut = Cut.of(flat, faces, places)
     heights = cut.ends_of(flat)[..., 1]
