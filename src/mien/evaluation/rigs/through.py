@@ -22,7 +22,8 @@ CLOSE_MM = 8.0
 """Skin that lies farther behind a place is not what it came through."""
 SUNK_MM = 0.05
 """What stands out less is rounding."""
-_FRONT, _OFF_MM = 0.2, 0.3
+_FRONT, _OUT, _OFF_MM = 0.2, 0.5, 0.3
+_PIXEL_MM = 0.1
 _WAYS = np.array([(0, 0, 1), (0.6, 0, 0.8), (-0.6, 0, 0.8), (0, 0.6, 0.8), (0, -0.6, 0.8)])
 _EYE_FRONT = 0.5  # cosine between out of the face and what of an eyeball is looked at
 _ACTIVE = (3, 9)  # shapes that are active in a frame of a made-up take
@@ -74,10 +75,14 @@ class Inside:
 
     @cached_property
     def _skin(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Triangles of the skin, and which of them are seen at rest."""
+        """Triangles of the skin, and which of them are seen at rest and look out of the face.
+
+        The edges of lids look up and down, and go on into flaps that lie inside eyeballs on purpose.
+        """
         skin = (self.piece == SKIN)[self.rig.faces].all(axis=1)
         faces = self.rig.faces[skin].astype(np.int64)
-        return faces, seen_skin(self.rig)[faces].any(axis=1)
+        out = face_normals(self.rig.vertices, faces)[:, 2] > _OUT
+        return faces, seen_skin(self.rig)[faces].all(axis=1) & out
 
     @cached_property
     def _at_rest(self) -> NDArray[np.float64]:
@@ -113,6 +118,25 @@ def _cast(scene: Any, start: NDArray, ways: NDArray) -> tuple[NDArray[np.int64],
         np.ascontiguousarray(start, np.float32), np.ascontiguousarray(ways, np.float32), output=1
     )
     return found["primID"].astype(np.int64), found["tfar"].astype(np.float64)
+
+
+def tallest_slit(rig: HeadRig, change: NDArray, eye: int) -> float:
+    """How high an eyeball is seen at most between its lids from the front, millimeters.
+
+    Args:
+        rig: A head.
+        change: (N, 3) float, millimeters. Displacements, of a blink.
+        eye: ``LEFT_EYE`` or ``RIGHT_EYE``.
+    """
+    ball, kind = rig.vertices[rig.piece == eye], rig.piece[rig.faces]
+    faces = rig.faces[((kind == SKIN) | (kind == eye)).all(axis=1)].astype(np.int64)
+    low, high = ball.min(axis=0), ball.max(axis=0)
+    across, up = (np.arange(low[k], high[k], _PIXEL_MM) for k in (0, 1))
+    start = np.stack(np.meshgrid(across, up, [high[2] + 10 * CLOSE_MM], indexing="ij"), -1).reshape(-1, 3)
+    scene = ray_scene(rig.vertices + change, faces)
+    met, _ = _cast(scene, start, np.broadcast_to(-_WAYS[0], start.shape))
+    seen = (met >= 0) & (rig.piece[faces[np.maximum(met, 0), 0]] == eye)
+    return float(seen.reshape(len(across), len(up)).sum(axis=1).max(initial=0) * _PIXEL_MM)
 
 
 def made_up_take(names: Sequence[str], frames: int = 200, seed: int = 0) -> NDArray[np.float64]:
