@@ -252,7 +252,7 @@ class OpenedFace:
     def write_rig(
         self, path: str | Path, rig: Rig, names: Sequence[str] | None = None, *, gaze: NDArray | None = None,
         texture: bytes | str | Path | None = None, clip: NDArray | None = None, fps: float = 30.0,
-        existing: str = "refuse",
+        existing: str = "refuse", sizes: Mapping[str, float] | None = None,
     ) -> Notes:  # fmt: skip
         """Writes a rig, with a clip of its weights if there is one, as GLB or USD, or by Blender.
 
@@ -269,6 +269,7 @@ class OpenedFace:
             fps: Frames per second of the clip.
             existing: What becomes of targets of the same names that a glTF file has: ``refuse``, ``keep`` or
                 ``replace``, see :func:`mien.io.glb_targets.check_existing`.
+            sizes: Name of a target -> factor of how far it moves: at 1, lids and lips meet where they should.
         """
         if clip is None:  # a clip may also lead from one expression to another
             self.check_at_rest()
@@ -277,21 +278,23 @@ class OpenedFace:
         ending = path.suffix.lower()
         if ending in BLENDER:
             return self._write_by_blender(
-                path, rig, names, gaze=gaze, texture=texture, clip=clip, fps=fps, existing=existing
-            )
+                path, rig, names, gaze=gaze, texture=texture, clip=clip, fps=fps, existing=existing,
+                sizes=sizes,
+            )  # fmt: skip
         if ending not in RIGS:
             raise BadSetting(
                 "a rig is written as GLB or USD", received=str(path), remedy="name the output *.glb or *.usda"
             )
         if ending in GLTF_BINARY and self.document is not None and texture is None:
-            moved = self.carried(rig.targets, gaze, meets)
+            moved = resized(self.mesh.vertices, self.carried(rig.targets, gaze, meets), names, sizes)
             add_glb_targets(
                 self.document, path, self.mesh, moved, names, existing=existing, clip=clip, fps=fps
             )
             return ()
         materials, notes = self._appearance()
         options: dict[str, Any] = {"name": self.mesh.name, "materials": materials, "clip": clip, "fps": fps}
-        base, targets = self.in_millimeters(rig.base), self.in_millimeters(rig.targets, gaze, meets)
+        base = self.in_millimeters(rig.base)
+        targets = resized(base, self.in_millimeters(rig.targets, gaze, meets), names, sizes)
         if ending in GLTF_BINARY:
             write_glb(path, base, self._layout, targets, names, texture=texture, **options)
             return notes
@@ -322,6 +325,26 @@ class OpenedFace:
         """What gives a GLB its triangles, texture coordinates and materials."""
         dressed = self.mesh.uv is not None or self.mesh.colors is not None or self.mesh.names()
         return self.mesh if self.head is not None or dressed else self.topology
+
+
+def resized(
+    base: NDArray, targets: NDArray, names: Sequence[str], sizes: Mapping[str, float] | None
+) -> Faces:
+    """Targets that move farther or less far.
+
+    Args:
+        base: (N, 3) float, any unit. The face at rest.
+        targets: (E, N, 3) float, the same unit.
+        names: E names.
+        sizes: Name -> factor; names that are not there keep their size.
+
+    Returns:
+        (E, N, 3) float32; where the size stays, the target's own values.
+    """
+    factor = np.array([(sizes or {}).get(name, 1.0) for name in names])[:, None, None]
+    if (factor == 1).all():
+        return np.asarray(targets, np.float32)
+    return np.where(factor == 1, targets, base + factor * (targets - base)).astype(np.float32)
 
 
 def _open(

@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix, diags
 from scipy.sparse.csgraph import dijkstra
 
 from mien.geometry.carried import MovedSurface, check_carried
-from mien.geometry.contact import Eye, Meets, find_eyes, find_lips, lids_closed
+from mien.geometry.contact import Eye, Lips, Meets, find_eyes, find_lips, lids_closed
 from mien.geometry.differential import cotangent_laplacian, vertex_areas, vertex_normals
 from mien.geometry.eyeballs import turned
 from mien.geometry.named_pieces import NamedPieces
@@ -123,13 +123,31 @@ class Carrier:
         """
         bound = _bound(self.parts, len(self._points))
         carried = lids_closed(self.eyes, carried, meets, self._edges, bound)
-        mouth = next((slit for slit in self._slits if slit.kind == "mouth"), None)
-        if mouth is None or meets.jaw is None or meets.lips is None:
+        if meets.jaw is None or meets.lips is None:
             return carried
-        lips = find_lips(self._points, self._skin, carried[meets.jaw], mouth)
+        lips = self.lips(carried[meets.jaw])
         if lips is not None:
             carried[meets.lips] += lips.closed(carried[meets.jaw] + carried[meets.lips])
         return carried
+
+    def lips(self, jaw_open: NDArray) -> Lips | None:
+        """The lips of the welded mesh, by displacements (M, 3) in millimeters that drop its jaw."""
+        mouth = next((slit for slit in self._slits if slit.kind == "mouth"), None)
+        return None if mouth is None else find_lips(self.points, self.skin, jaw_open, mouth)
+
+    @property
+    def points(self) -> NDArray[np.float64]:
+        """(M, 3) float64, millimeters: the welded mesh in the template's frame."""
+        return self._points
+
+    @property
+    def skin(self) -> NDArray[np.bool_]:
+        """(M,) bool: its skin."""
+        return self._skin
+
+    def welded(self, values: NDArray) -> NDArray:
+        """(..., M, 3) of values (..., N, 3) at the vertices of the mesh as it came."""
+        return values[..., np.unique(self._place, return_index=True)[1], :]
 
     @cached_property
     def _slits(self) -> list[Opening]:

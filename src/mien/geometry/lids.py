@@ -129,7 +129,8 @@ class Lids:
         faces = self.faces[self.is_upper[self.faces].all(axis=1)]
         cut = Cut.of(self.rest, faces, self.places)
         off = np.abs(cut.ends_of(self.rest)[..., 1] - self.upper[cut.column, None])
-        down = face_normals(self.rest, faces)[cut.row, 1] < -_FACING
+        normals = face_normals(self.rest, faces)
+        down = (normals[:, 1] < -_FACING * np.linalg.norm(normals, axis=1))[cut.row]
         chosen = (off < _MARGIN_MM) & down[:, None]
         least = np.full(len(self.places), np.inf)
         np.minimum.at(least, cut.column, off.min(axis=1, initial=np.inf))
@@ -249,7 +250,7 @@ class Cut:
     def of(points: NDArray, faces: NDArray, columns: NDArray) -> Cut:
         """Cuts triangles (f, 3) of points (n, 3) in columns at (k,) millimeters along, ascending."""
         across = points[faces, 0]
-        first = np.searchsorted(columns, across.min(axis=1), side="right")
+        first = np.searchsorted(columns, across.min(axis=1), side="left")
         count = np.maximum(np.searchsorted(columns, across.max(axis=1), side="left") - first, 0)
         row = np.repeat(np.arange(len(faces)), count)
         column = first[row] + np.arange(len(row)) - (np.cumsum(count) - count)[row]

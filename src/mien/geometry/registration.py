@@ -80,6 +80,11 @@ class Registration:
     measures: tuple[Measure, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def kept(self) -> NDArray[np.int64]:
+        """(n,) int64: the template's vertices that its skin is made of."""
+        return main_piece(self.topology)[0]
+
     @cached_property
     def carrier(self) -> Carrier:
         """What carries displacements of the template to the mesh, in the template's frame."""

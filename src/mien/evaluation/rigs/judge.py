@@ -52,7 +52,7 @@ NOTE = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RigReport:
     """What was measured, shape by shape and in sum.
 
@@ -61,11 +61,15 @@ class RigReport:
         shapes: The names that were compared.
         values: System -> measure -> one value a shape, or a single one for measures of the whole head; None
             where the head or the rig lacks what is measured.
+        artist: The artist's rig.
+        made: Name -> (N, 3) float, millimeters: the judged rig's displacements of the artist's vertices.
     """
 
     head: str
     shapes: tuple[str, ...]
     values: Mapping[str, Mapping[str, Sequence[float | None]]]
+    artist: HeadRig
+    made: Mapping[str, NDArray]
 
     def mean(self, system: str, measure: str) -> float | None:
         """The mean over shapes; the largest ``stretch`` and ``lid_slit``; None where nothing was measured."""
@@ -147,14 +151,15 @@ def judge_rig(
         )  # fmt: skip
     setup = _Head.of(artist, chosen)
     systems = {rig.name: rig, **(beside or {})}
-    values = {name: setup.measured(_on(own, artist, chosen), chosen) for name, own in systems.items()}
+    placed = {name: _on(own, artist) for name, own in systems.items()}
+    values = {name: setup.measured(own, chosen) for name, own in placed.items()}
     still = dict.fromkeys(chosen, np.zeros_like(artist.vertices))
     values[NOTHING] = setup.measured(still, chosen)
     values[ARTIST] = setup.measured({name: artist.shape(name) for name in artist.names}, chosen)
-    return RigReport(artist.name, chosen, values)
+    return RigReport(artist.name, chosen, values, artist, placed[rig.name])
 
 
-def _on(rig: HeadRig, artist: HeadRig, chosen: Sequence[str]) -> dict[str, NDArray]:
+def _on(rig: HeadRig, artist: HeadRig) -> dict[str, NDArray]:
     """The rig's displacements at the artist's vertices, whatever order the rig's file has."""
     same = rig.vertices.shape == artist.vertices.shape
     if same and np.allclose(rig.vertices, artist.vertices, atol=_SAME_MM):

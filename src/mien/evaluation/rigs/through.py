@@ -24,6 +24,7 @@ SUNK_MM = 0.05
 """What stands out less is rounding."""
 _FRONT, _OUT, _OFF_MM = 0.2, 0.5, 0.3
 _PIXEL_MM = 0.1
+_AROUND_MM = 40.0  # skin farther from all pieces is not what they come through
 _WAYS = np.array([(0, 0, 1), (0.6, 0, 0.8), (-0.6, 0, 0.8), (0, 0.6, 0.8), (0, -0.6, 0.8)])
 _EYE_FRONT = 0.5  # cosine between out of the face and what of an eyeball is looked at
 _ACTIVE = (3, 9)  # shapes that are active in a frame of a made-up take
@@ -79,9 +80,13 @@ class Inside:
 
         The edges of lids look up and down, and go on into flaps that lie inside eyeballs on purpose.
         """
-        skin = (self.piece == SKIN)[self.rig.faces].all(axis=1)
-        faces = self.rig.faces[skin].astype(np.int64)
-        out = face_normals(self.rig.vertices, faces)[:, 2] > _OUT
+        points, inner = self.rig.vertices, self.rig.vertices[self.piece != SKIN]
+        near = np.zeros(len(points), bool)
+        if len(inner):  # the back of the head and the neck cover nothing
+            low, high = inner.min(axis=0) - _AROUND_MM, inner.max(axis=0) + _AROUND_MM
+            near = ((points > low) & (points < high)).all(axis=1) & (self.piece == SKIN)
+        faces = self.rig.faces[near[self.rig.faces].all(axis=1)].astype(np.int64)
+        out = _unit_normals(points, faces)[:, 2] > _OUT
         return faces, seen_skin(self.rig)[faces].all(axis=1) & out
 
     @cached_property
@@ -103,13 +108,18 @@ class Inside:
         if not len(rows):
             return np.zeros(0)
         faces, seen = self._skin
-        places = posed[rows]
-        hidden = _cast(ray_scene(posed, faces), places, ways)[0] >= 0
-        outer = faces[seen]
+        outer, places = faces[seen], posed[rows]
         met, distance = _cast(ray_scene(posed, outer), places, -ways)
-        toward = (face_normals(posed, outer)[np.maximum(met, 0)] * ways).sum(axis=1)
-        out = (met >= 0) & ~hidden & (toward > _FRONT) & (distance < CLOSE_MM)
+        toward = (_unit_normals(posed, outer)[np.maximum(met, 0)] * ways).sum(axis=1)
+        out = (met >= 0) & (toward > _FRONT) & (distance < CLOSE_MM)
+        if out.any():
+            out[out] = _cast(ray_scene(posed, faces), places[out], ways[out])[0] < 0
         return np.where(out, distance, 0.0)
+
+
+def _unit_normals(points: NDArray, faces: NDArray) -> NDArray[np.float64]:
+    normals = face_normals(points, faces)
+    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
 
 
 def _cast(scene: Any, start: NDArray, ways: NDArray) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
