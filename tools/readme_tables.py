@@ -22,7 +22,8 @@ RESULT_PLACE = re.compile(r"(<!-- results: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -
 RIG_PLACE = re.compile(r"(<!-- rigs: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
 RIG_COLUMNS = {
     "error": "error", "cosine": "cosine", "size": "size", "leak": "leak", "stretch": "stretch",
-    "lid_gap": "lid gap", "lip_gap": "lips apart in jawOpen",
+    "lid_gap": "lid gap", "lid_slit": "slit of closed eyes", "lip_gap": "lips apart in jawOpen",
+    "mouth_close_gap": "lips in mouthClose over it",
 }  # fmt: skip
 COLUMNS = ("rec_avd_mesh", "neu_avd", "id_mad", "id_ratio", "id_std_pooled", "transfer_avd")
 
@@ -55,7 +56,7 @@ def rigs_table(path: Path) -> str:
         "|---" * (1 + len(RIG_COLUMNS)) + "|",
     ]
     for row in rows:
-        cells = [f"{float(row[name]):.2f}" if row[name] else "–" for name in RIG_COLUMNS]
+        cells = [f"{float(row[name]):.2f}" if row.get(name) else "–" for name in RIG_COLUMNS]
         lines.append(f"| {row['system']} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

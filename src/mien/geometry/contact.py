@@ -83,7 +83,7 @@ def _imagined(left: NDArray, right: NDArray, up: NDArray) -> Ball:
     width = float(np.linalg.norm(right - left))
     ahead = np.cross(right - left, up)
     center = (left + right) / 2 - _SOCKET * width * ahead / np.linalg.norm(ahead)
-    return Ball(center, _SOCKET * width, np.zeros((1, 3)))
+    return Ball(center, _SOCKET * width, _SOCKET * width * np.eye(3))
 
 
 def lids_closed(
