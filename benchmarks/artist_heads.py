@@ -24,13 +24,17 @@ from numpy.typing import NDArray
 from mien.apply.default_model import textbook_of
 from mien.apply.heads import open_head
 from mien.apply.rigs import rig
+from mien.data.arkit import meets_of
 from mien.data.head_rigs import HeadRig, read_head_rig
 from mien.data.textbook import agree
 from mien.data.textbook_sources import TextbookShapes, textbook_shapes
 from mien.evaluation.rigs import RigReport, judge_rig
 from mien.evaluation.rigs.judge import MEASURES
+from mien.evaluation.rigs.through import Inside, through_the_skin
 from mien.io.record import Mesh
 from mien.models.textbook import Textbook
+
+_WORST = ("stretch", "lid_slit")  # of which the worst head is told, too
 
 
 def made_for(artist: HeadRig, models: Mapping[str, Textbook]) -> dict[str, HeadRig]:
@@ -41,7 +45,8 @@ def made_for(artist: HeadRig, models: Mapping[str, Textbook]) -> dict[str, HeadR
     found = {}
     for name, model in models.items():
         made = rig(model, head.vertices)
-        change = head.carry(made.targets).astype(np.float64) - head.carry(made.base)
+        meets = meets_of(made.names)
+        change = head.carry(made.targets, meets=meets).astype(np.float64) - head.carry(made.base)
         shapes: NDArray[np.float32] = change.astype(np.float32)
         found[name] = replace(artist, name=name, names=made.names, displacements=shapes)
     return found
@@ -57,15 +62,24 @@ def models_of(found: TextbookShapes) -> dict[str, Textbook]:
     return models
 
 
-def summary(reports: Iterable[RigReport]) -> list[dict[str, object]]:
-    """Means over heads, one line a system."""
+def contact(artist: HeadRig, made: HeadRig) -> dict[str, float]:
+    """How far teeth and eyes come through the skin of the default rig at most, millimeters."""
+    shapes = {name: made.shape(name) for name in made.names}
+    found = through_the_skin(Inside(artist, artist.piece), shapes)
+    return {"through_in_take": found.pop("take"), "through": max(found.values())}
+
+
+def summary(reports: Iterable[RigReport], through: Mapping[str, float]) -> list[dict[str, object]]:
+    """Means over heads, one line a system; of what comes through the skin the largest."""
     reports = list(reports)
     lines = []
     for system in reports[0].values:
         values = {name: [report.mean(system, name) for report in reports] for name in MEASURES}
         known = {name: [value for value in item if value is not None] for name, item in values.items()}
         means = {name: round(float(np.mean(item)), 4) if item else "" for name, item in known.items()}
-        lines.append({"system": system, "heads": len(reports), **means})
+        worst = {f"worst_{name}": round(max(values[name]), 4) if known[name] else "" for name in _WORST}
+        more = {name: round(value, 3) if system == "default" else "" for name, value in through.items()}
+        lines.append({"system": system, "heads": len(reports), **means, **worst, **more})
     return lines
 
 
@@ -79,19 +93,21 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder of the table of results")
     options = parser.parse_args()
     found = textbook_shapes(options.sources)
-    models, reports = models_of(found), []
+    models, reports, through = models_of(found), [], {}
     for path in sorted(options.heads.glob("*.npz"))[: options.limit]:
         began = time.perf_counter()
         artist = read_head_rig(path).in_arkit_names()
         rigs = made_for(artist, models)
         own = rigs.pop("default")
+        for name, value in contact(artist, own).items():
+            through[name] = max(value, through.get(name, 0.0))
         reports.append(judge_rig(own, artist, beside=rigs))
         error, cosine = (reports[-1].mean("default", name) for name in ("error", "cosine"))
         print(
             f"{path.stem}: error {error:.2f}, cosine {cosine:.2f}, {time.perf_counter() - began:.0f} s",
             flush=True,
         )
-    lines = summary(reports)
+    lines = summary(reports, through)
     for line in lines:
         print("  ".join(f"{key} {value}" for key, value in line.items()))
     each = {shape: [] for shape in reports[0].shapes}

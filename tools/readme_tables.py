@@ -24,7 +24,8 @@ FACE_PLACE = re.compile(r"(<!-- faces: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)"
 FACE_LENGTHS = ("spread_mm", "registration_mm")
 RIG_COLUMNS = {
     "error": "error", "cosine": "cosine", "size": "size", "leak": "leak", "stretch": "stretch",
-    "lid_gap": "lid gap", "lip_gap": "lips apart in jawOpen",
+    "lid_gap": "lid gap", "lid_slit": "slit of closed eyes", "lip_gap": "lips apart in jawOpen",
+    "mouth_close_gap": "lips in mouthClose over it",
 }  # fmt: skip
 COLUMNS = ("rec_avd_mesh", "neu_avd", "id_mad", "id_ratio", "id_std_pooled", "transfer_avd")
 
@@ -59,7 +60,7 @@ def rigs_table(path: Path) -> str:
         "|---" * (len(RIG_COLUMNS) + first.count("|") + 1) + "|",
     ]
     for row in rows:
-        cells = [f"{float(row[name]):.2f}" if row[name] else "–" for name in RIG_COLUMNS]
+        cells = [f"{float(row[name]):.2f}" if row.get(name) else "–" for name in RIG_COLUMNS]
         cells[:0] = [row["heads"]] if "|" in first else []
         lines.append(f"| {row['system'].replace('_', ' ')} | {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -14,6 +14,7 @@ from mien.apply.editing import blend, interpolate, neutralize, reconstruct, tran
 from mien.apply.files import OpenedFace, open_face
 from mien.apply.generation import generate, generate_batches
 from mien.apply.heads import Head, open_head
+from mien.apply.rig_report import report_rig
 from mien.apply.rigs import Rig, rig
 from mien.apply.targets import check_existing_targets, rig_by_names, rig_by_rules
 from mien.apply.textures import colored, generate_textured, texture
@@ -23,6 +24,6 @@ __all__ = [
     "ABILITIES", "Act", "Head", "OpenedFace", "Rig", "Signal", "Stream", "ability", "animate",
     "between_poses", "blend", "check_existing_targets", "codes_of", "colored", "curves", "few_targets",
     "generate", "generate_batches", "generate_textured", "interpolate", "named_weights", "neutralize",
-    "open_face", "open_head", "reconstruct", "refusal", "rig", "rig_by_names", "rig_by_rules", "score",
-    "texture", "timing_curve", "transfer", "write_clip",
+    "open_face", "open_head", "reconstruct", "refusal", "report_rig", "rig", "rig_by_names", "rig_by_rules",
+    "score", "texture", "timing_curve", "transfer", "write_clip",
 ]  # fmt: skip

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from mien.apply.coding import Faces
 from mien.apply.heads import Head, Landmarks, open_head
 from mien.apply.rigs import Rig
-from mien.data.arkit import gaze_of
+from mien.data.arkit import gaze_of, meets_of
 from mien.errors import BadMesh, BadSetting, Unsupported, WrongTopology
 from mien.geometry.alignment import FrameDecision
+from mien.geometry.contact import Meets
 from mien.geometry.registration import Registration
 from mien.io.atomic import whole_folder
 from mien.io.blender import blender_command, write_with_blender
@@ -120,7 +121,7 @@ class OpenedFace:
 
     # ---- results on the mesh's own vertices
 
-    def carried(self, vertices: NDArray, gaze: NDArray | None = None) -> Faces:
+    def carried(self, vertices: NDArray, gaze: NDArray | None = None, meets: Meets | None = None) -> Faces:
         """(..., N, 3) float32 the mesh's own vertices, in its unit and axes, when the face is elsewhere.
 
         Where the face has not moved, they are those of the mesh, bit by bit.
@@ -128,25 +129,29 @@ class OpenedFace:
         Args:
             vertices: (..., V, 3) float, millimeters, on the model's topology.
             gaze: (..., 2, 2) degrees that eyeballs turn, see :func:`mien.data.arkit.gaze_of`.
+            meets: In which of (B, V, 3) targets lids or lips close, see :func:`mien.data.arkit.meets_of`.
         """
         if self.head is not None:
-            return self.head.carry(vertices, gaze)
+            return self.head.carry(vertices, gaze, meets)
         change = np.asarray(vertices, np.float64) - self.vertices
         return (self.mesh.vertices + self.decision.back_vectors(change)).astype(np.float32)
 
-    def in_millimeters(self, vertices: NDArray, gaze: NDArray | None = None) -> Faces:
+    def in_millimeters(
+        self, vertices: NDArray, gaze: NDArray | None = None, meets: Meets | None = None
+    ) -> Faces:
         """As :meth:`carried`, but in millimeters, +Y up, +Z out of the face.
 
         Args:
             vertices: (..., V, 3) float, millimeters, on the model's topology.
             gaze: (..., 2, 2) degrees that eyeballs turn, or None.
+            meets: As for :meth:`carried`.
 
         Returns:
             (..., N, 3) float32.
         """
         if self.head is None:
             return np.asarray(vertices, np.float32)
-        return self.decision.apply(self.carried(vertices, gaze))
+        return self.decision.apply(self.carried(vertices, gaze, meets))
 
     def shown_topology(self) -> Topology:
         """What a picture of :meth:`in_millimeters` needs: triangles, and the face at rest."""
@@ -256,7 +261,7 @@ class OpenedFace:
     def write_rig(
         self, path: str | Path, rig: Rig, names: Sequence[str] | None = None, *, gaze: NDArray | None = None,
         texture: bytes | str | Path | None = None, clip: NDArray | None = None, fps: float = 30.0,
-        existing: str = "refuse",
+        existing: str = "refuse", sizes: Mapping[str, float] | None = None,
     ) -> Notes:  # fmt: skip
         """Writes a rig, with a clip of its weights if there is one, as GLB or USD, or by Blender.
 
@@ -273,29 +278,32 @@ class OpenedFace:
             fps: Frames per second of the clip.
             existing: What becomes of targets of the same names that a glTF file has: ``refuse``, ``keep`` or
                 ``replace``, see :func:`mien.io.glb_targets.check_existing`.
+            sizes: Name of a target -> factor of how far it moves: at 1, lids and lips meet where they should.
         """
         if clip is None:  # a clip may also lead from one expression to another
             self.check_at_rest()
         path, names = Path(path), tuple(rig.names if names is None else names)
-        gaze = gaze_of(names) if gaze is None else gaze
+        gaze, meets = gaze_of(names) if gaze is None else gaze, meets_of(names)
         ending = path.suffix.lower()
         if ending in BLENDER:
             return self._write_by_blender(
-                path, rig, names, gaze=gaze, texture=texture, clip=clip, fps=fps, existing=existing
-            )
+                path, rig, names, gaze=gaze, texture=texture, clip=clip, fps=fps, existing=existing,
+                sizes=sizes,
+            )  # fmt: skip
         if ending not in RIGS:
             raise BadSetting(
                 "a rig is written as GLB or USD", received=str(path), remedy="name the output *.glb or *.usda"
             )
         if ending in GLTF_BINARY and self.document is not None and texture is None:
-            moved = self.carried(rig.targets, gaze)
+            moved = resized(self.mesh.vertices, self.carried(rig.targets, gaze, meets), names, sizes)
             add_glb_targets(
                 self.document, path, self.mesh, moved, names, existing=existing, clip=clip, fps=fps
             )
             return ()
         materials, notes = self._appearance()
         options: dict[str, Any] = {"name": self.mesh.name, "materials": materials, "clip": clip, "fps": fps}
-        base, targets = self.in_millimeters(rig.base), self.in_millimeters(rig.targets, gaze)
+        base = self.in_millimeters(rig.base)
+        targets = resized(base, self.in_millimeters(rig.targets, gaze, meets), names, sizes)
         if ending in GLTF_BINARY:
             write_glb(path, base, self._layout, targets, names, texture=texture, **options)
             return notes
@@ -326,6 +334,26 @@ class OpenedFace:
         """What gives a GLB its triangles, texture coordinates and materials."""
         dressed = self.mesh.uv is not None or self.mesh.colors is not None or self.mesh.names()
         return self.mesh if self.head is not None or dressed else self.topology
+
+
+def resized(
+    base: NDArray, targets: NDArray, names: Sequence[str], sizes: Mapping[str, float] | None
+) -> Faces:
+    """Targets that move farther or less far.
+
+    Args:
+        base: (N, 3) float, any unit. The face at rest.
+        targets: (E, N, 3) float, the same unit.
+        names: E names.
+        sizes: Name -> factor; names that are not there keep their size.
+
+    Returns:
+        (E, N, 3) float32; where the size stays, the target's own values.
+    """
+    factor = np.array([(sizes or {}).get(name, 1.0) for name in names])[:, None, None]
+    if (factor == 1).all():
+        return np.asarray(targets, np.float32)
+    return np.where(factor == 1, targets, base + factor * (targets - base)).astype(np.float32)
 
 
 def _open(

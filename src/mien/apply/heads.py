@@ -21,6 +21,7 @@ from mien.find.handedness import told_handedness
 from mien.find.lids import eyes_are_closed
 from mien.find.search import Searcher
 from mien.geometry.alignment import UNITS, FrameDecision, quarter_turns
+from mien.geometry.contact import Meets
 from mien.geometry.named_pieces import NamedPieces, NamedTriangles
 from mien.geometry.part_list import piece_rows, pieces_sentence
 from mien.geometry.procrustes import procrustes
@@ -58,14 +59,15 @@ class Head:
         """(V, 3) float32, millimeters: this face for the model, on the model's topology."""
         return self.registration.vertices
 
-    def carry(self, faces: NDArray, gaze: NDArray | None = None) -> Faces:
+    def carry(self, faces: NDArray, gaze: NDArray | None = None, meets: Meets | None = None) -> Faces:
         """(..., N, 3) float32, the mesh's unit and axes: the mesh when the model's face is (..., V, 3).
 
         Args:
             faces: (..., V, 3) float, millimeters.
             gaze: (..., 2, 2) degrees, see :func:`mien.data.arkit.gaze_of`: where its eyeballs look.
+            meets: In which of (B, V, 3) faces lids or lips close, see :func:`mien.data.arkit.meets_of`.
         """
-        return self.registration.carry(faces, gaze)
+        return self.registration.carry(faces, gaze, meets)
 
     def with_pieces(self, pieces: Mapping[str, str]) -> Head:
         """The same head with pieces that are said to be something else; its skin stays what it is.

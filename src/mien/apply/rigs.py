@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,12 +41,6 @@ class Rig:
         values = weights_of(self.names, weights).numpy()
         moved = np.tensordot(values, self.targets - self.base, axes=1)
         return (self.base + moved).astype(np.float32)
-
-    def resized(self, sizes: Mapping[str, float]) -> Rig:
-        """The rig with some targets larger or smaller: name -> factor of how far they move."""
-        factor = np.array([sizes.get(name, 1.0) for name in self.names], np.float32)[:, None, None]
-        moved = self.base + factor * (self.targets - self.base)
-        return replace(self, targets=np.where(factor == 1, self.targets, moved)) if sizes else self
 
     def with_still(self, names: Sequence[str]) -> Rig:
         """The rig with further targets that leave its base at rest: for what other pieces of a head do."""

@@ -90,6 +90,7 @@ def rig(
     like: list[Path] = typer.Option([], "--like", help="A rigged head to follow, or a folder; repeat."),
     like_names: Path | None = typer.Option(None, help="CSV arkit, shape: for rigs with other names."),
     size: list[str] = typer.Option([], "--size", help="TARGET=1.2: how large; repeat for more."),
+    as_json: bool = typer.Option(False, "--json", help="Print what became of each target, as JSON."),
     out: Path = OUT,
 ) -> None:
     """Makes a GLB, USD or FBX with named morph targets for this face; the rest pose is the input, exactly.
@@ -112,18 +113,23 @@ def rig(
         apply.check_existing_targets(neutral, out, model, names, existing)
     face = read(neutral, model, marks, rest_mouth_open)
     made, rules, notes = apply.rig_by_names(model, face, names, style=style_person(style, model, marks))
-    made = made.resized(parse_weights(size, made.names))
     tell(notes)
     if save_names:
         write_bytes(save_names, rules_table(rules).encode())
     image: bytes | Path | None = Path(texture) if texture else None
     if texture == "model":
         face, image = face.in_model_uv(), png_bytes(apply.texture(model, face.vertices)[0])
-    tell(face.write_rig(out, made, texture=image, existing=existing))
+    sizes = parse_weights(size, made.names)
+    tell(face.write_rig(out, made, texture=image, existing=existing, sizes=sizes))
+    report = apply.report_rig(face, made)
+    if as_json:
+        return show_json({"rig": str(out), "names": made.names, "report": report and report.as_dict()})
+    tell(report.sentences if report else ())
     show(
         f"{out}: {len(made.names)} morph targets; sums of them are {made.linearity_mm:.2f} mm off the model."
     )
     say("Names are in extras.targetNames, where Blender, Unity and three.js look for them.")
+    return None
 
 
 def _rigging_model(
@@ -150,12 +156,15 @@ def evaluate_rig(
     beside: list[str] = typer.Option([], "--beside", metavar="NAME=RIG", help="Another rig of this head."),
     names: Path | None = typer.Option(None, "--names", help="CSV arkit, shape: for other names."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON only."),
-    out: Path | None = typer.Option(None, "--out", help="Write rig.md, .csv and .json there."),
+    out: Path | None = typer.Option(None, "--out", help="Write rig.md, .csv, .json and a sheet there."),
 ) -> None:
     """Judges a rig against an artist's shapes on the same head: error, leak, lids, lips, teeth, stretch."""
     from mien.evaluation.rigs import compare_rig_files
+    from mien.figures.rigs import rig_sheet
 
     report = compare_rig_files(rig, artist, dict(item.split("=", 1) for item in beside), names, out)
+    if out is not None:
+        rig_sheet(report).save(out / "rig.png")
     if as_json:
         return show(report.to_json())
     for table in report.tables:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mien.data.expressions import ARKIT, ARKIT_MISSING, expression_set
 from mien.errors import BadFile, BadSetting, DataMissing, UnknownName
+from mien.geometry.contact import Meets
 
 GAZE_DEGREES = {"In": 30.0, "Out": 30.0, "Up": 20.0, "Down": 30.0}
 """How far an eyeball turns at full weight: about as far as eyes go before the head follows. The lids of the
@@ -87,6 +88,26 @@ def gaze_of(names: Sequence[str], weights: NDArray | None = None) -> NDArray[np.
                     each[number, eye] = GAZE_DEGREES[way] * np.array(direction)
     turns = each if weights is None else np.tensordot(np.asarray(weights, np.float64), each, axes=1)
     return turns if turns.any() else None
+
+
+def meets_of(names: Sequence[str]) -> Meets:
+    """In which targets the eyes close, which one drops the jaw, and which closes the lips over it.
+
+    Args:
+        names: E names, ARKit's, the ICT release's or of another set whose recipe closes the eyes.
+    """
+    recipes = {**{name: ARKIT[name] for name in ARKIT}, **expression_set("facescape20").recipes}
+    shapes = [recipes.get(_in_arkit(name), {}) for name in names]
+    lids = [[shape.get(f"eyeBlink_{side}", 0.0) >= 1 for side in "LR"] for shape in shapes]
+    plain = [_in_arkit(name) for name in names]
+    rows = (plain.index(name) if name in plain else None for name in ("jawOpen", "mouthClose"))
+    return Meets(np.array(lids, bool).reshape(-1, 2), *rows)
+
+
+def _in_arkit(name: str) -> str:
+    """``eyeBlink_L`` as ``eyeBlinkLeft``."""
+    sides = {"_L": "Left", "_R": "Right"}
+    return name[:-2] + sides[name[-2:]] if name[-2:] in sides else name
 
 
 def target_rules(

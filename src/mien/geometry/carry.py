@@ -12,11 +12,12 @@ from scipy.sparse import csr_matrix, diags
 from scipy.sparse.csgraph import dijkstra
 
 from mien.geometry.carried import MovedSurface, check_carried
+from mien.geometry.contact import Eye, Lips, Meets, find_eyes, find_lips, lids_closed
 from mien.geometry.defects import Defects
 from mien.geometry.differential import cotangent_laplacian, vertex_areas, vertex_normals
 from mien.geometry.eyeballs import turned
 from mien.geometry.named_pieces import NamedPieces
-from mien.geometry.openings import edge_lengths, opening_loops, openings, side_of
+from mien.geometry.openings import Opening, edge_lengths, opening_loops, openings, side_of
 from mien.geometry.overshoot import flung, held
 from mien.geometry.parts import Part, eyeballs, find_parts
 from mien.geometry.sparse_solver import factored
@@ -87,13 +88,16 @@ class Carrier:
         if self.loose.any():
             self._solve = held(self._solve, self.loose, self._faces)
 
-    def carry(self, moved: NDArray, gaze: NDArray | None = None) -> NDArray[np.float64]:
+    def carry(
+        self, moved: NDArray, gaze: NDArray | None = None, meets: Meets | None = None
+    ) -> NDArray[np.float64]:
         """(..., N, 3) displacements of the mesh when the template is elsewhere, millimeters.
 
         Args:
             moved: (..., V, 3) float, millimeters.
             gaze: (..., 2, 2) degrees or None. How far the left and the right eyeball (the person's own)
                 turn to the left, and up.
+            meets: Of (B, V, 3) movements, in which of them lids or lips close; or None.
         """
         moved = np.asarray(moved, np.float64)
         lead = moved.shape[:-2]
@@ -105,6 +109,8 @@ class Carrier:
             near = self._skin & (offset < _LID_REACH * ball.radius)
             carried[:, near] = ball.slid_over(self._points[near], carried[:, near], self._edges[near])
         self._check(carried, change)
+        if meets is not None:
+            carried = self.settled(carried, meets)
         for part in self.parts:
             if part.follows is not None:
                 carried[:, part.members] = part.follows(self._points[part.members], self.registered, change)
@@ -113,6 +119,51 @@ class Carrier:
                 turns = np.broadcast_to(gaze, (*lead, 2, 2)).reshape(-1, 2, 2)[:, side]
                 carried[:, part.members] = turned(self._points[part.members], part.center, turns)
         return carried[:, self._place].reshape(*lead, len(self._place), 3)
+
+    def settled(self, carried: NDArray, meets: Meets) -> NDArray[np.float64]:
+        """(B, M, 3) movements of the welded mesh, millimeters, in which what should meet does.
+
+        Args:
+            carried: (B, M, 3) float, millimeters.
+            meets: What should meet.
+        """
+        bound = _bound(self.parts, len(self._points))
+        carried = lids_closed(self.eyes, carried, meets, self._edges, bound)
+        if meets.jaw is None or meets.lips is None:
+            return carried
+        lips = self.lips(carried[meets.jaw])
+        if lips is not None:
+            carried[meets.lips] += lips.closed(carried[meets.jaw] + carried[meets.lips])
+        return carried
+
+    def lips(self, jaw_open: NDArray) -> Lips | None:
+        """The lips of the welded mesh, by displacements (M, 3) in millimeters that drop its jaw."""
+        mouth = next((slit for slit in self._slits if slit.kind == "mouth"), None)
+        return None if mouth is None else find_lips(self.points, self.skin, jaw_open, mouth)
+
+    @property
+    def points(self) -> NDArray[np.float64]:
+        """(M, 3) float64, millimeters: the welded mesh in the template's frame."""
+        return self._points
+
+    @property
+    def skin(self) -> NDArray[np.bool_]:
+        """(M,) bool: its skin."""
+        return self._skin
+
+    def welded(self, values: NDArray) -> NDArray:
+        """(..., M, 3) of values (..., N, 3) at the vertices of the mesh as it came."""
+        return values[..., np.unique(self._place, return_index=True)[1], :]
+
+    @cached_property
+    def _slits(self) -> list[Opening]:
+        return [slit.on(self.registered) for slit in openings(self.topology)]
+
+    @cached_property
+    def eyes(self) -> list[Eye]:
+        """The eyes of the mesh whose lids stand open at rest."""
+        skin = self._faces[self._skin[self._faces].all(axis=1)]
+        return find_eyes(self._points, skin, self.registered, self._slits, self._balls)
 
     def _check(self, carried: NDArray, change: NDArray) -> None:
         """Refuses what the skin and what follows it do where the model does not."""

@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 
 from mien.errors import BadMesh
 from mien.geometry.carry import Carrier
+from mien.geometry.contact import Meets
 from mien.geometry.defects import Defects
 from mien.geometry.differential import vertex_normals
 from mien.geometry.fit_measures import Measure, measured
@@ -83,6 +84,11 @@ class Registration:
     measures: tuple[Measure, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def kept(self) -> NDArray[np.int64]:
+        """(n,) int64: the template's vertices that its skin is made of."""
+        return main_piece(self.topology)[0]
+
     @cached_property
     def carrier(self) -> Carrier:
         """What carries displacements of the template to the mesh, in the template's frame."""
@@ -90,19 +96,22 @@ class Registration:
         kept, topology = main_piece(self.topology)
         return Carrier(placed, self.mesh_faces, self.vertices[kept], topology, self.skin, self.pieces)
 
-    def carry(self, moved: NDArray, gaze: NDArray | None = None) -> NDArray[np.float32]:
+    def carry(
+        self, moved: NDArray, gaze: NDArray | None = None, meets: Meets | None = None
+    ) -> NDArray[np.float32]:
         """The mesh when the template is elsewhere.
 
         Args:
             moved: (..., V, 3) float, millimeters, in the template's frame.
             gaze: (..., 2, 2) degrees that the eyeballs turn, see :meth:`Carrier.carry`, or None.
+            meets: In which of (B, V, 3) movements lids or lips close, or None.
 
         Returns:
             (..., N, 3) float32 in the mesh's own unit and axes. Where the template has not moved, the
             vertices are those of the mesh, bit by bit.
         """
         kept, _ = main_piece(self.topology)
-        change = self.placement.back_vectors(self.carrier.carry(np.asarray(moved)[..., kept, :], gaze))
+        change = self.placement.back_vectors(self.carrier.carry(np.asarray(moved)[..., kept, :], gaze, meets))
         return (self.mesh_vertices + change).astype(np.float32)
 
     def follow(self, mesh_vertices: NDArray) -> NDArray[np.float32]:

@@ -23,31 +23,36 @@ from mien.data.head_rigs import (
 )
 from mien.errors import BadSetting, WrongTopology
 from mien.evaluation.rigs import measures
+from mien.evaluation.rigs.through import seen_skin, tallest_slit
 from mien.evaluation.tables import Table
 from mien.io.atomic import write_bytes
 
-SHAPE_MEASURES = ("error", "cosine", "size", "leak", "stretch")
-HEAD_MEASURES = ("lid_gap", "lip_gap", "mouth_close_gap", "upper_teeth", "lower_teeth", "eyes")
+SHAPE_MEASURES = ("error", "cosine", "size", "leak", "stretch", "seen_error", "hidden_error")
+HEAD_MEASURES = ("lid_gap", "lid_slit", "lip_gap", "mouth_close_gap", "upper_teeth", "lower_teeth", "eyes")
 """Millimeters, but ``lower_teeth``, which is the relative error of the lower teeth in jaw shapes."""
 MEASURES = (*SHAPE_MEASURES, *HEAD_MEASURES)
 ARTIST, NOTHING = "the artist", "doing nothing"
+_WORST = ("stretch", "lid_slit")  # of which the largest counts
 _SAME_MM = 0.5
 _TITLES = {
     "error": "error", "cosine": "cosine", "size": "size", "leak": "leak", "stretch": "stretch",
-    "lid_gap": "lid gap", "lip_gap": "lips apart", "mouth_close_gap": "lips closed",
+    "seen_error": "error, seen", "hidden_error": "error, hidden",
+    "lid_gap": "lid gap", "lid_slit": "lid slit", "lip_gap": "lips apart", "mouth_close_gap": "lips closed",
     "upper_teeth": "upper teeth", "lower_teeth": "lower teeth", "eyes": "eyes",
 }  # fmt: skip
 NOTE = (
     "On the skin, against the artist's shapes: relative error (0 is the artist, 1 is doing nothing), cosine, "
     "largest motion over the artist's, share of motion on skin that the artist leaves at rest, worst stretch "
-    "of an edge. Lid gap: height of the upper lid over the lower in a blink, mm. Lips apart: distance of the "
+    "of an edge; the error also apart for skin that is seen at rest and for what is hidden in mouth and "
+    "sockets. Lid gap: height of the upper lid over the lower where the artist's meet in a blink, mm; lid "
+    "slit: how high the eyeball is seen in it, mm. Lips apart: distance of the "
     "lips in jawOpen, lips closed: in mouthClose over jawOpen, mm. Upper teeth and eyes: largest motion "
     "where they should rest, mm. Lower teeth: relative error in jaw shapes, where the artist moves them. Two "
     "artists never agree fully."
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RigReport:
     """What was measured, shape by shape and in sum.
 
@@ -56,18 +61,22 @@ class RigReport:
         shapes: The names that were compared.
         values: System -> measure -> one value a shape, or a single one for measures of the whole head; None
             where the head or the rig lacks what is measured.
+        artist: The artist's rig.
+        made: Name -> (N, 3) float, millimeters: the judged rig's displacements of the artist's vertices.
     """
 
     head: str
     shapes: tuple[str, ...]
     values: Mapping[str, Mapping[str, Sequence[float | None]]]
+    artist: HeadRig
+    made: Mapping[str, NDArray]
 
     def mean(self, system: str, measure: str) -> float | None:
-        """The mean over shapes; of ``stretch`` the largest; None where nothing was measured."""
+        """The mean over shapes; the largest ``stretch`` and ``lid_slit``; None where nothing was measured."""
         found = [value for value in self.values[system][measure] if value is not None and np.isfinite(value)]
         if not found:
             return None
-        return float(max(found)) if measure == "stretch" else float(np.mean(found))
+        return float(max(found)) if measure in _WORST else float(np.mean(found))
 
     @property
     def tables(self) -> list[Table]:
@@ -142,14 +151,15 @@ def judge_rig(
         )  # fmt: skip
     setup = _Head.of(artist, chosen)
     systems = {rig.name: rig, **(beside or {})}
-    values = {name: setup.measured(_on(own, artist, chosen), chosen) for name, own in systems.items()}
+    placed = {name: _on(own, artist) for name, own in systems.items()}
+    values = {name: setup.measured(own, chosen) for name, own in placed.items()}
     still = dict.fromkeys(chosen, np.zeros_like(artist.vertices))
     values[NOTHING] = setup.measured(still, chosen)
     values[ARTIST] = setup.measured({name: artist.shape(name) for name in artist.names}, chosen)
-    return RigReport(artist.name, chosen, values)
+    return RigReport(artist.name, chosen, values, artist, placed[rig.name])
 
 
-def _on(rig: HeadRig, artist: HeadRig, chosen: Sequence[str]) -> dict[str, NDArray]:
+def _on(rig: HeadRig, artist: HeadRig) -> dict[str, NDArray]:
     """The rig's displacements at the artist's vertices, whatever order the rig's file has."""
     same = rig.vertices.shape == artist.vertices.shape
     if same and np.allclose(rig.vertices, artist.vertices, atol=_SAME_MM):
@@ -174,6 +184,7 @@ class _Head:
     lids: Mapping[str, measures.Pairs]
     lips: measures.Pairs | None
     still: Mapping[str, NDArray[np.bool_]]
+    seen: NDArray[np.bool_]
 
     @staticmethod
     def of(artist: HeadRig, chosen: Sequence[str]) -> _Head:
@@ -183,7 +194,8 @@ class _Head:
         jaw = artist.shape("jawOpen")[artist.skin] if "jawOpen" in artist.names else None
         lips = None if jaw is None else measures.lip_pairs(jaw, rest)
         still = {name: measures.should_rest(artist.shape(name)[artist.skin], rest) for name in chosen}
-        return _Head(artist, rest, measures.measured_edges(rest, artist.skin_faces), lids, lips, still)
+        seen = seen_skin(artist)[artist.skin]
+        return _Head(artist, rest, measures.measured_edges(rest, artist.skin_faces), lids, lips, still, seen)
 
     def measured(self, made: Mapping[str, NDArray], chosen: Sequence[str]) -> dict[str, list[float | None]]:
         """Measure -> values of displacements (N, 3) by name."""
@@ -196,6 +208,9 @@ class _Head:
             found["size"].append(measures.size_ratio(p, g))
             found["leak"].append(measures.leak(p, self.still[name]))
             found["stretch"].append(measures.edge_stretch(p, rest, self.edges))
+            for measure, rows in (("seen_error", self.seen), ("hidden_error", ~self.seen)):
+                error = measures.relative_error(p[rows], g[rows])
+                found[measure].append(error if np.isfinite(error) else None)
         return found | self._contacts(made) | self._pieces(made, chosen)
 
     def _contacts(self, made: Mapping[str, NDArray]) -> dict[str, list[float | None]]:
@@ -206,9 +221,14 @@ class _Head:
         if self.lips is not None and len(self.lips) and "jawOpen" in made:
             jaw = np.asarray(made["jawOpen"], np.float64)[skin]
             lips["lip_gap"] = [self.lips.distance(jaw, rest)]
-            if "mouthClose" in made and "mouthClose" in self.artist.names:
+            if "mouthClose" in made:
                 lips["mouth_close_gap"] = [self.lips.distance(jaw + made["mouthClose"][skin], rest)]
-        return {"lid_gap": list(lids) or [None], **lips}
+        slits = [
+            tallest_slit(self.artist, made[name], eye)
+            for name, eye in (("eyeBlinkLeft", LEFT_EYE), ("eyeBlinkRight", RIGHT_EYE))
+            if name in made and (self.artist.piece == eye).any()
+        ]
+        return {"lid_gap": list(lids) or [None], "lid_slit": list(slits) or [None], **lips}
 
     def _pieces(self, made: Mapping[str, NDArray], chosen: Sequence[str]) -> dict[str, list[float | None]]:
         """Upper teeth and eyes rest, lower teeth follow the jaw as the artist's do."""

@@ -1,0 +1,142 @@
+"""What became of a rig on a head: how large each target is, how far it leaks, whether lids and lips meet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from mien.apply.files import OpenedFace
+from mien.apply.rigs import Rig
+from mien.data.arkit import gaze_of, meets_of
+from mien.geometry.carry import Carrier
+from mien.geometry.contact import Meets
+from mien.geometry.lids import TOUCHING_MM
+
+FAR_MM, MOVED_MM = 15.0, 0.3
+"""Motion of skin farther than the first from all that the model moves by more than the second is a leak."""
+MET_MM = 0.3
+"""Lids and lips that come nearer than this have met."""
+_SIDES = ("left", "right")
+
+
+@dataclass(frozen=True)
+class TargetReport:
+    """One target on the mesh.
+
+    Args:
+        name: Of the target.
+        largest_mm: How far it moves a vertex of the skin at most.
+        size: That over what the model's own target moves on its template at most; None where it rests.
+        leak: Share of its squared motion on skin that lies far from all that the model moves.
+        lids: ``left`` and ``right`` -> mean millimeters that the upper lid stays above where lids
+            touch; negative where it goes farther.
+    """
+
+    name: str
+    largest_mm: float
+    size: float | None
+    leak: float
+    lids: dict[str, float]
+
+
+@dataclass(frozen=True)
+class RigOnHead:
+    """All targets of a rig on a mesh.
+
+    Args:
+        targets: One by one.
+        eyes: Which eyes have lids that stand open at rest.
+        lips_mm: Mean distance of the lips from where they touch at rest, in mouthClose over jawOpen; None
+            without these targets, or where no lips part.
+    """
+
+    targets: tuple[TargetReport, ...]
+    eyes: tuple[str, ...]
+    lips_mm: float | None
+
+    @property
+    def sentences(self) -> list[str]:
+        """What a user should know without reading the table."""
+        said = []
+        gaps = [max(gap, 0.0) for target in self.targets for gap in target.lids.values()]
+        if gaps:
+            how = "meet" if max(gaps) <= MET_MM else "do not meet everywhere"
+            said.append(f"Lids {how} in blinks ({max(gaps):.1f} mm apart on average at worst).")
+        elif any(target.name.startswith("eyeBlink") for target in self.targets):
+            said.append("No lids that stand open were found on the mesh: blinks move skin only.")
+        if self.lips_mm is not None:
+            how = "meet" if self.lips_mm <= MET_MM else "do not meet"
+            said.append(f"Lips {how} in mouthClose over jawOpen ({self.lips_mm:.1f} mm off).")
+        still = [target.name for target in self.targets if target.largest_mm < MOVED_MM]
+        if still:
+            said.append(f"Targets that move no skin: {', '.join(still)}.")
+        return said
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        rows = [
+            {"name": item.name, "largest_mm": round(item.largest_mm, 3), "leak": round(item.leak, 4),
+             "size": None if item.size is None else round(item.size, 3),
+             "lid_gap_mm": {side: round(gap, 3) for side, gap in item.lids.items()}}
+            for item in self.targets
+        ]  # fmt: skip
+        lips = None if self.lips_mm is None else round(self.lips_mm, 3)
+        return {"targets": rows, "eyes": list(self.eyes), "lips_mm": lips, "notes": self.sentences}
+
+
+def report_rig(face: OpenedFace, rig: Rig) -> RigOnHead | None:
+    """Measures a rig on the mesh that it was made for; None for a mesh that has the model's topology.
+
+    Args:
+        face: The person at rest, of another topology than the model's.
+        rig: On the model's topology.
+    """
+    if face.head is None:
+        return None
+    registration = face.head.registration
+    carrier, kept, names = registration.carrier, registration.kept, rig.names
+    meets = meets_of(names)
+    moved = carrier.welded(carrier.carry(rig.targets[:, kept], gaze_of(names), meets))
+    change = (rig.targets - rig.base)[:, kept].astype(np.float64)
+    lids: list[dict[str, float]] = [{} for _ in names]
+    for eye in carrier.eyes:
+        for row in np.flatnonzero(meets.lids[:, eye.side]):
+            gaps = eye.lids.gaps(moved[row, eye.lids.members] @ eye.lids.facing.axes.T)[1]
+            if len(gaps):
+                lids[row][_SIDES[eye.side]] = float(gaps.mean()) - TOUCHING_MM
+    skin = carrier.skin
+    rows = tuple(
+        _target(name, moved[k][skin], carrier.points[skin], change[k], carrier.registered, lids[k])
+        for k, name in enumerate(names)
+    )
+    eyes = tuple(_SIDES[eye.side] for eye in carrier.eyes)
+    return RigOnHead(rows, eyes, _lips_apart(carrier, moved, meets))
+
+
+def _lips_apart(carrier: Carrier, moved: NDArray, meets: Meets) -> float | None:
+    """How far lips are from where they touch at rest, millimeters on average, in mouthClose over jawOpen."""
+    if meets.jaw is None or meets.lips is None:
+        return None
+    lips = carrier.lips(moved[meets.jaw])
+    if lips is None:
+        return None
+    return float(np.linalg.norm(lips.apart(moved[meets.jaw] + moved[meets.lips]), axis=1).mean())
+
+
+def _target(
+    name: str, moved: NDArray, points: NDArray, change: NDArray, template: NDArray, lids: dict[str, float]
+) -> TargetReport:
+    """Measures one target: ``moved`` (M, 3) of points (M, 3), and the model's ``change`` (V, 3)."""
+    own = np.linalg.norm(change, axis=1)
+    length = np.linalg.norm(moved, axis=1)
+    active, energy = template[own > MOVED_MM], float((length**2).sum())
+    leak = 0.0
+    if len(active) and energy:
+        far = cKDTree(active).query(points, distance_upper_bound=FAR_MM)[0] > FAR_MM
+        leak = float((length[far] ** 2).sum()) / energy
+    size = float(length.max(initial=0)) / float(own.max()) if own.max() > MOVED_MM else None
+    return TargetReport(name, float(length.max(initial=0)), size, leak, lids)
