@@ -29,6 +29,7 @@ MODELS: dict[str, str] = {
     "spiralnet": "mien.models.spiralnet:SpiralNet",
     "coma": "mien.models.coma:CoMA",
     "morphable": "mien.models.morphable:Morphable",
+    "multilinear": "mien.models.multilinear:Multilinear",
     "pca": "mien.models.pca:PCA",
     "displacement_transfer": "mien.models.displacement_transfer:DisplacementTransfer",
     "deformation_transfer": "mien.models.deformation_transfer:DeformationTransfer",
