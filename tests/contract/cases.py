@@ -24,6 +24,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "facecam": {"hidden": (64, 32), "generator_hidden": (32, 32)},
     "spiralnet": {"size": 16, "expression_size": 5, "channels": (8, 16)},
     "coma": {"size": 16, "expression_size": 5, "channels": (8, 16)},
+    "conv_mesh_ae": {"size": 12, "channels": (8, 8), "order": 3},
     "expression_lstm": {"size": 24, "factors": (3, 2), "identity_size": 3},
     "pca_lstm": {"size": 16},
 }
@@ -37,6 +38,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "facecam": {"steps": 300, "rate": 3e-3, "latent_steps": 50, "batch_size": 24, "latent_batch_size": 24},
     "spiralnet": {"steps": 300, "batch_size": 12, "rate": 5e-3, "decay_every": 5, "validate_every": 100},
     "coma": {"steps": 300, "batch_size": 12, "rate": 5e-3, "decay_every": 5, "validate_every": 100},
+    "conv_mesh_ae": {"steps": 120, "batch_size": 8, "rate": 5e-3, "decay_every": 5, "validate_every": 100},
     "expression_lstm": {"steps": 120, "rate": 1e-2, "decay_every": 3, "validate_every": 200},
     "pca_lstm": {"steps": 120, "rate": 2e-2, "decay_every": 3, "validate_every": 200},
 }  # fmt: skip

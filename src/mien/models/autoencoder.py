@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 
 from mien.codes import Codes
 from mien.data.dataset import FaceDataset
-from mien.data.sampling import Batch, faces, virtual_people
+from mien.data.sampling import Batch, Sampler, faces, virtual_people
 from mien.data.statistics import vertex_statistics
 from mien.errors import BadSetting
 from mien.models.base import FaceModel, Losses, Stage
@@ -89,11 +89,9 @@ class MeshAutoencoder(FaceModel):
                 f"{self.name} splits its code after training, by what the scans of a person share",
                 received="no scan with an identity label", remedy="say who is who (identity_labeled)",
             )  # fmt: skip
-        mean, variance = vertex_statistics(data)
-        deviation = np.sqrt(variance)
-        self.mean_face.copy_(torch.from_numpy(mean))
-        # A coordinate that never moves would be divided by zero.
-        self.deviation.copy_(torch.from_numpy(np.maximum(deviation, 1e-3 * deviation.mean() + 1e-6)))
+        mean, deviation = vertex_scale(data)
+        self.mean_face.copy_(mean)
+        self.deviation.copy_(deviation)
 
     def calibrate(self, data: FaceDataset) -> None:
         """Splits the codes of labeled people, then measures the factors as for every model."""
@@ -129,20 +127,13 @@ class MeshAutoencoder(FaceModel):
     def stages(
         self, data: FaceDataset, settings: Any, validation: FaceDataset | None = None
     ) -> Iterator[Stage]:
-        def step(batch: Batch, index: int) -> Iterator[tuple[str, Losses]]:
+        def losses(batch: Batch) -> Losses:
             x = (batch.vertices - self.mean_face) / self.deviation
-            yield "autoencoder", {"reconstruction": (self.expand(self.compress(x)) - x).abs().mean()}
+            return {"reconstruction": (self.expand(self.compress(x)) - x).abs().mean()}
 
-        def rate(index: int) -> float:
-            rise = min(1.0, (index + 1) / max(1, settings.warm_up))
-            return rise * settings.decay ** (index // settings.decay_every)
-
-        yield Stage(
-            "autoencoder", settings.steps,
-            virtual_people(faces(data, settings.batch_size), data, settings.virtual_people), step,
-            {"model": self}, {"autoencoder": optimizer(self, settings)}, rates={"autoencoder": rate},
-            validate=None if validation is None else partial(self.validation_error, validation),
-            validate_every=settings.validate_every, patience=settings.patience,
+        yield autoencoder_stage(
+            self, virtual_people(faces(data, settings.batch_size), data, settings.virtual_people), losses,
+            settings, None if validation is None else partial(self.validation_error, validation),
         )  # fmt: skip
 
     @torch.no_grad()
@@ -153,6 +144,46 @@ class MeshAutoencoder(FaceModel):
             vertices = torch.from_numpy(data[slice(start, start + BLOCK)]).to(self.device)
             wrong.append((self.face(self.code(vertices)) - vertices).norm(dim=2).mean(1))
         return {"rec_avd_mesh": float(torch.cat(wrong).mean())}
+
+
+def autoencoder_stage(
+    model: FaceModel, batch: Sampler, losses: Callable[[Batch], Losses], settings: Any,
+    validate: Callable[[], dict[str, float]] | None, *, name: str = "autoencoder",
+) -> Stage:  # fmt: skip
+    """One phase of training with one optimizer, whose rate rises and then decays.
+
+    Args:
+        model: What is trained and kept.
+        batch: Draws the faces.
+        losses: Of a batch.
+        settings: :class:`Settings`, or those of a method that has the same ones and more.
+        validate: As for :class:`mien.models.base.Stage`.
+        name: Of the stage.
+    """
+
+    def step(drawn: Batch, index: int) -> Iterator[tuple[str, Losses]]:
+        yield "autoencoder", losses(drawn)
+
+    def rate(index: int) -> float:
+        rise = min(1.0, (index + 1) / max(1, settings.warm_up))
+        return rise * settings.decay ** (index // settings.decay_every)
+
+    return Stage(
+        name, settings.steps, batch, step, {"model": model}, {"autoencoder": optimizer(model, settings)},
+        rates={"autoencoder": rate}, validate=validate, validate_every=settings.validate_every,
+        patience=settings.patience,
+    )  # fmt: skip
+
+
+def vertex_scale(data: FaceDataset) -> tuple[Tensor, Tensor]:
+    """(V, 3) mean and (V, 3) deviation of every coordinate, millimeters, float32.
+
+    A coordinate that never moves would be divided by zero: it gets a trace of the mean deviation.
+    """
+    mean, variance = vertex_statistics(data)
+    deviation = np.sqrt(variance)
+    raised = np.maximum(deviation, 1e-3 * deviation.mean() + 1e-6)
+    return torch.from_numpy(mean).float(), torch.from_numpy(raised).float()
 
 
 def optimizer(model: FaceModel, settings: Settings) -> torch.optim.Optimizer:

@@ -90,7 +90,7 @@ class Calibration(nn.Module):
                 setattr(self, f"{factor}_{name}", value.float().to(device))
         solution = sums.solve(len(self.offsets)).float().to(device)
         shape = self.expression_mean.shape
-        self.rest, self.offsets = solution[0].reshape(shape), solution[1:].reshape(-1, *shape)
+        self.rest, self.offsets = solution[0].reshape(shape), solution[1:].reshape(len(self.offsets), *shape)
 
 
 class _Sums:

@@ -12,6 +12,7 @@ from mien.data.dataset import FaceDataset
 from mien.models.autoencoder import QUICK, MeshAutoencoder
 from mien.models.base import Reference
 from mien.nn.chebyshev import ChebyshevConvolution, ChebyshevLevels
+from mien.nn.chebyshev_blocks import ChebyshevDown, ChebyshevUp
 from mien.topology import Topology
 
 
@@ -78,16 +79,10 @@ class CoMA(MeshAutoencoder):
         super().__init__(topology, expressions, size, expression_size)
         self.levels = ChebyshevLevels((factor,) * len(channels))
         self.coarsest = (self.coarsest_level(coarsest, self.levels.factors), channels[-1])
-        wide = [3, *channels]
-        self.down = nn.ModuleList(
-            ChebyshevConvolution(a, b, order) for a, b in zip(wide, wide[1:], strict=False)
-        )
+        self.down = ChebyshevDown(channels, order)
         self.to_code = nn.Linear(self.coarsest[0] * self.coarsest[1], size)
         self.from_code = nn.Linear(size, self.coarsest[0] * self.coarsest[1])
-        back = [channels[-1], *reversed(channels)]
-        self.up = nn.ModuleList(
-            ChebyshevConvolution(a, b, order) for a, b in zip(back, back[1:], strict=False)
-        )
+        self.up = ChebyshevUp(channels, order)
         self.last = ChebyshevConvolution(channels[0], 3, order)
 
     def prepare(self, data: FaceDataset) -> None:
@@ -95,15 +90,8 @@ class CoMA(MeshAutoencoder):
         self.levels.build(self.topology).to(self.device)
 
     def compress(self, x: Tensor) -> Tensor:
-        for level, convolution in enumerate(self.down):
-            x = functional.relu(convolution(x, self.levels.laplacians[level]))
-            x = self.levels.down[level](x)
-        return self.to_code(x.flatten(1))
+        return self.to_code(self.down(x, self.levels).flatten(1))
 
     def expand(self, z: Tensor) -> Tensor:
         x = functional.relu(self.from_code(z)).unflatten(1, self.coarsest)
-        for number, convolution in enumerate(self.up, 1):
-            level = len(self.up) - number
-            x = self.levels.up[level](x)
-            x = functional.relu(convolution(x, self.levels.laplacians[level]))
-        return self.last(x, self.levels.laplacians[0])
+        return self.last(self.up(x, self.levels), self.levels.laplacians[0])

@@ -28,6 +28,7 @@ MODELS: dict[str, str] = {
     "pca_lstm": "mien.models.pca_lstm:PcaLSTM",
     "spiralnet": "mien.models.spiralnet:SpiralNet",
     "coma": "mien.models.coma:CoMA",
+    "conv_mesh_ae": "mien.models.conv_mesh_ae:ConvMeshAE",
     "morphable": "mien.models.morphable:Morphable",
     "multilinear": "mien.models.multilinear:Multilinear",
     "pca": "mien.models.pca:PCA",

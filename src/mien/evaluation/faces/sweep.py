@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mien.apply import refusal
 from mien.codes import Codes
 from mien.errors import BadSetting, MienError
 from mien.evaluation.distances import Meshes
@@ -23,6 +24,10 @@ from mien.evaluation.scans import TestScans, TransferDraws
 CODE_LIMIT = 512  # numbers of a code that leakage keeps; longer codes are projected at random, but fixed
 PATH_STEPS = 10  # of a way between two faces
 OF_NEUTRALS = ("neu_avd", "neu_avd_aligned", "neu_avd_triplet")
+OF_EXPRESSIONS = (
+    "rec_avd_mesh", "rec_avd_pooled", "rec_detail", "neu_avd_triplet", "exp_mad", "path_length_identity",
+    "transfer_avd",
+)  # fmt: skip
 OF_IDENTITY = ("id_mad", "rank1_mesh", "rank1_code", "leakage_person_from_identity",
                "leakage_expression_from_identity")  # fmt: skip
 
@@ -35,7 +40,7 @@ def measure(runner: Runner, draws: TransferDraws | str, *, speed: bool) -> Measu
         draws: The transfer test, or the sentence why there is none.
         speed: Measure milliseconds.
     """
-    found = Measured(runner.scans)
+    found, lacking = Measured(runner.scans), _no_expressions(runner)
     tests: list[tuple[Sequence[str], Callable[[], None]]] = [
         (("rec_avd_mesh", *OF_NEUTRALS, *OF_IDENTITY), lambda: measure_people(runner, found)),
         (("exp_mad",), lambda: measure_expressions(runner, found)),
@@ -43,6 +48,9 @@ def measure(runner: Runner, draws: TransferDraws | str, *, speed: bool) -> Measu
         (("transfer_avd",), lambda: measure_transfer(runner, found, draws)),
         (("encode_ms", "decode_ms"), lambda: measure_speed(runner, found) if speed else None),
     ]
+    if lacking:
+        found.refuse(OF_EXPRESSIONS, lacking)
+        tests = [tests[0], tests[-1]]
     for names, test in tests:
         try:
             test()
@@ -53,9 +61,15 @@ def measure(runner: Runner, draws: TransferDraws | str, *, speed: bool) -> Measu
     return found
 
 
+def _no_expressions(runner: Runner) -> str | None:
+    """Why a model makes nothing but people at rest, or None."""
+    return refusal(type(runner.model), "reconstruct")
+
+
 def measure_people(runner: Runner, found: Measured) -> None:
     """Reconstruction, neutralization, consistency, recognition, and the codes for leakage."""
-    scans, anchored = runner.scans, runner.model.anchored
+    scans, anchored, only_rest = runner.scans, runner.model.anchored, bool(_no_expressions(runner))
+    factors = ("expression",) if anchored else ("identity",) if only_rest else ("identity", "expression")
     gallery: _Gallery | None = None
     others = scans.other_people(43)
     for number, rows in scans.by_person():
@@ -63,14 +77,15 @@ def measure_people(runner: Runner, found: Measured) -> None:
         if not len(rows):
             continue
         codes = runner.encode(rows)
-        predicted = runner.decode(codes)
-        found.put_scans(rows, reconstruction(scans.data[rows], predicted, scans.data.topology))
-        found.put_codes(rows, _flat(codes, ("expression",) if anchored else ("identity", "expression")))
+        found.put_codes(rows, _flat(codes, factors))
+        if not only_rest:
+            predicted = runner.decode(codes)
+            found.put_scans(rows, reconstruction(scans.data[rows], predicted, scans.data.topology))
         if not anchored:
             gallery, neutrals = gallery or _Gallery.of(runner), runner.neutral_faces(codes)
             _measure_neutrals(found, number, rows, neutrals)
             gallery.recognize(found, number, rows, neutrals, codes)
-            if others[number] >= 0:
+            if others[number] >= 0 and not only_rest:
                 style = runner.expressions_at_rest[others[number]]
                 _measure_decomposition(runner, found, number, rows, codes, style)
     found.compare_people()

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mien.apply.abilities import allow
 from mien.codes import Codes
 from mien.errors import MienError, Unsupported
 from mien.evaluation.distances import Meshes
@@ -36,6 +37,7 @@ def expression_rows(
         setup: Classifier, similarity networks, and how many people to draw.
         people: Filled with values by metric and generated person.
     """
+    allow(model, "animate")
     subjects = subjects_of(model, setup.scans, setup.settings.people, seed=setup.settings.seed + 2)
     note = ""
     if subjects.source != "sampled people":
