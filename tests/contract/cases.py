@@ -25,9 +25,13 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "spiralnet": {"size": 16, "expression_size": 5, "channels": (8, 16)},
     "coma": {"size": 16, "expression_size": 5, "channels": (8, 16)},
     "conv_mesh_ae": {"size": 12, "channels": (8, 8), "order": 3},
+    "neutral_bank": {
+        "identity_size": 6, "expression_size": 4, "coupled_size": 24, "hidden": (32,), "channels": (8, 8),
+    },
+    "deep_flame": {"expression_size": 5, "channels": (8, 8), "order": 3},
     "expression_lstm": {"size": 24, "factors": (3, 2), "identity_size": 3},
     "pca_lstm": {"size": 16},
-}
+}  # fmt: skip
 SETTINGS: dict[str, dict[str, Any]] = {
     "adversarial_vae": {
         "steps": 100, "pretraining_steps": 2, "batch_size": 6, "rate": 3e-3, "validate_every": 100,
@@ -39,6 +43,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "spiralnet": {"steps": 300, "batch_size": 12, "rate": 5e-3, "decay_every": 5, "validate_every": 100},
     "coma": {"steps": 300, "batch_size": 12, "rate": 5e-3, "decay_every": 5, "validate_every": 100},
     "conv_mesh_ae": {"steps": 120, "batch_size": 8, "rate": 5e-3, "decay_every": 5, "validate_every": 100},
+    "neutral_bank": {"steps": 120, "batch_size": 12, "rate": 5e-3, "bank_decay": 0.9, "validate_every": 100},
+    "deep_flame": {"steps": 120, "batch_size": 8, "rate": 5e-3, "decay_every": 5, "validate_every": 100},
     "expression_lstm": {"steps": 120, "rate": 1e-2, "decay_every": 3, "validate_every": 200},
     "pca_lstm": {"steps": 120, "rate": 2e-2, "decay_every": 3, "validate_every": 200},
 }  # fmt: skip

@@ -29,6 +29,8 @@ MODELS: dict[str, str] = {
     "spiralnet": "mien.models.spiralnet:SpiralNet",
     "coma": "mien.models.coma:CoMA",
     "conv_mesh_ae": "mien.models.conv_mesh_ae:ConvMeshAE",
+    "neutral_bank": "mien.models.neutral_bank:NeutralBank",
+    "deep_flame": "mien.models.deep_flame:DeepFLAME",
     "morphable": "mien.models.morphable:Morphable",
     "multilinear": "mien.models.multilinear:Multilinear",
     "pca": "mien.models.pca:PCA",
