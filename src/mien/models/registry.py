@@ -31,6 +31,7 @@ MODELS: dict[str, str] = {
     "conv_mesh_ae": "mien.models.conv_mesh_ae:ConvMeshAE",
     "neutral_bank": "mien.models.neutral_bank:NeutralBank",
     "deep_flame": "mien.models.deep_flame:DeepFLAME",
+    "di_meshencoder": "mien.models.di_meshencoder:DIMeshEncoder",
     "morphable": "mien.models.morphable:Morphable",
     "multilinear": "mien.models.multilinear:Multilinear",
     "pca": "mien.models.pca:PCA",
