@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from mien.data.dataset import FaceDataset
+from mien.errors import BadSetting
 from mien.evaluation.faces.protocol import CONTROLS, evaluate
 from mien.evaluation.motion.protocol import evaluate_sequences
 from mien.evaluation.report import Report
@@ -13,7 +15,7 @@ from mien.models.base import FaceModel
 
 def evaluate_by_kind(
     models: Mapping[str, FaceModel], data: FaceDataset, *, part: str = "test", controls: bool = True,
-    protocol: str = "subject", seed: int = 0,
+    protocol: str = "subject", seed: int = 0, predictions: Mapping[str, Path | str] | None = None,
 ) -> Report:  # fmt: skip
     """Evaluates models on clips as motion, and on single scans as faces.
 
@@ -24,8 +26,18 @@ def evaluate_by_kind(
         controls: Add the cheap controls.
         protocol: How the set is divided.
         seed: Of the division.
+        predictions: Label -> file of what another program predicted for single scans.
     """
+    if not models and not predictions:
+        raise BadSetting("there is nothing to evaluate", remedy="give a model's folder or --predictions")
     if (data.row_clip >= 0).any():
+        if predictions:
+            raise BadSetting(
+                "predictions are judged on single scans, and this data set has clips",
+                received=", ".join(map(str, predictions.values())), remedy="use a data set of single scans",
+            )  # fmt: skip
         return evaluate_sequences(models, data, part=part, controls=controls, protocol=protocol, seed=seed)
     chosen = CONTROLS if controls else ()
-    return evaluate(models, data, part=part, controls=chosen, protocol=protocol, seed=seed)
+    return evaluate(
+        models, data, part=part, controls=chosen, protocol=protocol, seed=seed, predictions=predictions
+    )

@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from mien.data.dataset import FaceDataset
-from mien.errors import MienError, Unsupported
+from mien.errors import BadSetting, MienError, Unsupported
 from mien.evaluation.faces.controls import control_rows
+from mien.evaluation.faces.predicted import measure_predictions
 from mien.evaluation.faces.rows import rows_of, values_of_people, values_of_scans
 from mien.evaluation.faces.runner import Runner
 from mien.evaluation.faces.sweep import measure
+from mien.evaluation.predictions import Predictions, read_predictions
 from mien.evaluation.report import Report
 from mien.evaluation.rows import RowMaker
 from mien.evaluation.scans import TestScans, TransferDraws
@@ -30,6 +33,7 @@ def evaluate(
     models: Models, data: FaceDataset, *, part: str = "test", protocol: str = "subject", seed: int = 0,
     styles: int = 2, limit: int | None = 4000, batch: int = 32, controls: Sequence[str] = CONTROLS,
     published: Mapping[str, Mapping[str, Any]] | None = None, speed: bool = True,
+    predictions: Mapping[str, Path | str] | None = None,
 ) -> Report:  # fmt: skip
     """Measures what models make of the faces of one part of a data set.
 
@@ -45,6 +49,8 @@ def evaluate(
         controls: Methods without training to add; see ``CONTROLS``.
         published: System -> metric -> printed value, shown apart and never ranked with ours.
         speed: Measure milliseconds; switch off for reports that must be equal byte by byte.
+        predictions: Label -> file of what another program predicted, see
+            :func:`mien.evaluation.predictions.read_predictions`.
 
     Returns:
         A report; a metric whose preconditions fail is a dash with the reason.
@@ -54,7 +60,8 @@ def evaluate(
         model.check_calibrated(label)
     scans = TestScans.of(data, part=part, protocol=protocol, seed=seed, limit=limit)
     draws = _drawn(scans, styles, limit)
-    tasks = _tasks(named, scans, draws, controls=controls, batch=batch, speed=speed)
+    given = _given(predictions or {}, {*named, *controls}, scans, draws)
+    tasks = given + _tasks(named, scans, draws, controls=controls, batch=batch, speed=speed)
     found = [task() for task in track(tasks, "evaluating models")]
     conditions = scans.conditions() | {
         "kind": "faces",
@@ -79,6 +86,32 @@ def _drawn(scans: TestScans, styles: int, limit: int | None) -> TransferDraws | 
         return TransferDraws.of(scans, styles=styles, limit=limit)
     except Unsupported as error:
         return error.cause
+
+
+def _given(
+    files: Mapping[str, Path | str], taken: set[str], scans: TestScans, draws: TransferDraws | str
+) -> list[Callable[[], SystemResult]]:
+    """Predictions of other programs; all files are read and checked before anything is measured."""
+    for label in files:
+        if label in taken:
+            raise BadSetting(
+                "the predictions are called like another system of the report", received=label,
+                remedy="give them another name",
+            )  # fmt: skip
+    read = {label: read_predictions(path, scans, draws) for label, path in files.items()}
+    return [partial(_of_predictions, label, scans, draws, found) for label, found in read.items()]
+
+
+def _of_predictions(
+    label: str, scans: TestScans, draws: TransferDraws | str, predictions: Predictions
+) -> SystemResult:
+    """All that is measured of what another program predicted."""
+    found = measure_predictions(scans, draws, predictions)
+    drawn = draws if isinstance(draws, TransferDraws) else None
+    return SystemResult(
+        label, list(rows_of(RowMaker(label, "model", scans.seed), found, drawn)), values_of_scans(found),
+        values_of_people(found, drawn), predictions.facts,
+    )  # fmt: skip
 
 
 def _tasks(

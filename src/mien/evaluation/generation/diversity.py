@@ -51,6 +51,27 @@ def diversity_rows(
     yield maker.over_people("specificity", np.concatenate(near))
 
 
+def sample_rows(
+    maker: RowMaker, samples: Meshes | None, setup: GenerationSetup, people: dict[str, dict[str, float]]
+) -> Iterator[Row]:
+    """Diversity and specificity of random faces that another program drew.
+
+    Args:
+        maker: Of the system's rows.
+        samples: (k, V, 3) float, millimeters, or None.
+        setup: The training faces; its ``samples`` get the extremes.
+        people: Filled with values by metric and drawn face.
+    """
+    if samples is None:
+        yield maker.absent("div_all", "no samples were given")
+        return
+    found = diversity_of({"random": samples}) | {"specificity": nearest_distances(setup, samples)}
+    setup.samples[maker.system] = extremes(samples, found["specificity"])
+    for metric, values in found.items():
+        people[metric] = by_part(values)
+        yield maker.over_people(metric, values)
+
+
 def nearest_distances(setup: GenerationSetup, samples: Meshes) -> NDArray[np.float64]:
     """Specificity of samples.
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from mien.data.dataset import FaceDataset
 from mien.evaluation.generation.controls import measure_real_faces
+from mien.evaluation.generation.diversity import sample_rows
 from mien.evaluation.generation.model import measure_model
 from mien.evaluation.generation.settings import GenerationSettings
 from mien.evaluation.generation.setup import GenerationSetup
 from mien.evaluation.generation.tables import paper_values
+from mien.evaluation.predictions import read_predictions
 from mien.evaluation.report import Report
 from mien.evaluation.rows import RowMaker
 from mien.evaluation.scans import TestScans
-from mien.evaluation.systems import Models, labeled
+from mien.evaluation.systems import Models, SystemResult, labeled
 from mien.machine import machine_since
 from mien.progress import track
 
@@ -23,6 +27,7 @@ from mien.progress import track
 def evaluate_generation(
     models: Models, data: FaceDataset, *, settings: GenerationSettings | None = None,
     protocol: str = "subject", seed: int = 0, part: str = "test",
+    predictions: Mapping[str, Path | str] | None = None,
 ) -> tuple[Report, GenerationSetup]:  # fmt: skip
     """Measures what models generate, with the same values of real faces beside.
 
@@ -34,6 +39,8 @@ def evaluate_generation(
         protocol: How the set is divided.
         seed: Of the division.
         part: Test scans for landmarks, silhouettes, and people of models that cannot sample.
+        predictions: Label -> file of another program, see
+            :func:`mien.evaluation.predictions.read_predictions`; its ``samples`` are measured.
 
     Returns:
         report: A metric that a model cannot have is a dash with the reason.
@@ -44,10 +51,17 @@ def evaluate_generation(
     for label, model in named.items():
         model.check_calibrated(label)
         model.check_data(data)
+    files = {label: read_predictions(path, scans) for label, path in (predictions or {}).items()}
     setup = GenerationSetup.of(data, scans, settings)
     found = [measure_real_faces(setup)]
     for label, model in track(named.items(), "evaluating models", total=len(named)):
         found.append(measure_model(RowMaker(label, "model", settings.seed), model, setup))
+    for label, given in files.items():
+        result = SystemResult(label, [], facts=given.facts)
+        result.rows.extend(
+            sample_rows(RowMaker(label, "model", settings.seed), given.samples, setup, result.people)
+        )
+        found.append(result)
     report = Report(
         tuple(row for result in found for row in result.rows),
         scans.conditions() | {"kind": "generation"} | _drawn(settings) | machine_since(began),
