@@ -107,7 +107,7 @@ def division_of(
             "the models were trained on different divisions of the data", received=sorted(used),
             remedy="evaluate them one by one, or choose with --protocol and --seed",
         )  # fmt: skip
-    first = sorted(used)[0]
+    first = min(used, default=("subject", 0))
     return {"protocol": protocol or first[0], "seed": first[1] if seed is None else seed}
 
 

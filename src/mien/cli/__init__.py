@@ -46,7 +46,8 @@ data_app = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(data_app, name="data", rich_help_panel="Data and training")
-add(data_app, None, data.build, data.name, data.info, prepare.prepare, prepare.check, words="mien data")
+add(data_app, None, data.build, data.name, data.info, data.rows, words="mien data")
+add(data_app, None, prepare.prepare, prepare.check, words="mien data")
 add(app, "Data and training", learn.train)
 add(app, "Judge", learn.evaluate, learn.claims, heads.evaluate_rig, gallery.gallery)
 add(app, "Use a model", use.generate, use.reconstruct, use.neutralize, use.transfer, use.interpolate, use.fit)

@@ -82,6 +82,20 @@ def name(
     show(f"{out}: {len(saved)} faces of {len(saved.subjects)} people, with {', '.join(saved.expressions)}.")
 
 
+def rows(
+    folder: Path = typer.Argument(..., help="A data set."),
+    protocol: str = typer.Option("subject", "--protocol", help="How the data is divided."),
+    part: str = typer.Option("test", help="train, validation, test or all."),
+    seed: int = typer.Option(0, help="Of the division."),
+) -> None:
+    """Prints, as CSV, what to learn from and to predict for [bold]mien evaluate --predictions[/bold]."""
+    from mien.data.dataset import FaceDataset
+    from mien.evaluation.predictions import rows_to_predict
+
+    data = FaceDataset.load(existing(folder, "data folder"))
+    typer.echo(rows_to_predict(data, part=part, protocol=protocol, seed=seed), nl=False)
+
+
 def info(
     folder: Path = typer.Argument(..., help="A data set."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON only."),

@@ -69,8 +69,11 @@ def train(
 
 
 def evaluate(
-    model_dirs: list[Path] = typer.Argument(..., metavar="MODEL_DIR...", help="Finished runs."),
+    model_dirs: list[Path] = typer.Argument(None, metavar="[MODEL_DIR...]", help="Finished runs."),
     data: Path = typer.Option(..., "--data", help="A data set."),
+    predictions: list[str] = typer.Option(
+        [], "--predictions", help="NAME=FILE.npz of another program (mien data rows); repeat for more."
+    ),
     protocol: str | None = typer.Option(None, "--protocol", help="Default: the one the models trained with."),
     part: str = typer.Option("test", help="train, validation, test or all."),
     seed: int | None = typer.Option(None, help="Of the division; default: the one the models trained with."),
@@ -97,8 +100,9 @@ def evaluate(
     from mien.evaluation import evaluate_by_kind
     from mien.figures.evaluation import draw_evaluation
 
-    if pictures and not out:
-        raise BadSetting("--pictures needs a folder to draw into", remedy="add --out FOLDER")
+    model_dirs, given = model_dirs or [], parse_settings(predictions)
+    if pictures and not (out and model_dirs):
+        raise BadSetting("--pictures needs a model and a folder to draw into", remedy="add --out FOLDER")
     overrides = parse_settings(setting) | ({} if pairs is None else {"pairs": pairs})
     if overrides and not generation:
         raise BadSetting("--set and --pairs need --generation", received=overrides)
@@ -108,10 +112,11 @@ def evaluate(
     faces = FaceDataset.load(existing(data, "data folder"))
     for model in models.values():
         model.check_data(faces)
+    options: dict[str, Any] = {"part": part, "predictions": given, **division}
     if generation:
-        found = _judge_generation(models, faces, out, profile, overrides, part=part, **division)
+        found = _judge_generation(models, faces, out, profile, overrides, **options)
         return show_json(json.loads(found.to_json())) if as_json else _print_tables(found)
-    report = evaluate_by_kind(models, faces, part=part, controls=controls, **division)
+    report = evaluate_by_kind(models, faces, controls=controls, **options)
     if out:
         report.save(out)
     if out and pictures:
@@ -129,7 +134,7 @@ def evaluate(
 
 
 def _judge_generation(
-    models: Any, data: Any, out: Path | None, profile: str, overrides: dict[str, Any], **division: Any
+    models: Any, data: Any, out: Path | None, profile: str, overrides: dict[str, Any], **options: Any
 ) -> Any:
     """The report on what the models make up, written to ``out`` with its pictures if there is one."""
     from mien.evaluation.generation.protocol import evaluate_generation
@@ -138,7 +143,7 @@ def _judge_generation(
     from mien.figures.sheets import save_pictures
 
     settings = settings_of(profile, overrides)
-    report, setup = evaluate_generation(models, data, settings=settings, **division)
+    report, setup = evaluate_generation(models, data, settings=settings, **options)
     for (factor, kind), found in setup.networks.items():
         say(f"{factor} network ({kind}): {found if isinstance(found, str) else found.source}")
     if out:

@@ -58,7 +58,7 @@ def rows_to_predict(
 ) -> str:  # fmt: skip
     """The rows of a data set to learn from and to predict, as CSV; options as for :func:`evaluate`.
 
-    Columns: ``task``, ``row``, ``subject``, ``expression`` (``neutral`` or ``unlabeled`` among them), ``from``.
+    Columns: ``task``, ``row``, ``subject``, ``expression`` (or ``neutral``, ``unlabeled``), ``from``.
     Tasks: ``train`` and ``validation`` rows may be learned from; a ``scan`` is to be reconstructed and
     neutralized; a ``transfer`` is the person of ``row`` at rest, whose neutral may be used, with the
     expression of the row ``from``, which is somebody else's.
@@ -137,8 +137,11 @@ def read_predictions(
     found = dict.fromkeys((*ROWS_OF, "samples")) | {
         name: _meshes(path, name, shapes, wanted, scans) for name in kinds
     }
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        return Predictions(**found, file=path.name, sha256=hashlib.file_digest(file, "sha256").hexdigest())
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return Predictions(**found, file=path.name, sha256=digest.hexdigest())
 
 
 def _shapes(path: Path) -> dict[str, tuple[int, ...]]:

@@ -151,7 +151,7 @@ class DIMeshEncoder(FaceModel):
     def encode(self, vertices: Tensor, *, neutral: Tensor | None = None) -> Codes:
         """The means of both posteriors."""
         x = self.normalize(vertices)
-        return Codes(*(self.posterior(factor, x)[0] for factor in FACTORS))
+        return Codes(self.posterior("identity", x)[0], self.posterior("expression", x)[0])
 
     def decode(self, codes: Codes) -> Tensor:
         """The sum of identity mesh and expression mesh."""
@@ -210,7 +210,7 @@ class DIMeshEncoder(FaceModel):
         )  # fmt: skip
 
     def _step(
-        self, judge: nn.Module, settings: Settings, batch: Batch, index: int
+        self, judge: nn.Module, settings: Any, batch: Batch, index: int
     ) -> Iterator[tuple[str, Losses]]:
         """The branches first, then the discriminator on the same codes, which no gradient leaves."""
         assert batch.neutral is not None

@@ -116,7 +116,7 @@ class Multilinear(FaceModel):
         to_person, _ = _standardized(people)
         to_expression, codes = _standardized(shown)
         core = np.einsum("klc,ka,lb->abc", core, to_person, to_expression)
-        codes = np.where(known.any(axis=0)[:, None], codes, np.nan)
+        codes[~np.any(known, axis=0)] = np.nan
         self.mean_face = torch.from_numpy(mean).view(-1, 3).to(self.device)
         self.axes = torch.from_numpy(found.axes).to(self.device)
         self.core = torch.from_numpy(core.astype(np.float32)).to(self.device)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from torch import Generator, Tensor, nn
+from torch.func import jvp
 from torch.nn import functional
 
 from mien.codes import Codes
@@ -164,7 +165,7 @@ class NeutralBank(FaceModel):
     def encode(self, vertices: Tensor, *, neutral: Tensor | None = None) -> Codes:
         """The means of both posteriors."""
         x = (vertices - self.mean_face) / self.deviation
-        return Codes(*(self.posterior(factor, x)[0] for factor in ("identity", "expression")))
+        return Codes(self.posterior("identity", x)[0], self.posterior("expression", x)[0])
 
     def decode(self, codes: Codes) -> Tensor:
         return self.mean_face + self.deviation * self.join(codes.identity, codes.expression)
@@ -207,14 +208,14 @@ class NeutralBank(FaceModel):
         stage.modules["bank"] = bank
         yield stage
 
-    def _losses(self, bank: PersonBank, settings: Settings, batch: Batch) -> Losses:
+    def _losses(self, bank: PersonBank, settings: Any, batch: Batch) -> Losses:
         x = (batch.vertices - self.mean_face) / self.deviation
         losses: Losses = {}
         codes = []
         for factor in ("identity", "expression"):
-            posterior = self.posterior(factor, x)
-            losses[f"divergence_{factor}"] = settings.divergence * kl_divergence(*posterior)
-            codes.append(reparameterize(*posterior))
+            mean, log_variance = self.posterior(factor, x)
+            losses[f"divergence_{factor}"] = settings.divergence * kl_divergence(mean, log_variance)
+            codes.append(reparameterize(mean, log_variance))
         z_id, z_exp = codes
         rebuilt, rest = self.join(z_id, z_exp), self.join(z_id, torch.zeros_like(z_exp))
         losses["reconstruction"] = settings.reconstruction * _squares(rebuilt - x).mean()
@@ -230,7 +231,7 @@ class NeutralBank(FaceModel):
 
     def second_order(self, z_id: Tensor, z_exp: Tensor, most: float) -> Tensor:
         """L_so of codes (B, D) and (B, D'), without gradient to them; ``most`` in square millimeters."""
-        face, turn = torch.func.jvp(lambda code: self.join(z_id, code), (z_exp,), (z_exp,))
+        face, turn = jvp(lambda code: self.join(z_id, code), (z_exp,), (z_exp,))
         moved = (face - self.join(z_id, torch.zeros_like(z_exp))) * self.deviation
         g = (moved * turn * self.deviation).flatten(1).sum(1)
         return (functional.relu(-g) + functional.relu(g - most * z_exp.square().sum(1))).mean()

@@ -29,6 +29,7 @@ MODELS: dict[str, str] = {
     "spiralnet": "mien.models.spiralnet:SpiralNet",
     "coma": "mien.models.coma:CoMA",
     "conv_mesh_ae": "mien.models.conv_mesh_ae:ConvMeshAE",
+    "kacem": "mien.models.kacem:Kacem",
     "neutral_bank": "mien.models.neutral_bank:NeutralBank",
     "deep_flame": "mien.models.deep_flame:DeepFLAME",
     "di_meshencoder": "mien.models.di_meshencoder:DIMeshEncoder",

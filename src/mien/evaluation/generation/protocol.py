@@ -57,10 +57,8 @@ def evaluate_generation(
     for label, model in track(named.items(), "evaluating models", total=len(named)):
         found.append(measure_model(RowMaker(label, "model", settings.seed), model, setup))
     for label, given in files.items():
-        result = SystemResult(label, [], facts=given.facts)
-        result.rows.extend(
-            sample_rows(RowMaker(label, "model", settings.seed), given.samples, setup, result.people)
-        )
+        result, maker = SystemResult(label, [], facts=given.facts), RowMaker(label, "model", settings.seed)
+        result.rows.extend(sample_rows(maker, given.samples, setup, result.people))
         found.append(result)
     report = Report(
         tuple(row for result in found for row in result.rows),
