@@ -11,7 +11,8 @@ from fixtures import EXPRESSIONS, bumps, tiny_data, tiny_topology
 
 from mien.data.dataset import FaceDataset
 from mien.errors import BadSetting
-from mien.models.multilinear import Multilinear, incomplete_tucker
+from mien.models.multilinear import Multilinear
+from mien.nn.tucker import incomplete_tucker
 
 PEOPLE, SHOWN = 16, 1 + len(EXPRESSIONS)
 

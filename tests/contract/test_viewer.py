@@ -52,7 +52,7 @@ def test_sliders_and_clips_of_a_loaded_head_start_from_the_head(name: str) -> No
     studio = Studio([engine(name)], cases.data())
     head = cases.data()[0]
     studio.add_head("head", head, "")
-    _, numbers = unpack(studio.act("look", {}))
+    _, numbers = unpack(studio.act("refresh", {}))
     assert np.abs(numbers[: head.size].reshape(-1, 3) - head).max() < 2e-3, "a scan is shown as it is"
     if studio.history.state.axes:
         _, moved = unpack(studio.act("set_identity", {"axis": 0, "value": 2.0}))

@@ -7,24 +7,18 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from mien.codes import Codes
 from mien.data.dataset import FaceDataset
+from mien.data.tensor import cell_means, labeled_cells
 from mien.errors import BadSetting
 from mien.models.base import FaceModel, Reference
 from mien.nn.principal import principal_axes
-from mien.progress import track
+from mien.nn.tucker import bilinear_model
 from mien.topology import Topology
 
-BLOCK = 256
-#: Scans of a labeled expression below this weight (the ends of a clip) are not that expression yet.
-PERFORMED = 0.5
-ROUNDS, SETTLED = 200, 1e-7  # of alternating least squares, and the relative change that ends it
 DAMPING = 1e-3  # of the first step of a fit, as a share of the mean curvature
-#: Directions in which people's codes vary less than this share of the largest deviation carry nothing.
-FLAT = 1e-3
 
 
 class Multilinear(FaceModel):
@@ -107,20 +101,15 @@ class Multilinear(FaceModel):
     def prepare(self, data: FaceDataset) -> None:
         """The tensor of the training scans, its two modes, and the core in the codes' own units."""
         self.check_data(data)
-        rows, cells = _cells(data)
+        rows, cells = labeled_cells(data)
         found = principal_axes(data.__getitem__, rows, self.vertex_axes, label="axes of the scans")
-        tensor, known = _tensor(data, rows, cells, found.mean, found.axes)
-        center = _filled(tensor, known).mean(axis=(0, 1))
-        people, shown, core = incomplete_tucker(tensor - center, known, self.sizes)
-        mean = found.mean + (center @ found.axes).astype(np.float32)
-        to_person, _ = _standardized(people)
-        to_expression, codes = _standardized(shown)
-        core = np.einsum("klc,ka,lb->abc", core, to_person, to_expression)
-        codes[~np.any(known, axis=0)] = np.nan
+        tensor, known = cell_means(data, rows, cells, found.mean, found.axes)
+        fitted = bilinear_model(tensor, known, self.sizes)
+        mean = found.mean + (fitted.center @ found.axes).astype(np.float32)
         self.mean_face = torch.from_numpy(mean).view(-1, 3).to(self.device)
         self.axes = torch.from_numpy(found.axes).to(self.device)
-        self.core = torch.from_numpy(core.astype(np.float32)).to(self.device)
-        self.shown = torch.from_numpy(codes.astype(np.float32)).to(self.device)
+        self.core = torch.from_numpy(fitted.core.astype(np.float32)).to(self.device)
+        self.shown = torch.from_numpy(fitted.shown.astype(np.float32)).to(self.device)
 
     def encode(self, vertices: Tensor, *, neutral: Tensor | None = None) -> Codes:
         """Both codes of the scan alone, from the mean codes on; ``neutral`` is not used."""
@@ -183,98 +172,3 @@ class Multilinear(FaceModel):
 def _with_one(codes: Tensor) -> Tensor:
     """(B, K) to (B, 1 + K): the constant part of u and v, then the code."""
     return torch.cat([torch.ones_like(codes[:, :1]), codes], dim=1)
-
-
-def _cells(data: FaceDataset) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows that fill a cell of the tensor, and person and expression (0 neutral) of each, (n, 2)."""
-    known = data.row_labeled("identity") & data.row_labeled("expression")
-    known &= data.is_neutral | (data.row_weights.max(axis=1, initial=0) >= PERFORMED)
-    rows = np.flatnonzero(known)
-    people, person = np.unique(data.row_subject[rows], return_inverse=True)
-    shown = data.label[rows] + 1
-    if len(people) < 2 or len(np.unique(shown)) < 2:
-        raise BadSetting(
-            "a multilinear model needs people and expressions with labels, at least two of each",
-            received=f"{len(people)} people, {len(np.unique(shown))} expressions",
-            remedy="label who and what the scans show",
-        )  # fmt: skip
-    return rows, np.column_stack([person, shown])
-
-
-def _tensor(
-    data: FaceDataset, rows: NDArray[np.int64], cells: NDArray[np.int64], mean: NDArray, axes: NDArray
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """(S, 1 + E, C) mean coefficients of the scans of each cell, and (S, 1 + E) which cells have any."""
-    shape = int(cells[:, 0].max()) + 1, 1 + len(data.expressions)
-    total, count = np.zeros((*shape, len(axes))), np.zeros(shape)
-    for start in track(range(0, len(rows), BLOCK), "tensor"):
-        part = slice(start, start + BLOCK)
-        offset = data[rows[part]].reshape(len(rows[part]), -1) - mean
-        np.add.at(total, tuple(cells[part].T), offset @ axes.T)
-        np.add.at(count, tuple(cells[part].T), 1)
-    return total / np.maximum(count, 1)[:, :, None], count > 0
-
-
-def _filled(tensor: NDArray, known: NDArray[np.bool_]) -> NDArray:
-    """The tensor with missing cells at person + expression - mean, the two-way means solved together."""
-    weight = known[:, :, None].astype(float)
-    scans = np.maximum(weight.sum(0, keepdims=True), 1)
-    people, shown = np.zeros((len(tensor), 1, tensor.shape[2])), np.zeros((1, *tensor.shape[1:]))
-    for _ in range(ROUNDS):
-        people = (weight * (tensor - shown)).sum(1, keepdims=True) / weight.sum(1, keepdims=True)
-        before = shown
-        shown = (weight * (tensor - people)).sum(0, keepdims=True) / scans
-        if np.abs(shown - before).max() <= SETTLED * np.abs(tensor).max():
-            break
-    return np.where(weight > 0, tensor, people + shown)
-
-
-def incomplete_tucker(
-    tensor: NDArray, known: NDArray[np.bool_], ranks: tuple[int, int]
-) -> tuple[NDArray, NDArray, NDArray]:
-    """Tucker decomposition of the first two modes by alternating least squares over the known cells.
-
-    Each round solves one mode after the other by an SVD with the rest held, then gives the missing cells the
-    model's values: the squared error of the known ones never rises.
-
-    Args:
-        tensor: (S, P, C) float, any unit.
-        known: (S, P) bool. Which cells count.
-        ranks: At most so many columns of the modes.
-
-    Returns:
-        Modes (S, K) and (P, L) with orthonormal columns, and the core (K, L, C).
-    """
-    filled = _filled(tensor, known)
-    first = _leading(filled.reshape(len(filled), -1), ranks[0])
-    second = _leading(np.moveaxis(filled, 1, 0).reshape(filled.shape[1], -1), ranks[1])
-    scale = max(float(np.abs(filled).max()), 1e-12)
-    for _ in range(ROUNDS):
-        by_second = np.einsum("spc,pl->slc", filled, second)
-        first = _leading(by_second.reshape(len(filled), -1), ranks[0])
-        by_first = np.einsum("spc,sk->pkc", filled, first)
-        second = _leading(by_first.reshape(filled.shape[1], -1), ranks[1])
-        core = np.einsum("pkc,pl->klc", by_first, second)
-        model = np.einsum("klc,sk,pl->spc", core, first, second, optimize=True)
-        before, filled = filled, np.where(known[:, :, None], filled, model)
-        if np.abs(filled - before).max() <= SETTLED * scale:
-            break
-    return first, second, core
-
-
-def _leading(matrix: NDArray, rank: int) -> NDArray:
-    """(n, K) leading left singular vectors of a matrix (n, m), no more than it spans."""
-    values, vectors = np.linalg.eigh(matrix @ matrix.T)
-    values, vectors = values[::-1], vectors[:, ::-1]
-    return vectors[:, : max(1, min(rank, int((values > 1e-12 * max(values[0], 1e-300)).sum())))]
-
-
-def _standardized(mode: NDArray) -> tuple[NDArray, NDArray]:
-    """[u_mean, L], (K, 1 + A), which makes rows u of a mode (n, K) from (1, a); and a of each row, (n, A)."""
-    mean = mode.mean(axis=0)
-    _, values, axes = np.linalg.svd(mode - mean, full_matrices=False)
-    kept = values > FLAT * max(values[0], 1e-300)
-    axes = axes[kept] * np.sign(axes[kept][np.arange(kept.sum()), np.abs(axes[kept]).argmax(axis=1)])[:, None]
-    deviation = values[kept] / np.sqrt(len(mode))
-    to_row = np.column_stack([mean, axes.T * deviation])
-    return to_row, (mode - mean) @ axes.T / deviation

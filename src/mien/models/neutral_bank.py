@@ -231,7 +231,8 @@ class NeutralBank(FaceModel):
 
     def second_order(self, z_id: Tensor, z_exp: Tensor, most: float) -> Tensor:
         """L_so of codes (B, D) and (B, D'), without gradient to them; ``most`` in square millimeters."""
-        face, turn = jvp(lambda code: self.join(z_id, code), (z_exp,), (z_exp,))
+        pushed = jvp(lambda code: self.join(z_id, code), (z_exp,), (z_exp,))
+        face, turn = pushed[0], pushed[1]
         moved = (face - self.join(z_id, torch.zeros_like(z_exp))) * self.deviation
         g = (moved * turn * self.deviation).flatten(1).sum(1)
         return (functional.relu(-g) + functional.relu(g - most * z_exp.square().sum(1))).mean()
