@@ -10,12 +10,15 @@ import torch
 from fixtures import run_stage, tiny_data
 from torch import Tensor, nn
 
+from mien.codes import Codes
 from mien.data.sampling import Batch
 from mien.errors import UnknownName
 from mien.evaluation import evaluate
 from mien.models.conv_mesh_ae import ONLY_REST, ConvMeshAE
 from mien.models.deep_flame import DeepFLAME
 from mien.models.di_meshencoder import DIMeshEncoder
+from mien.models.multilinear import Multilinear
+from mien.models.multilinear_autoencoder import MultilinearAutoencoder, spread_within
 from mien.models.neutral_bank import NeutralBank, PersonBank
 
 BANK = {
@@ -115,6 +118,26 @@ def test_deep_flame_adds_and_uses_the_neutral_where_it_is_given() -> None:
     assert float((person - neutral).norm(dim=2).mean()) < 0.2  # all axes of all people are kept
     assert float((mean - person).norm(dim=2).mean()) > 1e-3
     torch.testing.assert_close(exact.expression, model.compress(vertices - neutral))
+
+
+def test_codes_of_one_label_are_pulled_to_their_mean() -> None:
+    codes = torch.tensor([[1.0, 0.0], [3.0, 0.0], [9.0, 9.0], [5.0, 4.0]])
+    apart = spread_within(codes, torch.tensor([4, 4, -1, 7]))  # 1 and 1 of six numbers; one label is alone
+    assert float(apart) == pytest.approx(2 / 6)
+    assert float(spread_within(codes, torch.full((4,), -1))) == 0.0
+
+
+def test_the_multilinear_decoder_starts_at_the_closed_form() -> None:
+    data = tiny_data()
+    learned = prepared(MultilinearAutoencoder, image_size=8, channels=(4,), vertex_axes=60).eval()
+    closed = prepared(Multilinear).eval()
+    codes = closed.encode(torch.from_numpy(data[:4]))
+    padded = Codes(
+        torch.nn.functional.pad(codes.identity, (0, 65 - codes.identity.shape[1])),
+        torch.nn.functional.pad(codes.expression, (0, 20 - codes.expression.shape[1])),
+    )
+    with torch.no_grad():
+        torch.testing.assert_close(learned.decode(padded), closed.decode(codes), atol=1e-2, rtol=0)
 
 
 def test_a_model_of_people_at_rest_has_dashes_with_the_reason() -> None:

@@ -31,6 +31,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "deep_flame": {"expression_size": 5, "channels": (8, 8), "order": 3},
     "di_meshencoder": {"identity_size": 6, "expression_size": 4, "channels": (8, 8)},
     "kacem": {"size": 12, "hidden": 24, "channels": (8, 8)},
+    "multilinear_autoencoder": {
+        "identity_size": 6, "expression_size": 4, "vertex_axes": 40, "image_size": 16, "channels": (8, 16),
+    },
     "expression_lstm": {"size": 24, "factors": (3, 2), "identity_size": 3},
     "pca_lstm": {"size": 16},
 }  # fmt: skip
@@ -49,6 +52,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "deep_flame": {"steps": 120, "batch_size": 8, "rate": 5e-3, "decay_every": 5, "validate_every": 100},
     "di_meshencoder": {"steps": 120, "batch_size": 12, "rate": 5e-3, "decay_every": 5},
     "kacem": {"steps": 120, "batch_size": 8, "rate": 5e-3, "decay_every": 5, "validate_every": 100},
+    "multilinear_autoencoder": {"steps": 200, "batch_size": 16, "rate": 3e-3, "validate_every": 200},
     "expression_lstm": {"steps": 120, "rate": 1e-2, "decay_every": 3, "validate_every": 200},
     "pca_lstm": {"steps": 120, "rate": 2e-2, "decay_every": 3, "validate_every": 200},
 }  # fmt: skip

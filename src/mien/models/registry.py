@@ -34,6 +34,7 @@ MODELS: dict[str, str] = {
     "deep_flame": "mien.models.deep_flame:DeepFLAME",
     "di_meshencoder": "mien.models.di_meshencoder:DIMeshEncoder",
     "morphable": "mien.models.morphable:Morphable",
+    "multilinear_autoencoder": "mien.models.multilinear_autoencoder:MultilinearAutoencoder",
     "multilinear": "mien.models.multilinear:Multilinear",
     "pca": "mien.models.pca:PCA",
     "displacement_transfer": "mien.models.displacement_transfer:DisplacementTransfer",
