@@ -5,8 +5,12 @@ Everything is drawn from a fixed seed, so that known answers can be computed nex
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -116,6 +120,26 @@ def planted(
         source="planted", license="MIT",
     )  # fmt: skip
     return Planted(data, identity_axes, expression_axes, codes, neutrals)
+
+
+@lru_cache
+def flame_file() -> str:
+    """A made-up file in the form of FLAME's: 12 axes, and 5 joints that move parts of the tiny mask."""
+    generator = np.random.default_rng(0)
+    template = tiny_topology().template.astype(np.float64)
+    axes = np.concatenate(
+        [bumps(12, 3.0, generator), np.zeros((288, *template.shape)), bumps(6, 3.0, generator)]
+    )
+    near = np.exp(-((template[:, None] - template[[0, 30, 20, 66, 67]]) ** 2).sum(axis=2) / (2 * 40.0**2))
+    path = Path(tempfile.mkdtemp(prefix="mien-flame-")) / "made_up.npz"
+    np.savez(
+        path, v_template=template / 1000, shapedirs=np.moveaxis(axes, 0, 2) / 1000,
+        posedirs=1e-4 * generator.normal(size=(len(template), 3, 36)),
+        J_regressor=(near / near.sum(axis=0)).T, weights=near / near.sum(axis=1, keepdims=True),
+        kintree_table=np.array([[2**32 - 1, 0, 1, 1, 1], [0, 1, 2, 3, 4]]),
+    )  # fmt: skip
+    atexit.register(shutil.rmtree, path.parent, ignore_errors=True)
+    return str(path)
 
 
 def tiny_data(**options: float) -> FaceDataset:

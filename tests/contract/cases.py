@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import torch
-from fixtures import run_stage, tiny_data
+from fixtures import flame_file, run_stage, tiny_data
 
 from mien.apply import refusal
 from mien.data.dataset import FaceDataset
@@ -34,6 +34,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "multilinear_autoencoder": {
         "identity_size": 6, "expression_size": 4, "vertex_axes": 40, "image_size": 16, "channels": (8, 16),
     },
+    "flame": {"file": flame_file(), "identity_size": 12, "expression_size": 6, "rounds": 5},
     "expression_lstm": {"size": 24, "factors": (3, 2), "identity_size": 3},
     "pca_lstm": {"size": 16},
 }  # fmt: skip

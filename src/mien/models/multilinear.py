@@ -73,6 +73,7 @@ class Multilinear(FaceModel):
     axes: Tensor
     core: Tensor
     shown: Tensor
+    seen: Tensor
 
     def __init__(
         self,
@@ -95,8 +96,9 @@ class Multilinear(FaceModel):
         self.register_buffer("mean_face", torch.from_numpy(topology.template.copy()))
         self.register_buffer("axes", torch.zeros(0, topology.vertex_count * 3))
         self.register_buffer("core", torch.zeros(1, 1, 0))  # of (1, a) by (1, b) by axes
-        # b of the neutral and of every named expression; nan where no training scan shows it.
+        # b of the neutral and of every named expression, and which of them a training scan shows.
         self.register_buffer("shown", torch.zeros(0, 0))
+        self.register_buffer("seen", torch.zeros(0, dtype=torch.bool))
 
     def prepare(self, data: FaceDataset) -> None:
         """The tensor of the training scans, its two modes, and the core in the codes' own units."""
@@ -109,7 +111,8 @@ class Multilinear(FaceModel):
         self.mean_face = torch.from_numpy(mean).view(-1, 3).to(self.device)
         self.axes = torch.from_numpy(found.axes).to(self.device)
         self.core = torch.from_numpy(fitted.core.astype(np.float32)).to(self.device)
-        self.shown = torch.from_numpy(fitted.shown.astype(np.float32)).to(self.device)
+        self.seen = torch.from_numpy(~np.isnan(fitted.shown).any(axis=1)).to(self.device)
+        self.shown = torch.from_numpy(np.nan_to_num(fitted.shown).astype(np.float32)).to(self.device)
 
     def encode(self, vertices: Tensor, *, neutral: Tensor | None = None) -> Codes:
         """Both codes of the scan alone, from the mean codes on; ``neutral`` is not used."""
@@ -162,11 +165,10 @@ class Multilinear(FaceModel):
     def calibrate(self, data: FaceDataset) -> None:
         """Rest and named expressions are rows of U_exp, where the training scans show them."""
         super().calibrate(data)
-        seen = ~self.shown.isnan().any(1)
-        if seen[0]:
+        if self.seen[0]:
             offsets = self.shown[1:] - self.shown[0]
             self.calibration.rest = self.shown[0].clone()
-            self.calibration.offsets = torch.where(seen[1:, None], offsets, 0.0)
+            self.calibration.offsets = torch.where(self.seen[1:, None], offsets, 0.0)
 
 
 def _with_one(codes: Tensor) -> Tensor:

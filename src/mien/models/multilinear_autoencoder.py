@@ -174,7 +174,7 @@ class MultilinearAutoencoder(FaceModel):
         labels = [labels_of(data, factor) for factor in FACTORS]
         yield autoencoder_stage(
             self, labeled_faces(data, settings.batch_size, labels), partial(self._losses, settings), settings,
-            None if validation is None else partial(self._validation_error, data, validation),
+            None if validation is None else partial(self._validation_error, validation),
         )  # fmt: skip
 
     def _losses(self, settings: Any, batch: Batch) -> Losses:
@@ -187,10 +187,10 @@ class MultilinearAutoencoder(FaceModel):
             losses[f"labels_{factor}"] = settings.labels * apart
         return losses
 
-    def _validation_error(self, data: FaceDataset, validation: FaceDataset) -> dict[str, float]:
+    def _validation_error(self, data: FaceDataset) -> dict[str, float]:
         """Reconstruction and neutralization on unseen faces, millimeters; reconstruction decides."""
         self.calibrate(data)
-        return validation_errors(self, validation, False)
+        return validation_errors(self, data, False)
 
 
 def spread_within(codes: Tensor, label: Tensor) -> Tensor:

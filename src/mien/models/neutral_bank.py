@@ -203,7 +203,7 @@ class NeutralBank(FaceModel):
         bank = PersonBank(self, data, settings).to(self.device)
         stage = autoencoder_stage(
             self, faces(data, settings.batch_size), partial(self._losses, bank, settings), settings,
-            None if validation is None else partial(self._validation_error, data, validation),
+            None if validation is None else partial(self._validation_error, validation),
         )  # fmt: skip
         stage.modules["bank"] = bank
         yield stage
@@ -237,10 +237,10 @@ class NeutralBank(FaceModel):
         g = (moved * turn * self.deviation).flatten(1).sum(1)
         return (functional.relu(-g) + functional.relu(g - most * z_exp.square().sum(1))).mean()
 
-    def _validation_error(self, data: FaceDataset, validation: FaceDataset) -> dict[str, float]:
+    def _validation_error(self, data: FaceDataset) -> dict[str, float]:
         """Reconstruction and neutralization on unseen faces, millimeters; reconstruction decides."""
         self.calibrate(data)
-        return validation_errors(self, validation, False)
+        return validation_errors(self, data, False)
 
 
 class PersonBank(nn.Module):

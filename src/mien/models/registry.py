@@ -36,6 +36,7 @@ MODELS: dict[str, str] = {
     "morphable": "mien.models.morphable:Morphable",
     "multilinear_autoencoder": "mien.models.multilinear_autoencoder:MultilinearAutoencoder",
     "multilinear": "mien.models.multilinear:Multilinear",
+    "flame": "mien.models.flame:FLAME",
     "pca": "mien.models.pca:PCA",
     "displacement_transfer": "mien.models.displacement_transfer:DisplacementTransfer",
     "deformation_transfer": "mien.models.deformation_transfer:DeformationTransfer",
