@@ -172,11 +172,11 @@ class DIMeshEncoder(FaceModel):
     # ---- the branches on x, faces (B, V, 3) in deviations
 
     def normalize(self, vertices: Tensor) -> Tensor:
-        """Faces (B, V, 3), millimeters, in deviations from the mean face."""
+        """(B, V, 3) deviations from the mean face of vertices (B, V, 3), millimeters."""
         return (vertices - self.mean_face) / self.deviation
 
     def posterior(self, factor: str, x: Tensor) -> tuple[Tensor, ...]:
-        """Mean and log-variance (B, D) of a factor's code."""
+        """Mean (B, D) and log-variance (B, D) of a factor's code, of x (B, V, 3) in deviations."""
         return self.heads[factor](self.down[factor](x, self.levels).flatten(1)).chunk(2, dim=1)
 
     def shape(self, factor: str, code: Tensor) -> Tensor:

@@ -122,7 +122,7 @@ class FLAME(FaceModel):
         self.check_data(data)
         if self.file is None:
             raise DataMissing("FLAME is licensed and no file was given", received="file=None", remedy=_HOW)
-        arrays = read_flame(self.file, self.topology.vertex_count)
+        arrays = flame_arrays(self.file, self.topology.vertex_count)
         axes = METER * np.moveaxis(arrays["shapedirs"], 2, 0)
         split = min(SHAPES, len(axes))
         found = {
@@ -228,7 +228,7 @@ def _rotations(theta: Tensor) -> Tensor:
     return torch.linalg.matrix_exp(torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], 1).view(-1, 3, 3))
 
 
-def read_flame(path: Path | str, count: int) -> dict[str, NDArray[np.float64]]:
+def flame_arrays(path: Path | str, count: int) -> dict[str, NDArray[np.float64]]:
     """The arrays of a FLAME file.
 
     Args:

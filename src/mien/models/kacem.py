@@ -166,7 +166,7 @@ class Kacem(FaceModel):
     # ---- the autoencoder on x, faces (B, V, 3) in deviations
 
     def normalize(self, vertices: Tensor) -> Tensor:
-        """Faces (B, V, 3), millimeters, in deviations from the mean face."""
+        """(B, V, 3) deviations from the mean face of vertices (B, V, 3), millimeters."""
         return (vertices - self.mean_face) / self.deviation
 
     def compress(self, x: Tensor) -> Tensor:

@@ -185,7 +185,7 @@ class NeutralBank(FaceModel):
     # ---- the networks on x, faces (B, V, 3) in deviations
 
     def posterior(self, factor: str, x: Tensor) -> tuple[Tensor, ...]:
-        """Mean and log-variance (B, D) of a factor's code."""
+        """Mean (B, D) and log-variance (B, D) of a factor's code, of x (B, V, 3) in deviations."""
         return self.heads[factor](self.down[factor](x, self.levels).flatten(1)).chunk(2, dim=1)
 
     def join(self, z_id: Tensor, z_exp: Tensor) -> Tensor:
@@ -230,7 +230,16 @@ class NeutralBank(FaceModel):
         return losses
 
     def second_order(self, z_id: Tensor, z_exp: Tensor, most: float) -> Tensor:
-        """L_so of codes (B, D) and (B, D'), without gradient to them; ``most`` in square millimeters."""
+        """L_so, without gradient to the codes.
+
+        Args:
+            z_id: (B, D) float. Codes of people.
+            z_exp: (B, D') float. Codes of expressions, of other scans.
+            most: gamma of all vertices together, square millimeters.
+
+        Returns:
+            Scalar.
+        """
         pushed = jvp(lambda code: self.join(z_id, code), (z_exp,), (z_exp,))
         face, turn = pushed[0], pushed[1]
         moved = (face - self.join(z_id, torch.zeros_like(z_exp))) * self.deviation
