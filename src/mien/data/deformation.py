@@ -192,11 +192,17 @@ class Performer:
         self.shapes[index] = back - (self.template - self.hinge.center)
         self.turns[index], self.turn_axes[index] = angle, axis_in_hinge
 
-    def on(self, face: NDArray) -> FaceActor:
-        """Prepares a face (V, 3), millimeters, to act."""
+    def on(self, face: NDArray, shapes: NDArray | None = None) -> FaceActor:
+        """Prepares a face to act.
+
+        Args:
+            face: (V, 3) float, millimeters.
+            shapes: (A, V, 3) float, millimeters. This person's variant of ``self.shapes``.
+        """
+        shapes = self.shapes if shapes is None else shapes
         jacobian = self.jacobians.of(face)
         hinge = self._hinge(np.asarray(face, np.float64))
-        pushed = np.einsum("vij,avj->avi", jacobian, self.shapes)
+        pushed = np.einsum("vij,avj->avi", jacobian, shapes)
         for index, name in enumerate(self.names):
             if name in JAW_SLIDES:
                 pushed[index] = self.shapes[index] * hinge.length / self.hinge.length
