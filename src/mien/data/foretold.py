@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mien.data.dataset import FaceDataset
+from mien.data.ridge import leading_axes, leave_one_out
 
 Array = NDArray[np.float64]
 
@@ -25,7 +26,6 @@ AXES, NETWORK_AXES = 60, 24
 SIZES = (6, 8, 10, 14, 20)
 """How many principal coefficients of the neutral a closed-form reader may look at."""
 LENGTHS = (1.0, 1.5, 2.5, 4.0)
-PENALTIES = 10.0 ** np.arange(-2.5, 4.1, 0.5)
 NETWORKS, EPOCHS, HELD = 3, 400, 8
 
 
@@ -98,7 +98,7 @@ class _Target:
     @staticmethod
     def of(moved: Array, train: NDArray[np.bool_]) -> _Target:
         centered = moved - moved[train].mean(axis=0)
-        axes = _axes(centered[train], AXES)
+        axes = leading_axes(centered[train], AXES)
         return _Target(centered, train, axes, centered[train] @ axes.T)
 
     def share(self, guess: Array) -> float:
@@ -109,18 +109,10 @@ class _Target:
         return float(1 - (left**2).sum() / (truth**2).sum())
 
 
-def _axes(centered: Array, most: int) -> Array:
-    """(K, D) leading principal axes of n rows, at most n - 1."""
-    values, vectors = np.linalg.eigh(centered @ centered.T)
-    keep = np.argsort(values)[::-1][: min(most, len(centered) - 1)]
-    keep = keep[values[keep] > 1e-9 * max(values.max(), 1e-300)]
-    return (centered.T @ vectors[:, keep] / np.sqrt(values[keep])).T
-
-
 def _guesses(neutrals: Array, target: _Target, train: NDArray[np.bool_]) -> dict[str, Array]:
     """Each learner's guess (m, K) about the unseen people."""
     centered = neutrals - neutrals[train].mean(axis=0)
-    codes = centered @ _axes(centered[train], max(SIZES)).T
+    codes = centered @ leading_axes(centered[train], max(SIZES)).T
     codes /= np.maximum(codes[train].std(axis=0), 1e-9)
     return {
         "ridge": _closed_form(codes, target, train, [None]),
@@ -137,7 +129,7 @@ def _closed_form(
     for length in lengths:
         for size in (size for size in SIZES if size <= codes.shape[1]):
             products = _products(codes[:, :size], length)
-            weights, error = _leave_one_out(products[np.ix_(train, train)], target.coefficients)
+            weights, error = leave_one_out(products[np.ix_(train, train)], target.coefficients)
             if error < best:
                 best, guess = error, products[np.ix_(~train, train)] @ weights
     return guess
@@ -151,21 +143,6 @@ def _products(codes: Array, length: float | None) -> Array:
     squares = np.diag(products)
     apart = np.maximum(squares[:, None] + squares - 2 * products, 0)
     return 100 * np.exp(-apart / (2 * length**2 * codes.shape[1]))
-
-
-def _leave_one_out(products: Array, wanted: Array) -> tuple[Array, float]:
-    """Dual weights (n, K), each column with its own penalty or none at all, and the squared error."""
-    values, vectors = np.linalg.eigh(products)
-    turned = vectors.T @ wanted
-    best, weights = (wanted**2).sum(axis=0) * 1.02, np.zeros_like(wanted)  # beaten by guessing the mean
-    for penalty in PENALTIES:
-        inverse = 1 / (np.maximum(values, 0) + penalty)
-        found = vectors @ (inverse[:, None] * turned)
-        left = found / ((vectors**2) @ inverse)[:, None]
-        better = (left**2).sum(axis=0) < best
-        best = np.where(better, (left**2).sum(axis=0), best)
-        weights[:, better] = found[:, better]
-    return weights, float(best.sum())
 
 
 def _network(codes: Array, target: _Target, train: NDArray[np.bool_]) -> Array:
@@ -184,7 +161,7 @@ def _trained(seed: int, codes: torch.Tensor, answers: torch.Tensor) -> Callable[
     """One perceptron, best of its epochs on every eighth person of a random order."""
     torch.manual_seed(seed)
     order = torch.randperm(len(codes))
-    held, fitted = order[:: HELD], order[torch.arange(len(codes)) % HELD > 0]
+    held, fitted = order[::HELD], order[torch.arange(len(codes)) % HELD > 0]
     last = nn.Linear(8, answers.shape[1])
     net = nn.Sequential(
         nn.Linear(codes.shape[1], 64), nn.Tanh(), nn.Dropout(0.2), nn.Linear(64, 8), last
@@ -216,13 +193,17 @@ class Ceiling:
         1 - mean |own - other|^2 / 2 / variance of own over people
     """
 
-    PEOPLE = 24
-    """How many faces are performed again."""
+    PEOPLE = 80
+    """How many faces are performed again, at the most."""
 
     def __init__(self) -> None:
         self._count, self._again, self._within = 0, 0, 0.0
         self._total: Array | float = 0.0
         self._squares: Array | float = 0.0
+
+    def wants(self, number: int, people: int) -> bool:
+        """Whether the face of a person is to be performed again, in a set of so many."""
+        return people >= LEAST_PEOPLE and number < self.PEOPLE
 
     def add(self, own: NDArray, other: NDArray | None = None) -> None:
         """Adds a person.
@@ -240,7 +221,7 @@ class Ceiling:
 
     def facts(self) -> dict[str, float]:
         """``foretold_ceiling``, 0 to 1; nothing where too few faces were performed again."""
-        if self._again < self.PEOPLE:
+        if self._again < LEAST_PEOPLE:
             return {}
         variance = (self._squares - self._total**2 / self._count) / (self._count - 1)
         share = 1 - self._within / self._again / np.sum(variance)

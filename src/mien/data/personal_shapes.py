@@ -28,7 +28,10 @@ Array = NDArray[np.float64]
 EXEMPT = (*CONTACTS, "mouthClose", "jawOpen", "jawLeft", "jawRight", "jawForward")
 """Shapes that are the same for everybody but for their strength."""
 WAVES, WAVELENGTH_MM = 4, 110.0
-_LARGEST_LOG_GAIN = (-1.2, 0.8)
+LARGEST_LOG_GAIN = 0.5
+"""Nowhere does a variant go further than 1.65 times the shape, nor less than 0.6 times."""
+LARGEST_TURN = 2.0
+"""In deviations: beyond it, lids and corners of the mouth would crease."""
 _SEED = 2024
 
 
@@ -50,8 +53,13 @@ def _basis(template: NDArray) -> Array:
     return waves / (waves.std(axis=1, keepdims=True) * np.sqrt(WAVES))
 
 
+def _held(values: Array, largest: float) -> Array:
+    """Values that come near to a bound and never pass it."""
+    return largest * np.tanh(values / largest)
+
+
 def personal_shapes(
-    template: NDArray, shapes: NDArray, names: Sequence[str], style: Style
+    template: NDArray, shapes: NDArray, names: Sequence[str], style: Style, rows: NDArray | None = None
 ) -> NDArray[np.float64]:
     """The displacements of every shape as this person makes them.
 
@@ -60,20 +68,22 @@ def personal_shapes(
         shapes: (A, V, 3) float, millimeters. What the shapes do to everybody.
         names: Of the A shapes; sides of one shape share a field.
         style: Whose; its variation has the sizes of gain and turn.
+        rows: (n,) int. The vertices that are wanted; None for all.
 
     Returns:
-        (A, V, 3) float64, millimeters.
+        (A, n, 3) float64, millimeters.
     """
-    variation, result = style.variation, np.array(shapes, np.float64)
+    part = slice(None) if rows is None else rows
+    variation, result = style.variation, np.array(shapes[:, part], np.float64)
     if not variation.personal_gain and not variation.personal_turn:
         return result
-    drawn, basis = style.field(shape_stems(names), WAVES + 3)[shape_pairs(names)], _basis(template)
+    drawn, basis = style.field(shape_stems(names), WAVES + 3)[shape_pairs(names)], _basis(template)[:, part]
     for index, (name, side, own) in enumerate(zip(names, shape_sides(names), drawn, strict=True)):
         if name in EXEMPT:
             continue
-        log_gain = variation.personal_gain * (own[:WAVES] @ basis)
-        gain = np.exp(np.clip(log_gain, *_LARGEST_LOG_GAIN) - variation.personal_gain**2 / 2)
+        gain = np.exp(_held(variation.personal_gain * (own[:WAVES] @ basis), LARGEST_LOG_GAIN))
         # The mirror image of a turn keeps its x and flips the others; shapes of the middle turn about x only.
-        angles = variation.personal_turn * own[WAVES:] * np.array([1.0, side, side])
+        turn = variation.personal_turn * _held(own[WAVES:], LARGEST_TURN)
+        angles = turn * np.array([1.0, side, side])
         result[index] = (gain[:, None] * result[index]) @ rotation_matrix(np.deg2rad(angles)).T
     return result

@@ -157,8 +157,9 @@ class _Cast:
         face = self.model.topology.template + np.tensordot(identity, self.model.modes, 1)
         own = np.random.default_rng([self.seed, number, AGAIN]) if again else rng
         style = Style.draw(own, SHAPES, self.variation, identity)
-        shapes = personal_shapes(self.performer.template, self.performer.shapes, SHAPES, style)
-        return self.performer.on(face, shapes).at(self.rows), style
+        everybody = self.performer.shapes
+        shapes = personal_shapes(self.performer.template, everybody, SHAPES, style, self.rows)
+        return self.performer.on(face, shapes, self.rows), style
 
     def scans(
         self, people: int, visemes: bool, ceiling: Ceiling
@@ -167,7 +168,7 @@ class _Cast:
         for number in range(people):
             (actor, style), stream, again = self.person(number), (self.seed, number), None
             faces = list(_scans(actor, style, self.names, stream, visemes))
-            if number < ceiling.PEOPLE <= people:
+            if ceiling.wants(number, people):
                 others = _scans(*self.person(number, again=True), self.names, (*stream, AGAIN), False)
                 again = displaced(others, actor.face)
             ceiling.add(displaced(faces, actor.face), again)

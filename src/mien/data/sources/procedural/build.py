@@ -139,7 +139,7 @@ def _everybody(
         person, rng = _drawn(seed, number)
         faces = list(_takes(*_styled(person, rng, variation), names, (seed, number), visemes))
         again = None
-        if number < ceiling.PEOPLE <= people:
+        if ceiling.wants(number, people):
             somebody = _styled(person, np.random.default_rng([seed, number, AGAIN]), variation)
             again = displaced(_takes(*somebody, names, (seed, number, AGAIN), False), person.neutral)
         ceiling.add(displaced(faces, person.neutral), again)
