@@ -127,7 +127,7 @@ def _closed_form(
     """Ridge regression on codes, or on radial kernels of them; all choices by leave-one-out error."""
     best, guess = np.inf, np.zeros((0, 0))
     for length in lengths:
-        for size in (size for size in SIZES if size <= codes.shape[1]):
+        for size in sorted({min(size, codes.shape[1]) for size in SIZES}):
             products = _products(codes[:, :size], length)
             weights, error = leave_one_out(products[np.ix_(train, train)], target.coefficients)
             if error < best:
