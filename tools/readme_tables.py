@@ -67,7 +67,8 @@ def worlds_table(path: Path) -> str:
     with path.open(newline="", encoding="utf-8") as file:
         values = {(row["measure"], row["manner"]): row["value"] for row in csv.DictReader(file)}
     dials = list(dict.fromkeys(manner for _, manner in values))
-    lines = [f"| manner | {' | '.join(f'{float(dial):g}' for dial in dials)} |", "|---" * (1 + len(dials)) + "|"]
+    head = " | ".join(f"{float(dial):g}" for dial in dials)
+    lines = [f"| manner | {head} |", "|---" * (1 + len(dials)) + "|"]
     for measure in dict.fromkeys(measure for measure, _ in values):
         digits = 2 if measure.endswith("mm") else 0 if "axes" in measure else 3
         cells = (f"{float(values[measure, dial]):.{digits}f}" for dial in dials)

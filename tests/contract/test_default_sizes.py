@@ -32,10 +32,8 @@ def small_set() -> FaceDataset:
     subject = np.repeat(np.arange(6), 4)
     people = rng.standard_normal((6, 2))
     coefficients = np.concatenate([people[subject], 3 * weights], axis=1)
-    return FaceDataset(
-        topology, ("a", "b", "c"), (template + np.einsum("nk,vck->nvc", coefficients, waves)).astype(np.float32),
-        weights, subject, tuple("uvwxyz"),
-    )  # fmt: skip
+    scans = (template + np.einsum("nk,vck->nvc", coefficients, waves)).astype(np.float32)
+    return FaceDataset(topology, ("a", "b", "c"), scans, weights, subject, tuple("uvwxyz"))
 
 
 @pytest.mark.parametrize("name", LEARNED)
