@@ -163,14 +163,17 @@ def test_the_unit_decides_how_far_a_bounded_code_reaches() -> None:
     data = moving_data()
     plain, repaired = (tiny(PcaLSTM, **options) for options in ({}, {"unit": "largest"}))
     assert plain.config["unit"] == "deviation"
-    moving = np.concatenate([data[c.rows] - clip_neutral(data, c) for c in clips_of(data, stills=False)])
+    clips = clips_of(data)
+    moving = np.concatenate([data[c.rows] - clip_neutral(data, c) for c in clips])
     scaled = moving.reshape(len(moving), -1) / float(plain.unit)
     found = np.abs(scaled @ plain.axes.numpy().T)
     kept = found.max(axis=0) > 1e-3
     largest = (found.max(axis=0) / repaired.reach.numpy())[kept]
     deviation = (np.sqrt((found**2).mean(axis=0)) / plain.reach.numpy())[kept]
     np.testing.assert_allclose(largest, 1, rtol=0.05)
-    np.testing.assert_allclose(deviation, 1, rtol=0.1)
+    # Frames at rest, which the model may leave out, make the deviation of all axes smaller by one factor.
+    np.testing.assert_allclose(deviation / deviation[0], 1, rtol=1e-3)
+    assert 0.85 < deviation[0] <= 1.01
     assert (plain.reach < 0.8 * repaired.reach)[kept].all(), "strong frames are beyond a deviation"
     with pytest.raises(UnknownName, match="unit of coefficients"):
         tiny(PcaLSTM, unit="largst")

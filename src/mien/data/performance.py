@@ -48,6 +48,9 @@ class Variation:
         manner: The dial of :mod:`mien.data.manner`, 0 to 1: how much of a style follows from the face.
         personal_gain: Log-normal deviation over the face of how far a subject's variant of a shape goes.
         personal_turn: Deviation of the angle by which it goes another way, degrees per axis.
+        pace: Share of the variance of a clip's moments that is the subject's own pace.
+        course: How far the shapes of one expression come and go in an order of their own over a clip.
+        micro: Deviation of the activations of involuntary movements in a clip.
     """
 
     activation: float = 0.8
@@ -64,6 +67,9 @@ class Variation:
     manner: float = 0.0
     personal_gain: float = 0.3
     personal_turn: float = 10.0
+    pace: float = 0.5
+    course: float = 0.2
+    micro: float = 0.015
 
     def __post_init__(self) -> None:
         if not 0 <= self.manner <= 1:  # nan, too
@@ -72,7 +78,9 @@ class Variation:
             )
 
 
-FORMER = Variation(subject=0.28, take=0.28, drift=0.45, personal_gain=0.0, personal_turn=0.0)
+FORMER = Variation(
+    subject=0.28, take=0.28, drift=0.45, personal_gain=0.0, personal_turn=0.0, pace=0.0, course=0.0, micro=0.0
+)
 """The spreads of data sets that were built until November 2026, before manner and personal shapes."""
 
 
@@ -154,6 +162,11 @@ class Style:
         drawn = np.random.default_rng([self.seed, zlib.crc32(b"field")]).standard_normal((len(stems), count))
         names = [f"field/{stem}/{number}" for stem in stems for number in range(count)]
         return self.manner.mixed(names, drawn.ravel()).reshape(drawn.shape)
+
+    def pace(self, moments: Sequence[str]) -> NDArray[np.float64]:
+        """(n,) standard normal numbers: how early or late this subject is at each of n moments of a clip."""
+        drawn = np.random.default_rng([self.seed, zlib.crc32(b"pace")]).standard_normal(len(moments))
+        return self.manner.mixed([f"pace/{moment}" for moment in moments], drawn)
 
     def habits(self, expression: str) -> NDArray[np.float64]:
         """(A,) activations that this subject always adds to a full performance of an expression."""
