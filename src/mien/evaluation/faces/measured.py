@@ -63,7 +63,13 @@ class Measured:
             self.put_scans(rows, against_truth(found))
 
     def put_neutrals(self, number: int, rows: NDArray[np.integer], neutrals: Meshes) -> None:
-        """Adds errors of one person's predicted neutrals (k, V, 3) float, millimeters."""
+        """Adds errors of one person's predicted neutrals.
+
+        Args:
+            number: Of the person.
+            rows: (k,) int. Which scans.
+            neutrals: (k, V, 3) float, millimeters.
+        """
         self.put_scans(rows, neutralization(self.test.neutrals[number], neutrals))
         if self.test.truth:
             self.put_scans(rows, against_truth(neutralization(self.test.rests[number], neutrals)))
@@ -116,7 +122,14 @@ def _put(store: dict[str, NDArray], name: str, count: int, rows: NDArray, values
 
 
 def against_truth(values: Mapping[str, NDArray]) -> dict[str, NDArray]:
-    """Metric -> values, named as those of a comparison with the face without capture noise."""
+    """Values under the names of a comparison with the face without capture noise.
+
+    Args:
+        values: Metric -> (k,) float, or (k, V) for metrics of vertices, in the metric's unit.
+
+    Returns:
+        Metric -> the same arrays, (k,) or (k, V) float.
+    """
     return {f"{metric}{TRUTH}": found for metric, found in values.items()}
 
 
