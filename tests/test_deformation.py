@@ -113,14 +113,15 @@ def test_performance_is_not_additive() -> None:
 
 def test_some_vertices_perform_like_all() -> None:
     performer, _ = make_performer()
-    actor, rows = performer.on(performer.template * 1.05), np.array([3, 50, 99])
+    face, rows = performer.template * 1.05, np.array([3, 50, 99])
     activations = np.full(len(NAMES), 0.4)
-    np.testing.assert_allclose(actor.at(rows).perform(activations), actor.perform(activations)[rows])
+    found, whole = (performer.on(face, rows=part).perform(activations) for part in (rows, None))
+    np.testing.assert_allclose(found, whole[rows])
 
 
 def test_frames_at_once_are_frames_one_by_one() -> None:
     performer, _ = make_performer()
-    actor = performer.on(performer.template * [1.1, 1.0, 0.9]).at(np.arange(0, 120, 3))
+    actor = performer.on(performer.template * [1.1, 1.0, 0.9], rows=np.arange(0, 120, 3))
     activations = np.random.default_rng(0).uniform(0, 0.8, (7, len(NAMES)))
     expected = np.stack([actor.perform(frame) for frame in activations])
     np.testing.assert_allclose(actor.perform_frames(activations), expected, atol=1e-9)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mien.data.clip_sampling import clip_batches
 from mien.data.clips import clip_neutral, clips_of
+from mien.errors import UnknownName
 from mien.models.expression_lstm import ExpressionLSTM
 from mien.models.motion import MotionModel, Settings
 from mien.models.pca_lstm import PcaLSTM
@@ -143,7 +144,8 @@ def test_signals_are_scaled_by_statistics_of_training_sequences() -> None:
 def test_axes_hold_the_motion_and_one_clip_is_learned_by_both() -> None:
     data = moving_data()
     clips = clips_of(data, stills=False)[:1]
-    for kind, options in ((PcaLSTM, {}), (PcaLSTM, {"readout": True}), (ExpressionLSTM, {})):
+    largest = {"unit": "largest"}
+    for kind, options in ((PcaLSTM, largest), (PcaLSTM, {"readout": True}), (ExpressionLSTM, {})):
         model = tiny(kind, **options)
         batch = clip_batches(data, clips, np.ones(1), 1, 0)(torch.Generator().manual_seed(0))
         optimizer = torch.optim.Adam(model.parameters(), 1e-2)
@@ -155,6 +157,26 @@ def test_axes_hold_the_motion_and_one_clip_is_learned_by_both() -> None:
             optimizer.step()
             seen.append(float(losses["reconstruction"].detach()))
         assert seen[-1] < 0.25 * seen[0], (kind.name, options, seen[0], seen[-1])
+
+
+def test_the_unit_decides_how_far_a_bounded_code_reaches() -> None:
+    data = moving_data()
+    plain, repaired = (tiny(PcaLSTM, **options) for options in ({}, {"unit": "largest"}))
+    assert plain.config["unit"] == "deviation"
+    clips = clips_of(data)
+    moving = np.concatenate([data[c.rows] - clip_neutral(data, c) for c in clips])
+    scaled = moving.reshape(len(moving), -1) / float(plain.unit)
+    found = np.abs(scaled @ plain.axes.numpy().T)
+    kept = found.max(axis=0) > 1e-3
+    largest = (found.max(axis=0) / repaired.reach.numpy())[kept]
+    deviation = (np.sqrt((found**2).mean(axis=0)) / plain.reach.numpy())[kept]
+    np.testing.assert_allclose(largest, 1, rtol=0.05)
+    # Frames at rest, which the model may leave out, make the deviation of all axes smaller by one factor.
+    np.testing.assert_allclose(deviation / deviation[0], 1, rtol=1e-3)
+    assert 0.85 < deviation[0] <= 1.01
+    assert (plain.reach < 0.8 * repaired.reach)[kept].all(), "strong frames are beyond a deviation"
+    with pytest.raises(UnknownName, match="unit of coefficients"):
+        tiny(PcaLSTM, unit="largst")
 
 
 def test_identity_changes_the_motion_only_where_it_is_asked_for() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from mien.data.clip_performance import (
+    Performance,
     Timing,
     clip_activations,
     draw_frames,
@@ -20,6 +21,7 @@ from mien.data.clip_performance import (
 from mien.data.expressions import SHAPES, expression_set
 from mien.data.performance import (
     CONTACTS,
+    FORMER,
     Style,
     Variation,
     capture_noise,
@@ -28,7 +30,7 @@ from mien.data.performance import (
     take_activations,
 )
 
-FACES = expression_set("facescape20")
+FACES, EMOTIONS = expression_set("facescape20"), expression_set("emotion6")
 STILL = Variation(
     activation=1, subject=0, take=0, asymmetry=0, habit_share=0, slack=0, drift=0, rotation=0, translation=0
 )
@@ -133,6 +135,67 @@ def test_clips_lead_with_the_jaw_and_are_no_fade_of_one_pose() -> None:
         assert blink.max() < 0.05, "the first frame is the neutral of the clip"
     assert np.mean(early) > 2 and len(set(peaks)) > 6
     assert min(straight) > 0.02, "one pose times one curve would have rank one"
+
+
+def surprised(style: Style, seed: int, frames: int = 60) -> Performance:
+    rng = np.random.default_rng([9, seed])
+    return clip_activations(rng, style, EMOTIONS.recipes, "surprise", frames=frames)
+
+
+def test_former_clips_are_what_they_were() -> None:
+    """Committed results were measured on such clips."""
+    rng = np.random.default_rng(11)
+    style = Style.draw(rng, SHAPES, FORMER)
+    clip = clip_activations(rng, style, EMOTIONS.recipes, "surprise", frames=50)
+    assert clip.activations.sum() == pytest.approx(165.98117360265638, rel=1e-12)
+    assert clip.timing.release == pytest.approx(0.8590218000661796, rel=1e-12)
+
+
+def test_half_of_when_a_clip_s_moments_fall_is_the_person_s_pace() -> None:
+    def onsets(pace: float) -> np.ndarray:
+        styles = [
+            Style.draw(np.random.default_rng(s), SHAPES, replace(Variation(), pace=pace)) for s in range(150)
+        ]
+        draws = [[Timing.draw(np.random.default_rng([s, k]), 2.0, style).onset for k in (1, 2)]
+                 for s, style in enumerate(styles)]  # fmt: skip
+        return np.array(draws)
+
+    together = [np.corrcoef(onsets(pace).T)[0, 1] for pace in (0.0, 0.5)]
+    assert abs(together[0]) < 0.2 and together[1] == pytest.approx(0.5, abs=0.15)
+    assert 0.1 <= onsets(0.5).min() and onsets(0.5).max() <= 0.3
+
+
+def test_pace_follows_from_the_face_as_far_as_the_dial_says() -> None:
+    def pace(manner: float, seed: int) -> np.ndarray:
+        style = Style.draw(np.random.default_rng(seed), SHAPES, Variation(manner=manner), np.full(4, 0.8))
+        return style.pace(("onset", "apex"))
+
+    np.testing.assert_allclose(pace(1.0, 1), pace(1.0, 2), atol=1e-12)
+    assert np.abs(pace(0.0, 1) - pace(0.0, 2)).max() > 0.1
+
+
+def test_the_mean_clip_of_a_class_needs_more_axes_than_before() -> None:
+    def axes(variation: Variation) -> int:
+        styles = [Style.draw(np.random.default_rng(s), SHAPES, variation) for s in range(60)]
+        mean = np.mean([surprised(style, s).activations for s, style in enumerate(styles)], axis=0)
+        values = np.linalg.svd(mean - mean[0], compute_uv=False) ** 2
+        return int(np.searchsorted(np.cumsum(values) / values.sum(), 0.999) + 1)
+
+    assert axes(Variation()) > axes(FORMER)
+
+
+def test_small_movements_are_smooth_and_leave_contacts_alone() -> None:
+    calm = replace(Variation(), micro=0.0)
+    for seed in range(5):
+        still, moving = (
+            surprised(Style.draw(np.random.default_rng(seed), SHAPES, variation), seed).activations
+            for variation in (calm, replace(Variation(), micro=0.05))
+        )
+        extra = moving - still
+        np.testing.assert_array_equal(extra[0], 0)
+        assert 0.005 < np.abs(extra).max() < 0.5 and np.abs(np.diff(extra, axis=0)).max() < 0.1
+        fixed = [SHAPES.index(name) for name in (*CONTACTS, "mouthClose", "jawOpen")]
+        np.testing.assert_array_equal(extra[:, fixed], 0)
 
 
 def test_clips_have_their_own_lengths() -> None:

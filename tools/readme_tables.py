@@ -15,13 +15,15 @@ from pathlib import Path
 from mien import hub
 
 README = Path(__file__).parent.parent / "README.md"
-PAGES = (README, README.parent / "docs" / "your_own_head.md")
+DOCS = README.parent / "docs"
+PAGES = (README, DOCS / "your_own_head.md", DOCS / "data" / "ict.md")
 RESULTS = README.parent / "benchmarks" / "results"
 PLACE = re.compile(r"(<!-- capabilities:[^>]*-->\n).*?(<!-- end -->)", re.DOTALL)
 RESULT_PLACE = re.compile(r"(<!-- results: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
 RIG_PLACE = re.compile(r"(<!-- rigs: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
 FACE_PLACE = re.compile(r"(<!-- faces: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
 FACE_LENGTHS = ("spread_mm", "registration_mm")
+WORLD_PLACE = re.compile(r"(<!-- worlds: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
 RIG_COLUMNS = {
     "error": "error", "cosine": "cosine", "size": "size", "leak": "leak", "stretch": "stretch",
     "lid_gap": "lid gap", "lid_slit": "slit of closed eyes", "lip_gap": "lips apart in jawOpen",
@@ -82,10 +84,25 @@ def faces_table(path: Path) -> str:
     return "\n".join(lines)
 
 
+def worlds_table(path: Path) -> str:
+    """One line a measure, one column a setting of the dial."""
+    with path.open(newline="", encoding="utf-8") as file:
+        values = {(row["measure"], row["manner"]): row["value"] for row in csv.DictReader(file)}
+    dials = list(dict.fromkeys(manner for _, manner in values))
+    head = " | ".join(f"{float(dial):g}" for dial in dials)
+    lines = [f"| manner | {head} |", "|---" * (1 + len(dials)) + "|"]
+    for measure in dict.fromkeys(measure for measure, _ in values):
+        digits = 2 if measure.endswith("mm") else 0 if "axes" in measure else 3
+        cells = (f"{float(values[measure, dial]):.{digits}f}" for dial in dials)
+        lines.append(f"| {measure} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def current(text: str) -> str:
     """A page with the tables as the code and the committed results have them."""
     text = FACE_PLACE.sub(lambda m: f"{m[1]}{faces_table(RESULTS / m[2])}\n{m[3]}", text)
     text = RIG_PLACE.sub(lambda m: f"{m[1]}{rigs_table(RESULTS / m[2])}\n{m[3]}", text)
+    text = WORLD_PLACE.sub(lambda m: f"{m[1]}{worlds_table(RESULTS / m[2])}\n{m[3]}", text)
     text = PLACE.sub(lambda match: f"{match[1]}{hub.capability_table()}\n{match[2]}", text, count=1)
     return RESULT_PLACE.sub(lambda m: f"{m[1]}{results_table(RESULTS / m[2])}\n{m[3]}", text, count=1)
 

@@ -232,9 +232,10 @@ def _on_template(rig: str | HeadRig, model: Textbook) -> Shapes:
         source = ShapeSource(rig.name, rig.vertices[rig.skin], faces, _on_skin(rig, rig.skin), "")
     else:
         source = own_shapes(rig)
+    modes = model.people_modes()
     template = ShapeSource(
         "textbook", model.topology.template.astype(np.float64), model.topology.faces, {}, "", model.topology,
-        model.people_modes().numpy(),
+        None if modes is None else modes.numpy(),
     )  # fmt: skip
     if np.array_equal(source.faces, template.faces) and np.allclose(source.vertices, template.vertices):
         return source.shapes

@@ -29,6 +29,7 @@ def build(
         None, "--textures", metavar="PIXELS", help="Also paint a texture image of this size for every face."
     ),
     seed: int = typer.Option(0, help="The same seed gives the same people."),
+    manner: float = typer.Option(0.0, "--manner", help="How far the face foretells how it moves, 0 to 1."),
     visemes: bool = typer.Option(False, "--visemes", help="Every expression with each of seven visemes."),
     labels: list[str] = typer.Option(
         [], "--labels", help="Share of faces that keep a label, e.g. expression=0.07; repeat for more."
@@ -41,11 +42,13 @@ def build(
     choice("data source", source, BUILT)
     from mien.data.expressions import expression_sets
     from mien.data.notation import parse_settings
+    from mien.data.performance import Variation
 
     choice("expression set", expressions, expression_sets())
     options: dict[str, Any] = {
         "subjects": subjects, "expressions": expressions, "vertices": vertices, "sequences": sequences,
         "seed": seed, "visemes": visemes, "labels": parse_settings(labels), "textures": textures,
+        "variation": Variation(manner=manner),
     }  # fmt: skip
     if source == "procedural":
         from mien.data.sources.procedural.build import build_procedural

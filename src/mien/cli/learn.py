@@ -78,6 +78,7 @@ def evaluate(
     part: str = typer.Option("test", help="train, validation, test or all."),
     seed: int | None = typer.Option(None, help="Of the division; default: the one the models trained with."),
     controls: bool = typer.Option(True, help="Judge the cheap controls beside the models."),
+    truth: bool | None = typer.Option(None, help="Compare with noiseless faces, too; default: if there."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON only."),
     out: Path | None = typer.Option(None, "--out", help="Write report.md, .csv, .tex and .json there."),
     pictures: bool = typer.Option(False, "--pictures", help="Draw the papers' figures into --out, too."),
@@ -116,7 +117,7 @@ def evaluate(
     if generation:
         found = _judge_generation(models, faces, out, profile, overrides, **options)
         return show_json(json.loads(found.to_json())) if as_json else _print_tables(found)
-    report = evaluate_by_kind(models, faces, controls=controls, **options)
+    report = evaluate_by_kind(models, faces, controls=controls, truth=truth, **options)
     if out:
         report.save(out)
     if out and pictures:

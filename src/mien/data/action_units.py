@@ -206,6 +206,6 @@ def name_expressions(
     named = FaceDataset(
         data.topology, names, data[np.array(rows)], weights, data.row_subject[rows], data.subjects,
         publishable=data.publishable, source=data.source, license=data.license, citation=data.citation,
-        facts=facts,
+        facts=facts, rests=data.rests, truth=data.true_faces(np.array(rows)) if data.has_truth else None,
     )  # fmt: skip
     return named, absent

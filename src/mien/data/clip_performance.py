@@ -1,22 +1,34 @@
 """How a person performs an expression over time: own moments, own pace of every shape, blinks.
 
 A clip is never a fade between two poses. Its four moments are individual (:class:`Timing`), the rise is
-smooth and passes its goal a little, the held apex sinks, the release is slower (:func:`motion_curve`). Shapes
-do not move in step: the jaw leads, others trail by their own delays, the balance of the sides drifts, the
-eyes blink (:func:`clip_activations`). None of that is labeled, as in recordings: the label is the one that
-annotators give, straight lines between the four moments (:func:`motion_label`).
+smooth and passes its goal a little, the held apex sinks, the release is slower (:func:`motion_curve`). People
+have a pace of their own, which may follow from the face as their style does. Shapes do not move in step: the
+jaw leads, others trail by their own delays, each has its own course through an expression, the balance of the
+sides drifts, small movements are never asked for, the eyes blink (:func:`clip_activations`). None of that is
+labeled, as in recordings: the label is the one that annotators give, straight lines between the four moments
+(:func:`motion_label`).
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
 
-from mien.data.performance import CONTACTS, Style, settle, shape_pairs, shape_sides, take_activations
+from mien.data.performance import (
+    CONTACTS,
+    Style,
+    settle,
+    shape_pairs,
+    shape_sides,
+    shape_stems,
+    take_activations,
+)
 
 FRAMES_PER_SECOND = 30.0
 SECONDS = (1.4, 2.4)
@@ -24,6 +36,9 @@ SECONDS = (1.4, 2.4)
 
 EXTREMENESS = (0.6, 1.0)
 """How strongly a clip is meant, 1 being a full performance."""
+
+MOMENTS = ("onset", "apex", "offset", "release")
+"""In the order in which they are drawn."""
 
 JAW_LEAD = 0.06
 """Seconds by which the jaw is ahead of the annotated moments."""
@@ -39,13 +54,25 @@ class Timing:
     offset: float
 
     @staticmethod
-    def draw(rng: Generator, duration: float) -> Timing:
-        """Individual timing that fits into a clip; offsets are slower than onsets, as in real faces."""
-        onset = duration * rng.uniform(0.05, 0.15)
-        apex = onset + duration * rng.uniform(0.15, 0.3)
-        offset = duration * rng.uniform(0.88, 0.98)
-        release = rng.uniform(apex + 0.1 * duration, offset - 0.22 * duration)
-        return Timing(onset, apex, release, offset)
+    def draw(rng: Generator, duration: float, style: Style | None = None) -> Timing:
+        """Individual timing that fits into a clip; offsets are slower than onsets, as in real faces.
+
+        Args:
+            rng: Randomness of this clip.
+            duration: Of the clip, seconds.
+            style: Whose clip; without one nobody's pace is in it.
+        """
+        early = rng.random(len(MOMENTS))
+        share = 0.0 if style is None else style.variation.pace
+        if style is not None and share:
+            own = np.sqrt(share) * style.pace(MOMENTS)
+            early = ndtr(own + np.sqrt(1 - share) * ndtri(np.maximum(early, 1e-16)))
+        onset = duration * (0.05 + 0.1 * early[0])
+        apex = onset + duration * (0.15 + (0.3 - 0.15) * early[1])
+        offset = duration * (0.88 + (0.98 - 0.88) * early[2])
+        first, last = apex + 0.1 * duration, offset - 0.22 * duration
+        release = first + (last - first) * early[3]
+        return Timing(float(onset), float(apex), float(release), float(offset))
 
 
 @dataclass(frozen=True)
@@ -133,17 +160,46 @@ def clip_activations(
         extremeness: The intended intensity at the apex.
     """
     times = np.arange(frames) / fps
-    timing = Timing.draw(rng, frames / fps)
+    timing = Timing.draw(rng, frames / fps, style)
     peak = take_activations(rng, style, recipes, {expression: extremeness})
     rest = take_activations(rng, style, recipes, {})
     overshoot = rng.uniform(0.0, 0.08)
     late = _delays(rng, style.shapes)
     curves = np.stack([motion_curve(times - delay, timing, overshoot=overshoot) for delay in late], axis=1)
-    activations = curves * (peak - rest) + rest
+    activations = curves * _course(times, timing, style, expression) * (peak - rest) + rest
     activations *= np.exp(_side_drift(rng, times)[:, None] * shape_sides(style.shapes))
     blinks = _blinks(rng, times)[:, None] * np.array([shape in CONTACTS for shape in style.shapes])
+    activations += _micro_movements(rng, times, style)
     activations = settle(style.shapes, np.maximum(activations, blinks))
     return Performance(activations, extremeness * motion_label(times, timing), timing)
+
+
+def _course(times: NDArray, timing: Timing, style: Style, expression: str) -> NDArray[np.float64]:
+    """(T, A) factors by which each shape's part of an expression waxes and wanes, the same for everybody."""
+    moments = [timing.onset, timing.apex, timing.release, timing.offset]
+    place = np.interp(times, moments, [0.0, 1.0, 2.0, 3.0])[:, None]
+    stems = shape_stems(style.shapes)
+    drawn = [np.random.default_rng(zlib.crc32(f"{expression}/{stem}".encode())).random(2) for stem in stems]
+    turns, start = np.array(drawn)[shape_pairs(style.shapes)].T
+    factors = 1 + style.variation.course * np.sin(2 * np.pi * ((0.2 + 0.4 * turns) * place + start))
+    return np.where(_steady(style.shapes), 1.0, factors)
+
+
+def _steady(shapes: Sequence[str]) -> NDArray[np.bool_]:
+    """(A,) shapes that end where surfaces meet, and the jaw, which closed lips follow."""
+    return np.array([shape in (*CONTACTS, "mouthClose", "jawOpen") for shape in shapes])
+
+
+def _micro_movements(rng: Generator, times: NDArray, style: Style) -> NDArray[np.float64]:
+    """(T, A) small smooth activations that nobody asked for, none in the first frame."""
+    if not style.variation.micro:
+        return np.zeros((len(times), len(style.shapes)))
+    stems, waves = len(shape_stems(style.shapes)), 3
+    speed, start = rng.uniform(0.3, 1.5, (waves, stems)), rng.uniform(0, 2 * np.pi, (waves, stems))
+    size = style.variation.micro * rng.standard_normal((waves, stems)) * np.sqrt(2 / waves)
+    phase = 2 * np.pi * speed * times[:, None, None] + start
+    moved = (size * (np.sin(phase) - np.sin(start))).sum(axis=1)[:, shape_pairs(style.shapes)]
+    return np.where(_steady(style.shapes), 0.0, moved)
 
 
 def _delays(rng: Generator, shapes: Sequence[str]) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mien.data.splits import PARTS, assign
 from mien.data.table import FACTORS, read_samples
 from mien.data.texture_files import digest_textures
-from mien.data.writer import DatasetWriter
+from mien.data.writer import RESTS, TRUTH, DatasetWriter
 from mien.errors import BadFile, DataMissing, MissingNeutral, UnknownName
 from mien.topology import Topology
 
@@ -49,6 +49,9 @@ class FaceDataset:
         facts: Free JSON facts: options, seed, what was decided about units.
         rows: (n,) int. The rows that this view shows.
         folder: Where the set is stored, if it is.
+        truth: (N, V, 3) float32, millimeters: every face without capture noise, where a performed set keeps
+            it; may be memory-mapped.
+        rests: (S, V, 3) float32, millimeters: every person's true face at rest; comes with ``truth``.
     """
 
     topology: Topology
@@ -71,6 +74,8 @@ class FaceDataset:
     facts: Mapping[str, Any] = field(default_factory=dict)
     rows: NDArray[np.int64] | None = None
     folder: Path | None = None
+    truth: NDArray[np.float32] | None = None
+    rests: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.vertices)
@@ -195,6 +200,51 @@ class FaceDataset:
             self._neutral_means[person] = np.asarray(self.vertices[rows], np.float32).mean(axis=0)
         return self._neutral_means[person]
 
+    @property
+    def has_truth(self) -> bool:
+        """The set keeps the face behind every scan, and every person's true face at rest."""
+        return self.truth is not None and self.rests is not None
+
+    def check_truth(self) -> None:
+        """Raises where no truth stands beside the scans."""
+        if not self.has_truth:
+            raise DataMissing(
+                "no truth stands beside the scans of this data set", received=self.source,
+                remedy="build it with `mien data build ict`; real scans have none, procedural faces are it",
+            )  # fmt: skip
+
+    def true_faces(self, index: NDArray | list[int] | slice) -> NDArray[np.float32]:
+        """The faces behind some scans of the view: what stood before the scanner.
+
+        Args:
+            index: (n,) int rows of the view, (len(self),) bool, or a slice.
+
+        Returns:
+            (n, V, 3) float32, millimeters.
+
+        Raises:
+            DataMissing: The set keeps no truth.
+        """
+        self.check_truth()
+        assert self.truth is not None
+        return np.array(self.truth[self._rows[index]], np.float32)
+
+    def true_rest_of(self, index: NDArray | list[int] | slice) -> NDArray[np.float32]:
+        """The true face at rest of the subject of each row: no scan, no slack of a take.
+
+        Args:
+            index: (n,) int rows of the view, (len(self),) bool, or a slice.
+
+        Returns:
+            (n, V, 3) float32, millimeters.
+
+        Raises:
+            DataMissing: The set keeps no truth.
+        """
+        self.check_truth()
+        assert self.rests is not None
+        return self.rests[self.row_subject[index]]
+
     def take(self, index: NDArray | list[int] | slice) -> FaceDataset:
         """A view of some of this view's rows: (n,) int indices, a (len(self),) bool mask, or a slice."""
         return replace(self, rows=self._rows[index])
@@ -225,6 +275,8 @@ class FaceDataset:
         digest.update(json.dumps(names).encode())
         for start in range(0, len(self.vertices), 256):
             digest.update(np.ascontiguousarray(self.vertices[start : start + 256]).tobytes())
+            if self.truth is not None:
+                digest.update(np.ascontiguousarray(self.truth[start : start + 256]).tobytes())
         if self.textures is not None and self.folder is not None:
             digest.update(digest_textures(self.folder, self.textures))
         return digest.hexdigest()
@@ -236,6 +288,8 @@ class FaceDataset:
             citation=self.citation, facts=self.facts, factors=self.factors,
         ) as writer:  # fmt: skip
             people = np.asarray(self.publishable)
+            for person in np.unique(self.row_subject) if self.has_truth else ():
+                writer.rest(self.subjects[person], self.rests[person])  # type: ignore[index]
             for row, base in enumerate(self._rows):
                 writer.append(
                     self[row], self.weights[base], subject=self.subjects[self.subject[base]],
@@ -244,6 +298,7 @@ class FaceDataset:
                     classes={name: self.factors[name][of[base]] for name, of in self.classes.items()},
                     texture=self._moved_texture(int(base), Path(folder)),
                     publishable=bool(people[self.subject[base]]),
+                    truth=self.true_faces([row])[0] if self.has_truth else None,
                 )  # fmt: skip
         return FaceDataset.load(folder)
 
@@ -282,6 +337,8 @@ def _load(folder: Path) -> FaceDataset:
         factors = about.get("factors", {})
         table = read_samples(folder / "samples.csv", expressions, about["subjects"], factors)
         publishable = np.array(about["publishable"], bool)
+        truth = _array(folder / TRUTH, vertices.shape)
+        rests = None if truth is None else _array(folder / RESTS, (len(publishable), *vertices.shape[1:]))
     except (ValueError, KeyError, EOFError, OSError) as error:
         raise BadFile(
             "the data folder is damaged", received=f"{folder}: {error}", remedy="build or copy it again"
@@ -294,5 +351,15 @@ def _load(folder: Path) -> FaceDataset:
     known = {name: about[name] for name in ("fps", "source", "license", "citation", "facts")}
     return FaceDataset(
         topology, expressions, vertices, subjects=tuple(about["subjects"]), publishable=publishable,
-        folder=folder, **table, **known,
+        folder=folder, truth=truth, rests=rests, **table, **known,
     )  # fmt: skip
+
+
+def _array(path: Path, shape: tuple[int, ...]) -> NDArray[np.float32] | None:
+    """A memory-mapped array of the set that need not be there; ValueError where it does not fit."""
+    if not path.is_file():
+        return None
+    found = np.load(path, mmap_mode="r", allow_pickle=False)
+    if found.shape != shape or found.dtype != np.float32:
+        raise ValueError(f"{path.name} holds {found.dtype} {found.shape}, not float32 {shape}")
+    return found

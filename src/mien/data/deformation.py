@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -192,19 +192,30 @@ class Performer:
         self.shapes[index] = back - (self.template - self.hinge.center)
         self.turns[index], self.turn_axes[index] = angle, axis_in_hinge
 
-    def on(self, face: NDArray) -> FaceActor:
-        """Prepares a face (V, 3), millimeters, to act."""
-        jacobian = self.jacobians.of(face)
+    def on(
+        self, face: NDArray, shapes: NDArray | None = None, rows: NDArray | None = None
+    ) -> FaceActor:  # fmt: skip
+        """Prepares a face to act.
+
+        Args:
+            face: (V, 3) float, millimeters.
+            shapes: (A, n, 3) float, millimeters. This person's variant of ``self.shapes``, at the rows.
+            rows: (n,) int. The vertices that are to act; None for all.
+        """
+        part = slice(None) if rows is None else rows
+        shapes = self.shapes[:, part] if shapes is None else shapes
+        jacobian = self.jacobians.of(face)[part]
         hinge = self._hinge(np.asarray(face, np.float64))
-        pushed = np.einsum("vij,avj->avi", jacobian, self.shapes)
+        pushed = np.einsum("vij,avj->avi", jacobian, shapes)
         for index, name in enumerate(self.names):
             if name in JAW_SLIDES:
-                pushed[index] = self.shapes[index] * hinge.length / self.hinge.length
+                pushed[index] = self.shapes[index, part] * hinge.length / self.hinge.length
         axes = self.turn_axes @ hinge.axes
         mixing = np.eye(len(self.names))
         if {"jawOpen", "mouthClose"} <= set(self.names):
             mixing[self.names.index("jawOpen"), self.names.index("mouthClose")] = -1.0
-        return FaceActor(np.asarray(face, np.float64), pushed, self.turns, axes, hinge.center, mixing)
+        turns = np.ascontiguousarray(self.turns[:, part])
+        return FaceActor(np.asarray(face, np.float64)[part], pushed, turns, axes, hinge.center, mixing)
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,11 +237,6 @@ class FaceActor:
     axes: Array
     center: Array
     mixing: Array
-
-    def at(self, rows: NDArray) -> FaceActor:
-        """The same face, some vertices (n,) of it."""
-        shapes, turns = (np.ascontiguousarray(part[:, rows]) for part in (self.shapes, self.turns))
-        return replace(self, face=self.face[rows], shapes=shapes, turns=turns)
 
     def perform(self, activations: NDArray) -> Array:
         """(V, 3) the face under (A,) activations: soft tissue first, then the jaw carries it."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.dataset import FILES, FaceDataset
+from mien.data.foretold import foretold_share
 from mien.errors import MienError
 from mien.geometry.alignment import procrustes
 from mien.progress import track
@@ -28,6 +29,7 @@ def inspect_dataset(data: FaceDataset) -> dict[str, Any]:
     """Facts about a data set or a view of it, ready for JSON; lengths are in millimeters.
 
     ``interaction_fraction`` near 0 means that an additive model is the truth and will look unbeatable.
+    ``foretold_share`` near 0 means that no model can do better than the mean of a class on unseen people.
     """
     topology = data.topology
     people, per_person = np.unique(data.row_subject, return_counts=True)
@@ -52,6 +54,9 @@ def inspect_dataset(data: FaceDataset) -> dict[str, Any]:
         "extents_mm": [round(float(value), 1) for value in np.ptp(topology.template, axis=0)],
     }
     facts |= _sizes(data) | _variances(data)
+    if shares := foretold_share(data):
+        facts["foretold_share"] = shares
+    facts["truth"] = data.has_truth
     facts["fingerprint"] = data.fingerprint
     facts["built_with"] = dict(data.facts)
     return facts

@@ -1,9 +1,10 @@
 """How a person performs an expression: style, take, and what a scanner adds.
 
 A release of blendshapes is additive: identity plus expression. People are not. The same label is performed
-with a subject's own strength, side bias and habits (:class:`Style`), differently at every take
-(:func:`take_activations`), over time with its own timing (:mod:`mien.data.clip_performance`); and a scan of
-it carries registration drift and a rigid residual (:func:`capture_noise`). Nothing here knows a
+with a subject's own strength, side bias and habits (:class:`Style`), which may follow in part from the face
+(:mod:`mien.data.manner`), with an own variant of every shape (:mod:`mien.data.personal_shapes`), differently
+at every take (:func:`take_activations`), over time with its own timing (:mod:`mien.data.clip_performance`);
+and a scan of it carries registration drift and a rigid residual (:func:`capture_noise`). Nothing here knows a
 mesh or a data source: activations are floats over named shapes. The deviations are calibrated in
 ``docs/data/ict.md`` to what is published for real scans.
 """
@@ -17,6 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+from mien.data.manner import Manner, traits
+from mien.errors import BadSetting
 
 CONTACTS = ("eyeBlink_L", "eyeBlink_R")
 """Shapes that end where surfaces meet: lids close fully and no further."""
@@ -40,26 +45,49 @@ class Variation:
         wavelength: Wavelength of the drift, millimeters.
         rotation: Rigid residual, degrees per axis.
         translation: Rigid residual, millimeters per axis.
+        manner: The dial of :mod:`mien.data.manner`, 0 to 1: how much of a style follows from the face.
+        personal_gain: Log-normal deviation over the face of how far a subject's variant of a shape goes.
+        personal_turn: Deviation of the angle by which it goes another way, degrees per axis.
+        pace: Share of the variance of a clip's moments that is the subject's own pace.
+        course: How far the shapes of one expression come and go in an order of their own over a clip.
+        micro: Deviation of the activations of involuntary movements in a clip.
     """
 
     activation: float = 0.8
-    subject: float = 0.28
-    take: float = 0.28
+    subject: float = 0.3
+    take: float = 0.15
     asymmetry: float = 0.1
     habit_share: float = 0.25
     habit: float = 0.12
     slack: float = 0.02
-    drift: float = 0.45
+    drift: float = 0.35
     wavelength: float = 40.0
     rotation: float = 0.45
     translation: float = 0.3
+    manner: float = 0.0
+    personal_gain: float = 0.3
+    personal_turn: float = 10.0
+    pace: float = 0.5
+    course: float = 0.2
+    micro: float = 0.015
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.manner <= 1:  # nan, too
+            raise BadSetting(
+                "manner is the share of a style that follows from the face, 0 to 1", received=self.manner
+            )
+
+
+FORMER = Variation(
+    subject=0.28, take=0.28, drift=0.45, personal_gain=0.0, personal_turn=0.0, pace=0.0, course=0.0, micro=0.0
+)
+"""The spreads of data sets that were built until November 2026, before manner and personal shapes."""
 
 
 def shape_pairs(shapes: Sequence[str]) -> NDArray[np.int64]:
     """(A,) int: a number per shape that both sides (``_L``, ``_R``) of a pair share."""
-    stems = [shape[:-2] if shape.endswith(("_L", "_R")) else shape for shape in shapes]
-    number = {stem: index for index, stem in enumerate(dict.fromkeys(stems))}
-    return np.array([number[stem] for stem in stems], np.int64)
+    number = {stem: index for index, stem in enumerate(shape_stems(shapes))}
+    return np.array([number[_stem(shape)] for shape in shapes], np.int64)
 
 
 def shape_sides(shapes: Sequence[str]) -> NDArray[np.float64]:
@@ -67,12 +95,25 @@ def shape_sides(shapes: Sequence[str]) -> NDArray[np.float64]:
     return np.array([1.0 if s.endswith("_L") else -1.0 if s.endswith("_R") else 0.0 for s in shapes])
 
 
+def shape_stems(shapes: Sequence[str]) -> list[str]:
+    """The names that :func:`shape_pairs` numbers: both sides of a pair share one."""
+    return list(dict.fromkeys(_stem(shape) for shape in shapes))
+
+
+def _stem(shape: str) -> str:
+    return shape[:-2] if shape.endswith(("_L", "_R")) else shape
+
+
 def _amplitudes(
-    rng: Generator, shapes: Sequence[str], spread: float, asymmetry: float
+    rng: Generator, shapes: Sequence[str], spread: float, asymmetry: float, manner: Manner | None = None
 ) -> NDArray[np.float64]:
     """(A,) log-normal factors of mean one: one draw a pair, plus a left-right balance."""
     pair = shape_pairs(shapes)
     shared, balance = rng.standard_normal((2, len(pair)))
+    if manner is not None:
+        stems = shape_stems(shapes)
+        shared = manner.mixed([f"amplitude/{stem}" for stem in stems], shared[: len(stems)])
+        balance = manner.mixed([f"balance/{stem}" for stem in stems], balance[: len(stems)])
     bias = spread**2 / 2 + asymmetry**2 / 2 * np.abs(shape_sides(shapes))
     return np.exp(spread * shared[pair] + asymmetry * balance[pair] * shape_sides(shapes) - bias)
 
@@ -86,25 +127,57 @@ class Style:
         amplitude: (A,) float. Factor on each shape, mean one over subjects.
         seed: Seeds the habits: which other shapes fire along with an expression.
         variation: The deviations this style was drawn with.
+        manner: How much of it the face foretells, and what.
     """
 
     shapes: tuple[str, ...]
     amplitude: NDArray[np.float64]
     seed: int
     variation: Variation
+    manner: Manner = Manner()
 
     @staticmethod
-    def draw(rng: Generator, shapes: Sequence[str], variation: Variation | None = None) -> Style:
-        """Draws a subject's style over named shapes."""
+    def draw(
+        rng: Generator,
+        shapes: Sequence[str],
+        variation: Variation | None = None,
+        identity: NDArray | None = None,
+    ) -> Style:
+        """Draws a subject's style over named shapes.
+
+        Args:
+            rng: Randomness of this subject.
+            shapes: Names of the A shapes.
+            variation: Spreads; the calibrated ones by default.
+            identity: (K,) float. Standardized identity coefficients of the face, without unit, from which
+                the style follows as far as the variation's ``manner`` says; None: it follows from nothing.
+        """
         variation = variation or Variation()
-        amplitude = _amplitudes(rng, shapes, variation.subject, variation.asymmetry)
-        return Style(tuple(shapes), amplitude, int(rng.integers(2**63)), variation)
+        manner = Manner() if identity is None else Manner(variation.manner, traits(identity))
+        amplitude = _amplitudes(rng, shapes, variation.subject, variation.asymmetry, manner)
+        return Style(tuple(shapes), amplitude, int(rng.integers(2**63)), variation, manner)
+
+    def field(self, stems: Sequence[str], count: int) -> NDArray[np.float64]:
+        """(n, count) standard normal numbers of this subject for each of n shapes, always the same."""
+        drawn = np.random.default_rng([self.seed, zlib.crc32(b"field")]).standard_normal((len(stems), count))
+        names = [f"field/{stem}/{number}" for stem in stems for number in range(count)]
+        return self.manner.mixed(names, drawn.ravel()).reshape(drawn.shape)
+
+    def pace(self, moments: Sequence[str]) -> NDArray[np.float64]:
+        """(n,) standard normal numbers: how early or late this subject is at each of n moments of a clip."""
+        drawn = np.random.default_rng([self.seed, zlib.crc32(b"pace")]).standard_normal(len(moments))
+        return self.manner.mixed([f"pace/{moment}" for moment in moments], drawn)
 
     def habits(self, expression: str) -> NDArray[np.float64]:
         """(A,) activations that this subject always adds to a full performance of an expression."""
         rng = np.random.default_rng([self.seed, zlib.crc32(expression.encode())])
-        fires = rng.random(len(self.shapes)) < self.variation.habit_share
-        strength = self.variation.habit * np.exp(0.3 * rng.standard_normal(len(self.shapes)) - 0.045)
+        names = [f"{expression}/{shape}" for shape in self.shapes]
+        chance = np.maximum(rng.random(len(self.shapes)), 1e-16)  # a draw of zero has no normal number
+        fires = ndtr(self.manner.mixed([f"fires/{name}" for name in names], ndtri(chance)))
+        fires = fires < self.variation.habit_share
+        drawn = rng.standard_normal(len(self.shapes))
+        drawn = self.manner.mixed([f"strength/{name}" for name in names], drawn)
+        strength = self.variation.habit * np.exp(0.3 * drawn - 0.045)
         without = np.array([shape in _WITHOUT_HABIT for shape in self.shapes])
         return np.where(fires & ~without, strength, 0.0)
 
@@ -197,7 +270,7 @@ def capture_noise(
     start, speed = rng.uniform(0, 2 * np.pi, (3, waves)), rng.normal(0, 0.02, (3, waves))
     angles = variation.rotation * rng.standard_normal(3)
     shift = (variation.translation * rng.standard_normal(3)).astype(np.float32)
-    turn = _rotation(np.deg2rad(angles)).astype(np.float32)
+    turn = rotation_matrix(np.deg2rad(angles)).astype(np.float32)
     result = np.empty_like(clip)
     for frame, face in enumerate(clip):
         drift = np.cos(phase + (start + frame * speed)[:, None].astype(np.float32)).sum(axis=2).T
@@ -207,8 +280,8 @@ def capture_noise(
     return result.reshape(vertices.shape)
 
 
-def _rotation(vector: NDArray) -> NDArray[np.float64]:
-    """(3, 3) rotation by a rotation vector in radians (Rodrigues)."""
+def rotation_matrix(vector: NDArray) -> NDArray[np.float64]:
+    """(3, 3) float64 rotation by a rotation vector (3,) float in radians (Rodrigues)."""
     x, y, z = vector
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     angle = np.linalg.norm(vector)

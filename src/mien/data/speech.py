@@ -7,7 +7,7 @@ the same shapes as those of expressions, and both act at once: a smile narrows w
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -30,6 +30,7 @@ class PerformedFace(NamedTuple):
         clip: Number of the clip, -1 for a single face.
         frame: Number in the clip.
         viseme: What is spoken.
+        truth: (V, 3) float, millimeters. The face as it was before a scanner saw it; None where none did.
     """
 
     vertices: NDArray[np.floating]
@@ -38,6 +39,7 @@ class PerformedFace(NamedTuple):
     clip: int = -1
     frame: int = 0
     viseme: str = REST
+    truth: NDArray[np.floating] | None = None
 
 
 VISEMES: Mapping[str, Recipe] = MappingProxyType(
@@ -86,6 +88,20 @@ def weights_of_take(names: ExpressionSet, expression: str, viseme: str) -> dict[
     """Weights over :func:`recipes_with` of an expression and a viseme at once."""
     weights = names.label(expression) if expression else {}
     return weights | ({f"viseme {viseme}": 1.0} if viseme != REST else {})
+
+
+def displaced(faces: Iterable[PerformedFace], rest: NDArray) -> NDArray[np.float64]:
+    """What silent expressions do to a face, without noise.
+
+    Args:
+        faces: One person's; neutrals and spoken ones are left out.
+        rest: (V, 3) float, millimeters. The person's true face at rest.
+
+    Returns:
+        (E, V, 3) float64, millimeters.
+    """
+    silent = (face for face in faces if face.weights and face.viseme == REST)
+    return np.stack([np.subtract(f.vertices if f.truth is None else f.truth, rest) for f in silent])
 
 
 def label_marks(

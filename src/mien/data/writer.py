@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 from mien.data.table import FACTORS, header
 from mien.errors import BadSetting, DataMissing, UnknownName
 from mien.topology import Topology
+
+TRUTH, RESTS = "truth.npy", "rests.npy"
+"""Files of a performed set: every face without capture noise, and every person's true face at rest."""
 
 
 def refuse_existing(folder: Path) -> None:
@@ -56,14 +59,15 @@ class DatasetWriter:
             "factors": {},
         } | about
         self.people: dict[str, bool] = {}
-        self.count = 0
+        self.rests: dict[str, NDArray[np.float32]] = {}
+        self.count, self.true_count = 0, 0
 
     def __enter__(self) -> DatasetWriter:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         self.partial = Path(tempfile.mkdtemp(dir=self.folder.parent, prefix=f".{self.folder.name}-"))
         self._vertices = (self.partial / "vertices.npy").open("wb")
         self._samples = (self.partial / "samples.csv").open("w", newline="", encoding="utf-8")
-        self._vertices.write(self._header())
+        self._vertices.write(self._header(0))
         self._table = csv.writer(self._samples)
         self._table.writerow(header(self.expressions, self.about["factors"]))
         return self
@@ -80,6 +84,7 @@ class DatasetWriter:
         classes: Mapping[str, str] | None = None,
         texture: NDArray | Path | str | None = None,
         publishable: bool = True,
+        truth: NDArray | None = None,
     ) -> None:
         """Adds one face.
 
@@ -94,6 +99,7 @@ class DatasetWriter:
             texture: In the topology's uv, row 0 at v = 1: (H, W, 3) uint8 sRGB; an image file, to be copied;
                 or a path relative to the finished folder, kept as it is written.
             publishable: Whether this person may be shown in pictures.
+            truth: (V, 3) float, millimeters. The face without capture noise; for every face of a set or none.
         """
         self.topology.check(vertices, what=f"face {self.count} ({subject})")
         if isinstance(weights, Mapping):
@@ -113,7 +119,22 @@ class DatasetWriter:
         if isinstance(texture, (Path, np.ndarray)):
             name = self._keep_texture(texture, subject)
         self._table.writerow([subject, clip, frame, *marks, name, *cells, *further])
+        if truth is not None:
+            self._append_truth(truth)
         self.count += 1
+
+    def _append_truth(self, truth: NDArray) -> None:
+        self.topology.check(truth, what=f"the truth of face {self.count}")
+        if not self.true_count:
+            self._truth = (self.partial / TRUTH).open("wb")
+            self._truth.write(self._header(0))
+        self._truth.write(np.ascontiguousarray(truth, np.float32).tobytes())
+        self.true_count += 1
+
+    def rest(self, subject: str, vertices: NDArray) -> None:
+        """States a person's true face at rest, (V, 3) float, millimeters: no scan, no slack of a take."""
+        self.topology.check(vertices, what=f"the rest of {subject}")
+        self.rests[subject] = np.asarray(vertices, np.float32)
 
     def _keep_texture(self, texture: NDArray | Path, subject: str) -> str:
         """Puts a texture among the set's own files; its path relative to the folder."""
@@ -138,16 +159,30 @@ class DatasetWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self._vertices.seek(0)
-            self._vertices.write(self._header())
-            self._vertices.close()
+            self._finish(self._vertices, self.count)
+            if self.true_count:
+                self._finish(self._truth, self.true_count)
             self._samples.close()
             if kind is None:
                 self._publish()
         finally:
             shutil.rmtree(self.partial, ignore_errors=True)
 
+    def _finish(self, file: BinaryIO, count: int) -> None:
+        """States the final count in the header and closes the array."""
+        file.seek(0)
+        file.write(self._header(count))
+        file.close()
+
     def _publish(self) -> None:
+        complete = self.true_count == self.count and self.people.keys() <= self.rests.keys()
+        if self.true_count and not complete:
+            raise BadSetting(
+                "truth is kept for every face of a set and the rest of every person, or for none",
+                received=f"{self.true_count} of {self.count} faces, {len(self.rests)} people at rest",
+            )  # fmt: skip
+        if self.true_count:
+            np.save(self.partial / RESTS, np.stack([self.rests[name] for name in self.people]))
         self.topology.save(self.partial / "topology.npz")
         about: dict[str, Any] = {"expressions": list(self.expressions), "subjects": list(self.people)}
         about |= self.about
@@ -161,9 +196,9 @@ class DatasetWriter:
         self.partial.chmod(0o755)
         os.replace(self.partial, self.folder)
 
-    def _header(self) -> bytes:
+    def _header(self, count: int) -> bytes:
         """The .npy header; numpy pads it so that the row count can grow in place."""
         buffer = io.BytesIO()
-        shape = (self.count, self.topology.vertex_count, 3)
+        shape = (count, self.topology.vertex_count, 3)
         np.lib.format.write_array_header_1_0(buffer, {"descr": "<f4", "fortran_order": False, "shape": shape})
         return buffer.getvalue()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mien.data.dataset import FaceDataset
 from mien.errors import BadSetting
@@ -16,6 +17,7 @@ from mien.models.base import FaceModel
 def evaluate_by_kind(
     models: Mapping[str, FaceModel], data: FaceDataset, *, part: str = "test", controls: bool = True,
     protocol: str = "subject", seed: int = 0, predictions: Mapping[str, Path | str] | None = None,
+    truth: bool | None = None,
 ) -> Report:  # fmt: skip
     """Evaluates models on clips as motion, and on single scans as faces.
 
@@ -27,6 +29,10 @@ def evaluate_by_kind(
         protocol: How the set is divided.
         seed: Of the division.
         predictions: Label -> file of what another program predicted for single scans.
+        truth: Compare faces with what stood before the scanner, too; None: where the set keeps it.
+
+    Raises:
+        BadSetting: Truth is asked for of clips, whose frames share one noise with the neutral that is given.
     """
     if not models and not predictions:
         raise BadSetting("there is nothing to evaluate", remedy="give a model's folder or --predictions")
@@ -36,8 +42,12 @@ def evaluate_by_kind(
                 "predictions are judged on single scans, and this data set has clips",
                 received=", ".join(map(str, predictions.values())), remedy="use a data set of single scans",
             )  # fmt: skip
+        if truth:
+            raise BadSetting(
+                "clips are compared with their recordings only: frames and given neutral share one noise",
+                received="truth", remedy="leave it out, or build single scans",
+            )  # fmt: skip
         return evaluate_sequences(models, data, part=part, controls=controls, protocol=protocol, seed=seed)
     chosen = CONTROLS if controls else ()
-    return evaluate(
-        models, data, part=part, controls=chosen, protocol=protocol, seed=seed, predictions=predictions
-    )
+    options: dict[str, Any] = {"part": part, "protocol": protocol, "seed": seed}
+    return evaluate(models, data, controls=chosen, predictions=predictions, truth=truth, **options)

@@ -15,6 +15,8 @@ from mien.evaluation.generation import metrics as generation
 from mien.evaluation.motion import metrics as motion
 
 Function = Callable[..., object]
+TRUTH = "_truth"
+"""Ends the name of a metric that compares with the face without capture noise instead of the scan."""
 METRICS: tuple[tuple[str, Function | None, str], ...] = (
     ("rec_avd_mesh", faces.rec_avd_mesh, "mm"), ("rec_avd_pooled", faces.rec_avd_pooled, "mm"),
     ("rec_avd_*", faces.rec_avd_region, "mm"), ("rec_detail", faces.rec_detail, "mm"),
@@ -53,12 +55,13 @@ def metric_named(name: str) -> tuple[Function | None, str]:
     """The function that makes a metric, and its unit: ``mm``, ``%``, ``ms`` or empty.
 
     Args:
-        name: As rows name it, e.g. ``transfer_avd/smile``.
+        name: As rows name it, e.g. ``transfer_avd/smile``; the same function compares with the truth.
 
     Raises:
         UnknownName: No pattern of ``METRICS`` fits.
     """
+    plain = name.replace(TRUTH, "", 1)
     for pattern, function, unit in METRICS:
-        if fnmatchcase(name, pattern):
+        if fnmatchcase(plain, pattern):
             return function, unit
     raise UnknownName("metric", name, [pattern for pattern, _, _ in METRICS])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mien.data.dataset import FaceDataset
 from mien.errors import BadSetting, Unsupported
+from mien.evaluation.metrics import TRUTH
 
 #: Scans of a labeled expression below this weight (the ends of a clip) are not that expression yet.
 PERFORMED = 0.5
@@ -28,6 +29,7 @@ class TestScans:
         part: Name of the part.
         seed: Of the split and of all draws.
         fingerprint: Of the whole data set.
+        truth: Predictions are also compared with what stood before the scanner.
     """
 
     __test__ = False  # for pytest, which takes any name that begins with Test for a test
@@ -38,10 +40,29 @@ class TestScans:
     part: str
     seed: int
     fingerprint: str
+    truth: bool = False
 
     @staticmethod
-    def of(data: FaceDataset, *, part: str, protocol: str, seed: int, limit: int | None) -> TestScans:
-        """Splits, drops scans of unknown people, keeps at most ``limit`` scans (evenly), sorts by person."""
+    def of(
+        data: FaceDataset, *, part: str, protocol: str, seed: int, limit: int | None,
+        truth: bool | None = None,
+    ) -> TestScans:  # fmt: skip
+        """Splits, drops scans of unknown people, keeps at most ``limit`` scans (evenly), sorts by person.
+
+        Args:
+            data: The whole data set.
+            part: Which part is tested.
+            protocol: How the set is divided.
+            seed: Of the division and of all draws.
+            limit: Most scans; None for all.
+            truth: Compare with the truth, too; None: where the set keeps it.
+
+        Raises:
+            DataMissing: Truth is asked for and the set keeps none.
+        """
+        if truth:
+            data.check_truth()
+        beside = data.has_truth if truth is None else truth
         train = data.split("train", protocol=protocol, seed=seed) if part != "all" else data
         chosen = data.split(part, protocol=protocol, seed=seed)
         rows = np.flatnonzero(chosen.row_labeled("identity"))
@@ -53,7 +74,7 @@ class TestScans:
         rows = rows[np.argsort(chosen.row_subject[rows], kind="stable")]
         if limit is not None and len(rows) > limit:
             rows = rows[np.linspace(0, len(rows) - 1, limit).round().astype(int)]
-        return TestScans(chosen.take(rows), train, protocol, part, seed, data.fingerprint)
+        return TestScans(chosen.take(rows), train, protocol, part, seed, data.fingerprint, beside)
 
     @cached_property
     def people(self) -> NDArray[np.int32]:
@@ -95,6 +116,22 @@ class TestScans:
         if known.any():
             result[known] = self.data.neutral_of(first[known])
         return result
+
+    def compared(self, rows: NDArray[np.integer]) -> dict[str, NDArray[np.float32]]:
+        """What predictions of some scans (k,) int are compared with.
+
+        Returns:
+            End of a metric's name -> (k, V, 3) float, millimeters: scans, and the truth if it is asked for.
+        """
+        found = {"": self.data[rows]}
+        return found | ({TRUTH: self.data.true_faces(rows)} if self.truth else {})
+
+    @cached_property
+    def rests(self) -> NDArray[np.float32]:
+        """(S, V, 3) float, millimeters: true face at rest of each person, nan for who has no neutral scan."""
+        first = np.searchsorted(self.person, np.arange(len(self.people)))
+        known = np.isfinite(self.neutrals[:, :1, :1])
+        return np.where(known, self.data.true_rest_of(first), np.float32(np.nan))
 
     @cached_property
     def seen(self) -> int:
@@ -138,7 +175,7 @@ class TestScans:
             "vertices": topology.vertex_count, "part": self.part, "protocol": self.protocol,
             "people": len(self.people), "people_seen_in_training": self.seen, "meshes": len(self.data),
             "training_people": len(np.unique(self.train.row_subject)), "training_meshes": len(self.train),
-            "alignment": "none", "seed": self.seed,
+            "alignment": "none", "seed": self.seed, "truth": self.truth,
         }  # fmt: skip
 
 
@@ -151,12 +188,14 @@ def conditions_text(facts: Mapping[str, Any], drawn: str) -> str:
     """
     seen = facts["people_seen_in_training"]
     people = "none of them seen in training" if not seen else f"{seen} of them seen in training"
+    truth = "Truth: the faces without capture noise. " if facts.get("truth") else ""
     return (
         f"Data {facts['data']} ({facts['topology']}, {facts['vertices']:,} vertices, fingerprint "
         f"{str(facts['fingerprint'])[:12]}), {facts['part']} part of protocol {facts['protocol']!r}, "
         f"seed {facts['seed']}: {facts['meshes']:,} meshes of {facts['people']} people, {people}; "
         f"trained on {facts['training_meshes']:,} meshes of {facts['training_people']} people. "
-        f"Alignment: {facts['alignment']}. {drawn} Intervals: {facts['interval']}. In italics: controls."
+        f"Alignment: {facts['alignment']}. {drawn} {truth}Intervals: {facts['interval']}. "
+        "In italics: controls."
     )
 
 

@@ -17,6 +17,7 @@ from mien.topology import Arrays, Landmarks, Topology
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
+_LEAST_OF_FITTED = 16  # vertices of the last level: fewer hold no face
 _VERSION = 2  # of the algorithm: results cached by an older one are built again
 
 
@@ -88,6 +89,31 @@ def decimate(topology: Topology, vertices: int, *, keep: NDArray | None = None) 
         mirror=_carry_mirror(topology, kept),
     )
     return Decimation(smaller, kept, _selection(kept, topology.vertex_count), up)
+
+
+def fitting_factors(vertices: int, factors: Sequence[int]) -> tuple[int, ...]:
+    """The factors, or the nearest ones that a mesh is large enough for.
+
+    Where the last level would have fewer than four vertices, the largest factor (the last of equal ones)
+    shrinks by one until sixteen are left.
+
+    Args:
+        vertices: Of the finest mesh.
+        factors: How much smaller each level should be than the one before.
+    """
+    found = list(factors)
+    if _last_count(vertices, found) >= 4:
+        return tuple(found)
+    while _last_count(vertices, found) < _LEAST_OF_FITTED and max(found) > 1:
+        place = max(range(len(found)), key=lambda k: (found[k], k))
+        found[place] -= 1
+    return tuple(found)
+
+
+def _last_count(vertices: int, factors: Sequence[int]) -> int:
+    for factor in factors:
+        vertices = -(-vertices // factor)
+    return vertices
 
 
 def hierarchy(topology: Topology, factors: Sequence[int] = (4, 4, 4, 4)) -> list[Level]:

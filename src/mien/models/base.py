@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -16,7 +17,7 @@ from torch.optim import Optimizer
 from mien.codes import Codes
 from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch, Sampler
-from mien.errors import MissingNeutral, UnknownName, Unsupported, WrongTopology
+from mien.errors import MissingNeutral, Note, UnknownName, Unsupported, WrongTopology
 from mien.models.calibration import Calibration
 from mien.topology import Arrays, Topology
 
@@ -284,6 +285,17 @@ class FaceModel(nn.Module):
             neutral = torch.from_numpy(data.neutral_of(part)).to(self.device) if self.anchored else None
             codes = self.encode(vertices, neutral=neutral)
             yield codes, torch.from_numpy(data.row_weights[part]), torch.from_numpy(labeled[part])
+
+    def fitting_factors(self, wanted: Sequence[int], known: int | None) -> tuple[int, ...]:
+        """Factors of a mesh hierarchy, smaller where the mesh is too small for the wanted ones; a new model
+        says so (a loaded one knows its coarsest level)."""
+        from mien.geometry.hierarchy import fitting_factors
+
+        found = fitting_factors(self.topology.vertex_count, wanted)
+        if known is None and found != tuple(wanted):
+            told = f"{self.name} shrinks a mesh of {self.topology.vertex_count} vertices by {list(found)}"
+            warnings.warn(Note(f"{told}; it is too small for {list(wanted)}"), stacklevel=3)
+        return found
 
     def coarsest_level(self, known: int | None, factors: Sequence[int]) -> int:
         """Vertices of the last level of a mesh hierarchy; kept in ``config``, so that loading is told.

@@ -77,7 +77,7 @@ class CoMA(MeshAutoencoder):
         coarsest: int | None = None,
     ) -> None:
         super().__init__(topology, expressions, size, expression_size)
-        self.levels = ChebyshevLevels((factor,) * len(channels))
+        self.levels = ChebyshevLevels(self.fitting_factors((factor,) * len(channels), coarsest))
         self.coarsest = (self.coarsest_level(coarsest, self.levels.factors), channels[-1])
         self.down = ChebyshevDown(channels, order)
         self.to_code = nn.Linear(self.coarsest[0] * self.coarsest[1], size)

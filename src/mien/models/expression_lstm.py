@@ -98,6 +98,7 @@ class ExpressionLSTM(MotionModel):
     ) -> None:
         super().__init__(topology, expressions, size, signal_scale, identity_size, per_vertex)
         count = len(factors) + 1
+        factors = self.fitting_factors(factors, coarsest)
         self.levels = SpiralLevels(factors, tuple(length)[:count], tuple(dilation)[:count], only_up=True)
         self.coarsest = self.coarsest_level(coarsest, self.levels.factors)
         channels = CHANNELS[-count:]

@@ -10,10 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mien.errors import UnknownName
 from mien.models.base import Reference
 from mien.models.motion import MotionModel
 from mien.nn.principal import principal_axes
 from mien.topology import Topology
+
+UNITS = ("deviation", "largest")
 
 
 class PcaLSTM(MotionModel):
@@ -22,16 +25,18 @@ class PcaLSTM(MotionModel):
     Reference: R. A. Potamias, J. Zheng, S. Ploumpis, G. Bouritsas, E. Ververas, S. Zafeiriou. Learning to
     Generate Customized Dynamic 3D Facial Expressions. ECCV 2020, section 5.2, "Baseline".
 
-    Equations, with principal axes U of the displacements of all training frames, and r the largest
-    coefficient of these frames along each axis::
+    Equations, with principal axes U of the displacements of all training frames, and r the unit of a
+    coefficient along each axis::
 
         z_t = LSTM(e_1 .. e_t),   x^_t = x_id + U (r z_t)
 
     Departures:
-        - z_t lies between -1 and 1, and the publication does not say in which unit it is coefficients. Here
-          the unit is r, so that every training frame can be reached; in standard deviations none of the
-          strong ones could. ``readout`` puts a learned linear map between z_t and the coefficients: more
-          than the baseline has, and shown beside it.
+        - z_t lies between -1 and 1, and the publication does not say in which unit it is coefficients.
+          With ``unit="deviation"`` it is the standard deviation of the training frames along the axis: the
+          plain reading, under which strong frames cannot be reached and the baseline fails as the
+          publication says it does. With ``unit="largest"`` it is the largest coefficient of a training
+          frame, so that every frame can be reached: a repaired, stronger baseline. ``readout`` puts a
+          learned linear map between z_t and the coefficients: more than the baseline has, too.
         - The axes are measured from no displacement instead of the mean one: rest is rest.
         - Everything else is shared with :class:`mien.models.expression_lstm.ExpressionLSTM`.
 
@@ -40,6 +45,8 @@ class PcaLSTM(MotionModel):
         expressions: E expression names, the rows of the signal.
         size: Numbers in z_t, and principal axes.
         readout: A learned linear map from z_t to coefficients.
+        unit: ``deviation`` or ``largest``: what a coefficient of 1 stands for. A readout, or a perceptron of
+            ``identity_size``, has its own scale.
         signal_scale: ``paper``, ``proportional`` or ``off``.
         identity_size: Principal coefficients of the neutral; a perceptron joins both. 0: none.
 
@@ -72,11 +79,14 @@ class PcaLSTM(MotionModel):
 
     def __init__(
         self, topology: Topology, expressions: Sequence[str], size: int = 64, readout: bool = False,
-        signal_scale: str = "paper", identity_size: int = 0,
+        signal_scale: str = "paper", identity_size: int = 0, unit: str = "deviation",
     ) -> None:  # fmt: skip
+        if unit not in UNITS:
+            raise UnknownName("unit of coefficients", unit, UNITS)
         super().__init__(topology, expressions, size, signal_scale, identity_size, False)
         self.register_buffer("axes", torch.zeros(size, topology.vertex_count * 3))
         self.register_buffer("reach", torch.ones(size))
+        self.coefficient_unit = unit
         self.readout: nn.Module = nn.Identity()
         if identity_size:
             self.readout = nn.Sequential(
@@ -86,12 +96,12 @@ class PcaLSTM(MotionModel):
             self.readout = nn.Linear(size, size, bias=False)
 
     def prepare_decoder(self, read: Any, rows: NDArray[np.int64]) -> None:
-        """U, and r (with a readout: the deviation) along each axis."""
+        """U, and r along each axis."""
         found = principal_axes(read, rows, self.size, centered=False, label="axes of displacements")
         count = len(found.std)
         self.axes.zero_()[:count] = torch.from_numpy(found.axes)
         reach = found.std
-        if isinstance(self.readout, nn.Identity):
+        if self.coefficient_unit == "largest" and isinstance(self.readout, nn.Identity):
             flat = found.axes.T
             largest = [np.abs(read(part).reshape(len(part), -1) @ flat).max(axis=0)
                        for part in np.split(rows, range(256, len(rows), 256))]  # fmt: skip

@@ -77,7 +77,7 @@ class SpiralNet(MeshAutoencoder):
         coarsest: int | None = None,
     ) -> None:
         super().__init__(topology, expressions, size, expression_size)
-        self.levels = SpiralLevels((factor,) * len(channels), length)
+        self.levels = SpiralLevels(self.fitting_factors((factor,) * len(channels), coarsest), length)
         self.coarsest = (self.coarsest_level(coarsest, self.levels.factors), channels[-1])
         self.down = DownBlocks(channels, length)
         self.to_code = nn.Linear(self.coarsest[0] * self.coarsest[1], size)

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mien.data.dataset import FaceDataset
 from mien.data.displacement import mean_displacements
 from mien.errors import BadSetting, MissingNeutral
 from mien.evaluation.faces import metrics
-from mien.evaluation.faces.measured import Measured, neutralization, reconstruction
+from mien.evaluation.faces.denoising import denoiser
+from mien.evaluation.faces.measured import Measured
 from mien.evaluation.faces.rows import rows_of
 from mien.evaluation.faces.sweep import leaked
+from mien.evaluation.metrics import TRUTH
 from mien.evaluation.rows import Row, RowMaker
 from mien.evaluation.scans import TestScans, TransferDraws
 from mien.nn.principal import PrincipalAxes, principal_axes
@@ -60,10 +63,10 @@ def _projected(scans: TestScans, axes: PrincipalAxes, size: int) -> Measured:
     found, kept = Measured(scans), axes.axes[:size]
     for start in range(0, len(scans.data), BLOCK):
         rows = np.arange(start, min(start + BLOCK, len(scans.data)))
-        truth = scans.data[rows]
-        offset = truth.reshape(len(rows), -1) - axes.mean
-        predicted = (axes.mean + (offset @ kept.T) @ kept).reshape(truth.shape)
-        found.put_scans(rows, reconstruction(truth, predicted, scans.data.topology))
+        shown = scans.data[rows]
+        offset = shown.reshape(len(rows), -1) - axes.mean
+        predicted = (axes.mean + (offset @ kept.T) @ kept).reshape(shown.shape)
+        found.put_reconstruction(rows, predicted)
     return found
 
 
@@ -80,7 +83,7 @@ def _input_as_prediction(scans: TestScans) -> Measured:
     found, known = Measured(scans), scans.people_with_neutral
     for number, rows in scans.by_person():
         meshes = scans.data[rows]
-        found.put_scans(rows, neutralization(scans.neutrals[number], meshes))
+        found.put_neutrals(number, rows, meshes)
         found.put_mean(number, meshes)
         if len(rows) > 1:
             found.put_person(number, metrics.consistency(meshes))
@@ -102,8 +105,7 @@ def _mean_neutral(scans: TestScans) -> Measured:
         return found
     mean = sum(train.neutral_of([row])[0].astype(np.float64) for row in first) / len(first)
     for number, rows in scans.by_person():
-        error = metrics.neu_avd(scans.neutrals[number], np.asarray(mean)[None])
-        found.put_scans(rows, {"neu_avd": error.repeat(len(rows))})
+        _put_constant(found, number, rows, np.asarray(mean))
     return found
 
 
@@ -112,23 +114,41 @@ def _other_neutral(scans: TestScans) -> Measured:
     found, other = Measured(scans), scans.other_people(47)
     for number, rows in scans.by_person():
         if other[number] >= 0:
-            wrong = scans.neutrals[other[number]][None]
-            error = metrics.neu_avd(scans.neutrals[number], wrong)
-            found.put_scans(rows, {"neu_avd": error.repeat(len(rows))})
+            _put_constant(found, number, rows, scans.neutrals[other[number]])
     return found
 
 
+def _put_constant(found: Measured, number: int, rows: NDArray, neutral: NDArray) -> None:
+    """The same predicted neutral (V, 3) float, millimeters, for all scans of a person."""
+    test = found.test
+    for end, true in {"": test.neutrals, **({TRUTH: test.rests} if test.truth else {})}.items():
+        error = metrics.neu_avd(true[number], neutral[None])
+        found.put_scans(rows, {f"neu_avd{end}": error.repeat(len(rows))})
+
+
 def _transfers_without_a_source(scans: TestScans, draws: TransferDraws) -> dict[str, Measured]:
-    """On the true neutral: no expression at all, and the mean one of the label, which no transfer is told."""
-    receivers, truth = scans.neutrals[scans.person[draws.target]], scans.data[draws.target]
-    still = Measured(scans, draws={"transfer_avd": metrics.transfer_avd(truth, receivers)})
+    """On the true neutral: no expression at all, and the mean one of the label, which no transfer is told;
+    the latter on the neutral as it is expected to be without capture noise, too."""
+    receivers = scans.neutrals[scans.person[draws.target]]
+    found = {"the neutral itself": _transferred(scans, draws, receivers)}
     try:
         means = mean_displacements(scans.train)
     except MissingNeutral:
-        return {"the neutral itself": still}
-    error = metrics.transfer_avd(truth, receivers + means[scans.label[draws.target]])
-    told = Measured(scans, draws={"transfer_avd": error})
-    return {"the neutral itself": still, "class mean, label given": told}
+        return found
+    shown = means[scans.label[draws.target]]
+    found["class mean, label given"] = _transferred(scans, draws, receivers + shown)
+    denoised = denoiser(scans.train, means)
+    if denoised is not None:
+        clean = denoised(scans.neutrals)[scans.person[draws.target]]
+        found["denoised neutral + class mean"] = _transferred(scans, draws, clean + shown)
+    return found
+
+
+def _transferred(scans: TestScans, draws: TransferDraws, predicted: NDArray) -> Measured:
+    """Errors of the predictions (m, V, 3) of all draws."""
+    compared = scans.compared(draws.target)
+    errors = {f"transfer_avd{end}": metrics.transfer_avd(true, predicted) for end, true in compared.items()}
+    return Measured(scans, draws=errors)
 
 
 def _raw_scans(scans: TestScans) -> Measured:

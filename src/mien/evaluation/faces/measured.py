@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mien.evaluation.distances import Meshes
 from mien.evaluation.faces import metrics
+from mien.evaluation.metrics import TRUTH
 from mien.evaluation.scans import TestScans
 from mien.topology import Topology
 
@@ -52,6 +53,26 @@ class Measured:
         """
         for metric, found in values.items():
             _put(self.scans, metric, len(self.test.data), rows, found)
+
+    def put_reconstruction(self, rows: NDArray[np.integer], predicted: Meshes) -> None:
+        """Adds errors of reconstructions (k, V, 3) float, millimeters, of some scans (k,) int."""
+        data = self.test.data
+        self.put_scans(rows, reconstruction(data[rows], predicted, data.topology))
+        if self.test.truth:
+            found = reconstruction(data.true_faces(rows), predicted, data.topology)
+            self.put_scans(rows, against_truth(found))
+
+    def put_neutrals(self, number: int, rows: NDArray[np.integer], neutrals: Meshes) -> None:
+        """Adds errors of one person's predicted neutrals.
+
+        Args:
+            number: Of the person.
+            rows: (k,) int. Which scans.
+            neutrals: (k, V, 3) float, millimeters.
+        """
+        self.put_scans(rows, neutralization(self.test.neutrals[number], neutrals))
+        if self.test.truth:
+            self.put_scans(rows, against_truth(neutralization(self.test.rests[number], neutrals)))
 
     def put_codes(self, rows: NDArray[np.integer], values: Mapping[str, NDArray]) -> None:
         """Adds codes of some scans.
@@ -98,6 +119,18 @@ def _put(store: dict[str, NDArray], name: str, count: int, rows: NDArray, values
     if name not in store:
         store[name] = np.full((count, *values.shape[1:]), np.nan, values.dtype)
     store[name][rows] = values
+
+
+def against_truth(values: Mapping[str, NDArray]) -> dict[str, NDArray]:
+    """Values under the names of a comparison with the face without capture noise.
+
+    Args:
+        values: Metric -> (k,) float, or (k, V) for metrics of vertices, in the metric's unit.
+
+    Returns:
+        Metric -> the same arrays, (k,) or (k, V) float.
+    """
+    return {f"{metric}{TRUTH}": found for metric, found in values.items()}
 
 
 def reconstruction(truth: Meshes, predicted: Meshes, topology: Topology) -> dict[str, NDArray]:

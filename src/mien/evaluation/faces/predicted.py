@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mien.evaluation.faces import metrics
-from mien.evaluation.faces.measured import Measured, neutralization, reconstruction
+from mien.evaluation.faces.measured import Measured
 from mien.evaluation.predictions import Predictions
 from mien.evaluation.scans import TestScans, TransferDraws
 
@@ -26,8 +26,7 @@ def measure_predictions(scans: TestScans, draws: TransferDraws | str, prediction
     else:
         for start in range(0, len(scans.data), BATCH):
             rows = np.arange(start, min(start + BATCH, len(scans.data)))
-            predicted = predictions.reconstructions[rows]
-            found.put_scans(rows, reconstruction(scans.data[rows], predicted, scans.data.topology))
+            found.put_reconstruction(rows, predictions.reconstructions[rows])
     if predictions.neutrals is None:
         found.refuse(("neu_avd", "neu_avd_aligned", "id_mad", "rank1_mesh"), "no neutrals were given")
     else:
@@ -43,7 +42,7 @@ def _measure_neutrals(found: Measured, predictions: Predictions) -> None:
     person, first = np.unique(scans.person[scans.label == -1], return_index=True)
     gallery = np.flatnonzero(scans.label == -1)[first]
     for number, rows in scans.by_person():
-        found.put_scans(rows, neutralization(scans.neutrals[number], neutrals[rows]))
+        found.put_neutrals(number, rows, neutrals[rows])
         found.put_mean(number, neutrals[rows])
         if len(rows) > 1:
             found.put_person(number, metrics.consistency(neutrals[rows]))
@@ -63,9 +62,9 @@ def _measure_transfers(found: Measured, draws: TransferDraws | str, predictions:
     if isinstance(draws, str) or predictions.transfers is None:
         reason = draws if isinstance(draws, str) else "no transfers were given"
         return found.refuse(("transfer_avd",), reason)
-    errors = np.empty(len(draws.target))
-    for start in range(0, len(errors), BATCH):
+    for start in range(0, len(draws.target), BATCH):
         part = slice(start, start + BATCH)
-        errors[part] = metrics.transfer_avd(found.test.data[draws.target[part]], predictions.transfers[part])
-    found.draws["transfer_avd"] = errors
+        for end, true in found.test.compared(draws.target[part]).items():
+            errors = found.draws.setdefault(f"transfer_avd{end}", np.empty(len(draws.target)))
+            errors[part] = metrics.transfer_avd(true, predictions.transfers[part])
     return None

@@ -32,7 +32,7 @@ CONTROLS = ("mean_expression", "displacement_transfer", "deformation_transfer", 
 def evaluate(
     models: Models, data: FaceDataset, *, part: str = "test", protocol: str = "subject", seed: int = 0,
     styles: int = 2, limit: int | None = 4000, batch: int = 32, controls: Sequence[str] = CONTROLS,
-    published: Mapping[str, Mapping[str, Any]] | None = None, speed: bool = True,
+    published: Mapping[str, Mapping[str, Any]] | None = None, speed: bool = True, truth: bool | None = None,
     predictions: Mapping[str, Path | str] | None = None,
 ) -> Report:  # fmt: skip
     """Measures what models make of the faces of one part of a data set.
@@ -51,14 +51,19 @@ def evaluate(
         speed: Measure milliseconds; switch off for reports that must be equal byte by byte.
         predictions: Label -> file of what another program predicted, see
             :func:`mien.evaluation.predictions.read_predictions`.
+        truth: Compare with the faces without capture noise, too (``rec_avd_mesh_truth``, ...); None: where
+            the set keeps them.
 
     Returns:
         A report; a metric whose preconditions fail is a dash with the reason.
+
+    Raises:
+        DataMissing: Truth is asked for and the set keeps none.
     """
     began, named = time.monotonic(), labeled(models)
     for label, model in named.items():
         model.check_calibrated(label)
-    scans = TestScans.of(data, part=part, protocol=protocol, seed=seed, limit=limit)
+    scans = TestScans.of(data, part=part, protocol=protocol, seed=seed, limit=limit, truth=truth)
     draws = _drawn(scans, styles, limit)
     given = _given(predictions or {}, {*named, *controls}, scans, draws)
     tasks = given + _tasks(named, scans, draws, controls=controls, batch=batch, speed=speed)

@@ -11,8 +11,11 @@ from mien.evaluation.faces.measured import Measured
 from mien.evaluation.rows import Row, RowMaker
 from mien.evaluation.scans import TransferDraws
 
-BY_SCAN = ("rec_avd_mesh", "rec_detail", "neu_avd", "neu_avd_triplet")
+BY_SCAN = ("rec_avd_mesh", "rec_detail", "neu_avd", "neu_avd_triplet", "rec_avd_mesh_truth", "neu_avd_truth",
+           "neu_avd_triplet_truth")  # fmt: skip
 """Metrics whose values a report keeps scan by scan."""
+BY_EXPRESSION = ("transfer_avd", "transfer_avd_truth")
+"""Metrics that have a row an expression."""
 
 
 def rows_of(maker: RowMaker, found: Measured, draws: TransferDraws | None) -> Iterator[Row]:
@@ -34,7 +37,7 @@ def rows_of(maker: RowMaker, found: Measured, draws: TransferDraws | None) -> It
     for metric, values in found.draws.items():
         assert draws is not None
         yield maker.over_scans(metric, values, test.person[draws.target])
-        for name, chosen in _by_expression(found, draws) if metric == "transfer_avd" else ():
+        for name, chosen in _by_expression(found, draws, metric) if metric in BY_EXPRESSION else ():
             yield maker.over_scans(name, values[chosen], test.person[draws.target[chosen]])
     for metric, (value, count) in found.numbers.items():
         reason = why.get(metric, "") if not np.isfinite(value) else ""
@@ -45,10 +48,10 @@ def rows_of(maker: RowMaker, found: Measured, draws: TransferDraws | None) -> It
             yield maker.absent(metric, reason)
 
 
-def _by_expression(found: Measured, draws: TransferDraws) -> list[tuple[str, NDArray[np.bool_]]]:
+def _by_expression(found: Measured, draws: TransferDraws, metric: str) -> list[tuple[str, NDArray[np.bool_]]]:
     """``transfer_avd/EXPRESSION`` and which draws are of it."""
     label, names = found.test.label[draws.target], found.test.data.expressions
-    return [(f"transfer_avd/{names[index]}", label == index) for index in np.unique(label)]
+    return [(f"{metric}/{names[index]}", label == index) for index in np.unique(label)]
 
 
 def values_of_scans(found: Measured) -> dict[str, list[float | None]]:
@@ -65,9 +68,11 @@ def values_of_people(found: Measured, draws: TransferDraws | None) -> dict[str, 
     """Metric -> person -> value: consistency, paths, and the mean transfer onto each person."""
     test = found.test
     each = dict(found.people)
-    if draws is not None and "transfer_avd" in found.draws:
-        person, errors = test.person[draws.target], found.draws["transfer_avd"]
-        groups = [("transfer_avd", np.ones(len(person), bool)), *_by_expression(found, draws)]
+    for metric in BY_EXPRESSION if draws is not None else ():
+        if metric not in found.draws or draws is None:
+            continue
+        person, errors = test.person[draws.target], found.draws[metric]
+        groups = [(metric, np.ones(len(person), bool)), *_by_expression(found, draws, metric)]
         for name, chosen in groups:
             count = np.bincount(person[chosen], minlength=len(test.people))
             total = np.bincount(person[chosen], errors[chosen], minlength=len(test.people))

@@ -16,7 +16,7 @@ from mien.codes import Codes
 from mien.errors import BadSetting, MienError
 from mien.evaluation.distances import Meshes
 from mien.evaluation.faces import metrics
-from mien.evaluation.faces.measured import Measured, neutralization, reconstruction
+from mien.evaluation.faces.measured import Measured, against_truth
 from mien.evaluation.faces.runner import Runner
 from mien.evaluation.probes import folds_of
 from mien.evaluation.scans import TestScans, TransferDraws
@@ -79,8 +79,7 @@ def measure_people(runner: Runner, found: Measured) -> None:
         codes = runner.encode(rows)
         found.put_codes(rows, _flat(codes, factors))
         if not only_rest:
-            predicted = runner.decode(codes)
-            found.put_scans(rows, reconstruction(scans.data[rows], predicted, scans.data.topology))
+            found.put_reconstruction(rows, runner.decode(codes))
         if not anchored:
             gallery, neutrals = gallery or _Gallery.of(runner), runner.neutral_faces(codes)
             _measure_neutrals(found, number, rows, neutrals)
@@ -97,7 +96,7 @@ def measure_people(runner: Runner, found: Measured) -> None:
 
 def _measure_neutrals(found: Measured, number: int, rows: NDArray, neutrals: Meshes) -> None:
     """One person's predicted neutrals (k, V, 3)."""
-    found.put_scans(rows, neutralization(found.test.neutrals[number], neutrals))
+    found.put_neutrals(number, rows, neutrals)
     found.put_mean(number, neutrals)
     if len(rows) > 1:
         found.put_person(number, metrics.consistency(neutrals))
@@ -108,9 +107,12 @@ def _measure_decomposition(
 ) -> None:
     """Neutrals decoded with the expression code of another person's neutral scan (FaceTuneGAN, eq. 13)."""
     decoded = runner.decode(codes.replace(expression=style.expand(len(codes), *style.shape)))
-    error = metrics.neu_avd_triplet(found.test.neutrals[number], decoded)
+    errors = {"neu_avd_triplet": metrics.neu_avd_triplet(found.test.neutrals[number], decoded)}
+    if found.test.truth:
+        rest = found.test.rests[number]
+        errors |= against_truth({"neu_avd_triplet": metrics.neu_avd_triplet(rest, decoded)})
     expressive = found.test.label[rows] != -1
-    found.put_scans(rows, {"neu_avd_triplet": np.where(expressive, error, np.nan)})
+    found.put_scans(rows, {name: np.where(expressive, error, np.nan) for name, error in errors.items()})
     if len(rows) > 1:
         found.put_person(number, metrics.consistency(decoded), prefix="decomposition_")
 
@@ -196,29 +198,33 @@ def measure_transfer(runner: Runner, found: Measured, draws: TransferDraws | str
         return found.refuse(("transfer_avd",), draws)
     scans = runner.scans
     lost = scans.neutrals - runner.decode(runner.neutral_codes)
-    plain, kept = np.empty(len(draws.target)), np.empty(len(draws.target))
-    for part, truth, predicted in _transferred(runner, draws.target, draws.style):
-        plain[part] = metrics.transfer_avd(truth, predicted)
-        kept[part] = metrics.transfer_avd_detail(truth, predicted, lost[scans.person[draws.target[part]]])
     own, draw = np.unique(draws.target, return_inverse=True)  # several draws share a target
-    floor = np.empty(len(own))
-    for part, truth, predicted in _transferred(runner, own, own):
-        floor[part] = metrics.transfer_floor(truth, predicted)
-    found.draws |= {"transfer_avd": plain, "transfer_avd_detail": kept, "transfer_floor": floor[draw]}
+    errors: dict[str, NDArray] = {}
+    floors: dict[str, NDArray] = {}
+    for part, predicted in _transferred(runner, draws.target, draws.style):
+        kept = lost[scans.person[draws.target[part]]]
+        for end, truth in scans.compared(draws.target[part]).items():
+            plain, detailed = (errors.setdefault(f"transfer_avd{kind}{end}", np.empty(len(draw)))
+                               for kind in ("", "_detail"))  # fmt: skip
+            plain[part] = metrics.transfer_avd(truth, predicted)
+            detailed[part] = metrics.transfer_avd_detail(truth, predicted, kept)
+    for part, predicted in _transferred(runner, own, own):
+        for end, truth in scans.compared(own[part]).items():
+            floor = floors.setdefault(f"transfer_floor{end}", np.empty(len(own)))
+            floor[part] = metrics.transfer_floor(truth, predicted)
+    found.draws |= errors | {name: values[draw] for name, values in floors.items()}
     return None
 
 
-def _transferred(
-    runner: Runner, target: NDArray, source: NDArray
-) -> Iterator[tuple[NDArray, Meshes, Meshes]]:
-    """Which draws, their true scans, and the predictions, both (k, V, 3)."""
+def _transferred(runner: Runner, target: NDArray, source: NDArray) -> Iterator[tuple[NDArray, Meshes]]:
+    """Which draws, and the predictions (k, V, 3)."""
     scans, people = runner.scans, runner.neutral_codes
     order = np.argsort(source, kind="stable")  # a scan that serves several draws is encoded once
     for start in range(0, len(order), runner.batch):
         part = order[start : start + runner.batch]
         who = people.identity[torch.from_numpy(scans.person[target[part]]).to(people.identity.device)]
         codes = runner.encode(source[part], with_neutral=True)
-        yield part, scans.data[target[part]], runner.decode(codes.replace(identity=who))
+        yield part, runner.decode(codes.replace(identity=who))
 
 
 def measure_paths(runner: Runner, found: Measured) -> None:

@@ -27,8 +27,9 @@ LAYOUTS: tuple[Layout, ...] = (
         "Systems whose expression code is a whole mesh reconstruct exactly by construction.",
         (
             ("rec_avd_mesh", "per mesh: mean ± std / median", spread),
-            ("rec_avd_mesh", "95 %", interval),
+            ("rec_avd_mesh", "95 %", interval), ("rec_avd_mesh_truth", "against the truth", spread),
             ("rec_avd_pooled", "pooled: mean ± std / median", spread), ("rec_detail", "detail", mean),
+            ("rec_detail_truth", "detail, truth", mean),
             ("rec_avd_mouth", "mouth", mean), ("rec_avd_eyes", "eyes", mean),
             ("rec_avd_brows", "brows", mean),
         ),
@@ -39,7 +40,9 @@ LAYOUTS: tuple[Layout, ...] = (
         "takes the neutral expression from another person.",
         (
             ("neu_avd", "neu_avd: mean ± std / median", spread), ("neu_avd", "95 %", interval),
+            ("neu_avd_truth", "against the truth", spread),
             ("neu_avd_aligned", "rigidly aligned", center), ("neu_avd_triplet", "triplet", center),
+            ("neu_avd_triplet_truth", "triplet, truth", center),
         ),
     ),
     Layout(
@@ -77,7 +80,10 @@ LAYOUTS: tuple[Layout, ...] = (
         "`detail kept` adds what the receiver's codes lost of the neutral (`mien transfer --keep-detail`).",
         (
             ("transfer_avd", "transfer_avd: mean ± std / median", spread), ("transfer_avd", "95 %", interval),
-            ("transfer_avd_detail", "detail kept", spread), ("transfer_floor", "self", mean),
+            ("transfer_avd_truth", "against the truth", spread), ("transfer_avd_truth", "95 %", interval),
+            ("transfer_avd_detail", "detail kept", spread),
+            ("transfer_avd_detail_truth", "detail kept, truth", spread), ("transfer_floor", "self", mean),
+            ("transfer_floor_truth", "self, truth", mean),
         ),
     ),
     Layout(

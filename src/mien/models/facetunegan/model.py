@@ -138,7 +138,7 @@ class FaceTuneGAN(FaceModel):
         shape = (topology.vertex_count, 3) if vertex_deviation else ()
         self.register_buffer("deviation", torch.ones(shape))
         self.variational = variational
-        self.levels = SpiralLevels((factor,) * len(channels), length)
+        self.levels = SpiralLevels(self.fitting_factors((factor,) * len(channels), coarsest), length)
         size = (self.coarsest_level(coarsest, self.levels.factors), channels[-1])
         heads = 2 if variational else 1
         self.content = ContentEncoder(size, heads * content_size, channels, length, content_norm)

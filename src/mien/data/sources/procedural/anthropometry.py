@@ -13,7 +13,7 @@ ZB05 describes a general working population, F94 one ancestry: the drawn people 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,6 +122,28 @@ def draw_measurements(rng: Generator) -> tuple[str, dict[str, float]]:
         measurements[norm.name] = float(mean + deviation * bounded)
     _reconcile_eyes(measurements)
     return sex, measurements
+
+
+def leading_coefficients(sex: str, measurements: Mapping[str, float]) -> NDArray[np.float64]:
+    """How a person differs from the others of their sex, along the directions in which most do.
+
+    Args:
+        sex: ``female`` or ``male``: whose norms were drawn from.
+        measurements: Of all norms, millimeters or degrees.
+
+    Returns:
+        (K,) float64 principal coefficients of the measurements, largest variance first, of variance one.
+    """
+    norms = [norm.women if sex == "female" else norm.men for norm in NORMS]
+    drawn = np.array([(measurements[n.name] - mean) / spread for n, (mean, spread) in zip(NORMS, norms)])
+    length = np.array([norm.kind == "distance" for norm in NORMS])
+    share = np.array([_FACTORS.get(norm.factor, 0.0) for norm in NORMS])
+    alike = np.array([[bool(a.factor) and a.factor == b.factor for a in NORMS] for b in NORMS])
+    together = _SIZE * np.outer(length, length) + alike * np.sqrt(np.outer(share, share))
+    np.fill_diagonal(together, 1.0)
+    values, axes = np.linalg.eigh(together)
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), range(len(axes))])  # no solver's choice of sign
+    return ((drawn @ axes) / np.sqrt(values))[::-1]
 
 
 def _reconcile_eyes(measurements: dict[str, float]) -> None:

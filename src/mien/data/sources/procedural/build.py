@@ -8,7 +8,9 @@ exactly: no scanner noise is added. Subject ``s`` depends on the seed and on ``s
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +20,11 @@ from mien.data.clip_performance import EXTREMENESS, FRAMES_PER_SECOND, clip_acti
 from mien.data.dataset import FaceDataset
 from mien.data.examples import write_examples
 from mien.data.expressions import SHAPES, ExpressionSet, expression_set
+from mien.data.foretold import Ceiling
 from mien.data.performance import Style, Variation, take_activations
-from mien.data.sources.procedural.anthropometry import NORMS
-from mien.data.sources.procedural.person import ProceduralPerson
+from mien.data.personal_shapes import personal_shapes
+from mien.data.sources.procedural.anthropometry import NORMS, leading_coefficients
+from mien.data.sources.procedural.person import ProceduralPerson, population
 from mien.data.sources.procedural.texture import Painter, painted
 from mien.data.sources.procedural.texture_canvas import procedural_canvas
 from mien.data.sources.procedural.topology import procedural_topology
@@ -28,6 +32,7 @@ from mien.data.speech import (
     REST,
     PerformedFace,
     check_speech,
+    displaced,
     factors_of,
     label_marks,
     recipes_with,
@@ -46,6 +51,8 @@ CITATION = (
     "Mien procedural faces: measurements after Farkas 1994, Zhuang and Bradtmiller 2005, "
     "Legan and Burstone 1980; muscles after Waters, SIGGRAPH 1987"
 )
+AGAIN = 77
+"""Seeds the manner of somebody else with the same face."""
 TEXTURE_CROP = (0.09, 0.0, 0.91, 0.84)  # the part of the uv that shows the front of the face
 
 
@@ -60,6 +67,7 @@ def build_procedural(
     textures: int | None = None,
     visemes: bool = False,
     labels: Mapping[str, float] | None = None,
+    variation: Variation | None = None,
 ) -> FaceDataset:
     """Builds a data set of procedural people.
 
@@ -73,32 +81,34 @@ def build_procedural(
         textures: Pixels of a side of a texture image for every face; None makes none.
         visemes: Every expression also with each of seven visemes, a further factor.
         labels: Factor -> share of faces that keep their label; all do by default.
+        variation: Spreads of performance; the calibrated ones by default. Nothing is captured here.
     """
     check_speech(sequences, visemes)
     factors, shares = factors_of(visemes), dict(labels or {})
     names = expression_set(expressions)
     if subjects < 1:
         raise BadSetting("a data set needs at least one subject", received=subjects)
+    variation = variation or Variation()
     topology, kept = _reduced(vertices)
     facts = {
         "builder": "procedural", "seed": seed, "set": names.name, "vertices": vertices,
         "sequences": sequences, "units": "millimeters", "measurements": len(NORMS),
-        "labels": shares,
+        "labels": shares, "variation": asdict(variation),
     }  # fmt: skip
     painter = None if textures is None else Painter(procedural_canvas(textures))
     if painter is not None:
         facts["textures"] = {"pixels": textures, "crop": TEXTURE_CROP}
+    ceiling = Ceiling()
     with DatasetWriter(
         out, topology, names.columns, fps=FRAMES_PER_SECOND if sequences else 0.0, source="procedural",
         license=LICENSE, citation=CITATION, facts=facts, factors=factors,
     ) as writer:  # fmt: skip
-        for number in track(range(subjects), "performing procedural faces"):
-            person, style = _performer_of(seed, number)
-            skin = None if painter is None else painted(painter, [seed, number], person.sex)
-            faces = (
-                _clips(person, style, names, seed, number) if sequences
-                else _takes(person, style, names, seed, number, visemes)
-            )  # fmt: skip
+        people = (
+            _everybody_moving(subjects, names, variation, seed) if sequences
+            else _everybody(subjects, names, variation, seed, visemes, ceiling)
+        )  # fmt: skip
+        for number, (sex, faces) in enumerate(track(people, "performing procedural faces", total=subjects)):
+            skin = None if painter is None else painted(painter, [seed, number], sex)
             for face, labeled in zip(faces, label_marks(shares, (*FACTORS, *factors), seed, number)):
                 writer.append(
                     face.vertices[kept], names.coded(face.weights, face.active),
@@ -106,6 +116,7 @@ def build_procedural(
                     frame=face.frame, labeled=labeled, classes={"viseme": face.viseme},
                     texture=None if skin is None else skin.wearing(face.active),
                 )  # fmt: skip
+        facts |= ceiling.facts()
     dataset = FaceDataset.load(out)
     write_examples(dataset, Path(out) / "examples")
     return dataset
@@ -120,14 +131,50 @@ def _reduced(vertices: int | None) -> tuple[Topology, NDArray[np.int64]]:
     return smaller.topology, smaller.kept
 
 
-def _performer_of(seed: int, number: int) -> tuple[ProceduralPerson, Style]:
-    """A subject and how they move."""
+def _everybody(
+    people: int, names: ExpressionSet, variation: Variation, seed: int, visemes: bool, ceiling: Ceiling
+) -> Iterator[tuple[str, Iterable[PerformedFace]]]:
+    """Sex and faces of each person; the ceiling is told what happened."""
+    for number in range(people):
+        person, rng = _drawn(seed, number)
+        faces = list(_takes(*_styled(person, rng, variation), names, (seed, number), visemes))
+        again = None
+        if ceiling.wants(number, people):
+            somebody = _styled(person, np.random.default_rng([seed, number, AGAIN]), variation)
+            again = displaced(_takes(*somebody, names, (seed, number, AGAIN), False), person.neutral)
+        ceiling.add(displaced(faces, person.neutral), again)
+        yield person.sex, faces
+
+
+def _everybody_moving(
+    people: int, names: ExpressionSet, variation: Variation, seed: int
+) -> Iterator[tuple[str, Iterable[PerformedFace]]]:
+    """Sex and frames of the clips of each person."""
+    for number in range(people):
+        person, rng = _drawn(seed, number)
+        yield person.sex, _clips(*_styled(person, rng, variation), names, seed, number)
+
+
+def _drawn(seed: int, number: int) -> tuple[ProceduralPerson, np.random.Generator]:
+    """A person, and the randomness that is left for how they move."""
     rng = np.random.default_rng([seed, number])
-    return ProceduralPerson.draw(rng), Style.draw(rng, SHAPES, Variation())
+    return ProceduralPerson.draw(rng), rng
+
+
+def _styled(
+    person: ProceduralPerson, rng: np.random.Generator, variation: Variation
+) -> tuple[ProceduralPerson, Style]:
+    """The same face with muscles of its own, and how it uses them."""
+    identity = leading_coefficients(person.sex, person.measurements)
+    style = Style.draw(rng, SHAPES, variation, identity)
+    everybody = person.fields.reshape(len(person.fields), -1, 3)
+    skin, styled = population().template[: everybody.shape[1]], copy(person)
+    styled.fields = personal_shapes(skin, everybody, person.actions, style).reshape(len(everybody), -1)
+    return styled, style
 
 
 def _takes(
-    person: ProceduralPerson, style: Style, names: ExpressionSet, seed: int, number: int, visemes: bool
+    person: ProceduralPerson, style: Style, names: ExpressionSet, stream: Sequence[int], visemes: bool
 ) -> Iterator[PerformedFace]:
     """The neutral and one take of each expression, silent or with each viseme."""
     recipes = recipes_with(names)
@@ -135,7 +182,7 @@ def _takes(
         if not expression and viseme == REST:
             yield PerformedFace(person.neutral, {}, {})
             continue
-        rng = np.random.default_rng([seed, number, take])
+        rng = np.random.default_rng([*stream, take])
         levels = take_activations(rng, style, recipes, weights_of_take(names, expression, viseme))
         active = dict(zip(SHAPES, levels.tolist(), strict=True))
         weights = names.label(expression) if expression else {}
