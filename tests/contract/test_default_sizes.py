@@ -18,7 +18,10 @@ from mien.models import MODELS, model_class
 from mien.topology import Topology
 
 LEARNED = tuple(name for name in MODELS if hasattr(model_class(name), "Settings"))
-SHRINKING = ("coma", "spiralnet", "facetunegan", "expression_lstm")
+SHRINKING = (
+    "coma", "spiralnet", "facetunegan", "expression_lstm", "di_meshencoder", "deep_flame",
+    "kacem", "conv_mesh_ae",
+)  # fmt: skip
 
 
 def small_set() -> FaceDataset:

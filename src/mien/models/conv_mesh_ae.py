@@ -91,7 +91,7 @@ class ConvMeshAE(FaceModel):
         super().__init__(topology, expressions)
         self.register_buffer("mean_face", torch.from_numpy(topology.template.copy()))
         self.register_buffer("deviation", torch.ones_like(self.mean_face))
-        self.levels = ChebyshevLevels((factor,) * len(channels))
+        self.levels = ChebyshevLevels(self.fitting_factors((factor,) * len(channels), coarsest))
         self.coarsest = (self.coarsest_level(coarsest, self.levels.factors), channels[-1])
         self.down = ChebyshevDown(channels, order)
         self.to_code = nn.Linear(self.coarsest[0] * self.coarsest[1], size)

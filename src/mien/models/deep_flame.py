@@ -108,7 +108,7 @@ class DeepFLAME(FaceModel):
         self.register_buffer("start_axes", torch.zeros(0, topology.vertex_count * 3))
         self.register_buffer("mean_offset", torch.zeros_like(self.mean_face))
         self.register_buffer("deviation", torch.ones_like(self.mean_face))
-        self.levels = ChebyshevLevels((factor,) * len(channels))
+        self.levels = ChebyshevLevels(self.fitting_factors((factor,) * len(channels), coarsest))
         self.coarsest = (self.coarsest_level(coarsest, self.levels.factors), channels[-1])
         self.down = ChebyshevDown(channels, order)
         self.to_code = nn.Linear(self.coarsest[0] * self.coarsest[1], expression_size)

@@ -122,7 +122,7 @@ class DIMeshEncoder(FaceModel):
         super().__init__(topology, expressions)
         self.register_buffer("mean_face", torch.from_numpy(topology.template.copy()))
         self.register_buffer("deviation", torch.ones_like(self.mean_face))
-        self.levels = SpiralLevels((factor,) * len(channels), length)
+        self.levels = SpiralLevels(self.fitting_factors((factor,) * len(channels), coarsest), length)
         size = (self.coarsest_level(coarsest, self.levels.factors), channels[-1])
         sizes = dict(zip(FACTORS, (identity_size, expression_size), strict=True))
         wide = size[0] * size[1]

@@ -126,7 +126,7 @@ class Kacem(FaceModel):
         super().__init__(topology, expressions)
         self.register_buffer("mean_face", torch.from_numpy(topology.template.copy()))
         self.register_buffer("deviation", torch.ones_like(self.mean_face))
-        self.levels = SpiralLevels((factor,) * len(channels), length)
+        self.levels = SpiralLevels(self.fitting_factors((factor,) * len(channels), coarsest), length)
         self.coarsest = (self.coarsest_level(coarsest, self.levels.factors), channels[-1])
         self.down = DownBlocks(channels, length)
         self.to_code = nn.Linear(self.coarsest[0] * self.coarsest[1], size)

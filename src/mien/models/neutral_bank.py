@@ -135,7 +135,7 @@ class NeutralBank(FaceModel):
         super().__init__(topology, expressions)
         self.register_buffer("mean_face", torch.from_numpy(topology.template.copy()))
         self.register_buffer("deviation", torch.ones_like(self.mean_face))
-        self.levels = SpiralLevels((factor,) * len(channels), length)
+        self.levels = SpiralLevels(self.fitting_factors((factor,) * len(channels), coarsest), length)
         wide = self.coarsest_level(coarsest, self.levels.factors) * channels[-1]
         sizes = {"identity": identity_size, "expression": expression_size}
         self.down = nn.ModuleDict({name: DownBlocks(channels, length, norm=True) for name in sizes})
