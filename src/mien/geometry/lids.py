@@ -113,7 +113,7 @@ class Lids:
         return np.where(self.is_upper, share, 0.0)
 
     @cached_property
-    def _lower_edge(self) -> Places:
+    def _lower_edge(self) -> EdgePlaces:
         """The front edge of the lower lid: what reaches farthest up and out of the face in each column."""
         cut = Cut.of(self.rest, self.faces[~self.is_upper[self.faces].any(axis=1)], self.places)
         at = cut.ends_of(self.rest)
@@ -124,7 +124,7 @@ class Lids:
         return cut.chosen(np.isfinite(score) & (score == best[cut.column, None]))
 
     @cached_property
-    def _upper_face(self) -> Places:
+    def _upper_face(self) -> EdgePlaces:
         """What the upper lid turns to the lower one; where that is nothing, its end as it is seen."""
         faces = self.faces[self.is_upper[self.faces].all(axis=1)]
         cut = Cut.of(self.rest, faces, self.places)
@@ -270,13 +270,13 @@ class Cut:
         share = self.share[..., None]
         return points[self.ends[..., 0]] * (1 - share) + points[self.ends[..., 1]] * share
 
-    def chosen(self, which: NDArray) -> Places:
+    def chosen(self, which: NDArray) -> EdgePlaces:
         """The ends that (p, 2) bool chooses."""
-        return Places(self.ends[which], self.share[which])
+        return EdgePlaces(self.ends[which], self.share[which])
 
 
 @dataclass(frozen=True, eq=False)
-class Places:
+class EdgePlaces:
     """Places on edges of a mesh.
 
     Args:
