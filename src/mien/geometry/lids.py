@@ -56,7 +56,13 @@ class Facing:
 
     @staticmethod
     def of(ball: Ball, left: NDArray, right: NDArray) -> Facing:
-        """How an eyeball looks out between two corners, each (3,) millimeters."""
+        """How an eyeball looks out between two corners.
+
+        Args:
+            ball: The eyeball.
+            left: (3,) float, millimeters. The corner of smaller x.
+            right: (3,) float, millimeters. The other.
+        """
         along = (right - left) / np.linalg.norm(right - left)
         ahead = (left + right) / 2 - ball.center
         ahead = ahead - (ahead @ along) * along
@@ -113,7 +119,7 @@ class Lids:
         return np.where(self.is_upper, share, 0.0)
 
     @cached_property
-    def _lower_edge(self) -> Places:
+    def _lower_edge(self) -> EdgePlaces:
         """The front edge of the lower lid: what reaches farthest up and out of the face in each column."""
         cut = Cut.of(self.rest, self.faces[~self.is_upper[self.faces].any(axis=1)], self.places)
         at = cut.ends_of(self.rest)
@@ -124,7 +130,7 @@ class Lids:
         return cut.chosen(np.isfinite(score) & (score == best[cut.column, None]))
 
     @cached_property
-    def _upper_face(self) -> Places:
+    def _upper_face(self) -> EdgePlaces:
         """What the upper lid turns to the lower one; where that is nothing, its end as it is seen."""
         faces = self.faces[self.is_upper[self.faces].all(axis=1)]
         cut = Cut.of(self.rest, faces, self.places)
@@ -187,6 +193,9 @@ class Lids:
             change: (n, 3) float, millimeters. Displacements of the members in a blink.
             ball: The eyeball that lids slide over, if there is one.
             edges: (n,) float, millimeters. The longest edge at each member.
+
+        Returns:
+            (n, 3) float64, millimeters.
         """
         points = self.rest @ self.facing.axes + self.facing.center
         change = np.asarray(change, np.float64)
@@ -270,14 +279,14 @@ class Cut:
         share = self.share[..., None]
         return points[self.ends[..., 0]] * (1 - share) + points[self.ends[..., 1]] * share
 
-    def chosen(self, which: NDArray) -> Places:
+    def chosen(self, which: NDArray) -> EdgePlaces:
         """The ends that (p, 2) bool chooses."""
-        return Places(self.ends[which], self.share[which])
+        return EdgePlaces(self.ends[which], self.share[which])
 
 
 @dataclass(frozen=True, eq=False)
-class Places:
-    """Places on edges of a mesh.
+class EdgePlaces:
+    """EdgePlaces on edges of a mesh.
 
     Args:
         ends: (q, 2) int. Vertices of the edge.
