@@ -191,4 +191,9 @@ def test_the_command_judges(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     made = glb(tmp_path / "made.glb", {name: 0.5 * shape for name, shape in shapes.items()})
     told = run(capsys, "evaluate-rig", made, artist, "--out", tmp_path / "tables", "--json")
     assert json.loads(told.out)["sums"]["made"]["error"] == pytest.approx(0.5, abs=1e-3)
-    assert {path.name for path in (tmp_path / "tables").iterdir()} == {"rig.md", "rig.csv", "rig.json"}
+    assert {path.name for path in (tmp_path / "tables").iterdir()} == {
+        "rig.md",
+        "rig.png",
+        "rig.csv",
+        "rig.json",
+    }

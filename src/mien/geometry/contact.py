@@ -97,6 +97,9 @@ def lids_closed(
         meets: What meets in them.
         edges: (M,) float, millimeters. The longest edge at each vertex.
         spread: (M,) bool. What goes with the lids and is no skin: lashes, films of tears.
+
+    Returns:
+        (B, M, 3) float64, millimeters.
     """
     result = np.array(carried, np.float64)
     for eye in eyes:

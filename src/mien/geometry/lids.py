@@ -56,7 +56,13 @@ class Facing:
 
     @staticmethod
     def of(ball: Ball, left: NDArray, right: NDArray) -> Facing:
-        """How an eyeball looks out between two corners, each (3,) millimeters."""
+        """How an eyeball looks out between two corners.
+
+        Args:
+            ball: The eyeball.
+            left: (3,) float, millimeters. The corner of smaller x.
+            right: (3,) float, millimeters. The other.
+        """
         along = (right - left) / np.linalg.norm(right - left)
         ahead = (left + right) / 2 - ball.center
         ahead = ahead - (ahead @ along) * along
@@ -187,6 +193,9 @@ class Lids:
             change: (n, 3) float, millimeters. Displacements of the members in a blink.
             ball: The eyeball that lids slide over, if there is one.
             edges: (n,) float, millimeters. The longest edge at each member.
+
+        Returns:
+            (n, 3) float64, millimeters.
         """
         points = self.rest @ self.facing.axes + self.facing.center
         change = np.asarray(change, np.float64)
