@@ -20,6 +20,7 @@ from PIL import Image
 
 from mien.apply import open_face, rig
 from mien.apply.default_model import default_model
+from mien.data.arkit import gaze_of, meets_of
 from mien.data.head_rigs import LEFT_EYE, LOWER_TEETH, RIGHT_EYE, SKIN, UPPER_TEETH, HeadRig, read_head_rig
 from mien.data.sources.makehuman.release import has_makehuman, load_makehuman
 from mien.figures.sheets import grid
@@ -94,12 +95,13 @@ def performed(head: HeadRig, model: FaceModel) -> Drawn:
     face = open_face(Mesh(head.vertices.astype(np.float32), head.faces, name=head.name), model)
     print(*face.notes, sep="\n", flush=True)
     made = rig(model, face.vertices)
-    change = dict(zip(made.names, made.targets - made.base, strict=True))
-    posed = [
-        made.base + sum(weight * change[name] for name, weight in weights.items())
+    moved = face.carried(made.targets, gaze_of(made.names), meets_of(made.names))  # as in the rig's file
+    change = dict(zip(made.names, moved - face.mesh.vertices, strict=True))
+    frames = [
+        face.mesh.vertices + sum(weight * change[name] for name, weight in weights.items())
         for weights in EXPRESSIONS.values()
     ]
-    return Drawn(head.name, head.faces, face.carried(np.stack(posed)), head.piece)
+    return Drawn(head.name, head.faces, np.stack(frames), head.piece)
 
 
 def painted(drawn: Drawn, frame: int) -> tuple[NDArray, NDArray, NDArray[np.uint8]]:
