@@ -12,7 +12,8 @@ only, after every head:
 The limits of ``mien/find/search.py`` were set on public heads, most of those that have a source in the
 committed results among them; how windings, pieces and missing parts are told, on these, on cut halves of the
 heads of VALID, and on some of what is no face. No limit was set on the others: the whole heads of VALID, the
-bodies, and the model's people are held out. ``set`` and ``held out`` mark every second case of each source for whoever changes a limit.
+bodies, and the model's people are held out. ``set`` and ``held out`` mark every second case of each
+source for whoever changes a limit.
 """
 
 from __future__ import annotations
