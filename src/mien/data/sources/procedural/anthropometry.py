@@ -196,10 +196,19 @@ class Gauge:
             for norm in NORMS
             for points in measured_landmarks(norm)
         ]
+        # A warp is measured thousands of times: all of a kind at once.
+        self._kinds = {
+            kind: [place for place, (norm, _) in enumerate(self.parts) if norm.kind == kind]
+            for kind in dict.fromkeys(norm.kind for norm, _ in self.parts)
+        }
 
     def measure(self, landmarks: NDArray) -> NDArray[np.float64]:
         """(..., L, 3) -> (..., M) one value per norm and side."""
-        return np.stack([_measure(norm.kind, landmarks[..., index, :]) for norm, index in self.parts], -1)
+        values = np.empty((*landmarks.shape[:-2], len(self.parts)))
+        for kind, places in self._kinds.items():
+            index = np.array([self.parts[place][1] for place in places])
+            values[..., places] = _measure(kind, landmarks[..., index, :])
+        return values
 
     def read(self, landmarks: NDArray) -> dict[str, float]:
         """Named measurements of (L, 3) landmarks; those with sides are the mean of both."""

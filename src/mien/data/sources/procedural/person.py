@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.random import Generator
@@ -169,10 +169,6 @@ class ProceduralPerson:
     def __post_init__(self) -> None:
         shared = population()
         self.scale = self.measurements["face_height"] / 118.0
-        normals = _broad_normals(shared, self.skin)
-        fields = Muscles(self.skin, normals, self.scale, shared.anatomy).fields()
-        self.actions = tuple(fields)
-        self.fields = np.stack(list(fields.values())).reshape(len(fields), -1)
         ears = self.skin[[shared.mesh.at(28, 27), shared.mesh.at(28, -27)]].mean(axis=0)
         ears_template = shared.template[[shared.mesh.at(28, 27), shared.mesh.at(28, -27)]].mean(axis=0)
         self.hinge = HINGE + ears - ears_template
@@ -185,6 +181,22 @@ class ProceduralPerson:
             self.arches[name][..., 2] -= max(float(intrusion), 0.0)  # teeth stay behind lips at rest
         self.neutral = self.perform({})
 
+    @cached_property
+    def _pulls(self) -> dict[str, Array]:
+        """Made when the face first moves: people at rest are drawn without."""
+        normals = _broad_normals(population(), self.skin)
+        return Muscles(self.skin, normals, self.scale, population().anatomy).fields()
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """What the face can do: the names of its A shapes."""
+        return tuple(self._pulls)
+
+    @cached_property
+    def fields(self) -> Array:
+        """(A, 3 S) float, millimeters: how far each action pulls the skin."""
+        return np.stack(list(self._pulls.values())).reshape(len(self._pulls), -1)
+
     def perform(self, activations: dict[str, float]) -> Array:
         """The face while shapes (ARKit-like names, ``_L``/``_R`` sides) are active.
 
@@ -195,8 +207,10 @@ class ProceduralPerson:
             (V, 3) float, millimeters.
         """
         shared, level = population(), activations.get
-        drive = np.array([level(name, 0.0) for name in self.actions])
-        skin = self.skin + (drive @ self.fields).reshape(-1, 3)
+        skin = self.skin
+        if any(activations.values()):
+            drive = np.array([level(name, 0.0) for name in self.actions])
+            skin = skin + (drive @ self.fields).reshape(-1, 3)
         turn, slide = self._jaw(activations)
         jaw = shared.anatomy.jaw
         closing = np.clip(level("mouthClose", 0.0) / max(level("jawOpen", 0.0), 1e-6), 0, 1)
