@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import BadFile, BadMesh, UnknownName, WrongTopology
+from mien.errors import BadFile, BadMesh, MienError, UnknownName, WrongTopology
 
 Arrays = dict[str, NDArray]
 
@@ -211,11 +212,16 @@ class Topology:
 
     @staticmethod
     def load(path: Path) -> Topology:
-        """Reads what :meth:`save` wrote."""
+        """Reads what :meth:`save` wrote.
+
+        Raises:
+            BadFile: The file is damaged, or an array of it points outside of what it points into.
+        """
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             names = json.loads(bytes(arrays["names"]))
+            _check_arrays(arrays, names, path)
             polygons = None
             if "polygon_sizes" in arrays:
                 polygons = Polygons(
@@ -228,12 +234,69 @@ class Topology:
                 {name: arrays[f"region_{name}"] for name in names["regions"]},
                 arrays.get("mirror"),
             )  # fmt: skip
+        except MienError:
+            raise
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise BadFile(
                 "the topology file cannot be read", received=str(path), remedy=str(error)
             ) from error
         except Exception as error:  # zipfile and zlib raise their own kinds on flipped bytes
             raise BadFile("the topology file is damaged", received=str(path), remedy="restore it") from error
+
+
+def _check_arrays(arrays: Arrays, names: Mapping[str, Any], path: Path) -> None:
+    """Raises unless all indices of a topology file lie in what they point into, and numbers are finite."""
+    vertices, triangles = len(arrays["template"]), len(arrays["faces"])
+    texture = len(arrays.get("uv", ()))
+    for name, shape, limit in (
+        ("faces", (triangles, 3), vertices), ("polygon_sizes", (None,), None),
+        ("polygon_corners", (None,), vertices), ("polygon_uv_corners", (None,), texture),
+        ("uv_faces", (triangles, 3), texture), ("landmark_corners", (len(names["landmarks"]), 3), vertices),
+        ("mirror", (vertices,), vertices),
+    ):  # fmt: skip
+        if name in arrays:
+            _check_shape(arrays[name], name, shape, "iu", path)
+            _check_indices(arrays[name], name, limit, path)
+    shapes = {"template": (None, 3), "uv": (None, 2), "landmark_weights": (len(names["landmarks"]), 3)}
+    for name, shape in shapes.items():
+        if name in arrays:
+            _check_shape(arrays[name], name, shape, "f", path)
+            if not (finite := np.isfinite(arrays[name])).all():
+                place = np.argwhere(~finite)[0]
+                raise _bad_array(f"{name}{place.tolist()} is {arrays[name][tuple(place)]}", path)
+    for name in names["regions"]:
+        _check_shape(arrays[f"region_{name}"], f"region_{name}", (vertices,), "b", path)
+    if (sizes := arrays.get("polygon_sizes")) is not None:
+        corners = len(arrays["polygon_corners"])
+        if sizes.min(initial=3) < 3 or sizes.sum() != corners:
+            raise _bad_array(f"polygons of {sizes.sum()} corners, of {corners} that it lists", path)
+        if len(arrays.get("polygon_uv_corners", arrays["polygon_corners"])) != corners:
+            raise _bad_array(f"{len(arrays['polygon_uv_corners'])} texture corners of {corners}", path)
+
+
+def _check_shape(
+    array: NDArray, name: str, shape: tuple[int | None, ...], kinds: str, path: Path
+) -> None:  # fmt: skip
+    """Raises unless an array has this shape (None: any length) and one of these kinds of numbers."""
+    fits = len(array.shape) == len(shape) and all(b in (None, a) for a, b in zip(array.shape, shape))
+    if not fits or array.dtype.kind not in kinds:
+        needed = " x ".join("any" if size is None else str(size) for size in shape)
+        raise _bad_array(f"{name} of {array.dtype} {array.shape}, needed: {needed}", path)
+
+
+def _check_indices(array: NDArray, name: str, limit: int | None, path: Path) -> None:
+    """Raises unless all indices lie in 0..limit - 1; before they are cast, as a cast wraps."""
+    largest = np.iinfo(np.int32).max if limit is None else limit - 1
+    wrong = np.argwhere((array < 0) | (array > largest))
+    if len(wrong):
+        value = array[tuple(wrong[0])]
+        raise _bad_array(f"{name}{wrong[0].tolist()} is {value}, allowed: 0 to {largest}", path)
+
+
+def _bad_array(what: str, path: Path) -> BadFile:
+    return BadFile(
+        "the topology file is damaged", received=f"{what}, in {path}", remedy="copy or build it again"
+    )
 
 
 def cache_folder() -> Path:

@@ -51,6 +51,23 @@ class Calibration(nn.Module):
                 remedy="call model.calibrate(training data) after training, or train it with mien.train",
             )
 
+    def disagreement(self) -> str:
+        """Which two tensors cannot be of one measurement, by their shapes; empty if all agree."""
+        rest, expression = tuple(self.rest.shape), tuple(self.expression_mean.shape)
+        if tuple(self.offsets.shape[1:]) != rest:
+            return f"offsets of shape {tuple(self.offsets.shape)} for a rest of {rest}"
+        if self.expression_mean.numel() and expression != rest:
+            return f"expression_mean of shape {expression} for a rest of {rest}"
+        for factor in ("identity", "expression"):
+            mean, std, root = (
+                tuple(getattr(self, f"{factor}_{name}").shape) for name in ("mean", "std", "root")
+            )
+            if std != mean:
+                return f"{factor}_std of shape {std} for a mean of {mean}"
+            if root not in ((0, 0), mean * 2):
+                return f"{factor}_root of shape {root} for a mean of {mean}"
+        return ""
+
     def express(self, weights: Tensor) -> Tensor:
         """Rest plus weighted offsets: (B, E) -> (B, *X), or (B, T, E) -> (B, T, *X)."""
         return self.rest + torch.tensordot(weights.to(self.offsets), self.offsets, dims=1)
@@ -124,7 +141,10 @@ class _Sums:
         if name not in self.products:
             return mean, deviation, torch.zeros(0, 0)
         values, axes = torch.linalg.eigh(self.products[name] / self.count - mean[:, None] * mean)
-        return mean, deviation, (axes * values.clamp_min(0).sqrt()) @ axes.T
+        # Directions in which the codes do not vary: what is left there is rounding, whose root is not small.
+        rounding = (self.second[name] / self.count).max() * len(mean) * torch.finfo(torch.float64).eps
+        values = torch.where(values > rounding, values, 0.0)
+        return mean, deviation, (axes * values.sqrt()) @ axes.T
 
     def solve(self, expression_count: int) -> Tensor:
         """(1 + E, D) rest and offsets: least squares of codes on weights, with a trace of ridge."""

@@ -41,8 +41,11 @@ def save_model(model: FaceModel, folder: Path | str, *, facts: Mapping[str, Any]
 
     Raises:
         BadSetting: A constructor argument is no plain JSON value.
+        BadFile: A weight is not finite; nothing is written.
     """
     folder = Path(folder)
+    state = {name: _unsigned_zeros(value.detach().cpu()) for name, value in model.state_dict().items()}
+    _refuse_not_finite(state, folder)
     config = {
         "format": FORMAT, "model": model.name, "expressions": list(model.expressions), "config": model.config,
         "topology": model.topology.fingerprint, "sha256": "", "facts": dict(facts or {}),
@@ -51,8 +54,8 @@ def save_model(model: FaceModel, folder: Path | str, *, facts: Mapping[str, Any]
         config["code"] = record_of(type(model), folder)
     check_arguments(model.name, model.config)
     folder.mkdir(parents=True, exist_ok=True)
-    state = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
-    config["sha256"] = save_tensors(folder / "model.safetensors", state)
+    names = {"expressions": json.dumps(config["expressions"])}
+    config["sha256"] = save_tensors(folder / "model.safetensors", state, names)
     model.topology.save(folder / "topology.npz")
     if model.face_points is not None:
         points = {name: torch.from_numpy(value.copy()) for name, value in model.face_points.items()}
@@ -84,8 +87,9 @@ def load_model(
 
     Raises:
         DataMissing: The folder or a file of it is absent.
-        BadFile: A file is damaged (its checksum or form is wrong), another version's format, made by another
-            state of its class, or names code that was not trusted.
+        BadFile: A file is damaged (its checksum or form is wrong, a weight is not finite, names and tensors
+            disagree), another version's format, made by another state of its class, or names code that was
+            not trusted.
     """
     folder = Path(folder)
     for name in ("config.json", "model.safetensors", "topology.npz"):
@@ -102,18 +106,89 @@ def load_model(
         topology = Topology.load(folder / "topology.npz")
         intact = topology.fingerprint == config["topology"]
         state = load_tensors(folder / "model.safetensors", config["sha256"])
+        _check_expressions(config["expressions"], state, folder)
+        _refuse_not_finite(state, folder)
         model = _built(kind, topology, config["expressions"], config["config"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RuntimeError, MemoryError, BadSetting) as error:
         raise BadFile(
-            "the model's config.json is damaged", received=str(folder), remedy=str(error)
+            "the model's config.json is damaged", received=str(folder), remedy=" ".join(str(error).split())
         ) from error
     if not intact:
         raise BadFile("the model's topology.npz is damaged", received=str(folder), remedy="copy it again")
+    _check_kinds(model, state, folder)
     put_state(model, state)
+    if odd := model.calibration.disagreement():
+        raise _damaged(f"tensors that do not fit together: {odd}", folder)
     if "face_points" in config:  # folders that have none are calibrated when a face is first looked for
         points = load_tensors(folder / FACE_POINTS, config["face_points"])
+        _refuse_not_finite(points, folder)
         model.face_points = {name: value.numpy() for name, value in points.items()}
     return model.eval()
+
+
+def _damaged(what: str, folder: Path) -> BadFile:
+    """The error for a checkpoint whose content contradicts itself."""
+    return BadFile(
+        "the model's model.safetensors is damaged", received=f"{what} in {folder}",
+        remedy="copy the folder again or train again",
+    )  # fmt: skip
+
+
+def _unsigned_zeros(value: Tensor) -> Tensor:
+    """A copy to save. The sign of a zero says nothing and hangs on the order in which sums were made."""
+    value = value.contiguous().clone()
+    return value + 0.0 if value.is_floating_point() else value
+
+
+def _refuse_not_finite(state: Mapping[str, Tensor], folder: Path) -> None:
+    """Raises at the first weight that is NaN or infinite: every face would be wrong, and silently."""
+    for name, value in state.items():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            odd = (~torch.isfinite(value)).nonzero()
+            place = ", ".join(str(int(index)) for index in odd[0])
+            raise BadFile(
+                "the model has weights that are not finite",
+                received=f"{float(value[tuple(odd[0])])} at {name}[{place}], one of {len(odd)}, in {folder}",
+                remedy="copy the folder again or train again",
+            )
+
+
+def _check_expressions(names: Any, state: Mapping[str, Tensor], folder: Path) -> None:
+    """Raises unless ``config.json`` names each expression that was measured, once."""
+    what = "the expressions of the model's config.json are damaged"
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise BadFile(what, received=f"no list of names in {folder}", remedy="copy the folder again")
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise BadFile(what, received=f"{twice[0]!r} twice in {folder}", remedy="copy the folder again")
+    measured = tuple(state["calibration.offsets"].shape) if "calibration.offsets" in state else ()
+    if measured[:1] != (len(names),):
+        found = f"{len(names)} names for offsets of shape {measured} in {folder}"
+        raise BadFile(what, received=found, remedy="copy the folder again")
+    saved = _saved_names(folder)
+    if saved is not None and saved != names:
+        pairs = ((old, new) for old, new in zip(saved, names) if old != new)
+        old, new = next(pairs, (f"{len(saved)} names", f"{len(names)} names"))
+        raise BadFile(
+            what, received=f"{new!r} where the model was saved with {old!r}, in {folder}",
+            remedy="copy config.json again; names of expressions are not changed in the file",
+        )  # fmt: skip
+
+
+def _saved_names(folder: Path) -> list[str] | None:
+    """The expressions that stand beside the tensors, inside their checksum; None in folders of before."""
+    from safetensors import safe_open
+
+    with safe_open(str(folder / "model.safetensors"), framework="pt") as file:
+        text = (file.metadata() or {}).get("expressions")
+    return None if text is None else json.loads(text)
+
+
+def _check_kinds(model: FaceModel, state: Mapping[str, Tensor], folder: Path) -> None:
+    """Raises where a tensor has another kind of number than the model computes with."""
+    for name, value in model.state_dict().items():
+        if name in state and state[name].dtype != value.dtype:
+            found, needed = (str(item).removeprefix("torch.") for item in (state[name].dtype, value.dtype))
+            raise _damaged(f"{found} where {needed} is needed at {name}", folder)
 
 
 def class_of_folder(
@@ -180,7 +255,8 @@ def model_facts(folder: Path | str) -> dict[str, Any]:
         raise DataMissing("the model folder has no config.json", received=str(folder)) from error
     except ValueError as error:
         raise BadFile("the model's config.json is damaged", received=str(folder)) from error
-    if not isinstance(facts, dict):
+    told = facts.get("facts", {}) if isinstance(facts, dict) else None
+    if not isinstance(told, dict) or not isinstance(told.get("versions", {}), dict):
         raise BadFile("the model's config.json is damaged", received=str(folder))
     return facts
 
@@ -240,7 +316,11 @@ def load_tensors(path: Path, digest: str) -> dict[str, Tensor]:
 
     Returns:
         Name -> tensor of any shape.
+
+    Raises:
+        BadFile: The file is another one, or not in the form of safetensors.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load
 
     blob = path.read_bytes()
@@ -249,4 +329,9 @@ def load_tensors(path: Path, digest: str) -> dict[str, Tensor]:
             "the checkpoint is damaged: its checksum differs", received=str(path),
             remedy="copy it again or train again",
         )  # fmt: skip
-    return load(blob)
+    try:
+        return load(blob)
+    except SafetensorError as error:
+        raise BadFile(
+            "the checkpoint is damaged", received=f"{path}: {error}", remedy="copy it again or train again"
+        ) from error
