@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 
 SOURCE = Path(__file__).parent.parent / "src" / "mien"
 FLOORS = (
-    ("topology", "codes", "errors", "progress", "machine", "version", "landmark_names"),
+    ("topology", "codes", "errors", "progress", "machine", "version", "landmark_names", "temporary"),
     ("geometry", "io"),
     ("data", "nn", "render"),
     ("models", "find"),

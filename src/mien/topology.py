@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import BadFile, BadMesh, MienError, UnknownName, WrongTopology
+from mien.temporary import neighbor
 
 Arrays = dict[str, NDArray]
 
@@ -257,10 +257,11 @@ def _check_arrays(arrays: Arrays, names: Mapping[str, Any], path: Path) -> None:
         if name in arrays:
             _check_shape(arrays[name], name, shape, "iu", path)
             _check_indices(arrays[name], name, limit, path)
-    shapes = {"template": (None, 3), "uv": (None, 2), "landmark_weights": (len(names["landmarks"]), 3)}
-    for name, shape in shapes.items():
+    for name, rows, columns in (
+        ("template", None, 3), ("uv", None, 2), ("landmark_weights", len(names["landmarks"]), 3),
+    ):  # fmt: skip
         if name in arrays:
-            _check_shape(arrays[name], name, shape, "f", path)
+            _check_shape(arrays[name], name, (rows, columns), "f", path)
             if not (finite := np.isfinite(arrays[name])).all():
                 place = np.argwhere(~finite)[0]
                 raise _bad_array(f"{name}{place.tolist()} is {arrays[name][tuple(place)]}", path)
@@ -313,14 +314,13 @@ def save_npz(path: Path, arrays: Arrays) -> None:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    temporary = neighbor(path)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "xb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
-        os.chmod(name, 0o644)  # temporary files are private; results are there to be shared
-        os.replace(name, path)
+        os.replace(temporary, path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 

@@ -7,7 +7,6 @@ import io
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from mien.data.table import FACTORS, header
 from mien.errors import BadSetting, DataMissing, UnknownName
+from mien.temporary import clear_stale, neighbor
 from mien.topology import Topology
 
 TRUTH, RESTS = "truth.npy", "rests.npy"
@@ -34,7 +34,8 @@ def refuse_existing(folder: Path) -> None:
 
 
 class DatasetWriter:
-    """Use as a context manager; an exception inside leaves nothing behind.
+    """Use as a context manager; an exception inside leaves nothing behind, and what a killed process left
+    is cleared by the next writer of the same folder.
 
     Args:
         folder: Where the data set is to appear; must not exist yet (or be empty).
@@ -64,7 +65,9 @@ class DatasetWriter:
 
     def __enter__(self) -> DatasetWriter:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        self.partial = Path(tempfile.mkdtemp(dir=self.folder.parent, prefix=f".{self.folder.name}-"))
+        clear_stale(self.folder.parent)
+        self.partial = neighbor(self.folder)
+        self.partial.mkdir()
         self._vertices = (self.partial / "vertices.npy").open("wb")
         self._samples = (self.partial / "samples.csv").open("w", newline="", encoding="utf-8")
         self._vertices.write(self._header(0))
@@ -193,7 +196,6 @@ class DatasetWriter:
         (self.partial / "dataset.json").write_text(text, encoding="utf-8")
         if self.folder.is_dir():
             self.folder.rmdir()
-        self.partial.chmod(0o755)
         os.replace(self.partial, self.folder)
 
     def _header(self, count: int) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mien.errors import BadFile
+from mien.temporary import neighbor
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
     """
     path = Path(path)
     # Not tempfile: its files are private (mode 0600), and results are there to be shared.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    temporary = neighbor(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "xb") as file:
@@ -65,7 +65,7 @@ def whole_folder(folder: str | Path) -> Iterator[Path]:
     When anything fails, none of them does. Other files of the folder stay as they are.
     """
     folder = Path(folder)
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    partial = neighbor(folder)
     partial.mkdir(parents=True)
     try:
         yield partial

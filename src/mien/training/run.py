@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
-import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,12 @@ from mien.errors import BadSetting, require
 from mien.find.face import face_points
 from mien.find.known_points import PEOPLE
 from mien.io.atomic import write_bytes
+from mien.io.lock import LOCK, alone
 from mien.machine import machine
 from mien.models.base import FaceModel
 from mien.models.files import load_model, save_model
 from mien.models.registry import model_class
+from mien.temporary import clear_stale
 from mien.training.card import write_card
 from mien.training.display import Display
 from mien.training.loop import Loop
@@ -46,6 +48,9 @@ def train(
     **settings: Any,
 ) -> FaceModel:
     """Trains a method on the training people of a data set and leaves a model folder with its card.
+
+    The same plan, data, machine and number of threads leave the same bytes in every file but
+    ``metrics.jsonl``, the log, which alone tells of time. A lock keeps a second writer out of the folder.
 
     Args:
         method: Name of a method or of a recipe (``mien list``), ``module:Class``, ``file.py:Class``, a class
@@ -108,16 +113,34 @@ def fit_model(
     kind = type(method) if isinstance(method, FaceModel) else model_class(method or plan.model)
     fabric = None if kind.stages is FaceModel.stages else _launch(accelerator, devices, precision)
     first = fabric is None or fabric.is_global_zero
-    if _open_everywhere(fabric, out, header, resume):
-        return load_model(out, method=kind)
+    if first:
+        _refuse_used(out)
+    with alone(out, "run folder") if first else nullcontext():
+        if _open_everywhere(fabric, out, header, resume):
+            return load_model(out, method=kind)
+        start = method if isinstance(method, FaceModel) else kind
+        return _fitted(plan, data, out, header, start, fabric, progress and first, save_seconds)
+
+
+def _fitted(
+    plan: Plan,
+    data: FaceDataset,
+    out: Path,
+    header: dict[str, Any],
+    start: type[FaceModel] | FaceModel,
+    fabric: Any,
+    progress: bool,
+    save_seconds: float,
+) -> FaceModel:
+    """The model of a run folder that is open, trained and saved."""
+    kind = start if isinstance(start, type) else type(start)
     train, validation = (
         data.split(part, protocol=plan.protocol, seed=plan.split_seed) for part in ("train", "validation")
     )
-    model = _started(plan, data, method if isinstance(method, FaceModel) else kind)
+    model = _started(plan, data, start)
     model.prepare(train)
-    began = time.monotonic()
     if fabric is not None:
-        display = Display(out, progress and first)
+        display = Display(out, progress)
         loop = Loop(fabric, out, torch.Generator().manual_seed(plan.seed), display, save_seconds)
         loop.resume()
         fabric.barrier()  # nobody may read the checkpoint that the first process is about to write
@@ -125,13 +148,11 @@ def fit_model(
         with display.notes():
             settings = kind.Settings(**plan.settings) if hasattr(kind, "Settings") else None
             loop.run(model.stages(train, settings, validation))
-        header["training_seconds"] = round(loop.progress.seconds, 1)
         header["machine"] |= {"device": str(fabric.device), "processes": fabric.world_size}
     model.cpu().eval()
-    if first:
+    if fabric is None or fabric.is_global_zero:
         model.calibrate(train)
         header |= _see_face(model, train)
-        header.setdefault("training_seconds", round(time.monotonic() - began, 1))
         save_model(model, out, facts=header)
         write_card(out, kind)
         (out / "checkpoint.safetensors").unlink(missing_ok=True)
@@ -193,6 +214,15 @@ def _open_everywhere(fabric: Any, out: Path, header: dict[str, Any], resume: boo
     return fabric.broadcast(_open_run(out, header, resume) if fabric.is_global_zero else False)
 
 
+def _refuse_used(out: Path) -> None:
+    """Raises where a run is to begin and something else is already; before anything of a run is written."""
+    if (out / "run.json").is_file() or not out.exists():
+        return
+    clear_stale(out)
+    if not out.is_dir() or {path.name for path in out.iterdir()} - {LOCK}:
+        raise BadSetting("the output folder is not empty", received=str(out), remedy="choose another --out")
+
+
 def _open_run(out: Path, header: dict[str, Any], resume: bool) -> bool:
     """Starts or continues a run folder; True if it is finished already."""
     path = out / "run.json"
@@ -213,9 +243,6 @@ def _open_run(out: Path, header: dict[str, Any], resume: bool) -> bool:
                 remedy="give the settings that it was started with, or choose another --out",
             )  # fmt: skip
         return (out / "config.json").is_file()
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise BadSetting("the output folder is not empty", received=str(out), remedy="choose another --out")
-    out.mkdir(parents=True, exist_ok=True)
     write_bytes(path, json.dumps(header, indent=1, ensure_ascii=False).encode())
     return False
 

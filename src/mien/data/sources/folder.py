@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from mien.io.landmarks import vertex_number
 from mien.io.mesh import Mesh
 from mien.io.spelling import find_spelled
 from mien.progress import track
+from mien.temporary import neighbor
 from mien.topology import Landmarks, Topology
 
 Faces = NDArray[np.float32]
@@ -107,8 +108,12 @@ def check_options(out: Path, units: str | None, textures: int | None) -> None:
 def _room(out: Path, count: int, vertices: int) -> Iterator[Faces]:
     """(count, vertices, 3) float32 on disk beside the result while it is made: memory stays flat."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent, ignore_cleanup_errors=True) as folder:
-        yield np.memmap(Path(folder) / "faces", np.float32, "w+", shape=(count, vertices, 3))
+    room = neighbor(out)
+    room.mkdir()
+    try:
+        yield np.memmap(room / "faces", np.float32, "w+", shape=(count, vertices, 3))
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
 
 
 def _write(writer: DatasetWriter, labels: LabelTable, faces: Faces, folder: Path, pixels: int | None) -> None:
