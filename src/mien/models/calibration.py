@@ -142,7 +142,7 @@ class _Sums:
             return mean, deviation, torch.zeros(0, 0)
         values, axes = torch.linalg.eigh(self.products[name] / self.count - mean[:, None] * mean)
         # Directions in which the codes do not vary: what is left there is rounding, whose root is not small.
-        rounding = (self.second[name] / self.count).max() * len(mean) * torch.finfo(torch.float64).eps
+        rounding = (self.second[name] / self.count).sum() * len(mean) * torch.finfo(torch.float64).eps
         values = torch.where(values > rounding, values, 0.0)
         return mean, deviation, (axes * values.sqrt()) @ axes.T
 
