@@ -124,7 +124,7 @@ def test_a_file_of_another_form_with_a_right_checksum(folder: Path) -> None:
             load_model(folder)
 
 
-@pytest.mark.parametrize("facts", [None, [], "told", 5, {"versions": []}])
+@pytest.mark.parametrize("facts", [None, [], "told", 5, {"versions": []}, {"plan": 5}])
 def test_facts_of_another_form(folder: Path, facts: object) -> None:
     configure(folder, facts=facts)
     with pytest.raises(BadFile, match="config.json is damaged"):

@@ -111,8 +111,9 @@ def load_model(
         model = _built(kind, topology, config["expressions"], config["config"])
     except (ValueError, KeyError, TypeError, RuntimeError, MemoryError, BadSetting) as error:
         raise BadFile(
-            "the model's config.json is damaged", received=str(folder), remedy=" ".join(str(error).split())
-        ) from error
+            "the model's config.json is damaged", received=f"{folder} ({' '.join(str(error).split())})",
+            remedy="copy the folder again or train again",
+        ) from error  # fmt: skip
     if not intact:
         raise BadFile("the model's topology.npz is damaged", received=str(folder), remedy="copy it again")
     _check_kinds(model, state, folder)
@@ -256,7 +257,8 @@ def model_facts(folder: Path | str) -> dict[str, Any]:
     except ValueError as error:
         raise BadFile("the model's config.json is damaged", received=str(folder)) from error
     told = facts.get("facts", {}) if isinstance(facts, dict) else None
-    if not isinstance(told, dict) or not isinstance(told.get("versions", {}), dict):
+    tables = ("plan", "versions", "machine")
+    if not isinstance(told, dict) or not all(isinstance(told.get(name, {}), dict) for name in tables):
         raise BadFile("the model's config.json is damaged", received=str(folder))
     return facts
 
