@@ -64,6 +64,8 @@ def hashes(folder: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", PLANS)
 def test_the_same_plan_leaves_the_same_bytes(name: str, tmp_path: Path) -> None:
+    if name != "pca":
+        pytest.importorskip("lightning_fabric", reason="needs the extra mien[train]")
     found = []
     for run in range(3):
         train(tmp_path / f"{run}", name)
