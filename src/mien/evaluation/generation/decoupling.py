@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.evaluation.generation import metrics
-from mien.evaluation.generation.draws import RandomFaces, by_part, short
+from mien.evaluation.generation.draws import RandomFaces, by_part, name_in_metrics
 from mien.evaluation.generation.setup import GenerationSetup
 from mien.evaluation.generation.similarity import SimilarityNetwork
 from mien.evaluation.rows import Row, RowMaker
@@ -44,7 +44,7 @@ def decoupling_rows(
 
 def decoupling_name(factor: str, kind: str) -> str:
     """What the decoupling of a factor by a kind of network is called."""
-    return f"dec_{short(factor)}" + ("_lite" if kind == "lite" else "")
+    return f"dec_{name_in_metrics(factor)}" + ("_lite" if kind == "lite" else "")
 
 
 def decoupling_values(families: NDArray, distance: float) -> dict[str, NDArray[np.float64]]:

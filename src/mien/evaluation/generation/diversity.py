@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mien.data.dataset import FaceDataset
 from mien.evaluation.distances import Meshes
 from mien.evaluation.generation import metrics
-from mien.evaluation.generation.draws import RandomFaces, by_part, short
+from mien.evaluation.generation.draws import RandomFaces, by_part, name_in_metrics
 from mien.evaluation.generation.nearest import extremes
 from mien.evaluation.generation.setup import GenerationSetup
 from mien.evaluation.rows import Row, RowMaker
@@ -104,7 +104,7 @@ def diversity_of(part: Mapping[str, Meshes]) -> dict[str, NDArray[np.float64]]:
         found["div_all"] = metrics.diversity(faces, np.roll(faces, 1, axis=0))
     for factor, others in part.items():
         if factor != "random":
-            found[f"div_{short(factor)}"] = metrics.diversity(faces, others)
+            found[f"div_{name_in_metrics(factor)}"] = metrics.diversity(faces, others)
     return found
 
 
@@ -124,7 +124,7 @@ def diversity_by_labels(
     """
     generator = np.random.default_rng([seed, 580])
     group = {"div_all": np.zeros(len(next(iter(labels.values()))), int)}
-    group |= {f"div_{short(factor)}": key for factor, key in labels.items()}
+    group |= {f"div_{name_in_metrics(factor)}": key for factor, key in labels.items()}
     drawn = {name: _pairs_within(np.asarray(key), pairs, generator) for name, key in group.items()}
     result = {}
     for name, (first, second) in drawn.items():

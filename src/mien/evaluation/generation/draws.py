@@ -25,7 +25,7 @@ NEVER_HELD = ("noise", "style", "texture")
 """Further codes that are no factor of their own."""
 
 
-def short(factor: str) -> str:
+def name_in_metrics(factor: str) -> str:
     """How the metrics of generated faces name a factor: ``id`` for identity."""
     return SHORT.get(factor, factor)
 

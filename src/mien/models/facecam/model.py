@@ -21,7 +21,7 @@ from mien.models.facecam.networks import (
     Heads,
     LabelMap,
     LatentDiscriminator,
-    descend_to,
+    code_nearest_to,
     pair,
 )
 from mien.models.facecam.texture_losses import SMOKE_TEXTURES, STANDARD_TEXTURES, texture_stages
@@ -327,7 +327,7 @@ class FaceCAM(FaceModel):
         target = (w_id - self.code_mean[: self.sizes[0]]) / self.code_std[: self.sizes[0]]
         start = target @ self.inverse[:, :-1].T + self.inverse[:, -1]
         noise = w_id.new_zeros(len(w_id), self.sizes[3])
-        return descend_to(self.generators["identity"], target, noise, start, self.prior)
+        return code_nearest_to(self.generators["identity"], target, noise, start, self.prior)
 
     @torch.no_grad()
     def learn_inverse(self, count: int = 4000) -> None:

@@ -158,7 +158,7 @@ def class_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return total / (labels != UNKNOWN).sum().clamp_min(1)
 
 
-def descend_to(network: nn.Module, target: Tensor, rest: Tensor, start: Tensor, ridge: Tensor) -> Tensor:
+def code_nearest_to(network: nn.Module, target: Tensor, rest: Tensor, start: Tensor, ridge: Tensor) -> Tensor:
     """FaceCAM's code z whose face is nearest to a given one: damped Gauss-Newton with exact Jacobians.
 
     Minimizes ||f(z, rest) - target||^2 + ridge ||z||^2 for each row on its own.
