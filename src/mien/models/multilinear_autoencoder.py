@@ -88,7 +88,7 @@ class MultilinearAutoencoder(FaceModel):
     )
     reference: ClassVar[Reference] = Reference(
         "abrevaya2018multilinear",
-        "Fern{\\'a}ndez Abrevaya, Victoria and Wuhrer, Stefanie and Boyer, Edmond",
+        "Fernandez Abrevaya, Victoria and Wuhrer, Stefanie and Boyer, Edmond",
         "Multilinear Autoencoder for 3D Face Model Learning",
         "IEEE Winter Conference on Applications of Computer Vision", 2018,
     )  # fmt: skip
