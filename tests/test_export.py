@@ -22,7 +22,10 @@ from mien.nn.export import GatheredConvolution, GatheredRows
 from mien.nn.spiral import SparseRows, SpiralConvolution, SpiralOperator
 
 Capture = pytest.CaptureFixture[str]
-REFUSED = {"deformation_transfer": "linear system", "nearest_identity": "nearest of all training people"}
+REFUSED = {
+    "deformation_transfer": "linear system", "nearest_identity": "nearest of all training people",
+    "conv_mesh_ae": "at rest", "kacem": "no code of an expression", "flame": "its license",
+}  # fmt: skip
 
 
 def prepared(name: str) -> FaceModel:

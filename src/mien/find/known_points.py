@@ -34,7 +34,7 @@ _DEVIATION_MM = 3.0  # over the people
 _CALIBRATING = VIEWS[:5]  # what is seen of people who stand as they should
 _VIEWS = 3  # of them that have to agree
 _FEWEST = 60  # points without which a template is not known
-PEOPLE = 3
+PEOPLE = 8
 """How many are looked at beside the template."""
 
 
