@@ -201,6 +201,7 @@ def test_a_piece_that_is_said_to_be_something_else_is_no_skin() -> None:
     assert pieces.may_be_skin(int(pieces.label[0])) and not pieces.may_be_skin(int(pieces.label[-1]))
     mine = NamedPieces.of(vertices, faces, naming, {"HELPER-hair": "skin"})
     assert mine.may_be_skin(int(mine.label[-1]))
+    assert (pieces.kind(int(mine.label[-1])), mine.kind(int(mine.label[-1]))) == ("hair", "skin")
     with pytest.raises(UnknownName, match="unknown piece of the mesh; received 'glasses'"):
         NamedPieces.of(vertices, faces, naming, {"glasses": "hat"})
 
