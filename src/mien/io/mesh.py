@@ -14,6 +14,7 @@ from mien.io.atomic import write_bytes
 from mien.io.blender import read_blend
 from mien.io.fbx import read_fbx
 from mien.io.gltf import read_glb
+from mien.io.mistaken import refuse_mistaken
 from mien.io.obj import obj_faces, obj_header, obj_vertices, read_obj
 from mien.io.ply import ply_bytes, read_ply
 from mien.io.record import Mark, Mesh
@@ -54,7 +55,7 @@ def read_mesh(path: str | Path, *, points: bool = False) -> Mesh:
         points: Whether a PLY file may be a point scan, without faces.
 
     Raises:
-        BadFile: The file is missing, empty, cut off, or of an unknown kind.
+        BadFile: The file is missing, empty, cut off, of an unknown kind, or not what its name says.
         BadMesh: It has no vertices or faces, NaN or infinite vertices, or faces out of range.
     """
     path = Path(path)
@@ -71,6 +72,8 @@ def read_mesh(path: str | Path, *, points: bool = False) -> Mesh:
     if path.stat().st_size == 0:
         raise BadFile("the mesh file is empty", received=str(path), remedy="copy or export it again")
     try:
+        if reader is not read_blend:  # Blender itself compresses its files
+            refuse_mistaken(path)
         mesh = read_ply(path, points=True) if points and reader is read_ply else reader(path)
     except OSError as error:
         raise BadFile("the mesh file cannot be read", received=f"{path}: {error.strerror}") from error
