@@ -72,7 +72,8 @@ def test_the_same_plan_leaves_the_same_bytes(name: str, tmp_path: Path) -> None:
         found.append(hashes(tmp_path / f"{run}"))
         found[-1].pop("metrics.jsonl", None)  # the log tells how long the steps took
     assert found[0] == found[1] == found[2]
-    assert set(found[0]) == {"README.md", "config.json", "model.safetensors", "run.json", "topology.npz"}
+    files = {"README.md", "config.json", "model.safetensors", "run.json", "split.csv", "topology.npz"}
+    assert set(found[0]) == files
 
 
 # ---- one writer

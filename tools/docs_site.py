@@ -53,7 +53,7 @@ def on_config(config: Any) -> Any:
 
     docs = ROOT / "docs"
     models = [f"models/{name}.md" for name in MODELS if (docs / "models" / f"{name}.md").is_file()]
-    first = ["quick_start", "your_own_head", "studio", "metrics", "conventions", "philosophy"]
+    first = ["quick_start", "your_own_head", "studio", "metrics", "experiments", "conventions", "philosophy"]
     first = [f"{name}.md" for name in first]
     others = [path.name for path in sorted(docs.glob("*.md")) if path.name not in first]
     front = [*(name for name in first if (docs / name).is_file()), *others]

@@ -87,16 +87,19 @@ def name(
 
 def rows(
     folder: Path = typer.Argument(..., help="A data set."),
-    protocol: str = typer.Option("subject", "--protocol", help="How the data is divided."),
+    protocol: str | None = typer.Option(None, "--protocol", help="How the data is divided."),
+    split: Path | None = typer.Option(None, "--split", help="A split file (person, part)."),
     part: str = typer.Option("test", help="train, validation, test or all."),
     seed: int = typer.Option(0, help="Of the division."),
 ) -> None:
     """Prints, as CSV, what to learn from and to predict for [bold]mien evaluate --predictions[/bold]."""
     from mien.data.dataset import FaceDataset
     from mien.evaluation.predictions import rows_to_predict
+    from mien.experiments.division import divided
 
     data = FaceDataset.load(existing(folder, "data folder"))
-    typer.echo(rows_to_predict(data, part=part, protocol=protocol, seed=seed), nl=False)
+    data, division = divided(data, protocol=protocol, seed=seed, split=split)
+    typer.echo(rows_to_predict(data, part=part, **division), nl=False)
 
 
 def info(

@@ -31,6 +31,9 @@ def train(
     setting: list[str] = typer.Option([], "--set", help="key=value for a setting; repeat for more."),
     seed: int | None = typer.Option(None, help="The same seed gives the same weights."),
     protocol: str | None = typer.Option(None, help="How the data is divided; default: by subject."),
+    split: Path | None = typer.Option(
+        None, help="Who trains and tests: CSV (person, part), or a known list."
+    ),
     resume: bool = typer.Option(False, "--resume", help="Go on with a run that was stopped."),
     devices: int = typer.Option(1, "--devices", min=1, help="How many devices."),
     accelerator: str = typer.Option("auto", help="auto, cpu or gpu."),
@@ -55,7 +58,7 @@ def train(
     existing(data, "data folder")
     try:
         training.train(
-            model, data, out=out, resume=resume, accelerator=accelerator, devices=devices,
+            model, data, out=out, split=split, resume=resume, accelerator=accelerator, devices=devices,
             precision=precision, **choices, **settings,
         )  # fmt: skip
     except KeyboardInterrupt as error:
@@ -75,6 +78,7 @@ def evaluate(
         [], "--predictions", help="NAME=FILE.npz of another program (mien data rows); repeat for more."
     ),
     protocol: str | None = typer.Option(None, "--protocol", help="Default: the one the models trained with."),
+    split: Path | None = typer.Option(None, help="A split file (person, part); default: that of the models."),
     part: str = typer.Option("test", help="train, validation, test or all."),
     seed: int | None = typer.Option(None, help="Of the division; default: the one the models trained with."),
     controls: bool = typer.Option(True, help="Judge the cheap controls beside the models."),
@@ -99,6 +103,7 @@ def evaluate(
     from mien.data.dataset import FaceDataset
     from mien.data.notation import parse_settings
     from mien.evaluation import evaluate_by_kind
+    from mien.experiments.division import divided
     from mien.figures.evaluation import draw_evaluation
 
     model_dirs, given = model_dirs or [], parse_settings(predictions)
@@ -107,10 +112,10 @@ def evaluate(
     overrides = parse_settings(setting) | ({} if pairs is None else {"pairs": pairs})
     if overrides and not generation:
         raise BadSetting("--set and --pairs need --generation", received=overrides)
-    division = hub.division_of(model_dirs, protocol, seed)
+    faces = FaceDataset.load(existing(data, "data folder"))
+    faces, division = divided(faces, model_dirs, protocol=protocol, seed=seed, split=split)
     labels = hub.folder_labels(model_dirs)
     models = {labels[folder]: open_model(folder) for folder in model_dirs}
-    faces = FaceDataset.load(existing(data, "data folder"))
     for model in models.values():
         model.check_data(faces)
     options: dict[str, Any] = {"part": part, "predictions": given, **division}

@@ -52,6 +52,8 @@ class FaceDataset:
         truth: (N, V, 3) float32, millimeters: every face without capture noise, where a performed set keeps
             it; may be memory-mapped.
         rests: (S, V, 3) float32, millimeters: every person's true face at rest; comes with ``truth``.
+        listed: Name of a division that a file lists -> (N,) int8 index into ``PARTS``, -1 in none; see
+            :mod:`mien.data.split_files`.
     """
 
     topology: Topology
@@ -76,6 +78,7 @@ class FaceDataset:
     folder: Path | None = None
     truth: NDArray[np.float32] | None = None
     rests: NDArray[np.float32] | None = None
+    listed: Mapping[str, NDArray[np.int8]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         count = len(self.vertices)
@@ -254,14 +257,15 @@ class FaceDataset:
 
         Args:
             part: ``train``, ``validation``, ``test`` or ``all``.
-            protocol: ``subject`` (default: no person in two parts) or a paper's own, by name.
+            protocol: ``subject`` (default: no person in two parts), a paper's own, by name, a fold, or a
+                division of ``listed``.
             seed: Which of the random divisions, for protocols that draw one.
         """
         if part == "all":
             return self
         if part not in PARTS:
             raise UnknownName("part", part, [*PARTS, "all"])
-        parts = assign(protocol, self.subject, seed)
+        parts = self.listed[protocol] if protocol in self.listed else assign(protocol, self.subject, seed)
         return replace(self, rows=self._rows[parts[self._rows] == PARTS.index(part)])
 
     @cached_property

@@ -5,12 +5,13 @@ The default keeps people apart. A paper's own protocol is kept under its own nam
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.errors import BadSetting, UnknownName
+from mien.errors import BadSetting, DataMissing, UnknownName
 
 PARTS = ("train", "validation", "test")
 #: (N,) int subject of each row and a seed to (N,) int8 index into :data:`PARTS`.
@@ -131,20 +132,60 @@ PROTOCOLS: dict[str, Split] = {
 }
 
 
+LISTED = "listed-"
+"""Begins the name of a division that a file lists, see :mod:`mien.data.split_files`; its hash follows."""
+FOLDS = "fold-K-of-N"
+"""The form of names such as ``fold-2-of-5``: fold 2 of 5 tests, and every person is in one fold."""
+
+_FOLD = re.compile(r"fold-(\d{1,4})-of-(\d{1,4})")
+
+
 def assign(protocol: str, subject: NDArray, seed: int) -> NDArray:
     """The part of every row under a named protocol.
 
     Args:
-        protocol: A name of :data:`PROTOCOLS`.
+        protocol: A name of :data:`PROTOCOLS`, or a fold, such as ``fold-2-of-5``.
         subject: (N,) int. Whom each row shows.
         seed: Draws another division, for protocols that draw one.
 
     Returns:
         (N,) int index into :data:`PARTS`.
     """
-    if protocol not in PROTOCOLS:
-        raise UnknownName("protocol", protocol, PROTOCOLS)
+    check_protocol(protocol)
+    if match := _FOLD.fullmatch(protocol):
+        return _fold(subject, seed, int(match[1]), int(match[2]))
+    if protocol.startswith(LISTED):
+        raise DataMissing(
+            "this division is listed in a file that was not given", received=protocol,
+            remedy="add --split FILE.csv; every run keeps its own as split.csv",
+        )  # fmt: skip
     return PROTOCOLS[protocol](subject, seed)
+
+
+def check_protocol(name: str) -> None:
+    """Raises for a name that no protocol has.
+
+    Raises:
+        UnknownName: It is neither in :data:`PROTOCOLS`, nor a fold, nor a division that a file lists.
+    """
+    if name not in PROTOCOLS and not _FOLD.fullmatch(name) and not name.startswith(LISTED):
+        raise UnknownName("protocol", name, [*PROTOCOLS, FOLDS])
+
+
+def _fold(subject: NDArray, seed: int, number: int, count: int) -> NDArray:
+    """One of ``count`` folds of the people tests; of the others, a tenth validates."""
+    people = np.unique(subject)
+    if not 1 <= number <= count or not 2 <= count <= len(people) or len(people) < 3:
+        raise BadSetting(
+            "folds count from 1, and there are at least 2 and at most as many as people",
+            received=f"fold {number} of {count} for {len(people)} people", remedy="for instance fold-1-of-5",
+        )  # fmt: skip
+    folds = np.array_split(np.random.default_rng([seed, 20232]).permutation(people), count)
+    rest = np.concatenate([*folds[number:], *folds[: number - 1]])  # so that each fold validates others
+    part = np.zeros(people.max() + 1, np.int8)
+    part[folds[number - 1]] = PARTS.index("test")
+    part[rest[: max(1, round(0.1 * len(rest)))]] = PARTS.index("validation")
+    return part[subject]
 
 
 def _people(subject: NDArray, seed: int, *, validation: float, test: float) -> NDArray:

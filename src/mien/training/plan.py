@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mien.data.splits import PROTOCOLS
+from mien.data.splits import check_protocol
 from mien.errors import BadSetting, UnknownName
 from mien.models.base import FaceModel
 from mien.models.files import check_arguments
@@ -20,8 +20,8 @@ from mien.training.recipes import Recipe, find_recipe, recipe_names
 PROFILES = ("smoke", "standard", "full")
 
 RUN_OPTIONS = (
-    "method", "data", "out", "profile", "seed", "protocol", "split_seed", "resume", "accelerator", "devices",
-    "precision", "progress", "save_seconds",
+    "method", "data", "out", "profile", "seed", "protocol", "split", "split_seed", "resume", "accelerator",
+    "devices", "precision", "progress", "save_seconds",
 )  # fmt: skip
 """What :func:`mien.training.train` takes beside settings, so no setting may be called like one."""
 
@@ -69,8 +69,7 @@ def plan_training(
     profile = choices.get("profile", "standard")
     if profile not in PROFILES:
         raise UnknownName("profile", profile, PROFILES)
-    if choices.get("protocol", "subject") not in PROTOCOLS:
-        raise UnknownName("protocol", choices["protocol"], PROTOCOLS)
+    check_protocol(choices.get("protocol", "subject"))
     arguments = dict(method.config) if isinstance(method, FaceModel) else _arguments(kind)
     settings = _settings(kind)
     free = settings if made else arguments | settings

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from mien.data.dataset import FaceDataset
+from mien.data.split_files import SPLIT, split_text, with_split
 from mien.errors import BadSetting, require
 from mien.find.face import face_points
 from mien.find.known_points import PEOPLE
@@ -38,6 +39,7 @@ def train(
     profile: str | None = None,
     seed: int | None = None,
     protocol: str | None = None,
+    split: Path | str | None = None,
     split_seed: int | None = None,
     resume: bool = False,
     accelerator: str = "auto",
@@ -60,6 +62,8 @@ def train(
         profile: ``smoke`` (minutes), ``standard`` (an hour or two on two cores), ``full`` (the paper's).
         seed: Decides initial weights, batches and noise.
         protocol: How the data is divided, see :mod:`mien.data.splits`.
+        split: A file that lists who trains, validates and tests, or the name of a list that comes with
+            Mien, in place of a protocol; see :mod:`mien.data.split_files`.
         split_seed: Which of the random divisions.
         resume: Continue a run that was cut; the result is bit-identical to an uninterrupted one.
         accelerator: ``auto``, ``cpu``, ``gpu`` ... as Lightning Fabric names them.
@@ -72,10 +76,15 @@ def train(
     Returns:
         The trained model, in evaluation mode on the CPU.
     """
+    faces = data if isinstance(data, FaceDataset) else FaceDataset.load(data)
+    if split is not None:
+        if protocol is not None:
+            raise BadSetting("a split file and a protocol both divide the data", remedy="give one of them")
+        faces, protocol = with_split(faces, split)
     choices = {"profile": profile, "seed": seed, "protocol": protocol, "split_seed": split_seed}
     plan, recipe = resolve_plan(method, settings, **choices)
     return fit_model(
-        plan, data if isinstance(data, FaceDataset) else FaceDataset.load(data), out,
+        plan, faces, out,
         method=plan.model if recipe else method, resume=resume, accelerator=accelerator, devices=devices,
         precision=precision, progress=progress, save_seconds=save_seconds,
     )  # fmt: skip
@@ -118,6 +127,9 @@ def fit_model(
     with alone(out, "run folder") if first else nullcontext():
         if _open_everywhere(fabric, out, header, resume):
             return load_model(out, method=kind)
+        if first:
+            text = split_text(data, protocol=plan.protocol, seed=plan.split_seed)
+            write_bytes(out / SPLIT, text.encode())
         start = method if isinstance(method, FaceModel) else kind
         return _fitted(plan, data, out, header, start, fabric, progress and first, save_seconds)
 
