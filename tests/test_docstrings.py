@@ -5,12 +5,11 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
-import pytest
+from sources import FILES, SOURCE, place_of, tree_of
 
-SOURCE = Path(__file__).parent.parent / "src" / "mien"
-FILES = sorted(SOURCE.rglob("*.py"))
 ARRAYS = ("NDArray", "ndarray", "Tensor")
 #: Functions of arrays are no arrays, and losses are named scalars by definition.
 NO_ARRAY = re.compile(r"\b(Callable\[\[.*?\], .*?\]|Losses)")
@@ -27,6 +26,7 @@ def shapes(text: str) -> int:
     return sum(bool(SIZE.search(found)) for found in SHAPE.findall(text)) + len(WORDS.findall(text))
 
 
+@cache
 def aliases(tree: ast.Module) -> set[str]:
     """Names that a module gives to types of arrays."""
     assigned = [node for node in tree.body if isinstance(node, ast.Assign)]
@@ -49,7 +49,7 @@ def array_names(tree: ast.Module) -> set[str]:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mien."):
             path = SOURCE.joinpath(*node.module.split(".")[1:]).with_suffix(".py")
             if path.is_file():
-                known = aliases(ast.parse(path.read_text()))
+                known = aliases(tree_of(path))
                 found |= known & {alias.name for alias in node.names}
     return found
 
@@ -88,7 +88,7 @@ def signatures(tree: ast.Module) -> Iterator[tuple[str, dict[str, ast.expr | Non
                 and not item.target.id.startswith("_") and "ClassVar" not in ast.unparse(item.annotation)
             }  # fmt: skip
             yield node.name, fields, None, about
-        inherited = {name for base in node.bases for name in METHODS.get(ast.unparse(base), ())}
+        inherited = {name for base in node.bases for name in methods_by_class().get(ast.unparse(base), ())}
         for item in node.body:
             if not isinstance(item, ast.FunctionDef) or item.name in inherited:
                 continue
@@ -107,10 +107,11 @@ def parameters(function: ast.FunctionDef) -> dict[str, ast.expr | None]:
     return {item.arg: item.annotation for item in (*given.posonlyargs, *given.args, *given.kwonlyargs)}
 
 
+@cache
 def methods_by_class() -> dict[str, set[str]]:
     """Public methods of every class of the package, with those of its bases."""
     classes = {
-        node.name: node for path in SOURCE.rglob("*.py") for node in ast.parse(path.read_text()).body
+        node.name: node for path in FILES for node in tree_of(path).body
         if isinstance(node, ast.ClassDef)
     }  # fmt: skip
 
@@ -123,12 +124,9 @@ def methods_by_class() -> dict[str, set[str]]:
     return {name: methods(name) for name in classes}
 
 
-METHODS = methods_by_class()
-
-
 def unsaid(path: Path) -> list[str]:
     """What takes or gives arrays in a file and does not state their shape."""
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path)
     named, wrong = array_names(tree), []
     for name, given, returns, text in signatures(tree):
         prose, arguments, result = sections(text)
@@ -144,7 +142,6 @@ def unsaid(path: Path) -> list[str]:
     return wrong
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_arrays_have_shapes(path: Path) -> None:
-    wrong = unsaid(path)
+def test_arrays_have_shapes() -> None:
+    wrong = [f"{place_of(path)}: {item}" for path in FILES for item in unsaid(path)]
     assert not wrong, "no shape, such as (B, V, 3), is stated for\n  " + "\n  ".join(wrong)
