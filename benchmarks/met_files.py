@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from mien.cli import command
-from mien.io.glb import read_glb_targets
+from mien.data.head_rigs import read_head_rig
 from mien.io.mesh import read_mesh
 
 TESTS = Path(__file__).parent.parent / "tests"
@@ -256,9 +256,8 @@ def judged(case: Case, result: Path, source: Path, work: Path) -> dict[str, Any]
 
 def sizes(path: Path) -> dict[str, float]:
     """How far each target of a GLB moves its farthest vertex, in millimeters."""
-    rig = read_glb_targets(path)
-    moved = np.linalg.norm(rig.targets - rig.base, axis=-1).max(axis=1)
-    return dict(zip(rig.names, moved.tolist()))
+    rig = read_head_rig(path)
+    return dict(zip(rig.names, np.linalg.norm(rig.displacements, axis=-1).max(axis=1).tolist()))
 
 
 def blender(before: Path, after: Path, work: Path) -> str:
@@ -312,6 +311,11 @@ def faults(case: Case, row: dict[str, Any]) -> list[str]:
 
 
 def write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """The rows of this run, in place of those of the same cases that the file has from another one."""
+    if path.is_file():
+        with path.open(newline="") as file:
+            ours = {row["case"]: row for row in rows}
+            rows = [ours.pop(row["case"], row) for row in csv.DictReader(file)] + list(ours.values())
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
