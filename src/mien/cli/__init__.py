@@ -11,7 +11,7 @@ from typing import NoReturn
 import typer
 
 from mien import __version__
-from mien.cli import about, data, export, gallery, heads, learn, look, motion, prepare, use
+from mien.cli import about, data, experiments, export, gallery, heads, learn, look, motion, prepare, use
 from mien.cli.models import allow_code
 from mien.cli.shell import add, flow, leave, run, show
 
@@ -49,7 +49,16 @@ app.add_typer(data_app, name="data", rich_help_panel="Data and training")
 add(data_app, None, data.build, data.name, data.info, data.rows, words="mien data")
 add(data_app, None, prepare.prepare, prepare.check, words="mien data")
 add(app, "Data and training", learn.train)
-add(app, "Judge", learn.evaluate, learn.claims, heads.evaluate_rig, gallery.gallery)
+add(
+    app,
+    "Judge",
+    learn.evaluate,
+    experiments.bench,
+    experiments.compare,
+    learn.claims,
+    heads.evaluate_rig,
+    gallery.gallery,
+)
 add(app, "Use a model", use.generate, use.reconstruct, use.neutralize, use.transfer, use.interpolate, use.fit)
 add(app, "Use a model", motion.animate, motion.convert, heads.register, heads.rig)
 add(app, "Use a model", look.view, look.share, export.export)

@@ -30,10 +30,13 @@ def train(
     ),
     setting: list[str] = typer.Option([], "--set", help="key=value for a setting; repeat for more."),
     seed: int | None = typer.Option(None, help="The same seed gives the same weights."),
+    seeds: list[int] = typer.Option([], metavar="0 1 2", help="Several: a run each, judged as one system."),
+    more: list[int] = typer.Argument(None, metavar="", hidden=True),
     protocol: str | None = typer.Option(None, help="How the data is divided; default: by subject."),
     split: Path | None = typer.Option(
         None, help="Who trains and tests: CSV (person, part), or a known list."
     ),
+    minutes: float | None = typer.Option(None, help="Processor time, after which training ends."),
     resume: bool = typer.Option(False, "--resume", help="Go on with a run that was stopped."),
     devices: int = typer.Option(1, "--devices", min=1, help="How many devices."),
     accelerator: str = typer.Option("auto", help="auto, cpu or gpu."),
@@ -46,23 +49,34 @@ def train(
     """
     from mien import training
     from mien.data.notation import parse_settings
+    from mien.experiments.division import training_data
+    from mien.experiments.seeds import train_seeds
     from mien.models.own_code import is_address
 
+    if more and not seeds or seeds and seed is not None:
+        raise BadSetting(
+            "seeds are given by --seeds 0 1 2, and one seed by --seed", received=f"{seeds} {more}"
+        )
     settings = parse_settings(setting)
-    choices: dict[str, Any] = {"profile": profile, "seed": seed, "protocol": protocol}
-    plan, recipe = training.resolve_plan(model, settings, **choices)
+    faces: Any = data
+    if split:
+        faces, protocol = training_data(existing(data, "data folder"), protocol, split)
+    choices: dict[str, Any] = {"profile": profile, "protocol": protocol, "minutes": minutes}
+    plan, recipe = training.resolve_plan(model, settings, seed=seed, **choices)
     if recipe is not None and recipe.data.get("build"):
         say(f"The recipe is for data made by: {recipe.data['build']}")
     if dry_run:
         return show_json(asdict(plan))
     existing(data, "data folder")
+    choices |= {"accelerator": accelerator, "devices": devices, "precision": precision, **settings}
     try:
-        training.train(
-            model, data, out=out, split=split, resume=resume, accelerator=accelerator, devices=devices,
-            precision=precision, **choices, **settings,
-        )  # fmt: skip
+        if seeds:
+            train_seeds(model, faces, out=out, seeds=[*seeds, *(more or ())], **choices)
+        else:
+            training.train(model, faces, out=out, seed=seed, resume=resume, **choices)
     except KeyboardInterrupt as error:
-        raise Stopped(f"{out} is kept; go on with the same command and --resume.") from error
+        again = "the same command" if seeds else "the same command and --resume"
+        raise Stopped(f"{out} is kept; go on with {again}.") from error
     if os.environ.get("LOCAL_RANK", "0") != "0":
         return None  # one of several processes of a data-parallel run: the first one reports
     show(f"{out}: {plan.model}, trained with the profile {plan.profile!r}.")
@@ -72,7 +86,9 @@ def train(
 
 
 def evaluate(
-    model_dirs: list[Path] = typer.Argument(None, metavar="[MODEL_DIR...]", help="Finished runs."),
+    model_dirs: list[Path] = typer.Argument(
+        None, metavar="[MODEL_DIR...]", help="Finished runs, or folders of seeds."
+    ),
     data: Path = typer.Option(..., "--data", help="A data set."),
     predictions: list[str] = typer.Option(
         [], "--predictions", help="NAME=FILE.npz of another program (mien data rows); repeat for more."
@@ -83,6 +99,7 @@ def evaluate(
     seed: int | None = typer.Option(None, help="Of the division; default: the one the models trained with."),
     controls: bool = typer.Option(True, help="Judge the cheap controls beside the models."),
     truth: bool | None = typer.Option(None, help="Compare with noiseless faces, too; default: if there."),
+    per_mesh: Path | None = typer.Option(None, help="Write errors by run and test scan to this CSV."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON only."),
     out: Path | None = typer.Option(None, "--out", help="Write report.md, .csv, .tex and .json there."),
     pictures: bool = typer.Option(False, "--pictures", help="Draw the papers' figures into --out, too."),
@@ -98,44 +115,32 @@ def evaluate(
     [bold]--generation[/bold] measures random faces instead: decoupling, diversity, specificity, faces from
     landmarks, and the control of expressions. Its networks are trained once and kept beside the data.
     """
-    from mien import hub
     from mien.cli.models import open_model
     from mien.data.dataset import FaceDataset
     from mien.data.notation import parse_settings
-    from mien.evaluation import evaluate_by_kind
-    from mien.experiments.division import divided
-    from mien.figures.evaluation import draw_evaluation
+    from mien.experiments.judged import judge_runs, open_runs
 
-    model_dirs, given = model_dirs or [], parse_settings(predictions)
-    if pictures and not (out and model_dirs):
-        raise BadSetting("--pictures needs a model and a folder to draw into", remedy="add --out FOLDER")
-    overrides = parse_settings(setting) | ({} if pairs is None else {"pairs": pairs})
+    given, overrides = parse_settings(predictions), parse_settings(setting)
+    overrides |= {} if pairs is None else {"pairs": pairs}
     if overrides and not generation:
         raise BadSetting("--set and --pairs need --generation", received=overrides)
     faces = FaceDataset.load(existing(data, "data folder"))
-    faces, division = divided(faces, model_dirs, protocol=protocol, seed=seed, split=split)
-    labels = hub.folder_labels(model_dirs)
-    models = {labels[folder]: open_model(folder) for folder in model_dirs}
-    for model in models.values():
-        model.check_data(faces)
-    options: dict[str, Any] = {"part": part, "predictions": given, **division}
+    runs = open_runs(model_dirs or [], faces, open_run=open_model, protocol=protocol, seed=seed, split=split)
     if generation:
-        found = _judge_generation(models, faces, out, profile, overrides, **options)
+        found = _judge_generation(
+            runs.models, runs.data, out, profile, overrides, part=part, predictions=given, **runs.division
+        )
         return show_json(json.loads(found.to_json())) if as_json else _print_tables(found)
-    report = evaluate_by_kind(models, faces, controls=controls, truth=truth, **options)
-    if out:
-        report.save(out)
-    if out and pictures:
-        drawn = draw_evaluation(models, faces.split(part, **division), report, out, seed=division["seed"])
-        say(f"Drawn: {', '.join(path.name for path in drawn)}")
-    if part == "test":
-        for folder in model_dirs:
-            hub.keep_measured(folder, labels[folder], report, type(models[labels[folder]]))
+    report, told = judge_runs(
+        runs, part=part, controls=controls, truth=truth, predictions=given, per_mesh=per_mesh, out=out,
+        pictures=pictures,
+    )  # fmt: skip
     if as_json:
-        return show_json(json.loads(report.to_json()))
-    _print_tables(report)
-    if out:
-        say(f"Written: {out / 'report.md'}, .csv, .tex and .json")
+        show_json(json.loads(report.to_json()))
+    else:
+        _print_tables(report)
+    for sentence in told:
+        say(sentence)
     return None
 
 

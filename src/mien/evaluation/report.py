@@ -11,8 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mien.errors import BadFile, UnknownName
+from mien.errors import BadFile, UnknownName, Unsupported
 from mien.evaluation.layouts import kind_of
+from mien.evaluation.paired import comparison_tables
 from mien.evaluation.rows import Row
 from mien.evaluation.tables import Table
 from mien.io.atomic import write_bytes
@@ -82,9 +83,11 @@ class Report:
 
     @cached_property
     def tables(self) -> list[Table]:
-        """A few themed tables, as the kind of the evaluation lays them out."""
+        """Models or seeds side by side, then a few themed tables as the kind of evaluation lays them out."""
         sizes = {label: str(facts["latent"]) for label, facts in self.systems.items() if "latent" in facts}
-        return kind_of(self.conditions).tables(self.rows, sizes, self.published)
+        seed = int(self.conditions.get("seed", 0))
+        compared = comparison_tables(self.rows, self.by_person, self.systems, seed=seed)
+        return compared + kind_of(self.conditions).tables(self.rows, sizes, self.published)
 
     def to_json(self) -> str:
         """Everything, as JSON text."""
@@ -105,6 +108,25 @@ class Report:
         writer = csv.DictWriter(text, list(records[0]) if records else list(shared), lineterminator="\n")
         writer.writeheader()
         writer.writerows(records)
+        return text.getvalue()
+
+    def per_mesh_csv(self) -> str:
+        """One line a system and test scan: whose, what it shows, its row of the data set, its errors.
+
+        Raises:
+            Unsupported: The report is not of single scans.
+        """
+        if not self.scans:
+            raise Unsupported("errors by mesh are of single scans, and this evaluation has none")
+        metrics = list(dict.fromkeys(metric for values in self.meshes.values() for metric in values))
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("system", *self.scans[0], *metrics))
+        for system, values in self.meshes.items():
+            absent = [None] * len(self.scans)
+            columns = [values.get(metric, absent) for metric in metrics]
+            for scan, *errors in zip(self.scans, *columns):
+                writer.writerow((system, *scan.values(), *errors))
         return text.getvalue()
 
     def to_markdown(self) -> str:
@@ -137,12 +159,17 @@ class Report:
         return paths
 
     @staticmethod
+    def of(found: Mapping[str, Any]) -> Report:
+        """The report of what :meth:`to_json` wrote, once it is read."""
+        known = dict(found)
+        rows = tuple(Row(**row) for row in known.pop("rows"))
+        return Report(rows, scans=tuple(known.pop("scans")), **known)
+
+    @staticmethod
     def load(path: Path | str) -> Report:
         """Reads ``report.json``."""
         try:
-            found = json.loads(Path(path).read_text(encoding="utf-8"))
-            rows = tuple(Row(**row) for row in found.pop("rows"))
-            return Report(rows, scans=tuple(found.pop("scans")), **found)
+            return Report.of(json.loads(Path(path).read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BadFile(
                 "the evaluation report cannot be read", received=str(path), remedy=str(error)

@@ -28,6 +28,8 @@ class Row:
         count: How many meshes, persons, vertices or draws.
         unit: ``mm``, ``%``, ``ms`` or empty.
         reason: Why there is no value, or what the reader must know about it.
+        seeds: How many runs, which differ by their seeds, were averaged.
+        seed_std: Standard deviation of their means.
     """
 
     system: str
@@ -41,6 +43,8 @@ class Row:
     count: int = 0
     unit: str = "mm"
     reason: str = ""
+    seeds: int = 1
+    seed_std: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON and CSV."""

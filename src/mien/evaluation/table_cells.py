@@ -77,3 +77,14 @@ def two_decimals(row: Row) -> str:
     """The mean with two decimals: millimeters in the form of the papers."""
     assert row.mean is not None
     return f"{row.mean:.2f}"
+
+
+def over_seeds(row: Row) -> str:
+    """The mean, with its deviation over seeds where there are several."""
+    assert row.mean is not None
+    return mean(row) if row.seed_std is None else f"{mean(row)} ± {digits(row.seed_std, row.mean)}"
+
+
+def shown_p(value: float) -> str:
+    """A p-value with three decimals."""
+    return f"{value:.3f}" if value >= 0.001 else "below 0.001"

@@ -60,8 +60,9 @@ _LATEX = {
 
 
 def _escaped(text: str) -> str:
-    """Text of a cell or caption as LaTeX; Markdown's code and italics become LaTeX's."""
+    """Text of a cell or caption as LaTeX; Markdown's code, bold and italics become LaTeX's."""
     escaped = "".join(_LATEX.get(letter, letter) for letter in text)
+    escaped = re.sub(r"\*\*([^*]+)\*\*", r"\\textbf{\1}", escaped)
     return re.sub(r"\*([^*]+)\*", r"\\textit{\1}", re.sub(r"`([^`]+)`", r"\\texttt{\1}", escaped))
 
 

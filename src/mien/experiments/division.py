@@ -13,6 +13,27 @@ from mien.data.splits import LISTED
 from mien.errors import BadFile, BadSetting
 
 
+def training_data(
+    data: FaceDataset | Path | str, protocol: str | None = None, split: Path | str | None = None
+) -> tuple[FaceDataset, str | None]:
+    """The data set, with the division of a split file if there is one, and the protocol that names it.
+
+    Args:
+        data: The whole data set, or its folder.
+        protocol: How it is divided; None for the usual way.
+        split: A split file, or the name of a list that comes with Mien.
+
+    Raises:
+        BadSetting: Both a protocol and a split file are given.
+    """
+    faces = data if isinstance(data, FaceDataset) else FaceDataset.load(data)
+    if split is None:
+        return faces, protocol
+    if protocol is not None:
+        raise BadSetting("a split file and a protocol both divide the data", remedy="give one of them")
+    return with_split(faces, split)
+
+
 def divided(
     data: FaceDataset,
     folders: Sequence[Path] = (),
@@ -34,10 +55,7 @@ def divided(
         BadSetting: A protocol and a split file, or runs with different divisions.
         BadFile: A run's own ``split.csv`` is not the list that it was trained with.
     """
-    if split is not None:
-        if protocol is not None:
-            raise BadSetting("a split file and a protocol both divide the data", remedy="give one of them")
-        data, protocol = with_split(data, split)
+    data, protocol = training_data(data, protocol, split)
     division = hub.division_of(folders, protocol, seed if split is None else seed or 0)
     wanted = division["protocol"]
     if wanted.startswith(LISTED) and wanted not in data.listed:

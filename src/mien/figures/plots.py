@@ -91,15 +91,17 @@ def lines(
     return picture_of(figure)
 
 
-def axes_of(title: str, width: float = 6.4, height: float = 3.8, columns: int = 1) -> tuple[Any, Any]:
-    """A figure that belongs to no window system, with one panel, or several side by side."""
+def axes_of(
+    title: str, width: float = 6.4, height: float = 3.8, columns: int = 1, rows: int = 1
+) -> tuple[Any, Any]:
+    """A figure that belongs to no window system, with one panel, or several in the order of reading."""
     require("matplotlib", "analysis")
     from matplotlib.figure import Figure
 
     background = "#{:02x}{:02x}{:02x}".format(*BACKGROUND)
     figure = Figure(figsize=(width, height), dpi=144, facecolor=background)
     figure.set_layout_engine("constrained", w_pad=0.14, h_pad=0.12)
-    panels = figure.subplots(1, columns, squeeze=False)[0]
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for panel in panels:
         panel.set_facecolor(background)
         panel.spines[["top", "right"]].set_visible(False)
@@ -107,7 +109,7 @@ def axes_of(title: str, width: float = 6.4, height: float = 3.8, columns: int = 
         panel.set_axisbelow(True)
     if title:
         figure.suptitle(title, x=0.02, ha="left", fontsize=12)
-    return figure, panels[0] if columns == 1 else panels
+    return figure, panels[0] if len(panels) == 1 else panels
 
 
 def picture_of(figure: Any) -> Image.Image:

@@ -29,6 +29,8 @@ class Progress:
         log_bytes: Length of metrics.jsonl at this point; what follows is written again after a resume.
         seconds: Training time so far.
         finished: Names of finished stages.
+        processor: Seconds of processor time so far.
+        stopped: Stage that ran out of processor time -> "step 12 of 400".
     """
 
     stage: int = 0
@@ -39,6 +41,8 @@ class Progress:
     log_bytes: int = 0
     seconds: float = 0.0
     finished: list[str] = field(default_factory=list)
+    processor: float = 0.0
+    stopped: dict[str, str] = field(default_factory=dict)
 
 
 def save_checkpoint(

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from mien.errors import BadSetting
 from mien.models.base import Stage
 from mien.models.files import put_state
+from mien.training.budget import Budget, ProcessorClock
 from mien.training.checkpoint import Progress, read_checkpoint, restore, save_checkpoint
 from mien.training.display import Display
 
@@ -28,6 +29,7 @@ class Loop:
         generator: Draws the batches; the same in every process.
         save_seconds: At most this much work is lost when the run is cut.
         display: Progress bars and the table of losses.
+        budget: Processor time after which stages end before their last step; None for as many as it takes.
     """
 
     def __init__(
@@ -37,7 +39,9 @@ class Loop:
         generator: torch.Generator,
         display: Display,
         save_seconds: float = 30.0,
+        budget: Budget | None = None,
     ) -> None:
+        self.budget = budget
         self.fabric, self.folder, self.generator = fabric, folder, generator
         self.display, self.save_seconds = display, save_seconds
         self.checkpoint, self.log_path = folder / "checkpoint.safetensors", folder / "metrics.jsonl"
@@ -58,6 +62,7 @@ class Loop:
 
     def run(self, stages: Iterable[Stage]) -> None:
         """Runs all stages, skipping those that a resumed run has finished."""
+        self.clock = ProcessorClock(self.progress.processor)
         for number, stage in enumerate(stages):
             if number < self.progress.stage:
                 continue
@@ -75,7 +80,7 @@ class Loop:
             self.progress.finished.append(stage.name)
             done, self.progress = self.progress, Progress(
                 number + 1, finished=self.progress.finished, log_bytes=self.progress.log_bytes,
-                seconds=self.progress.seconds,
+                seconds=self.progress.seconds, stopped=self.progress.stopped,
             )  # fmt: skip
             if self.best:
                 self.display.note(f"{stage.name}: kept the weights of step {done.best_step}")
@@ -94,7 +99,8 @@ class Loop:
             losses = self._step(stage, progress.step)
             progress.step += 1
             progress.seconds = before + time.monotonic() - began
-            now, finished = time.monotonic(), progress.step == stage.steps
+            now, spent = time.monotonic(), self._spent(stage)
+            finished = spent or progress.step == stage.steps
             validate = stage.validate and (progress.step % stage.validate_every == 0 or finished)
             if validate or finished or progress.step % 50 == 0 or now - self.since > 5:
                 values = {name: float(value) for name, value in losses.items()}
@@ -102,11 +108,32 @@ class Loop:
                 self._log(stage, values | {"faces_per_second": speed}, "losses")
             if validate:
                 stopped = self._validate(stage)
+            stopped |= spent
             if now - last_save > self.save_seconds:
                 self._save(stage)
                 last_save = time.monotonic()
             self.display.advance(progress.step)
         self.display.end()
+
+    def _spent(self, stage: Stage) -> bool:
+        """Whether the stage has used up its processor time; says at which step it ends then."""
+        progress = self.progress
+        progress.processor = self.clock.seconds()
+        if self.budget is None:
+            return False
+        over = progress.processor >= self.budget.until(progress.stage)
+        if self.fabric.world_size > 1:  # all processes end at the same step
+            over = self.fabric.broadcast(over)
+        if not over:
+            return False
+        if progress.step < stage.steps:
+            progress.stopped[stage.name] = f"step {progress.step:,} of {stage.steps:,}"
+            minutes = self.budget.seconds / 60
+            self.display.note(
+                f"{stage.name}: its share of {minutes:g} minutes of processor time ended at "
+                f"{progress.stopped[stage.name]}"
+            )
+        return True
 
     def _step(self, stage: Stage, index: int) -> dict[str, Tensor]:
         for module in stage.modules.values():

@@ -20,8 +20,8 @@ from mien.training.recipes import Recipe, find_recipe, recipe_names
 PROFILES = ("smoke", "standard", "full")
 
 RUN_OPTIONS = (
-    "method", "data", "out", "profile", "seed", "protocol", "split", "split_seed", "resume", "accelerator",
-    "devices", "precision", "progress", "save_seconds",
+    "method", "data", "out", "profile", "seed", "protocol", "split", "split_seed", "minutes", "resume",
+    "accelerator", "devices", "precision", "progress", "save_seconds",
 )  # fmt: skip
 """What :func:`mien.training.train` takes beside settings, so no setting may be called like one."""
 
@@ -38,6 +38,7 @@ class Plan:
         seed: Decides initial weights, batches and noise.
         protocol: How the data is divided, see :mod:`mien.data.splits`.
         split_seed: Which of the random divisions.
+        minutes: Of processor time, after which training ends; None for all steps.
     """
 
     model: str
@@ -47,6 +48,7 @@ class Plan:
     seed: int = 0
     protocol: str = "subject"
     split_seed: int = 0
+    minutes: float | None = None
 
 
 def plan_training(
@@ -58,7 +60,7 @@ def plan_training(
         method: Name, ``module:Class``, ``file.py:Class``, class, or a model that exists already: then its
             constructor arguments are settled.
         overrides: ``--set`` values: constructor arguments and training settings by name.
-        choices: Fields of :class:`Plan`: profile, seed, protocol, split_seed.
+        choices: Fields of :class:`Plan`: profile, seed, protocol, split_seed, minutes.
 
     Raises:
         UnknownName: A setting that the method does not have, or a profile or protocol that nobody has.
@@ -70,6 +72,9 @@ def plan_training(
     if profile not in PROFILES:
         raise UnknownName("profile", profile, PROFILES)
     check_protocol(choices.get("protocol", "subject"))
+    minutes = choices.get("minutes")
+    if minutes is not None and not (isinstance(minutes, (int, float)) and 0 < minutes < 1e6):
+        raise BadSetting("minutes of processor time are a positive number", received=minutes)
     arguments = dict(method.config) if isinstance(method, FaceModel) else _arguments(kind)
     settings = _settings(kind)
     free = settings if made else arguments | settings

@@ -24,6 +24,7 @@ from mien.models.base import FaceModel
 from mien.models.files import load_model, save_model
 from mien.models.registry import model_class
 from mien.temporary import clear_stale
+from mien.training.budget import Budget
 from mien.training.card import write_card
 from mien.training.display import Display
 from mien.training.loop import Loop
@@ -41,6 +42,7 @@ def train(
     protocol: str | None = None,
     split: Path | str | None = None,
     split_seed: int | None = None,
+    minutes: float | None = None,
     resume: bool = False,
     accelerator: str = "auto",
     devices: int | str = 1,
@@ -65,6 +67,7 @@ def train(
         split: A file that lists who trains, validates and tests, or the name of a list that comes with
             Mien, in place of a protocol; see :mod:`mien.data.split_files`.
         split_seed: Which of the random divisions.
+        minutes: Of processor time, after which training ends; how many steps fit in depends on the machine.
         resume: Continue a run that was cut; the result is bit-identical to an uninterrupted one.
         accelerator: ``auto``, ``cpu``, ``gpu`` ... as Lightning Fabric names them.
         devices: How many devices.
@@ -81,7 +84,8 @@ def train(
         if protocol is not None:
             raise BadSetting("a split file and a protocol both divide the data", remedy="give one of them")
         faces, protocol = with_split(faces, split)
-    choices = {"profile": profile, "seed": seed, "protocol": protocol, "split_seed": split_seed}
+    choices = {"profile": profile, "seed": seed, "protocol": protocol, "split_seed": split_seed,
+               "minutes": minutes}  # fmt: skip
     plan, recipe = resolve_plan(method, settings, **choices)
     return fit_model(
         plan, faces, out,
@@ -102,6 +106,7 @@ def fit_model(
     precision: str = "32-true",
     progress: bool = True,
     save_seconds: float = 30.0,
+    see_face: bool = True,
 ) -> FaceModel:
     """What :func:`train` does once the plan is made; its options are those of :func:`train`.
 
@@ -116,6 +121,7 @@ def fit_model(
         precision: See there.
         progress: See there.
         save_seconds: See there.
+        see_face: Keep with the model where faces will be looked for; models that are only judged need it not.
     """
     out = Path(out)
     header = _header(plan, data)
@@ -131,6 +137,7 @@ def fit_model(
             text = split_text(data, protocol=plan.protocol, seed=plan.split_seed)
             write_bytes(out / SPLIT, text.encode())
         start = method if isinstance(method, FaceModel) else kind
+        header |= {} if see_face else {"face_points": "not looked for in this run; measured on first use"}
         return _fitted(plan, data, out, header, start, fabric, progress and first, save_seconds)
 
 
@@ -153,18 +160,24 @@ def _fitted(
     model.prepare(train)
     if fabric is not None:
         display = Display(out, progress)
-        loop = Loop(fabric, out, torch.Generator().manual_seed(plan.seed), display, save_seconds)
+        settings = kind.Settings(**plan.settings) if hasattr(kind, "Settings") else None
+        budget = None
+        if plan.minutes is not None:
+            budget = Budget.of(plan.minutes, model, train, settings, validation)
+        draw = torch.Generator().manual_seed(plan.seed)
+        loop = Loop(fabric, out, draw, display, save_seconds, budget)
         loop.resume()
         fabric.barrier()  # nobody may read the checkpoint that the first process is about to write
         model.to(fabric.device)
         with display.notes():
-            settings = kind.Settings(**plan.settings) if hasattr(kind, "Settings") else None
             loop.run(model.stages(train, settings, validation))
+        header |= {"stopped_at": loop.progress.stopped} if budget is not None else {}
         header["machine"] |= {"device": str(fabric.device), "processes": fabric.world_size}
     model.cpu().eval()
     if fabric is None or fabric.is_global_zero:
         model.calibrate(train)
-        header |= _see_face(model, train)
+        if "face_points" not in header:
+            header |= _see_face(model, train)
         save_model(model, out, facts=header)
         write_card(out, kind)
         (out / "checkpoint.safetensors").unlink(missing_ok=True)
@@ -207,7 +220,7 @@ def _header(plan: Plan, data: FaceDataset) -> dict[str, Any]:
     people = {p: len(set(data.split(p, protocol=plan.protocol, seed=plan.split_seed).row_subject.tolist()))
               for p in ("train", "validation", "test")}  # fmt: skip
     return {
-        "plan": dataclasses.asdict(plan),
+        "plan": {name: value for name, value in dataclasses.asdict(plan).items() if value is not None},
         "data": {
             "source": data.source, "license": data.license, "citation": data.citation,
             "fingerprint": data.fingerprint, "faces": len(data), "people": people,

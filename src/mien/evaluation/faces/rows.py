@@ -12,7 +12,7 @@ from mien.evaluation.rows import Row, RowMaker
 from mien.evaluation.scans import TransferDraws
 
 BY_SCAN = ("rec_avd_mesh", "rec_detail", "neu_avd", "neu_avd_triplet", "rec_avd_mesh_truth", "neu_avd_truth",
-           "neu_avd_triplet_truth")  # fmt: skip
+           "neu_avd_triplet_truth", "rank1_mesh")  # fmt: skip
 """Metrics whose values a report keeps scan by scan."""
 BY_EXPRESSION = ("transfer_avd", "transfer_avd_truth")
 """Metrics that have a row an expression."""
