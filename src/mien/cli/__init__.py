@@ -46,7 +46,7 @@ data_app = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(data_app, name="data", rich_help_panel="Data and training")
-add(data_app, None, data.build, data.name, data.info, data.rows, words="mien data")
+add(data_app, None, data.build, data.download, data.name, data.info, data.rows, words="mien data")
 add(data_app, None, prepare.prepare, prepare.check, words="mien data")
 add(app, "Data and training", learn.train)
 add(

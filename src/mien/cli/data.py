@@ -66,6 +66,19 @@ def build(
     finished(out, data)
 
 
+def download(
+    release: str = typer.Argument(..., metavar="RELEASE", help="ict or valid."),
+    out: Path = typer.Option(..., "--out", help="Folder; what is there already is kept."),
+    address: str | None = typer.Option(None, "--address", help="Of a copy, in place of the repository."),
+) -> None:
+    """Fetches a public release that Mien reads: once, by hash; a download that broke off goes on."""
+    from mien.data import releases
+
+    folder = releases.download(release, out, address=address)
+    told = {"ict": f"mien data build ict --from {folder}", "valid": f"mien view {folder}/avatars/AVATAR.glb"}
+    show(f"{folder}: {releases.release(release).about}. Go on with: {told[release]}.")
+
+
 def name(
     folder: Path = typer.Argument(..., help="A data set labeled with action units."),
     out: Path = typer.Option(..., "--out", help="Folder of the new data set; must not exist."),
