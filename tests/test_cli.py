@@ -119,7 +119,7 @@ def test_train_says_what_next_and_leaves_a_card(studio: Studio, capsys: Capture,
     told = run(capsys, "train", "pca", "--data", studio.data, "--out", tmp_path / "run", "--set", "size=30")
     assert told.code == 0 and "mien evaluate" in told.err
     card = (tmp_path / "run" / "README.md").read_text()
-    assert "license: MIT" in card and "blanz1999morphable" in card and "| size | 30 |" in card
+    assert "license: mit" in card and "blanz1999morphable" in card and "| size | 30 |" in card
 
 
 def test_control_c_says_what_is_kept(

@@ -17,7 +17,7 @@ FLOORS = (
     ("data", "nn", "render"),
     ("models", "find"),
     ("training", "apply", "fit", "evaluation", "claims", "figures"),
-    ("hub", "viewer", "report", "demo", "experiments", "__init__"),
+    ("hub", "sharing", "viewer", "report", "demo", "experiments", "__init__"),
     ("cli", "__main__"),
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}

@@ -64,6 +64,9 @@ if TYPE_CHECKING:  # what editors and type checkers see; PUBLIC says the same fo
     from mien.models.files import load_model as load_model
     from mien.models.files import save_model as save_model
     from mien.models.registry import MODELS as MODELS
+    from mien.sharing import from_pretrained as from_pretrained
+    from mien.sharing import push_to_hub as push_to_hub
+    from mien.sharing import save_pretrained as save_pretrained
     from mien.topology import Topology as Topology
     from mien.training import train as train
 
@@ -81,6 +84,9 @@ PUBLIC = {
     "train": "mien.training",
     "load_model": "mien.models.files",
     "save_model": "mien.models.files",
+    "save_pretrained": "mien.sharing",
+    "from_pretrained": "mien.sharing",
+    "push_to_hub": "mien.sharing",
     "evaluate": "mien.evaluation",
     "Report": "mien.evaluation",
     "generate": "mien.apply",

@@ -74,9 +74,8 @@ def download(
     """Fetches a public release that Mien reads: once, by hash; a download that broke off goes on."""
     from mien.data import releases
 
-    folder = releases.download(release, out, address=address)
-    told = {"ict": f"mien data build ict --from {folder}", "valid": f"mien view {folder}/avatars/AVATAR.glb"}
-    show(f"{folder}: {releases.release(release).about}. Go on with: {told[release]}.")
+    folder, found = releases.download(release, out, address=address), releases.release(release)
+    show(f"{folder}: {found.about}. Go on with: {found.next.replace('FOLDER', str(folder))}")
 
 
 def name(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -98,9 +99,15 @@ def _card_head(known: Mapping[str, Any], data: Mapping[str, Any]) -> str:
         "library_name": "mien",
         "tags": ["3d-face", "mesh", known["model"]],
         "datasets": [data.get("source", "unknown")],
-        "license": data.get("license") or "see the license of the data",
-    }
+    } | _license(str(data.get("license") or "see the license of the data"))
     return f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n"
+
+
+def _license(text: str) -> dict[str, str]:
+    """The license of the data as hubs of models read it: an identifier, or ``other`` and its name."""
+    if re.match(r"MIT\b", text):
+        return {"license": "mit"}
+    return {"license": "other", "license_name": text}
 
 
 def _section(title: str, values: Mapping[str, Any]) -> str:

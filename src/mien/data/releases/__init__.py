@@ -27,6 +27,7 @@ class Release:
     Args:
         name: ``ict`` or ``valid``.
         about: What it is, and its license.
+        next: The command that goes on, with FOLDER for where it lies.
         repository: ``owner/name``.
         commit: 40 hexadecimal digits.
         files: Path in the repository -> sha256.
@@ -34,6 +35,7 @@ class Release:
 
     name: str
     about: str
+    next: str
     repository: str
     commit: str
     files: dict[str, str]
@@ -45,8 +47,14 @@ class Release:
 
 
 ABOUT = {
-    "ict": "ICT-FaceKit Light, MIT (Copyright 2020 USC Institute for Creative Technologies)",
-    "valid": "VALID avatars in glTF, everyday clothes, MIT (Copyright 2022 Tiffany Do)",
+    "ict": (
+        "ICT-FaceKit Light, MIT (Copyright 2020 USC Institute for Creative Technologies)",
+        "mien data build ict --from FOLDER --subjects 200 --out ict-200",
+    ),
+    "valid": (
+        "VALID avatars in glTF, everyday clothes, MIT (Copyright 2022 Tiffany Do)",
+        "mien rig FOLDER/avatars/Asian/Asian_F_1_Casual.glb -o rig.glb",
+    ),
 }
 
 
@@ -62,7 +70,7 @@ def release(name: str) -> Release:
     found = re.match(r"# https://[^/]+/(\S+) at ([0-9a-f]{40}):", head)
     assert found is not None
     files = dict(line.split(" ") for line in lines)
-    return Release(name, ABOUT[name], found[1], found[2], files)
+    return Release(name, *ABOUT[name], found[1], found[2], files)
 
 
 def download(name: str, out: Path | str, *, address: str | None = None) -> Path:
