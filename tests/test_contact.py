@@ -11,7 +11,7 @@ from mien.data.head_rigs import LEFT_EYE, SKIN, UPPER_TEETH, HeadRig
 from mien.evaluation.rigs.through import Inside, made_up_take, tallest_slit, through_the_skin
 from mien.geometry.contact import Meets, find_eyes, find_lips, lids_closed
 from mien.geometry.eyeballs import Ball
-from mien.geometry.lids import OVERLAP_MM, Lids, find_lids
+from mien.geometry.lids import CLOSED_MM, OVERLAP_MM, Lids, find_lids
 from mien.geometry.openings import Opening
 
 RADIUS, HALF_WIDTH, OPEN = 12.0, 11.0, 4.0
@@ -79,8 +79,9 @@ def test_lids_close_all_along_whatever_the_blink_did(
     assert (before[20:-20].max() > 2) == (share < 1)
     edges = np.full(len(points), 0.9)
     after = lids.closed(change[lids.members], ball(), edges[lids.members])
-    gap = lids.seen(after)
-    assert gap.max() < 0.1 and abs(gap[8:-8].mean() + OVERLAP_MM) < 0.3
+    gap = lids.seen(after, ball())
+    assert gap[1:-1].max() < 0.1 and abs(gap[8:-8].mean() + OVERLAP_MM) < 0.3
+    assert np.nanmean(lids.gaps(after, ball())[8:-8]) < CLOSED_MM + 0.1
     lower = points[lids.members, 1] < -0.5
     assert np.abs(after[lower] - change[lids.members][lower]).max() < 1e-9
     depth = np.linalg.norm(points[lids.members] + after, axis=1)
@@ -88,6 +89,17 @@ def test_lids_close_all_along_whatever_the_blink_did(
     far = points[lids.members, 1] > lids.upper.max() + 0.9 * lids.opening + 0.1
     assert far.any()
     np.testing.assert_array_equal(after[far], change[lids.members][far])
+
+
+def test_a_lid_that_slid_in_behind_the_other_comes_out(eye: tuple[np.ndarray, np.ndarray, Lids]) -> None:
+    points, _, lids = eye
+    rest, change = lids.rest, blink(points, 0.9)[lids.members]
+    change = change - np.outer(lids.share, (0, 0, 0.9))
+    assert lids._behind(rest + change)[30:-30].min() > 0.6
+    after = lids.closed(change, None, np.full(len(rest), 0.9))
+    assert lids._behind(rest + after)[30:-30].max() < 0.1
+    gone = change - np.outer(lids.share, (0, 0, 6.0))  # behind everything: no lid that slid in
+    assert (lids.closed(gone, None, np.full(len(rest), 0.9)) - gone)[:, 2].max() < 1.3
 
 
 def test_what_lies_inside_the_eyeball_does_not_hide_the_slit() -> None:
@@ -121,7 +133,7 @@ def test_eyes_without_eyeballs_close_and_lashes_go_along() -> None:
     spread = np.arange(len(whole)) >= len(points)
     meets = Meets(np.array([[False, False], [True, False]]))
     found = lids_closed([eye], carried, meets, np.full(len(whole), 0.9), spread)
-    assert (found[0] == 0).all() and eye.lids.seen(found[1, eye.lids.members]).max() < 0.1
+    assert (found[0] == 0).all() and eye.lids.seen(found[1, eye.lids.members])[1:-1].max() < 0.1
     assert found[1, -3:, 1].max() < -7  # lashes come down with the rim of 8 mm
 
 

@@ -14,7 +14,7 @@ from mien.apply.rigs import Rig
 from mien.data.arkit import gaze_of, meets_of
 from mien.geometry.carry import Carrier
 from mien.geometry.contact import Meets
-from mien.geometry.lids import TOUCHING_MM
+from mien.geometry.lids import CLOSED_MM
 
 FAR_MM, MOVED_MM = 15.0, 0.3
 """Motion of skin farther than the first from all that the model moves by more than the second is a leak."""
@@ -105,9 +105,9 @@ def report_rig(face: OpenedFace, rig: Rig) -> RigOnHead | None:
     lids: list[dict[str, float]] = [{} for _ in names]
     for eye in carrier.eyes:
         for row in np.flatnonzero(meets.lids[:, eye.side]):
-            gaps = eye.lids.gaps(moved[row, eye.lids.members] @ eye.lids.facing.axes.T)[1]
-            if len(gaps):
-                lids[row][_SIDES[eye.side]] = float(gaps.mean()) - TOUCHING_MM
+            gaps = eye.lids.gaps(moved[row, eye.lids.members] @ eye.lids.facing.axes.T, eye.ball)
+            if np.isfinite(gaps).any():
+                lids[row][_SIDES[eye.side]] = float(np.nanmean(gaps)) - CLOSED_MM
     skin = carrier.skin
     rows = tuple(
         _target(name, moved[k][skin], carrier.points[skin], change[k], carrier.registered, lids[k])
