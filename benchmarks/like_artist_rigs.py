@@ -29,6 +29,7 @@ from mien.apply.heads import open_head
 from mien.apply.like import model_like
 from mien.apply.rig_data import prepare_rigs
 from mien.apply.rigs import rig
+from mien.data.arkit import meets_of
 from mien.data.head_rigs import HeadRig, read_head_rig
 from mien.evaluation.rigs import RigReport, judge_rig
 from mien.evaluation.rigs.judge import ARTIST, NOTHING
@@ -50,7 +51,8 @@ def judged(artist: HeadRig, models: Mapping[str, FaceModel]) -> RigReport:
     found = []
     for name, model in models.items():
         made = rig(model, head.vertices)
-        change = head.carry(made.targets).astype(np.float64) - head.carry(made.base)
+        moved = head.carry(made.targets, meets=meets_of(made.names)).astype(np.float64)
+        change = moved - head.carry(made.base)
         found.append(replace(artist, name=name, names=made.names, displacements=change.astype(np.float32)))
     report = judge_rig(found[0], artist, beside={item.name: item for item in found[1:]})
     for name in models:

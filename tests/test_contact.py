@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.spatial import ConvexHull
+from scipy.spatial.transform import Rotation
 
 from mien.data.arkit import meets_of
 from mien.data.head_rigs import LEFT_EYE, SKIN, UPPER_TEETH, HeadRig
 from mien.evaluation.rigs.through import Inside, made_up_take, tallest_slit, through_the_skin
 from mien.geometry.contact import Meets, find_eyes, find_lips, lids_closed
+from mien.geometry.correctives import turned_with_jaw
 from mien.geometry.eyeballs import Ball
 from mien.geometry.lids import CLOSED_MM, OVERLAP_MM, Lids, find_lids
 from mien.geometry.openings import Opening
@@ -162,6 +164,18 @@ def test_lips_meet_over_a_dropped_jaw_from_both_sides() -> None:
     assert more[found.upper, 1].min() < -1.5 and more[found.lower, 1].max() > 1.5
     assert np.abs(more[np.abs(points[:, 1]) > 17.5]).max() == 0
     assert find_lips(points, np.ones(len(points), bool), 0.05 * jaw, mouth) is None
+
+
+def test_motion_turns_with_the_jaw() -> None:
+    rng = np.random.default_rng(0)
+    points, other = rng.normal(size=(50, 3)) * 20, rng.normal(size=(50, 3))
+    turn = Rotation.from_rotvec([0.3, 0, 0])
+    jaw = turn.apply(points + (0, 20, 30)) - (0, 20, 30) - points
+    still = np.concatenate([points, points + (0, 200, 0)])
+    whole = np.concatenate([jaw, 0 * jaw])
+    more = turned_with_jaw(still, whole, np.concatenate([other, other]))
+    np.testing.assert_allclose(more[:50], turn.apply(other) - other, atol=1e-9)
+    np.testing.assert_array_equal(more[50:], 0)
 
 
 @pytest.mark.parametrize(

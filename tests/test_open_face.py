@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +10,13 @@ import numpy as np
 import pytest
 from commands import Studio, run
 from heads import Z_UP, Workshop
+from meshes import read_pc2
 
 import mien
-from mien.apply import OpenedFace
+from mien.apply import OpenedFace, Signal, write_clip
+from mien.apply.correctives import correctives_on
 from mien.apply.heads import landmark_positions
+from mien.data.arkit import meets_of
 from mien.errors import BadFile, BadMesh, BadSetting, Unsupported
 from mien.io.glb import Document
 from mien.io.gltf import read_glb_targets
@@ -76,6 +80,50 @@ def test_what_does_not_move_stays_bit_by_bit(opened: OpenedFace, tmp_path: Path)
     frames = [mien.read_mesh(path).vertices for path in sorted((tmp_path / "clip").glob("*.obj"))]
     np.testing.assert_array_equal(frames[0], opened.mesh.vertices)
     np.testing.assert_array_equal(frames[1], opened.carried(smaller))
+
+
+def test_correctives_go_around_eyeballs_and_are_driven(
+    workshop: Workshop, model: FaceModel, opened: OpenedFace, tmp_path: Path
+) -> None:
+    made, _, _ = mien.apply.rig_by_names(model, opened, "arkit")
+    clip = np.zeros((3, len(made.names)), np.float32)
+    blink, jaw, smile = (made.names.index(name) for name in ("eyeBlinkLeft", "jawOpen", "mouthSmileLeft"))
+    clip[1, blink], clip[2, blink], clip[2, jaw], clip[2, smile] = 0.5, 1.0, 0.8, 0.5
+    opened.write_rig(tmp_path / "rig.glb", made, clip=clip, correctives=True)
+    found = read_glb_targets(tmp_path / "rig.glb")
+    table = json.loads((tmp_path / "rig_correctives.json").read_text())["correctives"]
+    assert list(found.names) == [*made.names, *(item["target"] for item in table)]
+    assert {"eyeBlinkLeft50", "jawOpen_mouthSmileLeft"} <= set(found.names)
+    assert table[0] == {"target": "eyeBlinkLeft50", "drivers": ["eyeBlinkLeft"], "rule": "linear between",
+                        "points": [[0, 0], [0.5, 1], [1, 0]]}  # fmt: skip
+    change = dict(zip(found.names, found.targets - found.base, strict=True))
+    rows, eye = slice(0, workshop.rows), workshop.person.eyes[0]
+    depth = [
+        np.linalg.norm(posed[rows] - eye, axis=1).min() - np.linalg.norm(found.base[rows] - eye, axis=1).min()
+        for posed in (found.base + 0.5 * change["eyeBlinkLeft"],
+                      found.base + 0.5 * change["eyeBlinkLeft"] + change["eyeBlinkLeft50"])
+    ]  # fmt: skip
+    assert depth[0] < -0.2 and depth[1] > -0.05, depth
+    driven = correctives_on(opened.head, made.names, opened.carried(made.targets)).driven(made.names, clip)
+    names = [item["target"] for item in table]
+    columns = [names.index("eyeBlinkLeft50"), names.index("jawOpen_mouthSmileLeft")]
+    np.testing.assert_allclose(driven[:, columns], [[0, 0], [1, 0], [0, 0.4]], atol=1e-6)
+
+
+def test_lids_meet_in_clips_of_meshes_as_in_rigs(
+    workshop: Workshop, model: FaceModel, opened: OpenedFace, tmp_path: Path
+) -> None:
+    names, weights = ("eye_closed",), np.zeros((3, len(model.expressions)), np.float32)
+    weights[1:, model.expressions.index("eye_closed")] = 0.5, 1.0
+    made = mien.rig(model, opened.vertices, names)
+    closed, parted = opened.carried(made.targets, meets=meets_of(names))[0], opened.carried(made.targets)[0]
+    assert np.linalg.norm(closed - parted, axis=1).max() > 3e-4  # meters
+    write_clip(tmp_path / "clip.pc2", model, opened, Signal(weights))
+    write_clip(tmp_path / "frames", model, opened, Signal(weights))
+    frames = read_pc2(tmp_path / "clip.pc2")
+    np.testing.assert_allclose(frames[2], closed, atol=1e-6)
+    last = sorted((tmp_path / "frames").glob("*.obj"))[-1]
+    np.testing.assert_allclose(mien.read_mesh(last).vertices, closed, atol=1e-6)
 
 
 def test_another_pose_of_the_same_mesh_is_followed_vertex_by_vertex(

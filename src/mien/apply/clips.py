@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mien.apply.animation import animate, between_poses, few_targets
 from mien.apply.coding import Faces
+from mien.apply.correctives import contact_of
 from mien.apply.files import Notes, OpenedFace
 from mien.apply.rigs import Rig, rig
 from mien.data.arkit import gaze_of
@@ -58,7 +59,13 @@ class Signal:
 
 
 def write_clip(
-    path: str | Path, model: FaceModel, face: OpenedFace, signal: Signal, *, targets: str = "auto"
+    path: str | Path,
+    model: FaceModel,
+    face: OpenedFace,
+    signal: Signal,
+    *,
+    targets: str = "auto",
+    correctives: bool = False,
 ) -> tuple[dict[str, Any], Notes]:
     """Writes a clip as the ending of its path says; a mesh shows the apex.
 
@@ -72,6 +79,7 @@ def write_clip(
         signal: What the person performs.
         targets: Of a GLB or USD: ``named`` expressions, a few of this very ``motion``, one for each of its
             ``frames``, or ``auto``: motion for what is no sum of poses.
+        correctives: Of a GLB or USD with named targets, see :meth:`OpenedFace.write_rig`.
 
     Returns:
         What was written, and sentences about what could not be kept.
@@ -83,17 +91,16 @@ def write_clip(
     if ending in MESHES:
         return _write_apex(path, model, face, signal)
     if ending in RIGS:
-        return _write_rig(path, model, face, signal, targets)
-    gaze, notes = gaze_of(model.expressions, signal.weights), Notes()
-    frames = signal.frames(model, face.vertices)
+        return _write_rig(path, model, face, signal, targets, correctives)
+    notes = Notes()
     if ending == ".npz":
         with atomic_file(path) as file:
             np.savez(
-                file, vertices=face.in_millimeters(frames, gaze), weights=signal.weights,
+                file, vertices=frames_to_show(model, face, signal), weights=signal.weights,
                 expressions=np.array(model.expressions), fps=signal.fps,
             )  # fmt: skip
     elif ending == ".pc2":
-        write_pc2(path, face.carried(frames, gaze))
+        write_pc2(path, _carried(model, face, signal))
     elif ending:
         raise BadSetting(
             "a clip is written as GLB, USD, PC2, MP4, GIF, NPZ, a mesh or a folder of OBJ files",
@@ -101,7 +108,10 @@ def write_clip(
             remedy="name it *.glb, *.usda, *.pc2, *.mp4, *.gif, *.npz or *.obj, or give a folder",
         )
     else:
-        notes = face.write_frames(path, frames, "step" if signal.walk else "clip", gaze)
+        gaze, frames = gaze_of(model.expressions, signal.weights), signal.frames(model, face.vertices)
+        contact = contact_of(model, face.head, face.vertices, signal.style)
+        added = None if contact is None else contact.frames(signal.weights)
+        notes = face.write_frames(path, frames, "step" if signal.walk else "clip", gaze, added)
     return signal.facts(path), notes
 
 
@@ -121,8 +131,20 @@ def clip_sentence(facts: dict[str, Any]) -> str:
 
 def frames_to_show(model: FaceModel, face: OpenedFace, signal: Signal) -> Faces:
     """(T, N, 3) float32, millimeters: the clip on the face's own mesh, for pictures and films."""
+    if face.head is None:
+        return signal.frames(model, face.vertices)
+    return face.decision.apply(_carried(model, face, signal))
+
+
+def _carried(model: FaceModel, face: OpenedFace, signal: Signal) -> Faces:
+    """(T, N, 3) float32: the clip on the face's own mesh, in its unit and axes; lids and lips meet."""
     gaze = gaze_of(model.expressions, signal.weights)
-    return face.in_millimeters(signal.frames(model, face.vertices), gaze)
+    carried = face.carried(signal.frames(model, face.vertices), gaze)
+    contact = contact_of(model, face.head, face.vertices, signal.style)
+    if contact is not None:
+        for frame, more in zip(carried, contact.frames(signal.weights), strict=True):
+            frame += more.astype(np.float32)
+    return carried
 
 
 def _write_apex(
@@ -130,13 +152,15 @@ def _write_apex(
 ) -> tuple[dict[str, Any], Notes]:
     strongest = signal.strongest()
     apexes = between_poses(model, face.vertices, strongest, strongest, 2, style=signal.style)
-    notes = face.write(path, apexes[0], gaze_of(model.expressions, strongest))
+    contact = contact_of(model, face.head, face.vertices, signal.style)
+    added = None if contact is None else contact.added(strongest)
+    notes = face.write(path, apexes[0], gaze_of(model.expressions, strongest), added)
     weights = dict(zip(model.expressions, strongest.tolist(), strict=True))
     return {"out": str(path), "weights": weights}, notes
 
 
 def _write_rig(
-    path: Path, model: FaceModel, face: OpenedFace, signal: Signal, targets: str
+    path: Path, model: FaceModel, face: OpenedFace, signal: Signal, targets: str, correctives: bool
 ) -> tuple[dict[str, Any], Notes]:
     """Morph targets with curves; how many, and how far their sum is off the clip."""
     if targets not in TARGETS:
@@ -156,7 +180,9 @@ def _write_rig(
         gaze = _gaze_of_targets(model.expressions, signal.weights, curves)
         names = tuple(f"{kind.rstrip('s')}_{number}" for number in range(1, len(shapes) + 1))
         made = Rig(model.topology, face.vertices, shapes, names)
-    notes = face.write_rig(path, made, gaze=gaze, clip=curves, fps=signal.fps)
+    notes = face.write_rig(
+        path, made, gaze=gaze, clip=curves, fps=signal.fps, correctives=correctives and kind == "named"
+    )
     return signal.facts(path) | {"targets": len(made.names), "kind": kind, "error_mm": error}, notes
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.apply.coding import Faces
+from mien.apply.correctives import correctives_on
 from mien.apply.heads import Head, Landmarks, open_head
 from mien.apply.rigs import Rig
 from mien.data.arkit import gaze_of, meets_of
@@ -26,6 +27,7 @@ from mien.io.face import face_of_mesh
 from mien.io.glb import Document
 from mien.io.glb_targets import add_glb_targets, move_glb
 from mien.io.gltf import write_glb
+from mien.io.json_text import write_json
 from mien.io.materials import Material, bring_materials, read_materials
 from mien.io.mesh import Mesh, read_mesh, write_mesh, write_obj_sequence
 from mien.models.base import FaceModel
@@ -216,7 +218,10 @@ class OpenedFace:
 
     # ---- files
 
-    def write(self, path: str | Path, vertices: NDArray, gaze: NDArray | None = None) -> Notes:
+    def write(
+        self, path: str | Path, vertices: NDArray, gaze: NDArray | None = None,
+        added: NDArray | None = None,
+    ) -> Notes:  # fmt: skip
         """Writes one face as OBJ or PLY in the unit and axes of the mesh, or as GLB.
 
         Of a glTF file also the nodes, materials and textures are kept in a GLB; beside an OBJ its material
@@ -226,23 +231,27 @@ class OpenedFace:
             path: Where to.
             vertices: (V, 3) float, millimeters, on the model's topology.
             gaze: (2, 2) degrees that eyeballs turn.
+            added: (N, 3) float, the mesh's unit and axes: what is added to it, as for contact; or None.
         """
-        path = Path(path)
+        path, carried = Path(path), self.carried(vertices, gaze)
+        if added is not None:
+            carried = carried + added.astype(np.float32)
         if path.suffix.lower() not in GLTF_BINARY:
             mesh, losses = bring_materials(self.mesh, path)
-            write_mesh(path, self.carried(vertices, gaze), mesh)
+            write_mesh(path, carried, mesh)
             return tuple(losses)
         if self.document is not None:
-            move_glb(self.document, path, self.mesh, self.carried(vertices, gaze))
+            move_glb(self.document, path, self.mesh, carried)
             return ()
         materials, notes = self._appearance()
-        shown = self.in_millimeters(vertices, gaze)
+        shown = np.asarray(vertices, np.float32) if self.head is None else self.decision.apply(carried)
         write_glb(path, shown, self._layout, name=self.mesh.name, materials=materials)
         return notes
 
     def write_frames(
-        self, folder: str | Path, frames: NDArray, stem: str = "frame", gaze: NDArray | None = None
-    ) -> Notes:
+        self, folder: str | Path, frames: NDArray, stem: str = "frame", gaze: NDArray | None = None,
+        added: Iterable[NDArray] | None = None,
+    ) -> Notes:  # fmt: skip
         """Writes a clip as numbered OBJ files, each as :meth:`write` would.
 
         Args:
@@ -250,9 +259,14 @@ class OpenedFace:
             frames: (T, V, 3) float, millimeters, on the model's topology.
             stem: The files' common name.
             gaze: (T, 2, 2) degrees that eyeballs turn.
+            added: (N, 3) of each frame, the mesh's unit and axes: what is added to it, as for contact.
         """
         turns = [None] * len(frames) if gaze is None else gaze
-        moved = (self.carried(frame, turn) for frame, turn in zip(frames, turns, strict=True))
+        more = [np.float32(0)] * len(frames) if added is None else added
+        moved = (
+            self.carried(frame, turn) + np.asarray(part, np.float32)
+            for frame, turn, part in zip(frames, turns, more, strict=True)
+        )
         mesh, notes = bring_materials(self.mesh, Path(folder) / f"{stem}{OBJ}")
         with whole_folder(folder) as partial:
             write_obj_sequence(partial, moved, mesh, stem=stem)
@@ -261,7 +275,7 @@ class OpenedFace:
     def write_rig(
         self, path: str | Path, rig: Rig, names: Sequence[str] | None = None, *, gaze: NDArray | None = None,
         texture: bytes | str | Path | None = None, clip: NDArray | None = None, fps: float = 30.0,
-        existing: str = "refuse", sizes: Mapping[str, float] | None = None,
+        existing: str = "refuse", sizes: Mapping[str, float] | None = None, correctives: bool = False,
     ) -> Notes:  # fmt: skip
         """Writes a rig, with a clip of its weights if there is one, as GLB or USD, or by Blender.
 
@@ -279,6 +293,8 @@ class OpenedFace:
             existing: What becomes of targets of the same names that a glTF file has: ``refuse``, ``keep`` or
                 ``replace``, see :func:`mien.io.glb_targets.check_existing`.
             sizes: Name of a target -> factor of how far it moves: at 1, lids and lips meet where they should.
+            correctives: Also write the targets of :func:`mien.data.correctives.correctives_of`, driven in the
+                clip, and a JSON beside that says what drives them.
         """
         if clip is None:  # a clip may also lead from one expression to another
             self.check_at_rest()
@@ -288,14 +304,16 @@ class OpenedFace:
         if ending in BLENDER:
             return self._write_by_blender(
                 path, rig, names, gaze=gaze, texture=texture, clip=clip, fps=fps, existing=existing,
-                sizes=sizes,
+                sizes=sizes, correctives=correctives,
             )  # fmt: skip
         if ending not in RIGS:
             raise BadSetting(
                 "a rig is written as GLB or USD", received=str(path), remedy="name the output *.glb or *.usda"
             )
+        moved = resized(self.carried(rig.base), self.carried(rig.targets, gaze, meets), names, sizes)
+        if correctives:
+            names, moved, clip = self._with_correctives(path, names, moved, clip)
         if ending in GLTF_BINARY and self.document is not None and texture is None:
-            moved = resized(self.mesh.vertices, self.carried(rig.targets, gaze, meets), names, sizes)
             add_glb_targets(
                 self.document, path, self.mesh, moved, names, existing=existing, clip=clip, fps=fps
             )
@@ -303,7 +321,10 @@ class OpenedFace:
         materials, notes = self._appearance()
         options: dict[str, Any] = {"name": self.mesh.name, "materials": materials, "clip": clip, "fps": fps}
         base = self.in_millimeters(rig.base)
-        targets = resized(base, self.in_millimeters(rig.targets, gaze, meets), names, sizes)
+        if self.head is None:
+            targets = resized(base, rig.targets, names, sizes)
+        else:
+            targets = self.decision.apply(moved)
         if ending in GLTF_BINARY:
             write_glb(path, base, self._layout, targets, names, texture=texture, **options)
             return notes
@@ -312,6 +333,22 @@ class OpenedFace:
         write_usd(path, base, self._layout, targets, names, **options)
         left_out = "The texture is left out: a USD rig takes its pictures from the mesh's materials."
         return notes if texture is None else (*notes, left_out)
+
+    def _with_correctives(
+        self, path: Path, names: Notes, targets: Faces, clip: NDArray | None
+    ) -> tuple[Notes, Faces, NDArray | None]:
+        """Names, targets and clip with correctives, what drives them written beside the rig."""
+        if self.head is None:
+            raise Unsupported(
+                "correctives are made for meshes of another topology than the model's",
+                received=self.mesh.name, remedy="leave --correctives out (correctives=False)",
+            )  # fmt: skip
+        found = correctives_on(self.head, names, targets)
+        write_json(path.with_name(f"{path.stem}_correctives.json"), found.table)
+        more = (self.mesh.vertices + found.changes).astype(np.float32)
+        if clip is not None:
+            clip = np.concatenate([clip, found.driven(names, clip)], axis=1)
+        return (*names, *(item.name for item in found.items)), np.concatenate([targets, more]), clip
 
     def _write_by_blender(self, path: Path, rig: Rig, names: Notes, **options: Any) -> Notes:
         """A rig as a GLB first, which Blender turns into one of its other forms."""

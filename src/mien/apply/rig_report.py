@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 from mien.apply.files import OpenedFace
 from mien.apply.rigs import Rig
 from mien.data.arkit import gaze_of, meets_of
+from mien.data.correctives import HALFWAY
 from mien.geometry.carry import Carrier
 from mien.geometry.contact import Meets
 from mien.geometry.lids import CLOSED_MM
@@ -34,6 +35,7 @@ class TargetReport:
         leak: Share of its squared motion on skin that lies far from all that the model moves.
         lids: ``left`` and ``right`` -> mean millimeters that the upper lid stays above where lids
             touch; negative where it goes farther.
+        halfway_mm: How far lids cut into an eyeball half-way through a blink, where targets are lines.
     """
 
     name: str
@@ -41,6 +43,7 @@ class TargetReport:
     size: float | None
     leak: float
     lids: dict[str, float]
+    halfway_mm: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,11 @@ class RigOnHead:
             said.append(f"Lids {how} in blinks ({max(gaps):.1f} mm apart on average at worst).")
         elif any(target.name.startswith("eyeBlink") for target in self.targets):
             said.append("No lids that stand open were found on the mesh: blinks move skin only.")
+        if (cut := max((target.halfway_mm for target in self.targets), default=0.0)) > MET_MM:
+            said.append(
+                f"Half-way through a blink lids go {cut:.1f} mm into the eyeball, as a target is a "
+                "straight line: --correctives adds what goes around it."
+            )
         if self.lips_mm is not None:
             how = "meet" if self.lips_mm <= MET_MM else "do not meet"
             said.append(f"Lips {how} in mouthClose over jawOpen ({self.lips_mm:.1f} mm off).")
@@ -81,7 +89,8 @@ class RigOnHead:
         rows = [
             {"name": item.name, "largest_mm": round(item.largest_mm, 3), "leak": round(item.leak, 4),
              "size": None if item.size is None else round(item.size, 3),
-             "lid_gap_mm": {side: round(gap, 3) for side, gap in item.lids.items()}}
+             "lid_gap_mm": {side: round(gap, 3) for side, gap in item.lids.items()},
+             "halfway_mm": round(item.halfway_mm, 3)}
             for item in self.targets
         ]  # fmt: skip
         lips = None if self.lips_mm is None else round(self.lips_mm, 3)
@@ -110,11 +119,21 @@ def report_rig(face: OpenedFace, rig: Rig) -> RigOnHead | None:
                 lids[row][_SIDES[eye.side]] = float(np.nanmean(gaps)) - CLOSED_MM
     skin = carrier.skin
     rows = tuple(
-        _target(name, moved[k][skin], carrier.points[skin], change[k], carrier.registered, lids[k])
+        replace(
+            _target(name, moved[k][skin], carrier.points[skin], change[k], carrier.registered, lids[k]),
+            halfway_mm=_halfway(carrier, moved[k], meets.lids[k]),
+        )
         for k, name in enumerate(names)
     )
     eyes = tuple(_SIDES[eye.side] for eye in carrier.eyes)
     return RigOnHead(rows, eyes, _lips_apart(carrier, moved, meets))
+
+
+def _halfway(carrier: Carrier, moved: NDArray, side: NDArray) -> float:
+    """How far lids (M, 3) cut into an eyeball half-way through a movement that closes eyes, millimeters."""
+    if not side.any():
+        return 0.0
+    return float(np.linalg.norm(carrier.halfway(moved, side, HALFWAY), axis=1).max(initial=0))
 
 
 def _lips_apart(carrier: Carrier, moved: NDArray, meets: Meets) -> float | None:

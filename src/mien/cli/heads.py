@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from mien.cli.shell import say, show, show_json, show_table
-from mien.cli.use import LANDMARKS, MOUTH_OPEN, OUT, PIECES, STYLE
+from mien.cli.use import CORRECTIVES, LANDMARKS, MOUTH_OPEN, OUT, PIECES, STYLE
 
 
 def register(
@@ -90,6 +90,7 @@ def rig(
     like: list[Path] = typer.Option([], "--like", help="A rigged head to follow, or a folder; repeat."),
     like_names: Path | None = typer.Option(None, help="CSV arkit, shape: for rigs with other names."),
     size: list[str] = typer.Option([], "--size", help="TARGET=1.2: how large; repeat for more."),
+    correctives: bool = CORRECTIVES,
     as_json: bool = typer.Option(False, "--json", help="Print what became of each target, as JSON."),
     out: Path = OUT,
 ) -> None:
@@ -120,7 +121,8 @@ def rig(
     if texture == "model":
         face, image = face.in_model_uv(), png_bytes(apply.texture(model, face.vertices)[0])
     sizes = parse_weights(size, made.names)
-    tell(face.write_rig(out, made, texture=image, existing=existing, sizes=sizes))
+    options = {"texture": image, "existing": existing, "sizes": sizes, "correctives": correctives}
+    tell(face.write_rig(out, made, **options))
     report = apply.report_rig(face, made)
     if as_json:
         return show_json({"rig": str(out), "names": made.names, "report": report and report.as_dict()})

@@ -8,7 +8,7 @@ import typer
 
 from mien.cli.shell import choice, show, show_json
 from mien.cli.signals import refuse_idle, way_of
-from mien.cli.use import LANDMARKS, MOUTH_OPEN, PIECES, STYLE
+from mien.cli.use import CORRECTIVES, LANDMARKS, MOUTH_OPEN, PIECES, STYLE
 from mien.io.endings import FILMS
 
 RIGS = "arkit, ict, makehuman, procedural, visemes"
@@ -45,6 +45,7 @@ def animate(
     targets: str = typer.Option(
         "auto", "--targets", help="Of a GLB: named, motion (few, of this clip) or frames (one each)."
     ),
+    correctives: bool = CORRECTIVES,
     style: str | None = STYLE,
     source: list[str] = typer.Option([], "--source", help="Without a model: ict, makehuman, procedural."),
     landmarks: list[str] = LANDMARKS,
@@ -97,7 +98,7 @@ def animate(
 
         facts = write_film(out, model, face, signal, size)
     else:
-        facts, told = apply.write_clip(out, model, face, signal, targets=targets)
+        facts, told = apply.write_clip(out, model, face, signal, targets=targets, correctives=correctives)
         tell(told)
     return show_json(facts) if as_json else show(clip_sentence(facts))
 

@@ -43,7 +43,7 @@ def refuse_idle(context: typer.Context, way: str) -> None:
     if way == "-e" and own:
         reasons |= dict.fromkeys(MOMENTS[:-1], ("expressions with moments of their own", way))
     if ending not in RIGS:
-        reasons["targets"] = ("this output", str(out))
+        reasons |= dict.fromkeys(("targets", "correctives"), ("this output", str(out)))
     if ending not in FILMS:
         reasons["size"] = ("this output", str(out))
     for name, (reason, beside) in reasons.items():

@@ -27,6 +27,7 @@ PIECES = typer.Option(
 MOUTH_OPEN = typer.Option(
     False, "--rest-mouth-open", help="Go on with a mouth that stands open: what is made is added to that."
 )
+CORRECTIVES = typer.Option(False, "--correctives", help="Add eyeBlinkLeft50, jawOpen_mouthClose and others.")
 NEUTRAL = typer.Option(None, "--neutral", help="The same person at rest; models that build on it need it.")
 STYLE = typer.Option(
     None, "--style-of", metavar="PERSON", help="Perform like a training person, or like the person of a mesh."

@@ -13,6 +13,7 @@ from scipy.sparse.csgraph import dijkstra
 
 from mien.geometry.carried import MovedSurface, check_carried
 from mien.geometry.contact import Eye, Lips, Meets, find_eyes, find_lips, lids_closed
+from mien.geometry.correctives import lids_halfway, turned_with_jaw
 from mien.geometry.defects import Defects
 from mien.geometry.differential import cotangent_laplacian, vertex_areas, vertex_normals
 from mien.geometry.eyeballs import turned
@@ -135,6 +136,35 @@ class Carrier:
         if lips is not None:
             carried[meets.lips] += lips.closed(carried[meets.jaw] + carried[meets.lips])
         return carried
+
+    def halfway(self, blink: NDArray, side: NDArray, part: float) -> NDArray[np.float64]:
+        """(M, 3) millimeters to be added part of the way through a blink: lids go over the eyeball.
+
+        Args:
+            blink: (M, 3) float, millimeters. Displacements of the welded mesh at the blink's full weight.
+            side: (2,) bool. Which eyes close: the person's left, the right.
+            part: Of the way, 0 to 1.
+        """
+        return lids_halfway(self.eyes, blink, self._edges, side, part)
+
+    def on_open_jaw(self, jaw_open: NDArray, other: NDArray, closes: bool) -> NDArray[np.float64]:
+        """(M, 3) millimeters to be added to a movement on a dropped jaw: it turns with the jaw's skin.
+
+        Args:
+            jaw_open: (M, 3) float, millimeters. Displacements of the welded mesh that drop the jaw.
+            other: (M, 3) float, millimeters. The movement.
+            closes: The lips lie as at rest then.
+        """
+        more = turned_with_jaw(self._points, jaw_open, other)
+        more[~(self._skin | _bound(self.parts, len(self._points)))] = 0.0
+        lips = self.lips(jaw_open) if closes else None
+        if lips is not None:
+            more += lips.closed(jaw_open + other + more)
+        return more
+
+    def spread(self, values: NDArray) -> NDArray:
+        """(..., N, 3) of values (..., M, 3) of the welded mesh, at its vertices as they came."""
+        return values[..., self._place, :]
 
     def lips(self, jaw_open: NDArray) -> Lips | None:
         """The lips of the welded mesh, by displacements (M, 3) in millimeters that drop its jaw."""

@@ -2,8 +2,9 @@
 
 A mesh may end at its lids, or go on behind them in flaps that lie inside the eyeball; what counts is what is
 seen from the front. There the slit is swept in columns from corner to corner: in each the skin covers
-intervals of height, and the gap between them has an upper and a lower end. In a blink the upper lid comes down
-until it ends where the lower one turns from up to forward, lies before it, and nothing of the eye is seen.
+intervals of height, and the gap between them has an upper and a lower end. In a blink the upper lid comes
+down until it ends where the lower one turns from up to forward, lies before it, and nothing of the eye is
+seen.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from scipy.ndimage import gaussian_filter1d
 
 from mien.geometry.eyeballs import Ball
 
-# On ten artists' heads the upper lid ends -0.3 to 0.8 mm above that place in blinks, which is told best by half
-# of the height and all of the depth, within 2 mm of the lower lid's top.
+# On ten artists' heads the upper lid ends -0.3 to 0.8 mm above that place in blinks, which is told best by
+# half of the height and all of the depth, within 2 mm of the lower lid's top.
 CLOSED_MM = 0.25
 """How high above the lower lid's front edge the upper lid ends in a blink, as artists' do."""
 OVERLAP_MM = 0.1

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.apply.correctives import Contact, contact_of
 from mien.errors import MissingPackage
 from mien.figures.faces import face_colors
 from mien.geometry.parameterize import boundary_loops
@@ -23,6 +24,7 @@ from mien.viewer.materials import paint
 
 if TYPE_CHECKING:
     from mien.apply import Head
+    from mien.models.base import FaceModel
 
 LIPS = np.array([178.0, 98.0, 90.0])
 LIP_REACH = 7.5  # millimeters from the slit of the mouth
@@ -72,19 +74,40 @@ class OwnMesh:
         self.topology = Topology(head.mesh.name, head.mesh.faces, placed)
         self.arrays, self.layout = painted_appearance(self.topology, head.mesh, materials or {})
         loops = [*self.layout["eyes"], []]
+        self._contacts: dict[int, Contact | None] = {}
         self._rims = np.concatenate([np.asarray(loop, np.int64) for loop in loops])
 
-    def shown(self, faces: NDArray, gaze: NDArray | None = None) -> NDArray[np.float32]:
+    def touching(self, model: FaceModel, weights: NDArray) -> NDArray[np.float64] | None:
+        """What makes lids and lips meet where a model's expressions have weights; None where nothing does.
+
+        Args:
+            model: That makes the faces.
+            weights: (..., E) float.
+
+        Returns:
+            (..., N, 3) float64, in the mesh's unit and axes.
+        """
+        if id(model) not in self._contacts:
+            self._contacts[id(model)] = contact_of(model, self.head, self.head.vertices)
+        contact = self._contacts[id(model)]
+        return None if contact is None else contact.added(weights)
+
+    def shown(
+        self, faces: NDArray, gaze: NDArray | None = None, added: NDArray | None = None
+    ) -> NDArray[np.float32]:
         """The mesh where the model's face is, and its eyes look.
 
         Args:
             faces: (..., V, 3) float, millimeters, on the model's topology.
             gaze: (..., 2, 2) degrees that eyeballs turn, or None.
+            added: (..., N, 3) float, in the mesh's unit and axes: what :meth:`touching` gave, or None.
 
         Returns:
             (..., N, 3) float32, millimeters.
         """
         carried = self.head.carry(faces, gaze)
+        if added is not None:
+            carried = carried + added
         placed = self.head.registration.placement.apply(carried.reshape(-1, 3))
         return placed.reshape(carried.shape).astype(np.float32)
 

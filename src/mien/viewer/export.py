@@ -10,6 +10,7 @@ from pathlib import Path
 from numpy.typing import NDArray
 
 from mien import apply
+from mien.apply.correctives import contact_of
 from mien.data.arkit import gaze_of
 from mien.errors import BadSetting, UnknownName
 from mien.io.gltf import write_glb
@@ -62,7 +63,10 @@ def _face(engine: Engine, state: State, suffix: str) -> bytes:
     vertices, file = engine.face(state), state.somebody.face
     if file is not None:
         gaze = gaze_of(state.expressions, state.weights())
-        return _written(suffix, lambda path: file.write(path, vertices, gaze))
+        contact = contact_of(engine.model, file.head, file.vertices)
+        weights = engine.known(state, state.weights()[None])[0].numpy(force=True)
+        added = None if contact is None else contact.added(weights)
+        return _written(suffix, lambda path: file.write(path, vertices, gaze, added))
     topology = engine.model.topology
     write = write_glb if suffix == ".glb" else write_mesh
     return _written(suffix, lambda path: write(path, vertices, topology))

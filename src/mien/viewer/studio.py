@@ -266,7 +266,10 @@ class Studio:
             clips, panes = [], []
             for number in state.shown:
                 made, problem = _try(self.engines[number].clip, state)
-                made = made if own is None or made is None else own.shown(made, gaze)
+                if own is not None and made is not None:
+                    engine = self.engines[number]
+                    weights = engine.known(state, state.curves()).numpy(force=True)
+                    made = own.shown(made, gaze, own.touching(engine.model, weights))
                 panes.append({"model": number, "problem": problem, "size": 0 if made is None else made.size})
                 clips += [] if made is None else [made]
             head = {"frames": frames, "fps": state.fps, "panes": panes}
@@ -303,7 +306,9 @@ class Studio:
                     pane |= self._worn(state, engine)
                 else:
                     pane["appearance"] = state.person
-                    sent = {"vertices": own.shown(face, gaze), "rims": own.rims_of(neutral)}
+                    weights = engine.known(state, state.weights()[None])[0].numpy(force=True)
+                    shown = own.shown(face, gaze, own.touching(engine.model, weights))
+                    sent = {"vertices": shown, "rims": own.rims_of(neutral)}
                 if (heat := self._heat(state, engine, face, first)) is not None:
                     pane |= {"maximum": max(1.0, nice_maximum(heat)), "mean": float(heat.mean())}
                     sent["heat"] = heat
