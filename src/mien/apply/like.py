@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.apply.default_model import default_model
-from mien.apply.rig_people import read_rigs, rig_set
+from mien.apply.heads import known_people
+from mien.apply.rig_people import read_rigs, rig_set, shapes_on
 from mien.data.head_rigs import HeadRig
 from mien.data.rig_names import ARKIT_52
 from mien.errors import BadMesh, WrongTopology
@@ -70,8 +71,40 @@ def model_like(
     )
     model.learn(neutrals, shapes, shown, together.modes)
     names = ", ".join(rig.name for rig in found)
-    told = f"Shapes: {len(together.names)} ARKit names, like {names}; registered, as the topology differs."
+    how = "; registered, as the topology differs" if mesh is not None else ""
+    told = f"Shapes: {len(together.names)} ARKit names, like {names}{how}."
     return model.eval(), (*notes, told)
+
+
+def model_beside(model: FaceModel, rigs: Sequence[HeadRig]) -> tuple[Textbook, tuple[str, ...]]:
+    """A model on the topology of another one, that moves the people of both as rigs move.
+
+    The model's template is laid on each rig and its vertices read the rig's shapes; :func:`model_like` makes
+    a model on the skin of the rigs, which keeps more of them.
+
+    Args:
+        model: Any model, whose topology it gets.
+        rigs: Heads with named shapes.
+
+    Returns:
+        The model, and sentences for the user.
+
+    Raises:
+        BadSetting: A rig has no name of a known scheme, or no shape that moves anything.
+        BadMesh: There is no face on a rig.
+    """
+    found, notes = read_rigs(rigs)
+    names = tuple(name for name in ARKIT_52 if any(name in rig.names for rig in found))
+    neutrals, shapes = [], np.zeros((len(found), len(names), *model.topology.template.shape), np.float32)
+    for rig, own in zip(found, shapes, strict=True):
+        neutral, moved = shapes_on(rig, model)
+        neutrals.append(neutral)
+        own[[names.index(name) for name in rig.names]] = moved
+    shown = np.array([[name in rig.names for name in names] for rig in found])
+    made = Textbook(model.topology, names)
+    made.learn(np.stack(neutrals), shapes, shown, known_people(model))
+    told = f"Shapes: {len(names)} ARKit names, like {', '.join(rig.name for rig in found)}."
+    return made.eval(), (*notes, told)
 
 
 def _resized(rig: HeadRig, mesh: Mesh) -> tuple[HeadRig, str] | None:

@@ -15,7 +15,7 @@ from mien.apply.default_model import default_model
 from mien.apply.heads import Head, known_people, open_head
 from mien.data.head_rigs import HeadRig, find_head_rigs, read_head_rig
 from mien.data.rig_names import ARKIT_52
-from mien.errors import BadMesh, BadSetting
+from mien.errors import BadMesh, BadSetting, WrongTopology
 from mien.geometry.carry import Carrier
 from mien.geometry.differential import vertex_normals
 from mien.geometry.named_pieces import NamedPieces
@@ -23,6 +23,7 @@ from mien.geometry.placement import Placement
 from mien.geometry.procrustes import procrustes
 from mien.geometry.registration import Registration
 from mien.geometry.surface import Surface
+from mien.io.face import face_of_mesh
 from mien.io.record import Mesh
 from mien.models.base import FaceModel
 from mien.models.textbook import Textbook
@@ -86,7 +87,7 @@ class RigSet:
             if rig.has_topology_of(self.base.rig):
                 neutral, moved = _copied(rig, self.base, self.topology)
             else:
-                neutral, moved = _laid_on(rig, self)
+                neutral, moved = _laid_on(rig, self.leader)
             every = np.zeros((len(self.names), *neutral.shape), np.float32)
             for name, shape in zip(rig.names, moved, strict=True):
                 every[self.names.index(name)] = shape
@@ -234,22 +235,45 @@ def _copied(rig: HeadRig, base: _LaidRig, topology: Topology) -> tuple[NDArray, 
     return align.apply(rig.vertices[rows]), moved
 
 
-def _laid_on(rig: HeadRig, found: RigSet) -> tuple[NDArray, NDArray]:
-    """Neutral and shapes of a rig of another topology.
+def shapes_on(rig: HeadRig, model: FaceModel) -> tuple[NDArray, NDArray]:
+    """Neutral and shapes of a rig on the topology of a model.
 
-    The base is registered to the rig as to any head; then its vertices read the rig's shapes as any head
-    reads those of a template: here the template is the rig's skin.
+    Args:
+        rig: Under any names.
+        model: Any model.
+
+    Returns:
+        (V, 3) float, millimeters, the rig's face at rest on the model's topology, and (E, V, 3) float,
+        millimeters, the displacements: copied where the rig has that topology, else read on its skin.
+
+    Raises:
+        BadMesh: There is no face on the rig.
     """
-    own = _opened(rig, found.leader).registration
+    mesh = Mesh(rig.vertices.astype(np.float32), rig.faces, name=rig.name)
+    try:
+        neutral, decision = face_of_mesh(mesh, model.topology)
+    except WrongTopology:
+        return _laid_on(rig, model)
+    moved = rig.displacements.astype(np.float64) @ decision.rotation.T * decision.scale_to_mm
+    return neutral.astype(np.float64), moved
+
+
+def _laid_on(rig: HeadRig, model: FaceModel) -> tuple[NDArray, NDArray]:
+    """Neutral and shapes of a rig of another topology than the model's.
+
+    The model's template is registered to the rig as to any head; then its vertices read the rig's shapes as
+    any head reads those of a template: here the template is the rig's skin.
+    """
+    own = _opened(rig, model).registration
     place = own.placement
     moved = place.scale * rig.displacements.astype(np.float64) @ place.rotation.T
     there = replace(rig, vertices=place.apply(rig.vertices), displacements=moved.astype(np.float32))
     neutral = own.vertices.astype(np.float64)
     rows, faces = rig.skin_mesh
-    skin = landmarked(there, rows, faces, found.topology, neutral)
+    skin = landmarked(there, rows, faces, model.topology, neutral)
     everywhere = np.ones(len(neutral), bool)
-    pieces = NamedPieces.of(neutral, found.topology.faces)
-    carrier = Carrier(neutral, found.topology.faces, there.vertices[rows], skin, everywhere, pieces)
+    pieces = NamedPieces.of(neutral, model.topology.faces)
+    carrier = Carrier(neutral, model.topology.faces, there.vertices[rows], skin, everywhere, pieces)
     return neutral, carrier.carry(there.vertices[rows] + there.displacements[:, rows])
 
 

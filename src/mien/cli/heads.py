@@ -108,7 +108,7 @@ def rig(
     from mien.io.gltf import png_bytes
 
     folder, neutral = (model_dir, neutral) if neutral else (None, model_dir)
-    model = _rigging_model(folder, source, like, neutral, like_names)
+    model = rigging_model(folder, source, like, neutral, like_names)
     marks = Marks.of(landmarks, neutral, style, pieces=piece)
     if texture is None:
         apply.check_existing_targets(neutral, out, model, names, existing)
@@ -134,8 +134,8 @@ def rig(
     return None
 
 
-def _rigging_model(
-    folder: Path | None, sources: list[str], like: list[Path], head: Path, table: Path | None
+def rigging_model(
+    folder: Path | None, sources: list[str], like: list[Path], head: Path | None, table: Path | None
 ) -> Any:
     """A finished run, textbook shapes, or those of other rigs; says whose."""
     from mien.apply.like import model_like

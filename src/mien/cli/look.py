@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     from mien.viewer import Studio
 
 MODEL = typer.Argument(..., metavar="MODEL_DIR", help="A finished run.")
+MAYBE = typer.Argument(None, metavar="[MODEL_DIR]", help="A finished run; else textbook shapes.")
 DATA = typer.Option(None, "--data", help="A data set: its training people can be picked.")
 
 
 def view(
-    model_dir: Path = MODEL,
+    model_dir: Path | None = MAYBE,
     meshes: list[Path] = typer.Argument(None, metavar="[MESH]...", help="Heads to load at once."),
     compare: list[Path] = typer.Option([], "--compare", help="Another finished run beside it; repeatable."),
+    like: list[Path] = typer.Option([], "--like", help="Without a model: a rigged head to follow; repeat."),
     data: Path | None = DATA,
     landmarks: list[str] = LANDMARKS,
     piece: list[str] = PIECES,
@@ -30,12 +32,17 @@ def view(
     device: str = typer.Option("auto", "--device", help="auto, cpu, cuda or mps."),
     browser: bool = typer.Option(True, help="Open the browser."),
 ) -> None:
-    """Opens the studio: sliders, people, transfer, comparison and a time line in the browser."""
+    """Opens the studio: sliders, people, transfer, comparison and a time line in the browser.
+
+    A head needs no model: textbook shapes move it, or those of rigged heads (--like).
+    """
     import webbrowser
 
     from mien.viewer import StudioServer
 
-    studio = _studio([model_dir, *compare], data, device, limit)
+    if model_dir and existing(model_dir, "model folder or head").is_file():  # a head in the model's place
+        model_dir, meshes = None, [model_dir, *(meshes or [])]
+    studio = _studio(model_dir, compare, like, data, device, limit)
     _open_heads(studio, meshes or [], landmarks, piece)
     server = StudioServer(studio, port, title=f"Mien · {studio.engines[0].label}")
     show(server.url)
@@ -77,14 +84,19 @@ def share(
     say(f"Sums of its targets are {made.linearity_mm:.2f} mm off the model.")
 
 
-def _studio(folders: list[Path], data: Path | None, device: str, limit: int) -> Studio:
+def _studio(
+    folder: Path | None, compare: list[Path], like: list[Path], data: Path | None, device: str, limit: int
+) -> Studio:
+    from mien.cli.heads import rigging_model
     from mien.cli.models import open_model
     from mien.machine import device_of
     from mien.viewer import Engine, Studio
     from mien.viewer.uploads import MEGABYTE
 
     where = device_of(device)
-    engines = [Engine(folder.resolve().name, open_model(folder).to(where)) for folder in folders]
+    name = folder.resolve().name if folder else f"like {like[0].stem}" if like else "textbook"
+    engines = [Engine(name, rigging_model(folder, [], like, None, None).to(where))]
+    engines += [Engine(other.resolve().name, open_model(other).to(where)) for other in compare]
     return Studio(engines, _data(data), limit=limit * MEGABYTE)
 
 

@@ -12,8 +12,13 @@ from mien.viewer.wire import grouped
 SHOWN_DEVIATIONS = 3.0  # what the identity sliders reach
 
 
-def about(engines: Sequence[Engine]) -> dict[str, Any]:
-    """JSON-ready facts; the first engine's expressions and identity axes are the sliders."""
+def about(engines: Sequence[Engine], expressions: Sequence[str] | None = None) -> dict[str, Any]:
+    """JSON-ready facts; the first engine's expressions and identity axes are the sliders.
+
+    Args:
+        engines: The models.
+        expressions: Names of the sliders, where further models have brought some.
+    """
     first = engines[0]
     return {
         "models": [
@@ -21,7 +26,7 @@ def about(engines: Sequence[Engine]) -> dict[str, Any]:
             for engine in engines
         ],
         "topology": first.model.topology.name, "vertices": first.model.topology.vertex_count,
-        "groups": grouped(first.model.expressions),
+        "groups": grouped(first.model.expressions if expressions is None else expressions),
         "axes": [
             {"name": name, "millimeters": round(float(size), 2)}
             for name, size in zip(first.axes.names, first.axes.millimeters)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from mien.errors import BadSetting, UnknownName
 from mien.viewer.session import Move, Person, State, Take, finite
 
@@ -180,6 +182,24 @@ def set_shown(state: State, models: Sequence[int]) -> State:
         raise BadSetting("at least one model must be shown", received=0)
     heat = "none" if state.heat == "models" and len(numbers) < 2 else state.heat
     return replace(state, shown=numbers, heat=heat)
+
+
+def add_model(state: State, number: int, names: Sequence[str]) -> State:
+    """A further model beside the first one shown; names that no slider has yet get one.
+
+    Args:
+        state: Before.
+        number: Of the model.
+        names: Its E expressions.
+    """
+    new = tuple(name for name in names if name not in state.expressions)
+    take = state.take
+    if take is not None:
+        take = replace(take, weights=np.pad(take.weights, ((0, 0), (0, len(new)))))
+    return replace(
+        state, expressions=(*state.expressions, *new), take=take, models=(*state.models, number),
+        shown=(state.shown[0], number),
+    )  # fmt: skip
 
 
 def add_move(state: State, at: Any = 0.0, pose: Mapping[str, Any] | None = None) -> State:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.apply import OpenedFace, open_face
-from mien.errors import BadMesh, BadSetting
+from mien.data.head_rigs import HeadRig, read_head_rig
+from mien.errors import BadFile, BadMesh, BadSetting
 from mien.geometry.registration import check_head
-from mien.io.endings import GLTF
+from mien.io.endings import GLTF, WITH_SHAPES
 from mien.io.glb import Document
 from mien.io.landmarks_to_fill import landmarks_to_fill
 from mien.io.materials import Material, read_materials
@@ -41,6 +43,7 @@ class LoadedHead:
         notes: What could not be read of them.
         document: What its glTF file held, or None.
         pieces: What its pieces were said to be, or None.
+        rig: Its named shapes, or None.
     """
 
     mesh: Mesh
@@ -48,18 +51,21 @@ class LoadedHead:
     notes: tuple[str, ...] = ()
     document: Document | None = None
     pieces: Mapping[str, str] | None = None
+    rig: HeadRig | None = None
 
     @classmethod
     def of(cls, mesh: Mesh) -> LoadedHead:
-        """Reads what lies around a mesh, while its file is still there."""
+        """Reads what lies around a mesh, and its named shapes, while its file is still there."""
         materials, notes = read_materials(mesh)
-        is_gltf = mesh.path is not None and mesh.path.suffix.lower() in GLTF
-        return cls(mesh, materials, tuple(notes), Document(mesh.path) if is_gltf and mesh.path else None)
+        path = mesh.path
+        document = Document(path) if path is not None and path.suffix.lower() in GLTF else None
+        rig, told = (None, ()) if path is None else named_shapes_of(path)
+        return cls(mesh, materials, (*notes, *told), document, rig=rig)
 
     @classmethod
-    def of_face(cls, face: OpenedFace) -> LoadedHead:
-        """The head of a face that has been opened before."""
-        return cls(face.mesh, face.materials or {}, document=face.document, pieces=face.pieces)
+    def of_face(cls, face: OpenedFace, rig: HeadRig | None = None) -> LoadedHead:
+        """The head of a face that has been opened before, with the shapes that it brought."""
+        return cls(face.mesh, face.materials or {}, document=face.document, pieces=face.pieces, rig=rig)
 
     def opened(self, model: FaceModel, landmarks: Mapping[str, NDArray] | None = None) -> OpenedFace:
         """The face for a model, found by itself or placed by landmarks.
@@ -215,6 +221,18 @@ class Picking:
         size = float(np.linalg.norm(high - low))
         template = float(np.linalg.norm(np.ptp(self.topology.template.astype(np.float64), axis=0)))
         return (low + high) / 2, template / size if size > 0 else 1.0
+
+
+def named_shapes_of(path: Path) -> tuple[HeadRig | None, tuple[str, ...]]:
+    """The named shapes that a head's file brings, and what to say where it has some that are of no use."""
+    if path.suffix.lower() not in WITH_SHAPES:
+        return None, ()
+    try:
+        return read_head_rig(path), ()
+    except BadFile:  # the mesh was read from it: it has none
+        return None, ()
+    except BadMesh as error:
+        return None, (f"{error.cause[:1].upper()}{error.cause[1:]}.",)
 
 
 def _point(at: Any, name: str) -> NDArray[np.float64]:

@@ -72,6 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer({
             "/": lambda query: self.server.page,
             "/api/describe": lambda query: studio.describe(),
+            "/api/sliders": lambda query: studio.sliders(),
             "/api/portrait": lambda query: studio.portrait(query.get("person", "")),
             "/api/texture": lambda query: studio.texture(query.get("model", "")),
             "/api/picking": lambda query: studio.pick_on(query.get("person", "")),
@@ -86,6 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer({
             "/api/act": self._act, "/api/load": self._load,
             "/api/register": lambda query: studio.register_picked(self._question().get("pairs")),
+            "/api/like": lambda query: studio.move_like(str(self._question().get("person", ""))),
             "/api/table": lambda query: studio.landmark_table(self._question().get("pairs")),
             "/api/landmarks": lambda query: studio.read_landmark_table(
                 query.get("name", "landmarks"), self._body(studio.limit)

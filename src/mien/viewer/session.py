@@ -14,6 +14,7 @@ from mien.errors import BadSetting, UnknownName
 
 if TYPE_CHECKING:
     from mien.apply import OpenedFace
+    from mien.data.head_rigs import HeadRig
 
 Pose = Mapping[str, float]
 
@@ -34,6 +35,7 @@ class Person:
         note: What was decided when the head was read: unit, axes, distances.
         face: A loaded head as it was opened; results go back to its mesh through it.
         rest: Key of the loaded head that shows the same person at rest, for models that build on it.
+        rig: The named shapes that a loaded head brought, or None.
     """
 
     key: str
@@ -44,6 +46,7 @@ class Person:
     note: str = ""
     face: OpenedFace | None = None
     rest: str | None = None
+    rig: HeadRig | None = None
 
     @property
     def foreign(self) -> bool:
@@ -102,6 +105,7 @@ class State:
         style: Key of the person in whose style the sliders are performed, or None.
         variation: Seed of a model's further factors (noise); 0 takes its default.
         heat: ``none``, or what vertex distances are colored: ``scan``, ``rest`` or ``models``.
+        models: Numbers of the models that can be shown.
         shown: Numbers of the models side by side.
         moves: The time line.
         take: A recorded performance under the moves, or None.
@@ -123,6 +127,7 @@ class State:
     style: str | None = None
     variation: int = 0
     heat: str = "none"
+    models: tuple[int, ...] = (0,)
     shown: tuple[int, ...] = (0,)
     moves: tuple[Move, ...] = ()
     take: Take | None = None

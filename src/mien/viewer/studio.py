@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.apply import OpenedFace, open_face, refusal
+from mien.apply.like import model_beside
 from mien.data.arkit import gaze_of
 from mien.data.dataset import FaceDataset
+from mien.data.head_rigs import HeadRig
 from mien.errors import BadSetting, MienError, WrongTopology
 from mien.figures.heat import nice_maximum
 from mien.viewer import actions
@@ -23,7 +25,7 @@ from mien.viewer.engine import Engine
 from mien.viewer.export import MENU, Download, export
 from mien.viewer.materials import MODEL, WORN
 from mien.viewer.people import first_people
-from mien.viewer.picking import FEWEST, LoadedHead, Picking, Unplaced
+from mien.viewer.picking import FEWEST, LoadedHead, Picking, Unplaced, named_shapes_of
 from mien.viewer.session import History, Person, State
 from mien.viewer.uploads import (
     COMPANIONS,
@@ -37,6 +39,7 @@ from mien.viewer.uploads import (
 from mien.viewer.wire import pack, state_json
 
 MOST_LOADED = 40
+MOST_MODELS = 12  # side by side or hidden, those like heads included
 LARGEST_CLIP = 512 * MEGABYTE  # bytes of vertices sent for one clip
 
 
@@ -74,6 +77,7 @@ class Studio:
                 len(first.axes),
                 people,
                 people[0].key,
+                models=tuple(range(len(engines))),
                 shown=shown,
                 heat="texture" if first.model.makes_textures else "none",
             )  # fmt: skip
@@ -100,8 +104,16 @@ class Studio:
             "heats": [kind for kind in actions.HEATS if kind != "texture" or textured],
             "exports": [list(item) for item in MENU],
         }  # fmt: skip
-        head = {**about(self.engines), "limit": self.limit, "layout": layout, "can": can}
+        head = {**self._about(), "limit": self.limit, "layout": layout, "can": can}
         return pack(head, arrays)
+
+    def sliders(self) -> bytes:
+        """Models and sliders as they are now: a model like a head may have brought some."""
+        return pack(self._about())
+
+    def _about(self) -> dict[str, Any]:
+        with self._lock:
+            return about(self.engines, self.history.state.expressions)
 
     def act(self, name: str, arguments: Mapping[str, Any], merge: str = "") -> bytes:
         """Does a named action, ``undo`` or ``redo`` and shows what comes of it."""
@@ -138,7 +150,7 @@ class Studio:
             except Unplaced:
                 self._picking = Picking(head, self.topology, _called(name))
                 raise
-        return self._opened(name, face)
+        return self._opened(name, face, head.rig)
 
     def open(
         self, path: Path, landmarks: Path | None = None, pieces: Mapping[str, str] | None = None
@@ -152,28 +164,59 @@ class Studio:
         """
         with self._reading:
             face = open_face(path, self.engines[0].model, landmarks, pieces=pieces).with_materials()
-        return self._opened(path.name, face)
+            rig, told = named_shapes_of(path)
+        return self._opened(path.name, replace(face, notes=(*face.notes, *told)), rig)
 
-    def _opened(self, name: str, face: OpenedFace) -> bytes:
+    def _opened(self, name: str, face: OpenedFace, rig: HeadRig | None) -> bytes:
         note = _note(face)
         with self._lock:
-            self.add_head(_called(name), face.vertices, note, face)
+            self.add_head(_called(name), face.vertices, note, face, rig)
             return self._frame()
 
     def add_head(
-        self, name: str, vertices: NDArray[np.float32], note: str = "", face: OpenedFace | None = None
-    ) -> Person:
+        self, name: str, vertices: NDArray[np.float32], note: str = "", face: OpenedFace | None = None,
+        rig: HeadRig | None = None,
+    ) -> Person:  # fmt: skip
         """Adds a head of the studio's topology, (V, 3) millimeters, and shows it."""
         loaded = sum(person.kind == "loaded" for person in self.history.state.people)
         if loaded >= MOST_LOADED:
             raise BadSetting(f"the studio holds {MOST_LOADED} loaded heads", received=loaded + 1)
-        person = self._person(name, vertices, note, face)
+        person = self._person(name, vertices, note, face, rig)
         self.history.do(lambda state: actions.add_person(state, person))
         return person
 
-    def _person(self, name: str, vertices: NDArray, note: str, face: OpenedFace | None) -> Person:
+    def _person(
+        self, name: str, vertices: NDArray, note: str, face: OpenedFace | None, rig: HeadRig | None
+    ) -> Person:
         self._loaded += 1
-        return Person(f"loaded-{self._loaded}", name, "loaded", vertices=vertices, note=note, face=face)
+        key = f"loaded-{self._loaded}"
+        return Person(key, name, "loaded", vertices=vertices, note=note, face=face, rig=rig)
+
+    def move_like(self, key: str) -> bytes:
+        """Adds a model that moves everybody as a loaded head with named shapes moves, beside the first one.
+
+        Args:
+            key: Of the person.
+        """
+        person, first = self.history.state.find(key), self.engines[0].model
+        if person.rig is None:
+            raise BadSetting(
+                "this head brought no named shapes", received=person.name,
+                remedy="load a GLB, VRM or FBX with its morph targets (blendshapes, shape keys)",
+            )  # fmt: skip
+        with self._reading:
+            if len(self.engines) >= MOST_MODELS:
+                raise BadSetting(
+                    f"the studio holds {MOST_MODELS} models", received=len(self.engines) + 1,
+                    remedy="start it again",
+                )  # fmt: skip
+            model, notes = model_beside(first, [replace(person.rig, name=person.name)])
+            engine = Engine(f"like {person.name}", model.to(first.device), self.engines[0])
+        with self._lock:
+            self.engines.append(engine)
+            number, names = len(self.engines) - 1, model.expressions
+            self.history.do(lambda state: actions.add_model(state, number, names))
+            return self._frame({"told": " ".join(notes)})
 
     # ---- landmarks that are picked
 
@@ -184,7 +227,7 @@ class Studio:
                 person = self.history.state.find(key)
                 if person.face is None or not len(person.face.mesh.faces):
                     raise BadSetting("landmarks are picked on the triangles of a loaded head", received=key)
-                head, turn = LoadedHead.of_face(person.face), person.face.decision.rotation
+                head, turn = LoadedHead.of_face(person.face, person.rig), person.face.decision.rotation
                 self._picking = Picking(head, self.topology, person.name, key, turn)
             return self._picked.describe()
 
@@ -197,10 +240,10 @@ class Studio:
         with self._lock:
             old = picking.person
             if old in [person.key for person in self.history.state.people]:
-                person = self._person(picking.name, face.vertices, note, face)
+                person = self._person(picking.name, face.vertices, note, face, picking.head.rig)
                 self.history.do(lambda state: actions.replace_person(state, str(old), person))
             else:
-                person = self.add_head(picking.name, face.vertices, note, face)
+                person = self.add_head(picking.name, face.vertices, note, face, picking.head.rig)
             self._picking = replace(picking, person=person.key)
             return self._frame({"laid": picking.laid(face)})
 
@@ -284,8 +327,8 @@ class Studio:
     # ---- what it shows
 
     def _checked(self, state: State) -> State:
-        if max(state.shown) >= len(self.engines) or min(state.shown) < 0:
-            raise BadSetting(f"models are numbered 0 to {len(self.engines) - 1}", received=state.shown)
+        if not set(state.shown) <= set(state.models):
+            raise BadSetting(f"models are numbered {', '.join(map(str, state.models))}", received=state.shown)
         return state
 
     def _frame(self, further: Mapping[str, Any] | None = None) -> bytes:

@@ -50,7 +50,7 @@ def person_json(person: Person) -> dict[str, Any]:
     """What the page knows of a person: no vertices."""
     return {
         "key": person.key, "name": person.name, "kind": person.kind, "note": person.note, "rest": person.rest,
-        "foreign": person.foreign,
+        "foreign": person.foreign, "shapes": 0 if person.rig is None else len(person.rig.names),
     }  # fmt: skip
 
 
@@ -74,6 +74,7 @@ def state_json(history: History) -> dict[str, Any]:
         "pose": dict(state.pose), "identity": state.deviations().tolist(), "intensity": state.intensity,
         "own": state.own, "detail": state.detail, "mesh": state.mesh, "performer": state.performer,
         "style": state.style, "variation": state.variation, "heat": state.heat, "shown": list(state.shown),
+        "models": list(state.models), "names": list(state.expressions),
         "moves": [
             {"pose": dict(m.pose), "onset": m.onset, "apex": m.apex, "offset": m.offset} for m in state.moves
         ],

@@ -69,6 +69,12 @@ const backend = {
   async load(file) {
     return frame(await ask(`api/load?name=${encodeURIComponent(file.name)}`, { body: file }));
   },
+  async sliders() {
+    return (await ask('api/sliders')).head;
+  },
+  async like(person) {
+    return frame(await ask('api/like', { body: JSON.stringify({ person }) }));
+  },
   async picking(person) {
     const { head, numbers } = await ask(`api/picking?person=${encodeURIComponent(person)}`);
     const take = reader(numbers);

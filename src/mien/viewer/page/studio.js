@@ -10,7 +10,6 @@ const HEATS = { none: 'Skin', texture: 'Texture of the model', scan: 'Error to t
 class Studio {
   constructor(backend, about) {
     Object.assign(this, { backend, about, portraits: new Map(), appearances: new Map(), queue: [], busy: false, clip: null, playing: false });
-    this.labels = new Map(about.groups.flatMap((group) => group.sliders.map(({ name, label }) => [name, label])));
     this.stage = new Stage(find('#stage'), about.appearance);
     this.timeline = new Timeline(find('#timeline'), {
       act: (...words) => this.act(...words), seek: (time) => this.seek(time), play: () => this.play(),
@@ -64,11 +63,24 @@ class Studio {
 
   // An answer, with the appearances that it needs, on the page.
   async receive(answer) {
+    await this.followSliders(answer.state);
     for (const { appearance } of answer.panes) {
       if (appearance && !this.appearances.has(appearance)) this.appearances.set(appearance, await this.backend.appearance(appearance));
     }
     this.show(answer);
     this.status();
+  }
+
+  // A model like a head brings sliders and a chip; undo takes them away.
+  async followSliders({ names, models }) {
+    const wanted = JSON.stringify([names, models]);
+    if (!names || this.sliderKey === wanted) return;
+    const first = this.sliderKey === undefined;
+    this.sliderKey = wanted;
+    if (first && this.sliders.size === names.length && models.length === this.about.models.length) return;
+    Object.assign(this.about, await this.backend.sliders());
+    this.buildChips();
+    this.buildExpressions();
   }
 
   // A refusal in one sentence, with what helps.
@@ -117,18 +129,13 @@ class Studio {
   // ---- the bar
 
   buildTools() {
-    const { models, topology, vertices, can } = this.about;
+    const { models, topology, vertices, can } = this.about; // with heads to load, models may join
     find('#about').textContent = `${vertices.toLocaleString('en')} vertices · ${topology}`;
-    this.chips = models.map((model, index) => {
-      const chip = element('button', { type: 'button', class: 'chip', title: models.length > 1 ? 'Show or hide' : model.method,
-        onclick: () => this.toggleModel(index) }, model.label);
-      find('#models').append(chip);
-      return chip;
-    });
+    this.buildChips();
     this.undo = button('Undo', { icon: 'undo', kind: 'only', title: 'Undo (Ctrl Z)', onclick: () => this.act('undo') });
     this.redo = button('Redo', { icon: 'redo', kind: 'only', title: 'Redo (Ctrl Shift Z)', onclick: () => this.act('redo') });
     this.heat = element('select', { 'aria-label': 'Surface', onchange: () => this.act('set_heat', { kind: this.heat.value }) },
-      ...can.heats.filter((kind) => kind !== 'models' || models.length > 1)
+      ...can.heats.filter((kind) => kind !== 'models' || models.length > 1 || can.load)
         .map((kind) => element('option', { value: kind }, HEATS[kind])));
     const views = element('div', { class: 'segments', role: 'group', 'aria-label': 'View' },
       ...[['front', 'Front'], ['turned', '¾'], ['side', 'Side']].map(([view, label]) =>
@@ -142,6 +149,13 @@ class Studio {
       element('label', { class: 'pick' }, this.heat), views,
       button('Picture', { icon: 'camera', title: 'Save a PNG', onclick: () => this.picture() }),
       ...(can.exports.length ? [menu] : []));
+  }
+
+  buildChips() {
+    const { models } = this.about;
+    this.chips = models.map((model, index) => element('button', { type: 'button', class: 'chip',
+      title: models.length > 1 ? 'Show or hide' : model.method, onclick: () => this.toggleModel(index) }, model.label));
+    find('#models').replaceChildren(...this.chips);
   }
 
   toggleModel(index) {
@@ -171,12 +185,27 @@ class Studio {
   // ---- sliders
 
   buildControls() {
-    const { axes, axes_reason: reason, groups, deviations } = this.about;
-    this.sliders = new Map();
-    const list = find('#expressions');
+    const { axes, axes_reason: reason, deviations } = this.about;
     this.intensity = slider({ name: 'intensity', label: 'Intensity', min: 0, max: 2, start: 1,
       format: (x) => `${Math.round(100 * x)} %`, oninput: (value) => this.act('set_intensity', { value }, 'intensity') });
-    list.append(this.intensity.row);
+    this.buildExpressions();
+    this.identity = axes.map(({ name, millimeters }, axis) => slider({
+      name: `identity-${axis}`, label: name, note: `${millimeters.toFixed(1)} mm`, min: -deviations, max: deviations, step: 0.05,
+      format: (x) => `${x > 0 ? '+' : ''}${x.toFixed(1)} σ`,
+      oninput: (value) => this.act('set_identity', { axis, value }, `identity-${axis}`) }));
+    find('#identity').append(...this.identity.map(({ row }) => row));
+    if (!axes.length) find('#identity').append(element('p', { class: 'hint' }, `No sliders: ${reason}.`));
+    find('#reset-expressions').addEventListener('click', () => this.act('set_pose', { pose: {} }));
+    find('#reset-identity').addEventListener('click', () => this.act('reset_identity'));
+    find('#reset-identity').hidden = !axes.length;
+  }
+
+  buildExpressions() {
+    const { groups } = this.about;
+    this.labels = new Map(groups.flatMap((group) => group.sliders.map(({ name, label }) => [name, label])));
+    this.sliders = new Map();
+    const list = find('#expressions');
+    list.replaceChildren(this.intensity.row);
     const total = this.labels.size;
     if (total > 24) {
       list.append(element('input', { type: 'search', class: 'filter', placeholder: `Find among ${total} expressions`,
@@ -191,15 +220,6 @@ class Studio {
       }
       list.append(group);
     }
-    this.identity = axes.map(({ name, millimeters }, axis) => slider({
-      name: `identity-${axis}`, label: name, note: `${millimeters.toFixed(1)} mm`, min: -deviations, max: deviations, step: 0.05,
-      format: (x) => `${x > 0 ? '+' : ''}${x.toFixed(1)} σ`,
-      oninput: (value) => this.act('set_identity', { axis, value }, `identity-${axis}`) }));
-    find('#identity').append(...this.identity.map(({ row }) => row));
-    if (!axes.length) find('#identity').append(element('p', { class: 'hint' }, `No sliders: ${reason}.`));
-    find('#reset-expressions').addEventListener('click', () => this.act('set_pose', { pose: {} }));
-    find('#reset-identity').addEventListener('click', () => this.act('reset_identity'));
-    find('#reset-identity').hidden = !axes.length;
   }
 
   filter(text) {
@@ -216,7 +236,7 @@ class Studio {
       onchange: () => { this.loadAll([...chooser.files]); chooser.value = ''; } });
     find('#load').hidden = !can.load;
     find('#load').append(chooser, icon('upload'), element('b', {}, 'Drop a mesh here'),
-      element('span', {}, 'OBJ, PLY, STL, GLB, WRL; a recording as CSV or JSON; or click to choose'));
+      element('span', {}, 'OBJ, PLY, STL, GLB, VRM, FBX, WRL; a recording as CSV or JSON; or click to choose'));
     find('#load').addEventListener('click', (event) => { if (event.target !== chooser) chooser.click(); });
     find('#load').addEventListener('keydown', (event) => { if (event.key === 'Enter') chooser.click(); });
     find('#random').hidden = !can.random;
@@ -233,6 +253,7 @@ class Studio {
     find('#mesh').addEventListener('change', (event) => this.act('set_mesh', { value: event.target.checked }));
     find('#rest').addEventListener('change', (event) => this.act('set_rest', { key: this.restOf, rest: event.target.value || null }));
     find('#pick').addEventListener('click', () => this.picking.open(this.state.person));
+    find('#like').addEventListener('click', () => this.moveLike());
     if (!can.load) return;
     let depth = 0;
     const light = (by) => { depth = Math.max(0, depth + by); document.body.classList.toggle('dropping', depth > 0); };
@@ -267,6 +288,16 @@ class Studio {
         return answer;
       });
     }
+  }
+
+  async moveLike() {
+    this.pause();
+    this.clip = null;
+    await this.answered(async () => {
+      const answer = await this.backend.like(this.state.person);
+      toast(answer.told);
+      return answer;
+    });
   }
 
   somebody() {
@@ -332,11 +363,16 @@ class Studio {
     this.heat.value = state.heat;
     const person = this.somebody();
     for (const option of this.heat.options) option.disabled = option.value === 'scan' && person.kind !== 'loaded';
-    this.chips.forEach((chip, index) => chip.classList.toggle('on', state.shown.includes(index)));
+    for (const option of this.heat.options) option.hidden = option.value === 'models' && state.models?.length < 2;
+    this.chips.forEach((chip, index) => {
+      chip.classList.toggle('on', state.shown.includes(index));
+      chip.hidden = Boolean(state.models) && !state.models.includes(index);
+    });
     this.people();
     const loaded = state.people.filter(({ kind }) => kind === 'loaded');
     find('#head').hidden = person.kind !== 'loaded' || !this.about.can.load;
     find('#head-note').textContent = person.note;
+    find('#like').hidden = !person.shapes;
     find('#pick').hidden = !this.about.can.pick || person.kind !== 'loaded';
     find('#own').checked = state.own;
     find('#detail').checked = state.detail;
