@@ -221,6 +221,19 @@ def test_words_in_names() -> None:
     assert kinds_of_names([["glasses"]]) == [None]
 
 
+def test_of_two_rows_below_the_line_of_the_mouth_the_higher_is_the_upper() -> None:
+    lower = plain().mesh_vertices.copy()
+    top, bottom = rows("top row"), rows("bottom row")
+    line = (lower[top, 1].mean() + lower[bottom, 1].mean()) / 2
+    for row in (top, bottom):
+        lower[row, 1] -= lower[top, 1].mean() - line + 2.0
+    found = replace(plain(), mesh_vertices=lower)
+    assert (kinds(found)["upper teeth"], kinds(found)["lower teeth"]) == (1, 1)
+    jaw = moved(found, jawOpen=1.0)
+    np.testing.assert_array_equal(jaw[top], 0)
+    assert np.abs(jaw[bottom]).max() > 5
+
+
 def test_what_is_called_an_eye_is_one_only_where_eyes_are() -> None:
     found = dressed(names={"shirt": "eye_of_a_needle", "ball0": "EyeLeft", "strip0": "eye_lid_hair"})
     by_title = {part.title: (part.kind, part.told_by) for part in found.carrier.parts}

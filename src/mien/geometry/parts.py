@@ -16,6 +16,7 @@ from mien.geometry.piece_forms import FacePlan, eyeball_of, kind_by_form, kind_i
 from mien.geometry.piece_kinds import FOLLOWS_SKIN, WITH_HEAD
 from mien.topology import Topology
 
+_ROWS, _ROW = ("upper teeth", "lower teeth"), 0.5  # and how wide a row is at least, in widths of the mouth
 _SPAN = 0.12  # widths of the mouth above and below its line over which gums share the movement of the jaw
 
 
@@ -64,7 +65,7 @@ def find_parts(
     taken = {int(part.members[0]) for part in eyes}
     balls = [(part.center, sphere_radius(points[part.members], part.center)) for part in eyes]
     rest = [finder.other(members, balls) for members in others if int(members[0]) not in taken]
-    return eyes + rest
+    return eyes + finder.in_two_rows(rest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +112,26 @@ class _Finder:
                 balls, key=lambda ball: float(np.linalg.norm(ball[0] - center)), default=(center, 0)
             )[0]
         return self._part(kind, members, center, told_by)
+
+    def in_two_rows(self, parts: list[Part]) -> list[Part]:
+        """Pieces; of two rows of teeth on one side of the line of the mouth the higher is the upper.
+
+        Lips that are full on one side, or a template whose lips end inside the mouth, shift that line.
+        """
+        rows = [part for part in parts if part.kind in _ROWS and self._is_row(part)]
+        if len(rows) != 2 or rows[0].kind != rows[1].kind or any(part.told_by == "user" for part in rows):
+            return parts
+        rows.sort(key=lambda part: -float(np.median(self.points[part.members, 1])))
+        named = {
+            int(part.members[0]): self._part(kind, part.members, part.center, "form")
+            for kind, part in zip(_ROWS, rows, strict=True)
+        }
+        return [named.get(int(part.members[0]), part) for part in parts]
+
+    def _is_row(self, part: Part) -> bool:
+        """Whether teeth are a whole row of them."""
+        mouth = self.plan.mouth
+        return mouth is not None and float(np.ptp(self.points[part.members, 0])) > _ROW * mouth.width
 
     def _teller(self, number: int) -> str:
         return "user" if number in self.pieces.said else "name" if number in self.pieces.named else "form"
