@@ -24,6 +24,7 @@ from mien.data.sources.procedural.person import ProceduralPerson
 from mien.data.sources.procedural.topology import procedural_topology
 from mien.errors import BadMesh
 from mien.evaluation.rigs import measures
+from mien.evaluation.rigs.controls import controls_beside
 from mien.geometry.procrustes import procrustes
 from mien.geometry.registration import main_piece
 from mien.io.glb import read_glb_targets
@@ -341,6 +342,22 @@ def test_a_folder_is_a_rig_or_holds_rigs(studio: Path, tmp_path: Path) -> None:
     write_obj(shapes / "jawOpen.obj", (rig.vertices + rig.displacements[0]).astype(np.float32), topology)
     assert find_head_rigs(shapes) == [shapes] and find_head_rigs(tmp_path) == [shapes]
     assert read_head_rig(shapes).has_topology_of(rig)
+
+
+def test_rigs_of_other_heads_stand_beside_a_judged_one(general: FaceModel, tmp_path: Path) -> None:
+    for seed in (11, 21, 22):
+        written(made_up(seed), tmp_path / f"p{seed}.glb")
+    artist = read_head_rig(tmp_path / "p11.glb").in_arkit_names()
+    found = controls_beside(artist, "studio", tmp_path, general=general)
+    mean, nearest = found  # the head itself is in the folder, and left out
+    assert mean == "studio: mean of 2" and nearest in ("studio: nearest, p21", "studio: nearest, p22")
+    report = mien.judge_rig(replace(artist, name="own"), artist, beside=found)
+    assert report.mean("own", "error") == 0
+    for name in found:
+        assert report.mean(name, "error") < 0.6 and report.mean(name, "cosine") > 0.85
+    assert report.values[mean]["error"] != report.values[nearest]["error"]
+    (alone,) = controls_beside(artist, "same", tmp_path / "p11.glb").values()
+    np.testing.assert_array_equal(alone.displacements, artist.displacements)
 
 
 VALID = os.environ.get("MIEN_VALID")

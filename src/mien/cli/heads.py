@@ -155,7 +155,7 @@ def rigging_model(
 def evaluate_rig(
     rig: Path = typer.Argument(..., help="What is judged: GLB, VRM, or a folder of meshes."),
     artist: Path = typer.Argument(..., help="An artist's rig of the same head."),
-    beside: list[str] = typer.Option([], "--beside", metavar="NAME=RIG", help="Another rig of this head."),
+    beside: list[str] = typer.Option([], "--beside", metavar="NAME=RIG", help="Of this head, or of others."),
     names: Path | None = typer.Option(None, "--names", help="CSV arkit, shape: for other names."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON only."),
     out: Path | None = typer.Option(None, "--out", help="Write rig.md, .csv, .json and a sheet there."),

@@ -66,8 +66,8 @@ def correctives_of(names: Sequence[str]) -> tuple[Corrective, ...]:
     Args:
         names: E names of targets, ARKit's or of another set whose recipe closes the eyes.
     """
-    blinks = np.flatnonzero(meets_of(names).lids.any(axis=1))
-    found = [Corrective((names[row],)) for row in blinks]
+    closes = meets_of(names).lids.any(axis=1)
+    found = [Corrective((name,)) for name, closing in zip(names, closes, strict=True) if closing]
     if _JAW in names:
         found += [Corrective((_JAW, name)) for name in _OVER_JAW if name in names]
     return tuple(found)

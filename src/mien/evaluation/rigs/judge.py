@@ -23,6 +23,7 @@ from mien.data.head_rigs import (
 )
 from mien.errors import BadSetting, WrongTopology
 from mien.evaluation.rigs import measures
+from mien.evaluation.rigs.controls import controls_beside
 from mien.evaluation.rigs.through import seen_skin, tallest_slit
 from mien.evaluation.tables import Table
 from mien.io.atomic import write_bytes
@@ -260,12 +261,15 @@ def compare_rig_files(
     Args:
         rig: What is judged.
         artist: The artist's, on the same head.
-        beside: Name -> further rigs of this head.
+        beside: Name -> further rigs of this head, or rigs of others, a file or a folder, which are carried
+            over; see :func:`mien.evaluation.rigs.controls.controls_beside`.
         names: A table for names of no known scheme, of all rigs that lack one.
         out: Where to write the tables, or None.
     """
     theirs = read_head_rig(artist).in_arkit_names(names)
-    others = {name: read_head_rig(path).in_arkit_names(names) for name, path in (beside or {}).items()}
+    others: dict[str, HeadRig] = {}
+    for name, place in (beside or {}).items():
+        others |= controls_beside(theirs, name, place, names)
     report = judge_rig(read_head_rig(rig).in_arkit_names(names), theirs, beside=others)
     if out is not None:
         report.save(out)
