@@ -54,7 +54,7 @@ def test_failed_runs_have_their_sentence_and_do_not_stop_the_others(tmp_path: Pa
     found = {item.name: result_of(item, tmp_path) for item in jobs}
     assert [found[name]["state"] for name in found] == ["failed", "failed", "done", "failed", "done"]
     assert found["refused"]["sentence"] == "the run is refused; received refused."
-    assert "ended from outside (exit code -9)" in found["killed"]["sentence"]
+    assert "ended from outside (signal 9)" in found["killed"]["sentence"]
     assert found["defect"]["sentence"] == "a defect: ZeroDivisionError: by zero."
     assert found["fine"]["threads"] == "1" and found["fine"]["process"] != os.getpid()
     run_queue(jobs, work, tmp_path)  # nothing is left to do, failed runs neither
@@ -122,6 +122,7 @@ FAULTS = {
     "seeds": ({"seeds": [1, 1]}, "different whole numbers"),
     "minutes": ({"minutes": -3}, "positive number"),
     "protocol": ({"protocol": "subjects"}, "did you mean 'subject'"),
+    "generation": ({"generation": {"pears": 3}}, "did you mean 'pairs'"),
     "against": ({"against": "morphables"}, "system to compare against.*did you mean 'morphable'"),
 }
 

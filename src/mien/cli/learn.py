@@ -31,7 +31,7 @@ def train(
     setting: list[str] = typer.Option([], "--set", help="key=value for a setting; repeat for more."),
     seed: int | None = typer.Option(None, help="The same seed gives the same weights."),
     seeds: list[int] = typer.Option([], metavar="0 1 2", help="Several: a run each, judged as one system."),
-    more: list[int] = typer.Argument(None, metavar="", hidden=True),
+    more: list[int] = typer.Argument(None, metavar="[SEED...]", hidden=True),
     protocol: str | None = typer.Option(None, help="How the data is divided; default: by subject."),
     split: Path | None = typer.Option(
         None, help="Who trains and tests: CSV (person, part), or a known list."

@@ -29,6 +29,17 @@ COLUMNS = ("data", "manner", "foretold", "minutes", "people", "vertices", "finge
 """What the CSV states beside the fields of a row. ``foretold`` is the share of the variance between people,
 within expressions, that the face decides; ``gain`` is how much better a system is than ``against``, person by
 person."""
+COLUMN_TITLES = {metric: title for metric, title, _ in HEADLINES} | {
+    "id_ratio": "consistency over distance of people",
+    "transfer_floor": "self transfer",
+    "div_all": "diversity",
+    "specificity": "specificity",
+    "dec_id_own": "identity kept (%)",
+    "dec_exp_own": "expression kept (%)",
+    "dec_id_lite_own": "identity kept, lite (%)",
+    "dec_exp_lite_own": "expression kept, lite (%)",
+}
+"""Metric -> title of its column in the table with intervals."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +65,7 @@ class BenchResult:
         """For each data set: systems side by side with the best marked, differences, and intervals."""
         found = []
         for name, report in self.reports.items():
-            columns = [(metric, title, mean_interval) for metric, title, _ in HEADLINES]
+            columns = [(metric, title, mean_interval) for metric, title in COLUMN_TITLES.items()]
             note = "Means with 95 % intervals over people, seeds averaged. In italics: controls."
             shown = [*report.tables[:2], *arranged(report.rows, Layout("With intervals", note, columns))]
             found += [dataclasses.replace(table, title=f"{name}: {table.title}") for table in shown]
@@ -140,6 +151,8 @@ def run_bench(bench: Bench, out: Path | str, *, workers: int | None = None) -> B
                 (out / "results" / f"{job.key}.json").unlink()  # so that it is tried again, once it can work
                 raise BadSetting(f"the data {job.task['data']!r} of the bench could not be built",
                                  received=found["sentence"])  # fmt: skip
+        # Controls first: what they train to judge random faces with serves all systems.
+        run_queue([job for job in runs if "controls" in job.task], bench_job, out, workers=workers)
         run_queue(runs, bench_job, out, workers=workers)
         result = bench_result(bench, out)
         write_bytes(out / "table.md", result.to_markdown().encode())
@@ -159,7 +172,8 @@ def jobs_of(bench: Bench) -> tuple[list[Job], list[Job]]:
     ]  # fmt: skip
 
     def task(data: str) -> dict[str, Any]:
-        return {"data": data, "told": dict(bench.data[data]), "protocol": bench.protocol}
+        shared = {"data": data, "told": dict(bench.data[data]), "protocol": bench.protocol}
+        return shared | ({} if bench.generation is None else {"generation": dict(bench.generation)})
 
     used = [data for data in bench.data if any(data in bench.data_of(name) for name in bench.systems)]
     runs = [Job(f"{data} {CONTROLS}", task(data) | {"controls": True}) for data in used if bench.controls]

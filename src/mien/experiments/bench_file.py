@@ -13,6 +13,7 @@ from mien.data.performance import Variation
 from mien.data.sources.ict import build_ict
 from mien.data.sources.procedural.build import build_procedural
 from mien.errors import BadFile, BadSetting, DataMissing, UnknownName
+from mien.evaluation.generation.settings import settings_of
 from mien.training import Plan, resolve_plan
 from mien.training.recipes import recipe_names
 
@@ -37,6 +38,8 @@ class Bench:
         minutes: Of processor time a run; None for all steps of the profile.
         profile: Whose settings to start from.
         protocol: How the data is divided.
+        generation: Judge random faces, too: ``profile`` (smoke, standard, full) and other settings of
+            :class:`mien.evaluation.generation.settings.GenerationSettings`; None for none.
         controls: Judge the cheap controls, too.
         against: The system over which the CSV states the gain of every other, paired over people.
         notes: Printed below the title.
@@ -49,6 +52,7 @@ class Bench:
     minutes: float | None = None
     profile: str = "standard"
     protocol: str = "subject"
+    generation: Mapping[str, Any] | None = None
     controls: bool = True
     against: str = ""
     notes: str = ""
@@ -185,6 +189,9 @@ def _check(bench: Bench) -> None:
         needs = {"procedural": "subjects", "ict": "from", "folder": "path"}[source]
         if needs not in told:
             raise BadFile(f"the data {name!r} needs {needs}", received=f"source {source}")
+    if bench.generation is not None:
+        asked = dict(bench.generation)
+        settings_of(asked.pop("profile", "standard"), asked)
     if bench.against and bench.against not in bench.systems:
         raise UnknownName("system to compare against", str(bench.against), bench.systems)
     for name, told in bench.systems.items():

@@ -13,6 +13,8 @@ import torch
 from mien.data.dataset import FaceDataset
 from mien.errors import BadSetting
 from mien.evaluation import evaluate, evaluate_sequences
+from mien.evaluation.generation.protocol import evaluate_generation
+from mien.evaluation.generation.settings import settings_of
 from mien.evaluation.report import Report
 from mien.experiments.bench_file import build_data
 from mien.models.files import load_model
@@ -58,19 +60,32 @@ def data_folder(folder: Path, task: Mapping[str, Any]) -> Path:
 
 
 def _judged(models: Mapping[str, Any], data: FaceDataset, task: Mapping[str, Any]) -> dict[str, Any]:
+    """The report on one run, or on what needs no training, which is judged once, by a job of its own."""
     options: dict[str, Any] = {"protocol": task["protocol"]}
-    if (data.row_clip >= 0).any():
+    moving, asked = bool((data.row_clip >= 0).any()), task.get("generation")
+    if moving:
         report = evaluate_sequences(models, data, controls=not models, **options)
-    elif models:
-        report = evaluate(models, data, controls=(), **options)
+    elif models:  # milliseconds of a machine whose cores are all busy mean nothing
+        report = evaluate(models, data, controls=(), speed=False, **options)
     else:
-        report = evaluate(models, data, **options)
-    if models:  # what needs no model is judged once, by a job of its own
-        kept = tuple(row for row in report.rows if row.system in models)
-        report = Report(
-            kept, report.conditions, report.systems, meshes=report.meshes, scans=report.scans,
-            people={name: values for name, values in report.people.items() if name in models},
-        )  # fmt: skip
-    elif not report.rows:
+        report = evaluate(models, data, speed=False, **options)
+    rows, people = list(report.rows), dict(report.people)
+    if asked is not None and not moving:
+        settings = settings_of(asked.get("profile", "standard"), _without_profile(asked))
+        made, _ = evaluate_generation(models, data, settings=settings, **options)
+        rows += made.rows
+        people |= {name: {**people.get(name, {}), **values} for name, values in made.people.items()}
+    if models:
+        rows = [row for row in rows if row.system in models]
+        people = {name: values for name, values in people.items() if name in models}
+    elif not rows:
         raise BadSetting("no control can be judged on this data")
+    report = Report(
+        tuple(rows), report.conditions, report.systems, meshes=report.meshes, scans=report.scans,
+        people=people,
+    )  # fmt: skip
     return json.loads(report.to_json())
+
+
+def _without_profile(asked: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in asked.items() if name != "profile"}

@@ -120,10 +120,13 @@ def _do(job: Job, work: Work, folder: Path) -> None:
 
 
 def _note_death(job: Job, folder: Path, code: int | None) -> None:
-    """A process that left no result was ended from outside: out of memory, most often."""
+    """A process that left no result was ended from outside, or could not even begin."""
     if code == 0 or result_of(job, folder)["state"] != WAITING:
         return
-    sentence = f"its process was ended from outside (exit code {code}); out of memory, most often."
+    if code is not None and code < 0:
+        sentence = f"its process was ended from outside (signal {-code}); out of memory, most often."
+    else:
+        sentence = f"its process ended with exit code {code} and no word; what it printed says why."
     text = json.dumps({"state": FAILED, "sentence": sentence, "name": job.name})
     write_bytes(_file(job, folder), text.encode())
 
