@@ -16,7 +16,7 @@ from mien import hub
 
 README = Path(__file__).parent.parent / "README.md"
 DOCS = README.parent / "docs"
-PAGES = (README, DOCS / "your_own_head.md", DOCS / "data" / "ict.md")
+PAGES = (README, DOCS / "your_own_head.md", DOCS / "data" / "ict.md", DOCS / "experiments.md")
 RESULTS = README.parent / "benchmarks" / "results"
 PLACE = re.compile(r"(<!-- capabilities:[^>]*-->\n).*?(<!-- end -->)", re.DOTALL)
 RESULT_PLACE = re.compile(r"(<!-- results: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -24,6 +24,11 @@ RIG_PLACE = re.compile(r"(<!-- rigs: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", 
 FACE_PLACE = re.compile(r"(<!-- faces: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
 FACE_LENGTHS = ("spread_mm", "registration_mm")
 WORLD_PLACE = re.compile(r"(<!-- worlds: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
+BENCH_PLACE = re.compile(r"(<!-- bench: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
+BENCH_COLUMNS = {
+    "rec_avd_mesh_truth": "reconstruction", "neu_avd_truth": "neutralization", "id_mad": "consistency",
+    "transfer_avd_truth": "transfer", "rank1_mesh": "recognition",
+}  # fmt: skip
 RIG_COLUMNS = {
     "error": "error", "cosine": "cosine", "size": "size", "leak": "leak", "stretch": "stretch",
     "lid_gap": "lid gap", "lid_slit": "slit of closed eyes", "lip_gap": "lips apart in jawOpen",
@@ -98,11 +103,38 @@ def worlds_table(path: Path) -> str:
     return "\n".join(lines)
 
 
+def bench_table(path: Path) -> str:
+    """One line a data set and system of a bench's CSV: means and intervals, and the gain in transfer."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = {(row["data"], row["system"], row["metric"]): row for row in csv.DictReader(file)}
+    lines = [f"| data | system | {' | '.join(BENCH_COLUMNS.values())} | gain in transfer | ended at |"]
+    lines.append("|---" * (4 + len(BENCH_COLUMNS)) + "|")
+    for data, system in dict.fromkeys((data, system) for data, system, _ in rows):
+        found = {metric: rows.get((data, system, metric)) for metric in BENCH_COLUMNS}
+        if any(row is not None and row["mean"] for row in found.values()):
+            shown = found["transfer_avd_truth"]
+            gain = "–" if shown is None or not shown["gain"] else _gain(shown)
+            name = system.replace("_", " ") if _kind(found) == "model" else f"*{system.replace('_', ' ')}*"
+            cells = [_cell(found[metric]) for metric in BENCH_COLUMNS]
+            ended = next((row["steps"] for row in found.values() if row is not None), "") or "–"
+            lines.append(f"| {data} | {name} | {' | '.join(cells)} | {gain} | {ended} |")
+    return "\n".join(lines)
+
+
+def _kind(found: dict[str, dict[str, str] | None]) -> str:
+    return next(row["kind"] for row in found.values() if row is not None)
+
+
+def _gain(row: dict[str, str]) -> str:
+    return f"{float(row['gain']):+.2f} ({float(row['gain_low']):+.2f} to {float(row['gain_high']):+.2f})"
+
+
 def current(text: str) -> str:
     """A page with the tables as the code and the committed results have them."""
     text = FACE_PLACE.sub(lambda m: f"{m[1]}{faces_table(RESULTS / m[2])}\n{m[3]}", text)
     text = RIG_PLACE.sub(lambda m: f"{m[1]}{rigs_table(RESULTS / m[2])}\n{m[3]}", text)
     text = WORLD_PLACE.sub(lambda m: f"{m[1]}{worlds_table(RESULTS / m[2])}\n{m[3]}", text)
+    text = BENCH_PLACE.sub(lambda m: f"{m[1]}{bench_table(RESULTS / m[2])}\n{m[3]}", text)
     text = PLACE.sub(lambda match: f"{match[1]}{hub.capability_table()}\n{match[2]}", text, count=1)
     return RESULT_PLACE.sub(lambda m: f"{m[1]}{results_table(RESULTS / m[2])}\n{m[3]}", text, count=1)
 
