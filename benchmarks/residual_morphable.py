@@ -34,23 +34,18 @@ METRICS = (
 )  # fmt: skip
 OURS = "residual_morphable"
 SHORT = {"steps": 3_000, "decay_every": 300, "validate_every": 300}
-FEW = {"steps": 400, "decay_every": 40, "validate_every": 100}
+CLOSED = {"hidden": 0}
 SYSTEMS: dict[str, tuple[str, dict[str, Any]]] = {
     OURS: (OURS, SHORT),
-    "rest fitted, not read": (OURS, SHORT | {"rest": "fitted"}),
-    "nothing foretold": (OURS, SHORT | {"foretold": False}),
-    "no manner in the code": (OURS, SHORT | {"manner_size": 0}),
-    "no network": (OURS, {"hidden": 0}),
+    "closed form alone": (OURS, CLOSED),
+    "closed form, rest fitted": (OURS, CLOSED | {"rest": "fitted"}),
+    "closed form, nothing foretold": (OURS, CLOSED | {"foretold": False}),
+    "closed form, no manner": (OURS, CLOSED | {"manner_size": 0}),
     "morphable": ("morphable", {}),
     "morphable, ridge=10": ("morphable", {"ridge": 10.0}),
     "multilinear": ("multilinear", {}),
     "displacement_transfer": ("displacement_transfer", {}),
     "mean_expression": ("mean_expression", {}),
-    "di_meshencoder, 400 steps": (
-        "di_meshencoder",
-        FEW | {"identity_size": 65, "expression_size": 20},
-    ),
-    "neutral_bank, 400 steps": ("neutral_bank", FEW | {"identity_size": 65, "expression_size": 20}),
 }
 
 
@@ -106,8 +101,13 @@ def main() -> None:
                     "vertices": data.topology.vertex_count, "fingerprint": data.fingerprint[:12],
                     "processor": about["processor"],
                 })  # fmt: skip
+        write(options.out, rows)
+
+
+def write(out: Path, rows: list[dict[str, Any]]) -> None:
+    """Writes what there is so far."""
     names = list(dict.fromkeys(key for row in rows for key in row))
-    with options.out.open("w", newline="", encoding="utf-8") as file:
+    with out.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(

@@ -25,6 +25,7 @@ Capture = pytest.CaptureFixture[str]
 REFUSED = {
     "deformation_transfer": "linear system", "nearest_identity": "nearest of all training people",
     "conv_mesh_ae": "at rest", "kacem": "no code of an expression", "flame": "its license",
+    "jiang": "a sparse system",
 }  # fmt: skip
 
 

@@ -34,6 +34,10 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "multilinear_autoencoder": {
         "identity_size": 6, "expression_size": 4, "vertex_axes": 40, "image_size": 16, "channels": (8, 16),
     },
+    "jiang": {
+        "identity_size": 6, "expression_size": 4, "channels": (8, 3), "hidden": 32, "fusion": (8, 8, 8),
+        "residuals": 1,
+    },
     "residual_morphable": {"identity_size": 6, "manner_size": 2, "expression_size": 5, "hidden": 32},
     "flame": {"file": flame_file(), "identity_size": 12, "expression_size": 6, "rounds": 5},
     "expression_lstm": {"size": 24, "factors": (3, 2), "identity_size": 3},
@@ -54,6 +58,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "deep_flame": {"steps": 120, "batch_size": 8, "rate": 5e-3, "decay_every": 5, "validate_every": 100},
     "di_meshencoder": {"steps": 120, "batch_size": 12, "rate": 5e-3, "decay_every": 5},
     "kacem": {"steps": 120, "batch_size": 8, "rate": 5e-3, "decay_every": 5, "validate_every": 100},
+    "jiang": {"stage_steps": 80, "steps": 60, "batch_size": 8, "rate": 5e-3, "validate_every": 60},
     "residual_morphable": {"steps": 200, "batch_size": 16, "validate_every": 100},
     "multilinear_autoencoder": {"steps": 200, "batch_size": 16, "rate": 3e-3, "validate_every": 200},
     "expression_lstm": {"steps": 120, "rate": 1e-2, "decay_every": 3, "validate_every": 200},

@@ -33,6 +33,7 @@ MODELS: dict[str, str] = {
     "neutral_bank": "mien.models.neutral_bank:NeutralBank",
     "deep_flame": "mien.models.deep_flame:DeepFLAME",
     "di_meshencoder": "mien.models.di_meshencoder:DIMeshEncoder",
+    "jiang": "mien.models.jiang:Jiang",
     "residual_morphable": "mien.models.residual_morphable:ResidualMorphable",
     "morphable": "mien.models.morphable:Morphable",
     "multilinear_autoencoder": "mien.models.multilinear_autoencoder:MultilinearAutoencoder",

@@ -332,7 +332,7 @@ class ResidualMorphable(FaceModel):
 
 def _network(count: int, width: int) -> nn.Sequential:
     """f, which starts at zero: at the closed form."""
-    last = nn.Linear(width, count)
+    first, second, last = nn.Linear(count, width), nn.Linear(width, width), nn.Linear(width, count)
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
-    return nn.Sequential(nn.Linear(count, width), nn.ELU(), nn.Linear(width, width), nn.ELU(), last)
+    return nn.Sequential(first, nn.ELU(), second, nn.ELU(), last)
