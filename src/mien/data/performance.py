@@ -26,7 +26,7 @@ from mien.errors import BadSetting
 CONTACTS = ("eyeBlink_L", "eyeBlink_R")
 """Shapes that end where surfaces meet: lids close fully and no further."""
 
-_WITHOUT_HABIT = (*CONTACTS, "mouthClose", "jawOpen")
+_WITHOUT_HABIT = (*CONTACTS, "mouthClose", "jawOpen", "tongueOut")
 
 
 @dataclass(frozen=True)

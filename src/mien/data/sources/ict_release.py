@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mien.data.archive import archive_members
 from mien.data.expressions import SHAPES
+from mien.data.sources.moved_regions import moved_regions
 from mien.errors import BadFile, DataMissing, UnknownName
 from mien.io.obj import read_obj
 from mien.progress import track
@@ -194,7 +195,7 @@ def _topology(region: str, mean: NDArray, shapes: NDArray, arrays: dict[str, NDA
     points = {f"ibug_{number}": index for number, index in enumerate(LANDMARKS) if index < len(mean)}
     return Topology(
         f"ict-{region}", faces, mean, polygons, arrays["uv"][used].astype(np.float32), uv_faces,
-        Landmarks.at_vertices(points), ict_regions(mean, shapes), mirror_of(mean),
+        Landmarks.at_vertices(points), moved_regions(mean, shapes, mean[LANDMARKS[27]], mean[LANDMARKS[31]]), mirror_of(mean),
     )  # fmt: skip
 
 
@@ -243,36 +244,6 @@ def _rim_near(rim_edges: NDArray, steps: NDArray, reach: float) -> NDArray[np.in
             "no opening lies where the release has its eyes and mouth", received=f"{steps[near]} edges"
         )
     return np.flatnonzero(label == label[near])
-
-
-def ict_regions(mean: NDArray, shapes: NDArray) -> dict[str, NDArray[np.bool_]]:
-    """Regions by what moves there.
-
-    Args:
-        mean: (V, 3) float, millimeters.
-        shapes: (A, V, 3) float, millimeters. Displacements of the A expression shapes.
-
-    Returns:
-        ``mouth``, ``eyes``, ``brows``, ``nose`` and the little moved ``rigid`` -> (V,) bool.
-    """
-    length = np.linalg.norm(shapes, axis=2)
-
-    def reach(*stems: str) -> NDArray[np.float32]:
-        rows = [index for index, name in enumerate(SHAPES) if name.startswith(stems)]
-        return length[rows].max(axis=0)
-
-    eyes = reach("eyeBlink", "eyeWide", "eyeLookUp", "eyeLookDown") > 0.6
-    mouth = reach("mouthFunnel", "mouthPucker", "mouthRoll", "mouthShrug") > 4.5
-    usual = np.sqrt((length**2).mean(axis=0))
-    bridge, wing = mean[LANDMARKS[27]], mean[LANDMARKS[31]]
-    nose = (np.abs(mean[:, 0]) < 1.5 * abs(wing[0])) & (mean[:, 1] < bridge[1]) & (mean[:, 1] > wing[1] - 4)
-    return {
-        "mouth": mouth,
-        "eyes": eyes,
-        "brows": (reach("brow") > 3.5) & ~eyes,
-        "nose": nose & ~mouth & ~eyes & (mean[:, 2] > wing[2] - 15),
-        "rigid": (usual < np.percentile(usual, 30)) & ~eyes & ~mouth,
-    }
 
 
 def mirror_of(vertices: NDArray, tolerance: float = 0.5) -> NDArray[np.int32] | None:

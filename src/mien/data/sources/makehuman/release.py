@@ -10,7 +10,7 @@ import gzip
 import importlib.util
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -34,6 +34,7 @@ PIECES = {
     "tongue": (13380, 13606), "left_eye": (14598, 14670), "right_eye": (14670, 14742),
     "lower_teeth": (14992, 15060), "upper_teeth": (15060, 15128),
 }  # fmt: skip
+NECK_SLOPE, NECK_BACK, NECK_DEPTH = 0.4, 60.0, 1.2  # of the plane that cuts the neck; millimeters behind the teeth
 ETHNIC, SEXES, AGES = ("african", "asian", "caucasian"), ("female", "male"), ("child", "old", "young")
 
 
@@ -59,6 +60,7 @@ class MakeHuman:
     piece: Mapping[str, NDArray[np.bool_]]
     base: NDArray[np.float64]
     shift: NDArray[np.float64]
+    _macros: dict[str, NDArray[np.float64]] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def _places(self) -> NDArray[np.int64]:
@@ -83,22 +85,33 @@ class MakeHuman:
         """(N, 3) float64, millimeters: the mean young adult of both sexes and all three ethnic targets."""
         return self.base + self.grown("young", dict.fromkeys(SEXES, 0.5), dict.fromkeys(ETHNIC, 1 / 3))
 
-    def grown(self, age: str, sexes: Mapping[str, float], ethnic: Mapping[str, float]) -> NDArray[np.float64]:
+    def grown(
+        self, age: str, sexes: Mapping[str, float], ethnic: Mapping[str, float], build: float = 0.0
+    ) -> NDArray[np.float64]:
         """(N, 3) float64, millimeters: displacements of the macro targets of one age.
 
         Args:
             age: One of ``AGES``.
             sexes: Sex -> share; shares add up to one.
             ethnic: Ethnic target -> share; shares add up to one.
+            build: -1 is the least weight of the body, 0 the average, 1 the largest.
         """
-        folder = self.folder / MODELING / "macrodetails"
         moved = np.zeros_like(self.base)
+        weight = "maxweight" if build > 0 else "minweight"
         for sex, share in sexes.items():
-            build = f"universal-{sex}-{age}-averagemuscle-averageweight.target.gz"
-            moved += share * self.target(folder / build)
+            average = self._macro(f"universal-{sex}-{age}-averagemuscle-averageweight")
+            moved += share * (1 - abs(build)) * average
+            if build:
+                moved += share * abs(build) * self._macro(f"universal-{sex}-{age}-averagemuscle-{weight}")
             for name, part in ethnic.items():
-                moved += share * part * self.target(folder / f"{name}-{sex}-{age}.target.gz")
+                moved += share * part * self._macro(f"{name}-{sex}-{age}")
         return moved
+
+    def _macro(self, name: str) -> NDArray[np.float64]:
+        """(N, 3) a macro target, read once."""
+        if name not in self._macros:
+            self._macros[name] = self.target(self.folder / MODELING / "macrodetails" / f"{name}.target.gz")
+        return self._macros[name]
 
     @cached_property
     def units(self) -> dict[str, NDArray[np.float64]]:
@@ -201,12 +214,20 @@ def read_target(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
 
 
 def _head_skin(points: NDArray, polygons: Polygons) -> NDArray[np.int64]:
-    """Vertices of the body from the neck up, with all that is inside of the mouth."""
-    eyes = points[PIECES["left_eye"][0] : PIECES["right_eye"][1]]
-    teeth = points[PIECES["lower_teeth"][0] : PIECES["upper_teeth"][1]]
-    # The neck is cut as far below the teeth as the eyes are above them, and a little more.
-    cut = teeth[:, 1].mean() - 1.15 * (eyes[:, 1].mean() - teeth[:, 1].mean())
-    return np.flatnonzero((points[:, 1] > cut) & (np.arange(len(points)) < BODY[1]))
+    """Vertices of the body from the neck up, with all that is inside of the mouth.
+
+    The neck is cut as far below the teeth as the eyes are above them, and a little more, along a plane that
+    leans as the neck does: so the rim is one ring of the mesh's own edges.
+    """
+    eyes = points[PIECES["left_eye"][0] : PIECES["right_eye"][1]].mean(axis=0)
+    teeth = points[PIECES["lower_teeth"][0] : PIECES["upper_teeth"][1]].mean(axis=0)
+    height = points[:, 1] - teeth[1] + NECK_SLOPE * (points[:, 2] - teeth[2] + NECK_BACK)
+    above = (height > -NECK_DEPTH * (eyes[1] - teeth[1])) & (np.arange(len(points)) < BODY[1])
+    starts = np.cumsum(polygons.sizes) - polygons.sizes
+    whole = np.repeat(np.logical_and.reduceat(above[polygons.corners], starts), polygons.sizes)
+    used = np.zeros(len(points), bool)
+    used[polygons.corners[whole]] = True
+    return np.flatnonzero(used)
 
 
 def _kept(polygons: Polygons, uv: NDArray, rows: NDArray) -> tuple[Polygons, NDArray[np.float32]]:
