@@ -38,7 +38,7 @@ def test_every_model_and_data_set_has_its_page(site: Path) -> None:
     from mien.models import MODELS
 
     front = text(site / "index.html")
-    for name in ("procedural", "ict", "folder", *FIELD_SETS):
+    for name in ("makehuman", "procedural", "ict", "folder", *FIELD_SETS):
         assert (site / "data" / f"{name}.html").is_file()
     for name in MODELS:
         assert (site / "models" / f"{name}.html").is_file()
@@ -48,6 +48,19 @@ def test_every_model_and_data_set_has_its_page(site: Path) -> None:
     assert not re.findall(r'href="[^"]*\.md[#"]', front)
     for picture in re.findall(r'<img[^>]*src="([^":]+)"', front):
         assert (site / picture).is_file()
+
+
+def test_formulas_are_drawn_and_nothing_is_fetched(site: Path) -> None:
+    pages = {page: text(page) for page in site.rglob("*.html")}
+    metrics = pages[site / "metrics.html"]
+    assert metrics.count("<math") > 30 and "<mfrac>" in metrics and 'display="block"' in metrics
+    for page, content in pages.items():
+        shown = re.sub(r"<(code|pre|script|style|math)\b.*?</\1>", "", content, flags=re.DOTALL)
+        assert "arithmatex" not in shown and not re.search(r"\$[^$<]*\\[a-z]", shown), page
+        for tag in re.findall(r"<(?:script|link|img|iframe|source|video)\b[^>]*>", content):
+            assert "canonical" in tag or not re.search(r'(?:src|href)="(?:https?:)?//', tag), (page, tag)
+    for sheet in site.rglob("*.css"):
+        assert not re.search(r"(?:url|@import)\s*\(?[\"']?(?:https?:)?//", text(sheet)), sheet
 
 
 def test_the_reference_has_every_public_name(site: Path) -> None:

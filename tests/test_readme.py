@@ -39,6 +39,9 @@ def commands(path: Path) -> list[list[str]]:
     return [shlex.split(line)[1:] for line in lines if line.startswith("mien ")]
 
 
+EMBEDDED = {("data", "build", source) for source in ("makehuman", "procedural")}
+
+
 def page_id(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
@@ -63,7 +66,7 @@ def test_every_command_is_understood(
     """In an empty folder each command must stop at its missing files, not at a flag that does not exist."""
     monkeypatch.chdir(tmp_path)
     for arguments in commands(path):
-        if arguments[0] in ("demo", "list", "cite") or arguments[:3] == ["data", "build", "procedural"]:
+        if arguments[0] in ("demo", "list", "cite") or tuple(arguments[:3]) in EMBEDDED:
             arguments = [*arguments, "--help"]
         told = run(capsys, *arguments)
         assert "--help" in arguments or told.code == 2, (arguments, told)
@@ -99,8 +102,8 @@ def test_the_example_people_are_unseen() -> None:
     parts = assign("subject", subject, 0)
     unseen = np.unique(subject[parts == 2])[:3]
     for page in PAGES:
-        for number in re.findall(r"examples/person_(\d{4})", page.read_text(encoding="utf-8")):
-            assert int(number) in unseen, f"person_{number} in {page_id(page)} is none of {unseen}"
+        for number in re.findall(r"examples/(?:person|makehuman)_(\d{4})", page.read_text(encoding="utf-8")):
+            assert int(number) in unseen, f"number {number} in {page_id(page)} is none of {unseen}"
 
 
 @pytest.mark.parametrize("name", MODELS)

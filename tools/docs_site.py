@@ -12,6 +12,7 @@ import posixpath
 import re
 import sys
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,9 @@ PACKAGES = {
 """Page of the API reference -> the modules on it, floor by floor."""
 
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
+_FORMULA = re.compile(
+    r'<(span|div) class="arithmatex">(?:\\\((?P<inline>.*?)\\\)|\\\[(?P<block>.*?)\\\])</\1>', re.DOTALL
+)
 _FENCE = re.compile(r"^(```|~~~).*?^\1\s*$", re.MULTILINE | re.DOTALL)
 
 
@@ -95,6 +99,18 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         parts += [_relinked(markdown[last : fence.start()], here, uri), fence.group()]
         last = fence.end()
     return "".join([*parts, _relinked(markdown[last:], here, uri)])
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Turns formulas into MathML, which browsers draw without a script or a font from elsewhere."""
+    return _FORMULA.sub(_mathml, html)
+
+
+def _mathml(match: re.Match[str]) -> str:
+    from latex2mathml.converter import convert
+
+    formula = unescape(match["inline"] or match["block"])
+    return convert(formula, display="inline" if match["inline"] else "block")
 
 
 def _relinked(text: str, here: str, uri: str) -> str:

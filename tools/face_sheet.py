@@ -1,6 +1,6 @@
-"""Draws the sheet of the README: eight procedural people, at rest and with seven expressions.
+"""Draws the sheets of README and pages: eight people of a source, at rest and with seven expressions.
 
-python tools/face_sheet.py [OUT.png]
+python tools/face_sheet.py makehuman|procedural [OUT]
 """
 
 from __future__ import annotations
@@ -9,20 +9,35 @@ import sys
 import tempfile
 from pathlib import Path
 
+from mien.data.sources.makehuman.build import build_makehuman
 from mien.data.sources.procedural.build import build_procedural
 from mien.figures import expression_sheet
 
-OUT = Path(__file__).parent.parent / "docs" / "images" / "procedural_sheet.png"
-SHOWN = ("neutral", "smile", "mouth_stretch", "anger", "sadness", "lip_puckerer", "grin", "eye_closed")
+IMAGES = Path(__file__).parent.parent / "docs" / "images"
+SHOWN = {
+    "makehuman": (
+        "neutral", "smile", "mouth_stretch", "eye_closed", "brow_raiser", "lip_puckerer", "anger", "sadness",
+    ),
+    "procedural": (
+        "neutral", "smile", "mouth_stretch", "anger", "sadness", "lip_puckerer", "grin", "eye_closed",
+    ),
+}  # fmt: skip
+FILES = {"makehuman": "makehuman_sheet.jpg", "procedural": "procedural_sheet.png"}
 
 
 def main() -> None:
-    out = Path(sys.argv[1]) if len(sys.argv) > 1 else OUT
+    source = sys.argv[1] if len(sys.argv) > 1 else ""
+    if source not in SHOWN:
+        raise SystemExit(__doc__)
+    out = Path(sys.argv[2]) if len(sys.argv) > 2 else IMAGES / FILES[source]
     with tempfile.TemporaryDirectory() as folder:
-        data = build_procedural(Path(folder) / "faces", subjects=8, seed=0)
-        sheet = expression_sheet(data, people=8, expressions=SHOWN, size=200)
+        if source == "makehuman":
+            data = build_makehuman(Path(folder) / "faces", subjects=8, seed=0, textures=512)
+        else:
+            data = build_procedural(Path(folder) / "faces", subjects=8, seed=0)
+        sheet = expression_sheet(data, people=8, expressions=SHOWN[source], size=200)
     out.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(out, optimize=True)
+    sheet.save(out, optimize=True, quality=88)
     print(f"{out}: {sheet.width} x {sheet.height} pixels")
 
 

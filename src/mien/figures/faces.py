@@ -25,6 +25,8 @@ from mien.topology import Topology
 if TYPE_CHECKING:
     from mien.models.base import FaceModel
 
+CHIN = "ibug_8"
+
 
 def face_sheet(
     meshes: Sequence[Sequence[NDArray | None]], topology: Topology, row_labels: Sequence[str] = (),
@@ -85,6 +87,21 @@ def draw(
     return render(vertices, topology.faces, size=size, view=view, colors=face_colors(topology))
 
 
+def draw_row(data: FaceDataset, row: int, *, size: int = 512, view: View | None = None) -> Image:
+    """A face of a data set, with its texture if it has one.
+
+    Args:
+        data: A data set.
+        row: Number of the face.
+        size: Pixels.
+        view: The camera; None for the one of :func:`face_view`.
+
+    Returns:
+        (size, size, 3) uint8 sRGB.
+    """
+    return draw(data[row], data.topology, size=size, view=view, texture=_texture(data, row))
+
+
 def face_colors(topology: Topology) -> NDArray[np.uint8] | None:
     """(V, 3) sRGB: clay with eyes, lips and teeth in their colors; None where the topology names none."""
     if not any(region in topology.regions for region in COLORS):
@@ -94,9 +111,20 @@ def face_colors(topology: Topology) -> NDArray[np.uint8] | None:
 
 def face_view(topology: Topology, *, yaw: float = 0.0, pitch: float = 0.0) -> View:
     """A camera for all faces of a topology: the template, with room for open jaws and other people."""
+    if _has_neck(topology):  # what is below the chin is room enough
+        return View.around(topology.template, yaw=yaw, pitch=pitch, margin=1.08)
     view = View.around(topology.template, yaw=yaw, pitch=pitch, margin=1.25)
     x, y, z = view.center
     return replace(view, center=(x, y - 0.035 * view.span_mm, z))  # jaws drop, foreheads do not rise
+
+
+def _has_neck(topology: Topology) -> bool:
+    """Whether a template goes on well below the landmark of its chin."""
+    if CHIN not in topology.landmarks.names:
+        return False
+    height = topology.template[:, 1]
+    chin = topology.landmarks.positions(topology.template)[topology.landmarks.names.index(CHIN), 1]
+    return bool(chin - height.min() > 0.1 * np.ptp(height))
 
 
 def expression_sheet(

@@ -39,7 +39,7 @@ def curves_of_video(path: str | Path) -> Curves:
     networks = landmarker_file()
     if networks is None:
         raise DataMissing("seeing faces needs the face landmarker's networks", remedy=HOW_TO_GET)
-    eye = _Eye(Landmarker(networks), Scorer(networks))
+    eye = Watcher(Landmarker(networks), Scorer(networks))
     times, rows = [], []
     for time, picture in track(read_video(path), "reading the face"):
         times.append(time)
@@ -53,15 +53,24 @@ def curves_of_video(path: str | Path) -> Curves:
     return Curves(SCORED, values, np.array(times) - times[0], "Video")
 
 
-class _Eye:
-    """Follows one face: where it was in the frame before, or where the detector finds it."""
+class Watcher:
+    """Follows one face: where it was in the frame before, or where the detector finds it.
+
+    Args:
+        landmarker: Finds and follows it.
+        scorer: Scores what it does.
+    """
 
     def __init__(self, landmarker: Landmarker, scorer: Scorer) -> None:
         self._landmarker, self._scorer = landmarker, scorer
         self._square: Square | None = None
 
     def scores(self, picture: Image.Image) -> NDArray[np.float64]:
-        """(52,) scores of a frame; NaN where no face is."""
+        """(52,) float64 scores of :data:`SCORED`, 0 to 1, in a frame; NaN where no face is.
+
+        Args:
+            picture: The frame.
+        """
         for tries in range(2):
             fresh = self._square is None
             square = self._square or self._detected(picture)

@@ -192,10 +192,11 @@ def _topology(region: str, mean: NDArray, shapes: NDArray, arrays: dict[str, NDA
         sizes[inside].astype(np.int32), corners[kept].astype(np.int32), uv_index.reshape(-1).astype(np.int32)
     )
     faces, uv_faces = polygons.triangulate()
+    nose = mean[LANDMARKS[27]], mean[LANDMARKS[31]]
     points = {f"ibug_{number}": index for number, index in enumerate(LANDMARKS) if index < len(mean)}
     return Topology(
         f"ict-{region}", faces, mean, polygons, arrays["uv"][used].astype(np.float32), uv_faces,
-        Landmarks.at_vertices(points), moved_regions(mean, shapes, mean[LANDMARKS[27]], mean[LANDMARKS[31]]), mirror_of(mean),
+        Landmarks.at_vertices(points), moved_regions(mean, shapes, *nose), mirror_of(mean),
     )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from mien.data.expressions import ExpressionSet, expression_set
 from mien.data.performance import Style, Variation
 from mien.data.personal_shapes import personal_shapes
 from mien.data.sources.makehuman.canvas import makehuman_canvas
-from mien.data.sources.makehuman.people import Person, draw_person
+from mien.data.sources.makehuman.people import DrawnPerson, draw_person
 from mien.data.sources.makehuman.release import MakeHuman, load_makehuman
 from mien.data.sources.makehuman.shapes import TONGUE, performed_shapes
 from mien.data.sources.makehuman.template import lid_rims, makehuman_topology, reduced_makehuman
@@ -85,7 +85,7 @@ def build_makehuman(
     if textures is not None:
         plan = replace(plan, painter=Painter(makehuman_canvas(head, textures)))
         facts["textures"] = {"pixels": textures, "crop": TEXTURE_CROP, "painted": True}
-    cast = Cast(head, rows, variation, seed)
+    cast = MakeHumanCast(head, rows, variation, seed)
     return record(
         cast, plan, out, topology, source="makehuman", license=LICENSE, citation=CITATION, facts=facts
     )  # fmt: skip
@@ -102,7 +102,7 @@ def with_tongue(names: ExpressionSet) -> ExpressionSet:
 
 
 @dataclass(frozen=True, eq=False)
-class Cast:
+class MakeHumanCast:
     """Everybody who can be drawn with one seed, ready to perform.
 
     Args:
@@ -126,7 +126,7 @@ class Cast:
         names, shapes = performed_shapes(self.head)
         return Performer(topology.template, topology.faces, shapes, names, places)
 
-    def drawn(self, number: int) -> tuple[Person, np.random.Generator]:
+    def drawn(self, number: int) -> tuple[DrawnPerson, np.random.Generator]:
         """A person, and the randomness that is left for how they move."""
         rng = np.random.default_rng([self.seed, number])
         return draw_person(self.head, rng), rng
@@ -141,7 +141,7 @@ class Cast:
         actor = performer.on(drawn.face, shapes)
         for name, rims in lid_rims(makehuman_topology(self.head)).items():
             blink = actor.shapes[performer.names.index(name)]
-            blink *= rims.closing(actor.face, blink)  # lids close on this face, and no further
+            blink *= rims.closing(actor.face, blink)[:, None]  # lids close on this face, and no further
         rows = self.rows
         part = replace(
             actor, face=actor.face[rows], shapes=actor.shapes[:, rows], turns=actor.turns[:, rows]

@@ -34,7 +34,8 @@ SPREADS = {
     "ears/ear-shape-triangle": 0.1, "ears/ear-trans": 0.1, "eyes/eye-push": 0.15,
     "eyes/eye-eyefold-concave": 0.0, "forehead/forehead-nubian": 0.0, "forehead/forehead-scale-vert": 0.1,
     "head/head-age": 0.25, "head/head-angle": 0.0, "head/head-fat": 0.35, "head/head-trans": 0.0,
-    "mouth/mouth-upperlip-height": 0.15, "mouth/mouth-trans": 0.15, "mouth/mouth-trans-in": 0.0, "neck/measure": 0.0, "neck/neck-back": 0.0,
+    "mouth/mouth-upperlip-height": 0.15, "mouth/mouth-trans": 0.15, "mouth/mouth-trans-in": 0.0,
+    "neck/measure": 0.0, "neck/neck-back": 0.0,
     "neck/neck-scale-vert": 0.0, "neck/neck-trans": 0.0, "nose/nose-trans": 0.2, "nose/nose-trans-in": 0.0,
     "nose/nose-point-down": 0.15,
 }  # fmt: skip
@@ -42,7 +43,12 @@ ASYMMETRY = 0.1
 """Standard deviation of the weights of the targets of asymmetry."""
 FARTHEST = 2.2
 """In standard deviations: no weight is drawn beyond it."""
-LEADING = ("head/head-fat-decr", "head/head-scale-horiz-decr", "head/head-scale-vert-decr", "nose/nose-scale-depth-decr")
+LEADING = (
+    "head/head-fat-decr",
+    "head/head-scale-horiz-decr",
+    "head/head-scale-vert-decr",
+    "nose/nose-scale-depth-decr",
+)
 """Directions that come first: what a face foretells of its manner is read from them."""
 LIPS = ((471, 474, 7227), (481, 523, 7236))
 """Vertices of the base mesh on the rims of the upper and the lower lip, above one another."""
@@ -76,7 +82,7 @@ class Directions:
 
 
 @dataclass(frozen=True, eq=False)
-class Person:
+class DrawnPerson:
     """Somebody who was drawn.
 
     Args:
@@ -110,7 +116,7 @@ def directions(head: MakeHuman) -> Directions:
     return Directions(tuple(name for name, _, _ in pairs), np.array(spread), toward, away)
 
 
-def draw_person(head: MakeHuman, rng: Generator) -> Person:
+def draw_person(head: MakeHuman, rng: Generator) -> DrawnPerson:
     """Draws an adult.
 
     Args:
@@ -129,7 +135,7 @@ def draw_person(head: MakeHuman, rng: Generator) -> Person:
     for age, share in (("young", 1 - old), ("old", old)):
         face += share * head.grown(age, shares, ethnic, build)
     face = _lips_met(head, face)
-    return Person(procrustes(face, head.mean).apply(face), drawn, sex)
+    return DrawnPerson(procrustes(face, head.mean).apply(face), drawn, sex)
 
 
 def _lips_met(head: MakeHuman, face: NDArray) -> NDArray[np.float64]:

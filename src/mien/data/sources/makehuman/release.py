@@ -34,7 +34,11 @@ PIECES = {
     "tongue": (13380, 13606), "left_eye": (14598, 14670), "right_eye": (14670, 14742),
     "lower_teeth": (14992, 15060), "upper_teeth": (15060, 15128),
 }  # fmt: skip
-NECK_SLOPE, NECK_BACK, NECK_DEPTH = 0.4, 60.0, 1.2  # of the plane that cuts the neck; millimeters behind the teeth
+NECK_SLOPE, NECK_BACK, NECK_DEPTH = (
+    0.4,
+    60.0,
+    1.2,
+)  # of the plane that cuts the neck; millimeters behind the teeth
 ETHNIC, SEXES, AGES = ("african", "asian", "caucasian"), ("female", "male"), ("child", "old", "young")
 
 

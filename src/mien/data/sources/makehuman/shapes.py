@@ -12,12 +12,12 @@ TONGUE = "tongueOut"
 _ARKIT_SIDE = {"_L": "Left", "_R": "Right"}
 SEAM_MM = 12.0
 """Across the midline, a shape of both sides is shared between them over this width."""
-#: Unit -> the share of it that an activation of one takes. Measured on one template, these units are smaller or
-#: larger than the shapes that ICT-FaceKit took from scans of people: they are brought towards those. Smiles
-#: are as large, but of one piece: beyond this share the corners of the mouth crease.
+#: Unit -> the share of it that an activation of one takes. Measured on one template, these units are smaller
+#: or larger than the shapes that ICT-FaceKit took from scans of people: they are brought towards those.
+#: Smiles are as large, but of one piece: beyond this share the corners of the mouth crease.
 STRENGTHS = {
     "browInnerUp": 1.6, "browOuterUp": 1.6, "cheekPuff": 1.2, "cheekSquint": 0.85, "mouthFunnel": 1.3,
-    "mouthLeft": 1.25, "mouthPress": 0.7, "mouthPucker": 1.6, "mouthRight": 1.25, "mouthRollLower": 1.4,
+    "mouthLeft": 1.25, "mouthPress": 0.7, "mouthPucker": 1.75, "mouthRight": 1.25, "mouthRollLower": 1.4,
     "mouthShrugLower": 1.6, "mouthSmile": 0.75, "mouthStretch": 1.25, "mouthUpperUp": 1.4, "noseSneer": 1.6,
 }  # fmt: skip
 

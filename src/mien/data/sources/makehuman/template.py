@@ -78,13 +78,15 @@ def reduced_makehuman(head: MakeHuman, vertices: int | None) -> tuple[Topology, 
 
     Args:
         head: The release.
-        vertices: How many; None keeps all. The outlines of lids and lips stay where there is room for them.
+        vertices: How many; None keeps all. The outlines of lids and lips, and the irises, stay where there is
+            room for them.
     """
     topology = makehuman_topology(head)
     if vertices is None or vertices >= topology.vertex_count:
         return topology, np.arange(topology.vertex_count)
-    outlines = np.unique(np.concatenate([outline(topology, row) for row in _OUTLINES]))
-    smaller = decimate(topology, vertices, keep=outlines if vertices >= 4 * len(outlines) else None)
+    outlines = [outline(topology, row) for row in _OUTLINES]
+    stay = np.unique(np.concatenate([*outlines, np.flatnonzero(topology.regions["iris"])]))
+    smaller = decimate(topology, vertices, keep=stay if vertices >= 4 * len(stay) else None)
     return smaller.topology, smaller.kept
 
 
@@ -121,20 +123,24 @@ class LidRims:
     upper: NDArray[np.int64]
     lower: NDArray[np.int64]
 
-    def closing(self, face: NDArray, blink: NDArray) -> float:
+    def closing(self, face: NDArray, blink: NDArray) -> NDArray[np.float64]:
         """The share of a blink at which the rims have met, and overlap by half a millimeter.
 
         Args:
             face: (V, 3) float, millimeters. With open eyes.
             blink: (V, 3) float, millimeters. What the whole blink adds.
+
+        Returns:
+            (V,) float64: every place follows the part of the rim above or below it.
         """
         x, place = face[self.upper, 0], face[self.lower]
         order = np.argsort(place[:, 0])
         rim, rises = (np.interp(x, place[order, 0], y[order]) for y in (place[:, 1], blink[self.lower, 1]))
         gap, closed = face[self.upper, 1] - rim, rises - blink[self.upper, 1]
-        # At the corners lids hardly move, and stay where they are.
-        moving = closed > 0.5 * closed.max()
-        return float(((gap + OVERLAP_MM) / np.maximum(closed, 1e-9))[moving].max())
+        moving = closed > 0.4 * closed.max()  # at the corners lids hardly move, and stay where they are
+        share = (gap[moving] + OVERLAP_MM) / closed[moving]
+        along = np.argsort(x[moving])
+        return np.interp(face[:, 0], x[moving][along], share[along])
 
 
 def lid_rims(topology: Topology) -> dict[str, LidRims]:
