@@ -135,6 +135,35 @@ def test_sliders_move_the_face(page: Page, tmp_path: Path) -> None:
     page.page.screenshot(path=tmp_path / "sliders.png")
 
 
+def test_sizes_are_edited_at_the_slider(page: Page, tmp_path: Path) -> None:
+    page.page.get_by_role("button", name="Reset").click()
+    page.settled()
+    before = page.vertices()
+    page.slide("smile", 1.0)
+    field = page.page.locator("input[data-size=smile]")
+    assert not field.is_visible(), "sizes of 1 are not shown"
+    page.page.locator("label.slider", has_text="Smile").locator("output").dblclick()
+    field.fill("1.5")
+    field.press("Enter")
+    page.settled()
+    assert np.allclose(page.vertices() - before, 1.5 * world().expression_axes[0], atol=0.03)
+    page.page.locator("summary").click()
+    with page.page.expect_download() as download:
+        page.page.locator("[data-export=sizes]").click()
+    download.value.save_as(tmp_path / "sizes.csv")
+    page.page.get_by_role("button", name="Sizes", exact=True).click()
+    page.page.get_by_role("button", name="All × 1").click()
+    page.settled()
+    assert page.state("sizes") == {} and field.is_visible()
+    page.page.get_by_role("button", name="Sizes", exact=True).click()
+    assert not field.is_visible()
+    drop(page, "sizes.csv", (tmp_path / "sizes.csv").read_bytes())
+    page.until("studio.state.sizes.smile === 1.5")
+    assert field.is_visible() and page.state("pose") == {"smile": 1}
+    page.page.evaluate("studio.act('set_sizes', { sizes: {} })")
+    page.settled()
+
+
 def test_heads_are_loaded_and_wear_expressions(page: Page, tmp_path: Path) -> None:
     page.page.get_by_role("button", name="Reset").click()
     head = tmp_path / "my_head.obj"

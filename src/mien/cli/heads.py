@@ -89,7 +89,9 @@ def rig(
     source: list[str] = typer.Option([], "--source", help="Without a model: ict, makehuman, procedural."),
     like: list[Path] = typer.Option([], "--like", help="A rigged head to follow, or a folder; repeat."),
     like_names: Path | None = typer.Option(None, help="CSV arkit, shape: for rigs with other names."),
-    size: list[str] = typer.Option([], "--size", help="TARGET=1.2: how large; repeat for more."),
+    size: list[str] = typer.Option(
+        [], "--size", help="TARGET=1.2: how large, or a CSV target, size; repeat."
+    ),
     correctives: bool = CORRECTIVES,
     as_json: bool = typer.Option(False, "--json", help="Print what became of each target, as JSON."),
     out: Path = OUT,
@@ -103,7 +105,8 @@ def rig(
     from mien import apply
     from mien.cli.faces import read, style_person, tell
     from mien.data.arkit import rules_table
-    from mien.data.notation import Marks, parse_weights
+    from mien.data.notation import Marks
+    from mien.data.rig_sizes import given_sizes
     from mien.io.atomic import write_bytes
     from mien.io.gltf import png_bytes
 
@@ -120,7 +123,7 @@ def rig(
     image: bytes | Path | None = Path(texture) if texture else None
     if texture == "model":
         face, image = face.in_model_uv(), png_bytes(apply.texture(model, face.vertices)[0])
-    sizes = parse_weights(size, made.names)
+    sizes = given_sizes(size, made.names)
     options = {"texture": image, "existing": existing, "sizes": sizes, "correctives": correctives}
     tell(face.write_rig(out, made, **options))
     report = apply.report_rig(face, made)

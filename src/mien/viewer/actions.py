@@ -14,6 +14,7 @@ from mien.viewer.session import Move, Person, State, Take, finite
 WEIGHTS = (-1.0, 2.0)
 DEVIATIONS = (-4.0, 4.0)
 INTENSITIES = (0.0, 2.0)
+SIZES = (0.0, 3.0)
 LONGEST_CLIP = 60.0  # seconds
 SHORTEST_RISE = 0.05  # seconds between onset, apex and offset: one frame and a half at 30 a second
 MOST_MOVES = 32
@@ -41,6 +42,27 @@ def _pose(state: State, pose: Mapping[str, Any]) -> dict[str, float]:
     for name, value in pose.items():
         made = set_weight(made, name, value)
     return dict(made.pose)
+
+
+def set_size(state: State, name: str, value: Any) -> State:
+    """How far one expression moves at full weight, as a factor."""
+    if name not in state.expressions:
+        raise UnknownName("expression", str(name), state.expressions)
+    factor = finite(value, f"the size of {name!r}", *SIZES)
+    sizes = {key: size for key, size in state.sizes.items() if key != name}
+    return replace(state, sizes=sizes | {name: factor} if factor != 1 else sizes)
+
+
+def set_sizes(state: State, sizes: Mapping[str, Any]) -> State:
+    """Sets the sizes of all expressions; names that are not given move as the model has them."""
+    if not isinstance(sizes, Mapping):
+        raise BadSetting("sizes map names to factors", received=repr(sizes)[:80])
+    made = replace(state, sizes={})
+    for name, value in sizes.items():
+        made = set_size(made, name, value)
+        if made.sizes.get(name, 1.0) != float(value):
+            raise BadSetting(f"a size lies between {SIZES[0]:g} and {SIZES[1]:g}", received=f"{name} {value}")
+    return made
 
 
 def set_identity(state: State, axis: Any, value: Any) -> State:
@@ -268,9 +290,10 @@ def _index(state: State, index: Any) -> int:
 ACTIONS: Mapping[str, Callable[..., State]] = {
     action.__name__: action
     for action in (
-        set_weight, set_pose, set_identity, reset_identity, reset, set_intensity, set_variation, pick,
-        add_random, remove_person, set_performer, set_style, set_rest, set_own, set_detail, set_mesh,
-        set_heat, set_shown, add_move, set_move, remove_move, clear_moves, remove_take, set_duration,
+        set_weight, set_pose, set_size, set_sizes, set_identity, reset_identity, reset, set_intensity,
+        set_variation, pick, add_random, remove_person, set_performer, set_style, set_rest, set_own,
+        set_detail, set_mesh, set_heat, set_shown, add_move, set_move, remove_move, clear_moves, remove_take,
+        set_duration,
     )
 }  # fmt: skip
 

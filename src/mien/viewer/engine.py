@@ -88,8 +88,11 @@ class Engine:
         return self.face(replace(state, pose={}, performer=None, intensity=1.0))
 
     def rig(self, state: State) -> apply.Rig:
-        """The person as picked, with a target for each expression: in this style and at this intensity."""
-        base, plain = self.rest(state), replace(state, performer=None)
+        """The person as picked, with a target for each expression: in this style and at this intensity.
+
+        Targets have the model's own size; files are written with the state's, where lids and lips have met.
+        """
+        base, plain = self.rest(state), replace(state, performer=None, sizes={})
         still = self.face(replace(plain, pose={}))
         moved = [self.face(replace(plain, pose={name: 1.0})) - still for name in self.model.expressions]
         targets = np.stack([base + change for change in moved]) if moved else np.zeros((0, *base.shape), "f4")
@@ -140,7 +143,7 @@ class Engine:
         return self.model.origin(1).replace(expression=self.still)
 
     def known(self, state: State, weights: NDArray[np.float32]) -> Tensor:
-        """The state's weights in the order of the model's own expressions; others stay zero.
+        """Weights, at the state's sizes, in the order of the model's own expressions; others stay zero.
 
         Args:
             state: What the columns of the weights are.
@@ -152,7 +155,9 @@ class Engine:
         columns = [
             state.expressions.index(n) if n in state.expressions else -1 for n in self.model.expressions
         ]
-        padded = np.pad(weights, ((0, 0), (0, 1)))  # the last column is what the state does not know
+        padded = np.pad(
+            state.sized(weights), ((0, 0), (0, 1))
+        )  # the last column is what the state does not know
         return torch.from_numpy(np.ascontiguousarray(padded[:, columns])).to(self.model.device)
 
     def _faces(self, state: State, expression: Tensor | None, count: int, detail: bool) -> Faces:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from numpy.typing import NDArray
 
 from mien import apply
 from mien.apply.correctives import contact_of
+from mien.apply.files import resized
 from mien.data.arkit import gaze_of
+from mien.data.rig_sizes import sizes_table
 from mien.errors import BadSetting, UnknownName
 from mien.io.gltf import write_glb
 from mien.io.mesh import write_mesh
@@ -19,7 +21,7 @@ from mien.viewer.engine import Engine
 from mien.viewer.session import State
 from mien.viewer.uploads import plain_name
 
-GLB, OBJ = "model/gltf-binary", "text/plain"
+GLB, OBJ, CSV = "model/gltf-binary", "text/plain", "text/csv"
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Download:
 
 def export(kind: str, engine: Engine, state: State) -> Download:
     """The file of a kind: ``obj`` and ``glb`` the face as shown, ``rig`` its targets, ``clip`` with motion.
+
+    And ``sizes``, the table of how far expressions move.
 
     Args:
         kind: One of :data:`EXPORTS`.
@@ -62,7 +66,7 @@ def _face(engine: Engine, state: State, suffix: str) -> bytes:
     """The face as shown; a loaded head as its file came: topology, unit, axes, polygons, further pieces."""
     vertices, file = engine.face(state), state.somebody.face
     if file is not None:
-        gaze = gaze_of(state.expressions, state.weights())
+        gaze = gaze_of(state.expressions, state.sized(state.weights()))
         contact = contact_of(engine.model, file.head, file.vertices)
         weights = engine.known(state, state.weights()[None])[0].numpy(force=True)
         added = None if contact is None else contact.added(weights)
@@ -83,7 +87,8 @@ def _clip(engine: Engine, state: State) -> Download:
             remedy="pose the face and add it to the time line first",
         )
     if engine.model.frame_rate is None:
-        rig, clip = engine.rig(state), engine.known(state, state.curves()).numpy(force=True)
+        plain = replace(state, sizes={})  # the targets have them
+        rig, clip = engine.rig(state), engine.known(plain, state.curves()).numpy(force=True)
     else:  # what has learned motion is no sum of poses: its own clip, as a few targets
         base = engine.rest(state)
         targets, clip, _ = apply.few_targets(engine.clip(state), base)
@@ -94,19 +99,25 @@ def _clip(engine: Engine, state: State) -> Download:
 
 def _targets(state: State, rig: apply.Rig, clip: NDArray | None = None) -> bytes:
     """A rig as a file; that of a loaded head goes through the file it came from."""
-    person, face = state.somebody, state.somebody.face
+    person, face, sizes = state.somebody, state.somebody.face, state.sizes
     if face is not None:
-        return _written(".glb", lambda path: face.write_rig(path, rig, clip=clip, fps=state.fps))
+        return _written(".glb", lambda path: face.write_rig(path, rig, clip=clip, fps=state.fps, sizes=sizes))
+    targets = resized(rig.base, rig.targets, rig.names, sizes)
     return _written(
         ".glb",
         lambda path: write_glb(
-            path, rig.base, rig.topology, rig.targets, rig.names, clip=clip, fps=state.fps, name=person.name,
+            path, rig.base, rig.topology, targets, rig.names, clip=clip, fps=state.fps, name=person.name,
         ),
     )  # fmt: skip
 
 
+def _sizes(engine: Engine, state: State) -> Download:
+    sizes = {name: state.sizes.get(name, 1.0) for name in engine.model.expressions}
+    return Download("sizes.csv", CSV, sizes_table(sizes).encode())
+
+
 EXPORTS: dict[str, Callable[[Engine, State], Download]] = {
-    "obj": _obj, "glb": _glb, "rig": _rig, "clip": _clip,
+    "obj": _obj, "glb": _glb, "rig": _rig, "clip": _clip, "sizes": _sizes,
 }  # fmt: skip
 
 
@@ -115,6 +126,7 @@ MENU = (
     ("glb", "Face as GLB", "as shown"),
     ("rig", "Rig as GLB", "this person with named morph targets"),
     ("clip", "Clip as GLB", "the rig with the time line as animation"),
+    ("sizes", "Sizes as CSV", "for mien rig --size; drop it to have them back"),
 )
 
 

@@ -96,6 +96,7 @@ class State:
         people: Who can be picked, in order.
         person: Key of the person shown.
         pose: Named weights that are not zero.
+        sizes: Name -> factor of how far an expression moves, where it is not 1.
         identity: Standard deviations along the identity sliders.
         intensity: 0 is the person at rest, 1 the expression as it is, more exaggerates.
         own: A loaded head shows its own expression below the sliders; otherwise it starts at rest.
@@ -118,6 +119,7 @@ class State:
     people: tuple[Person, ...]
     person: str
     pose: Pose = field(default_factory=dict)
+    sizes: Mapping[str, float] = field(default_factory=dict)
     identity: tuple[float, ...] = ()
     intensity: float = 1.0
     own: bool = True
@@ -156,6 +158,10 @@ class State:
         """(E,) named weights of a pose, the shown one by default."""
         pose = self.pose if pose is None else pose
         return np.array([pose.get(name, 0.0) for name in self.expressions], np.float32)
+
+    def sized(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(..., E) weights times the sizes of their expressions."""
+        return weights * np.array([self.sizes.get(name, 1.0) for name in self.expressions], np.float32)
 
     @property
     def moving(self) -> bool:

@@ -16,6 +16,7 @@ from mien.apply.like import model_beside
 from mien.data.arkit import gaze_of
 from mien.data.dataset import FaceDataset
 from mien.data.head_rigs import HeadRig
+from mien.data.rig_sizes import is_sizes_table
 from mien.errors import BadSetting, MienError, WrongTopology
 from mien.figures.heat import nice_maximum
 from mien.viewer import actions
@@ -30,9 +31,11 @@ from mien.viewer.session import History, Person, State
 from mien.viewer.uploads import (
     COMPANIONS,
     MEGABYTE,
+    SIZE_TABLES,
     TAKES,
     companion,
     read_landmark_upload,
+    read_size_upload,
     read_take,
     read_upload,
 )  # fmt: skip
@@ -97,7 +100,7 @@ class Studio:
         arrays, layout = appearance_of(self.topology)
         textured = any(engine.model.makes_textures for engine in self.engines)
         can = {
-            "load": True, "pick": len(self.topology.landmarks) >= FEWEST,
+            "load": True, "sizes": True, "pick": len(self.topology.landmarks) >= FEWEST,
             "random": not refusal(type(self.engines[0].model), "generate"),
             "styles": any(engine.has_styles for engine in self.engines),
             "varied": any(engine.varies for engine in self.engines),
@@ -127,8 +130,13 @@ class Studio:
     def load(self, name: str, data: bytes) -> bytes:
         """Adds a head from the bytes of a mesh file and shows it, or a recording to the time line.
 
-        Material libraries and pictures are kept for the meshes that come after them.
+        A table of sizes sets these. Material libraries and pictures are kept for the meshes after them.
         """
+        if is_sizes_table(data) and Path(name).suffix.lower() in SIZE_TABLES:
+            with self._lock:
+                sizes = read_size_upload(name, data, self.history.state.expressions, limit=self.limit)
+                self.history.do(lambda state: actions.set_sizes(state, sizes))
+                return self._frame({"told": f"Sizes of {len(sizes)} expressions are set."})
         if name.lower().endswith(TAKES):
             with self._lock:
                 state = self.history.state
@@ -305,7 +313,8 @@ class Studio:
                     "the clip is too large to be played here", received=f"{size / MEGABYTE:.0f} MB",
                     remedy="make it shorter or show fewer models",
                 )  # fmt: skip
-            own, gaze = self._own_mesh_shown(state), gaze_of(state.expressions, state.curves())
+            own = self._own_mesh_shown(state)
+            gaze = gaze_of(state.expressions, state.sized(state.curves()))
             clips, panes = [], []
             for number in state.shown:
                 made, problem = _try(self.engines[number].clip, state)
@@ -336,7 +345,8 @@ class Studio:
         panes: list[dict[str, Any]] = []
         arrays: list[NDArray] = []
         first: NDArray | None = None
-        own, gaze = self._own_mesh_shown(state), gaze_of(state.expressions, state.weights())
+        own = self._own_mesh_shown(state)
+        gaze = gaze_of(state.expressions, state.sized(state.weights()))
         for number in state.shown:
             engine = self.engines[number]
             face, problem = _try(engine.face, state)

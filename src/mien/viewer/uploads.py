@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.recorded import read_performance
+from mien.data.rig_sizes import read_sizes
 from mien.errors import BadFile, BadMesh
 from mien.io.landmarks import read_landmarks
 from mien.io.materials import Picture
@@ -24,6 +25,7 @@ MEGABYTE = 1_000_000
 MOST_VERTICES = 300_000
 COMPANIONS = (".mtl", ".png", ".jpg", ".jpeg")
 TAKES = (".csv", ".tsv", ".txt", ".json", ".jsonl")
+SIZE_TABLES = (".csv",)
 TABLES = (".csv", ".tsv", ".txt", ".json", ".pp", ".pts")
 
 
@@ -92,6 +94,21 @@ def read_take(
     with _as_file(name, data, TAKES, limit) as path:
         weights, notes = read_performance(path, expressions, fps)
         return Take(path.stem, weights, tuple(notes))
+
+
+def read_size_upload(
+    name: str, data: bytes, expressions: Sequence[str], *, limit: int = 64 * MEGABYTE
+) -> dict[str, float]:
+    """Sizes of expressions from the table that the studio exports and ``mien rig --size`` takes.
+
+    Args:
+        name: What the file was called.
+        data: The file.
+        expressions: E expression names.
+        limit: The largest file, bytes.
+    """
+    with _as_file(name, data, SIZE_TABLES, limit) as path:
+        return read_sizes(path, expressions)
 
 
 @contextmanager

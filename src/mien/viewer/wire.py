@@ -72,7 +72,8 @@ def state_json(history: History) -> dict[str, Any]:
         "revision": history.revision, "undo": history.can_undo, "redo": history.can_redo,
         "people": [person_json(person) for person in state.people], "person": state.person,
         "pose": dict(state.pose), "identity": state.deviations().tolist(), "intensity": state.intensity,
-        "own": state.own, "detail": state.detail, "mesh": state.mesh, "performer": state.performer,
+        "sizes": dict(state.sizes), "own": state.own, "detail": state.detail, "mesh": state.mesh,
+        "performer": state.performer,
         "style": state.style, "variation": state.variation, "heat": state.heat, "shown": list(state.shown),
         "models": list(state.models), "names": list(state.expressions),
         "moves": [

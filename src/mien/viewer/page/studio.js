@@ -196,6 +196,10 @@ class Studio {
     find('#identity').append(...this.identity.map(({ row }) => row));
     if (!axes.length) find('#identity').append(element('p', { class: 'hint' }, `No sliders: ${reason}.`));
     find('#reset-expressions').addEventListener('click', () => this.act('set_pose', { pose: {} }));
+    find('#sizes').hidden = !this.about.can.sizes;
+    find('#sizes').addEventListener('click', () => {
+      find('#sizes').setAttribute('aria-pressed', document.body.classList.toggle('sizing'));
+    });
     find('#reset-identity').addEventListener('click', () => this.act('reset_identity'));
     find('#reset-identity').hidden = !axes.length;
   }
@@ -206,6 +210,8 @@ class Studio {
     this.sliders = new Map();
     const list = find('#expressions');
     list.replaceChildren(this.intensity.row);
+    list.append(element('p', { class: 'hint sizes-hint' }, 'How far each expression moves, 0 to 3 times. Export saves them.',
+      button('All × 1', { title: 'All sizes to 1', onclick: () => this.act('set_sizes', { sizes: {} }) })));
     const total = this.labels.size;
     if (total > 24) {
       list.append(element('input', { type: 'search', class: 'filter', placeholder: `Find among ${total} expressions`,
@@ -215,16 +221,37 @@ class Studio {
       const group = element('section', { class: 'group' }, element('h3', {}, title));
       for (const { name, label } of sliders) {
         const made = slider({ name, label, min: 0, max: 1.5, oninput: (value) => this.act('set_weight', { name, value }, `weight-${name}`) });
-        this.sliders.set(name, made);
-        group.append(made.row);
+        const sized = this.sizedRow(name, label, made);
+        this.sliders.set(name, { ...made, ...sized });
+        group.append(sized.row);
       }
       list.append(group);
     }
   }
 
+  // A slider with the factor of how far it moves, shown where it is not 1, and to be edited by `Sizes` or a double click on its value.
+  sizedRow(name, label, made) {
+    if (!this.about.can.sizes) return { row: made.row, size: () => {} };
+    const field = element('input', { type: 'number', min: 0, max: 3, step: 0.05, value: 1, 'aria-label': `Size of ${label}`, 'data-size': name,
+      onchange: () => this.act('set_size', { name, value: field.value === '' ? 1 : +field.value }),
+      onblur: () => row.classList.remove('editing') });
+    const row = element('div', { class: 'sized' }, made.row, element('label', { class: 'size', title: `Size of ${label}: 0 to 3 times` }, field));
+    made.row.querySelector('output').addEventListener('dblclick', (event) => {
+      event.preventDefault();
+      row.classList.add('editing');
+      field.focus();
+      field.select();
+    });
+    const size = (value) => {
+      if (document.activeElement !== field || +field.value !== value) field.value = +value.toFixed(3);
+      row.classList.toggle('resized', value !== 1);
+    };
+    return { row, size };
+  }
+
   filter(text) {
     for (const [name, { row }] of this.sliders) row.hidden = !this.labels.get(name).toLowerCase().includes(text.toLowerCase());
-    for (const group of document.querySelectorAll('.group')) group.hidden = !group.querySelector('.slider:not([hidden])');
+    for (const group of document.querySelectorAll('.group')) group.hidden = !group.querySelector(':scope > :not([hidden], h3)');
   }
 
   // ---- people
@@ -282,6 +309,10 @@ class Studio {
         const answer = await this.backend.load(file).finally(() => clearTimeout(patience));
         if (beside(file)) toast(`${file.name} goes onto the meshes that are loaded with it or after it`);
         if (beside(file)) return answer;
+        if (answer.told) {
+          toast(answer.told);
+          return answer;
+        }
         const take = /\.(csv|tsv|txt|jsonl?)$/i.test(file.name) ? answer.state.take : null;
         const note = take ? take.notes.join(' ') : answer.state.people.find(({ key }) => key === answer.state.person)?.note;
         toast(note || `Loaded ${file.name}`);
@@ -357,7 +388,10 @@ class Studio {
     const { state } = this;
     this.undo.disabled = !state.undo;
     this.redo.disabled = !state.redo;
-    for (const [name, { show }] of this.sliders) show(state.pose[name] ?? 0);
+    for (const [name, { show, size }] of this.sliders) {
+      show(state.pose[name] ?? 0);
+      size(state.sizes?.[name] ?? 1);
+    }
     this.identity.forEach(({ show }, axis) => show(state.identity[axis] ?? 0));
     this.intensity.show(state.intensity);
     this.heat.value = state.heat;
