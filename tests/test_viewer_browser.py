@@ -7,7 +7,9 @@ import importlib.util
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from mien import apply
 from mien.io.gltf import read_glb_targets
 from mien.io.landmarks import write_landmarks
 from mien.io.mesh import read_mesh
+from mien.io.worker import Canceled, Worker
 from mien.viewer import Engine, StudioServer
 from mien.viewer.axes import identity_axes
 from mien.viewer.picking import LoadedHead, Picking
@@ -104,7 +107,7 @@ class Page:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[StudioServer]:
-    server = StudioServer(small_studio())
+    server = StudioServer(small_studio(worker=Worker()))
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     yield server
     server.shutdown()
@@ -248,6 +251,37 @@ def test_bad_files_are_told_and_change_nothing(page: Page) -> None:
     page.settled()
     assert page.state("people.length") == people
     page.page.evaluate("studio.limit = studio.about.limit")
+
+
+def test_slow_work_is_seen_and_canceled(page: Page, server: StudioServer) -> None:
+    with ThreadPoolExecutor(1) as pool:
+
+        def work() -> str:
+            try:
+                with server.studio.jobs.begin("somebody.glb") as job:
+                    job.run(time.sleep, 60)
+            except Canceled as error:
+                return str(error)
+            return "done"
+
+        done = pool.submit(work)
+        page.page.locator("#jobs li.runs", has_text="somebody.glb").wait_for()
+        page.slide("smile", 0.3)
+        page.page.get_by_role("button", name="Cancel").click()
+        assert done.result(30) == "somebody.glb was canceled."
+        page.until("document.querySelector('#jobs').hidden")
+
+
+def test_two_windows_go_in_step(browser: Any, page: Page, server: StudioServer) -> None:
+    other = Page(browser, server.url)
+    other.slide("smile", 0.7)
+    page.until("studio.state.pose.smile === 0.7")
+    page.settled()
+    assert page.page.locator("input[data-name=smile]").input_value() == "0.7"
+    page.page.get_by_role("button", name="Reset").click()
+    other.until("!('smile' in studio.state.pose)")
+    assert other.problems == []
+    other.page.close()
 
 
 PIXEL = """([view, point]) => {

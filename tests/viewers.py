@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from fixtures import EXPRESSIONS, Planted, planted
@@ -38,7 +39,7 @@ def small_model(name: str = "morphable") -> FaceModel:
     return model.eval()
 
 
-def small_studio(*names: str, **options: int) -> Studio:
+def small_studio(*names: str, **options: Any) -> Studio:
     """A fresh studio with these models, ``morphable`` by default, and the planted people."""
     engines = [Engine(name, small_model(name)) for name in names or ("morphable",)]
     return Studio(engines, world().data, **options)

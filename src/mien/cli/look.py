@@ -41,7 +41,8 @@ def view(
     from mien.viewer import StudioServer
 
     if model_dir and existing(model_dir, "model folder or head").is_file():  # a head in the model's place
-        model_dir, meshes = None, [model_dir, *(meshes or [])]
+        meshes = [model_dir, *(meshes or [])]
+        model_dir = None
     studio = _studio(model_dir, compare, like, data, device, limit)
     _open_heads(studio, meshes or [], landmarks, piece)
     server = StudioServer(studio, port, title=f"Mien · {studio.engines[0].label}")
@@ -89,6 +90,7 @@ def _studio(
 ) -> Studio:
     from mien.cli.heads import rigging_model
     from mien.cli.models import open_model
+    from mien.io.worker import Worker
     from mien.machine import device_of
     from mien.viewer import Engine, Studio
     from mien.viewer.uploads import MEGABYTE
@@ -97,7 +99,7 @@ def _studio(
     name = folder.resolve().name if folder else f"like {like[0].stem}" if like else "textbook"
     engines = [Engine(name, rigging_model(folder, [], like, None, None).to(where))]
     engines += [Engine(other.resolve().name, open_model(other).to(where)) for other in compare]
-    return Studio(engines, _data(data), limit=limit * MEGABYTE)
+    return Studio(engines, _data(data), limit=limit * MEGABYTE, worker=Worker())
 
 
 def _open_heads(studio: Studio, meshes: list[Path], landmarks: list[str], pieces: list[str]) -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from mien.apply import OpenedFace, open_face
+from mien.apply.heads import known_people
 from mien.data.head_rigs import HeadRig, read_head_rig
 from mien.errors import BadFile, BadMesh, BadSetting
 from mien.geometry.registration import check_head
@@ -21,6 +23,7 @@ from mien.io.materials import Material, read_materials
 from mien.io.record import Mesh
 from mien.landmark_names import landmark_key, landmark_words
 from mien.models.base import FaceModel
+from mien.models.textbook import Textbook
 from mien.topology import Topology
 from mien.viewer.wire import pack, spoken
 
@@ -67,11 +70,11 @@ class LoadedHead:
         """The head of a face that has been opened before, with the shapes that it brought."""
         return cls(face.mesh, face.materials or {}, document=face.document, pieces=face.pieces, rig=rig)
 
-    def opened(self, model: FaceModel, landmarks: Mapping[str, NDArray] | None = None) -> OpenedFace:
+    def opened(self, guide: FaceModel, landmarks: Mapping[str, NDArray] | None = None) -> OpenedFace:
         """The face for a model, found by itself or placed by landmarks.
 
         Args:
-            model: Any model.
+            guide: Any model; of it topology and people are used.
             landmarks: Name -> (3,) position in the unit, axes and place of the mesh's file.
 
         Raises:
@@ -79,9 +82,9 @@ class LoadedHead:
         """
         check_head(self.mesh.vertices, self.mesh.name)
         try:
-            face = open_face(self.mesh, model, landmarks, pieces=self.pieces)
+            face = open_face(self.mesh, guide, landmarks, pieces=self.pieces)
         except BadMesh as error:
-            if len(self.mesh.faces) and len(model.topology.landmarks) >= FEWEST:
+            if len(self.mesh.faces) and len(guide.topology.landmarks) >= FEWEST:
                 raise Unplaced(error.cause, received=error.received, remedy=REMEDY) from error
             raise
         notes = (*face.notes, *self.notes)
@@ -181,11 +184,10 @@ class Picking:
         """The pairs as the CSV that ``mien register --save-landmarks`` writes."""
         return landmarks_to_fill(self.topology, self.landmarks(pairs)).encode()
 
-    def open(self, model: FaceModel, pairs: Any) -> OpenedFace:
-        """The head registered by the pairs.
+    def enough(self, pairs: Any) -> dict[str, NDArray[np.float64]]:
+        """As :meth:`landmarks`, if they are enough to place the head.
 
         Args:
-            model: The model whose template it is.
             pairs: What came from the browser.
         """
         given = self.landmarks(pairs)
@@ -193,7 +195,7 @@ class Picking:
             raise BadSetting(
                 f"{FEWEST} landmarks are needed to place a head", received=len(given), remedy="pick more"
             )
-        return self.head.opened(model, given)
+        return given
 
     def laid(self, face: OpenedFace) -> dict[str, list[float]]:
         """Name -> position on the page where a registration laid the template's landmarks.
@@ -221,6 +223,20 @@ class Picking:
         size = float(np.linalg.norm(high - low))
         template = float(np.linalg.norm(np.ptp(self.topology.template.astype(np.float64), axis=0)))
         return (low + high) / 2, template / size if size > 0 else 1.0
+
+
+def guide_of(model: FaceModel) -> FaceModel:
+    """A small model that lays a template on heads as a given one does: with its topology and people.
+
+    Args:
+        model: Any model, of any size; the guide is what another process needs of it.
+    """
+    guide, people = Textbook(model.topology, ("rest",)), known_people(model)
+    shape = (0, model.topology.vertex_count, 3)
+    modes = torch.zeros(shape) if people is None else torch.from_numpy(people)
+    guide.set_shapes(torch.zeros(1, *shape[1:]), modes)
+    guide.face_points = model.face_points
+    return guide.eval()
 
 
 def named_shapes_of(path: Path) -> tuple[HeadRig | None, tuple[str, ...]]:

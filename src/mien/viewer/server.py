@@ -7,13 +7,16 @@ page in the same browser, or another user who guesses the port, gets nothing.
 from __future__ import annotations
 
 import json
+import re
 import secrets
+import tempfile
 import urllib.parse
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from mien.errors import BadFile, BadSetting, MienError
+from mien.io.worker import Canceled
 from mien.viewer.export import Download
 from mien.viewer.page import studio_page
 from mien.viewer.picking import Unplaced
@@ -38,15 +41,16 @@ class StudioServer(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    request_queue_size = 256  # connections that wait to be taken
 
     def __init__(self, studio: Studio, port: int = 0, *, title: str = "Mien") -> None:
+        self.studio = studio
         try:
             super().__init__(("127.0.0.1", port), _Handler)
         except (OSError, OverflowError) as error:
             raise BadSetting(
                 f"port {port} cannot be used ({error})", remedy="give another one with --port, 0 takes any"
             ) from error
-        self.studio = studio
         self.key = secrets.token_urlsafe(18)
         self.page = studio_page(self.key, title).encode()
 
@@ -54,6 +58,11 @@ class StudioServer(ThreadingHTTPServer):
     def url(self) -> str:
         """Where a browser finds the studio."""
         return f"http://127.0.0.1:{self.server_address[1]}/?key={self.key}"
+
+    def server_close(self) -> None:
+        """Frees the port and ends the studio's further process."""
+        super().server_close()
+        self.studio.close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Connections that break off are the browser's business: it asks again."""
@@ -77,6 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
             "/api/texture": lambda query: studio.texture(query.get("model", "")),
             "/api/picking": lambda query: studio.pick_on(query.get("person", "")),
             "/api/appearance": lambda query: studio.appearance(query.get("person", "")),
+            "/api/watch": lambda query: studio.watch(_number(query, "revision"), _number(query, "queue")),
             "/api/clip": lambda query: studio.clip(),
             "/api/export": lambda query: studio.export(query.get("kind", "")),
         })  # fmt: skip
@@ -88,6 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
             "/api/act": self._act, "/api/load": self._load,
             "/api/register": lambda query: studio.register_picked(self._question().get("pairs")),
             "/api/like": lambda query: studio.move_like(str(self._question().get("person", ""))),
+            "/api/cancel": lambda query: studio.cancel(self._question().get("job")),
             "/api/table": lambda query: studio.landmark_table(self._question().get("pairs")),
             "/api/landmarks": lambda query: studio.read_landmark_table(
                 query.get("name", "landmarks"), self._body(studio.limit)
@@ -154,11 +165,11 @@ class _Handler(BaseHTTPRequestHandler):
             try:
                 self._send(route(query), address.path == "/")
             except MienError as error:
-                self._refuse(422, str(error), helps="landmarks" if isinstance(error, Unplaced) else "")
+                self._refuse(422, _plain(str(error)), helps=_help(error))
             except (ConnectionError, TimeoutError):
                 self.close_connection = True
             except Exception as error:  # the studio must survive whatever a file or a model does
-                self._refuse(500, f"a defect of Mien stopped this ({type(error).__name__}: {error}).")
+                self._refuse(500, _plain(f"a defect of Mien stopped this ({type(error).__name__}: {error})."))
 
     def _trusted(self, query: Query, path: str) -> bool:
         host = self.headers.get("Host", "").rsplit(":", 1)[0] if self.headers.get("Host") else ""
@@ -193,6 +204,22 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """The terminal belongs to the user."""
+
+
+def _number(query: Query, name: str) -> int:
+    """A whole number of the address; -1 where there is none."""
+    text = query.get(name, "")
+    return int(text) if text.isdecimal() and len(text) < 16 else -1
+
+
+def _plain(sentence: str) -> str:
+    """A sentence without folders of this machine that only ever held an upload."""
+    return re.sub(re.escape(tempfile.gettempdir()) + r"[/\\]+mien-[^/\\\s'\"]*[/\\]*", "", sentence)
+
+
+def _help(error: MienError) -> str:
+    """What the page can do about a refusal."""
+    return "landmarks" if isinstance(error, Unplaced) else "canceled" if isinstance(error, Canceled) else ""
 
 
 def _ascii(name: str) -> str:

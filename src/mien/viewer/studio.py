@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +21,17 @@ from mien.data.head_rigs import HeadRig
 from mien.data.rig_sizes import is_sizes_table
 from mien.errors import BadSetting, MienError, WrongTopology
 from mien.figures.heat import nice_maximum
+from mien.io.worker import Worker
+from mien.models.base import FaceModel
 from mien.viewer import actions
 from mien.viewer.about import about
 from mien.viewer.appearance import OwnMesh, appearance_of, painted_appearance, slits
 from mien.viewer.engine import Engine
 from mien.viewer.export import MENU, Download, export
+from mien.viewer.jobs import Jobs
 from mien.viewer.materials import MODEL, WORN
 from mien.viewer.people import first_people
-from mien.viewer.picking import FEWEST, LoadedHead, Picking, Unplaced, named_shapes_of
+from mien.viewer.picking import FEWEST, LoadedHead, Picking, Unplaced, guide_of, named_shapes_of
 from mien.viewer.session import History, Person, State
 from mien.viewer.uploads import (
     COMPANIONS,
@@ -34,6 +39,7 @@ from mien.viewer.uploads import (
     SIZE_TABLES,
     TAKES,
     companion,
+    plain_name,
     read_landmark_upload,
     read_size_upload,
     read_take,
@@ -42,6 +48,7 @@ from mien.viewer.uploads import (
 from mien.viewer.wire import pack, state_json
 
 MOST_LOADED = 40
+LONGEST_WATCH = 20.0  # seconds
 MOST_MODELS = 12  # side by side or hidden, those like heads included
 LARGEST_CLIP = 512 * MEGABYTE  # bytes of vertices sent for one clip
 
@@ -49,17 +56,20 @@ LARGEST_CLIP = 512 * MEGABYTE  # bytes of vertices sent for one clip
 class Studio:
     """One session: models side by side, people, sliders, a time line.
 
-    Requests come from several connections; a lock lets one at a time touch the models.
+    Requests come from several connections; a lock lets one at a time touch the models. What takes its time
+    (reading files, registration) waits in a queue that can be watched, and does not keep the others.
 
     Args:
         engines: The models; the first one decides on people and sliders.
         data: A data set whose training people can be picked, or None.
         limit: The largest file that may be loaded, bytes.
+        worker: The process that reads and registers heads; None does it in this one.
     """
 
     def __init__(
-        self, engines: Sequence[Engine], data: FaceDataset | None = None, *, limit: int = 64 * MEGABYTE
-    ) -> None:
+        self, engines: Sequence[Engine], data: FaceDataset | None = None, *, limit: int = 64 * MEGABYTE,
+        worker: Worker | None = None,
+    ) -> None:  # fmt: skip
         self.engines = list(engines)
         self.limit = limit
         self.topology = engines[0].model.topology
@@ -86,12 +96,19 @@ class Studio:
             )  # fmt: skip
         )
         self._lock = threading.RLock()
-        self._reading = threading.Lock()  # one registration at a time
+        self._news = threading.Condition()
+        self._waiting = 0
+        self.jobs = Jobs(worker, self._news)
         self._rims = np.concatenate([*slits(self.topology)[0], np.zeros(0, np.int64)]).astype(np.int64)
         self._loaded = 0
         self._meshes: dict[str, OwnMesh] = {}
         self._picking: Picking | None = None
         self._beside: dict[str, bytes] = {}  # material libraries and pictures for heads that come after them
+
+    def close(self) -> None:
+        """Ends the process that reads heads, if there is one."""
+        if self.jobs.worker is not None:
+            self.jobs.worker.close()
 
     # ---- what the page asks for
 
@@ -120,12 +137,55 @@ class Studio:
 
     def act(self, name: str, arguments: Mapping[str, Any], merge: str = "") -> bytes:
         """Does a named action, ``undo`` or ``redo`` and shows what comes of it."""
-        with self._lock:
+        with self._in_line():
             if name in ("undo", "redo"):
                 getattr(self.history, name)()
             elif name != "refresh":
                 self.history.do(lambda state: self._checked(actions.act(state, name, arguments)), merge)
             return self._frame()
+
+    @contextmanager
+    def _in_line(self) -> Iterator[None]:
+        """The lock; who waits for it is counted."""
+        with self._news:
+            self._waiting += 1
+        try:
+            with self._lock:
+                yield
+        finally:
+            with self._news:
+                self._waiting -= 1
+                self._news.notify_all()
+
+    def watch(self, revision: int, queue: int, seconds: float = LONGEST_WATCH) -> bytes:
+        """Revision, jobs and waiting actions, as soon as something is new, or when nothing was for long.
+
+        Args:
+            revision: Of the state that is known.
+            queue: Version of the jobs that are known.
+            seconds: The longest wait.
+        """
+        with self._news:
+            self._news.wait_for(
+                lambda: (self.history.revision, self.jobs.version) != (revision, queue), seconds
+            )
+            head = {"revision": self.history.revision, "queue": self.jobs.version, "waiting": self._waiting}
+            return pack({**head, "jobs": self.jobs.listed()})
+
+    def cancel(self, number: Any) -> bytes:
+        """Ends a job.
+
+        Args:
+            number: As :meth:`watch` tells it.
+        """
+        self.jobs.cancel(number)
+        return pack({})
+
+    @cached_property
+    def _guide(self) -> FaceModel:
+        """What lays the template on heads, in this process or another one."""
+        with self._lock:
+            return guide_of(self.engines[0].model)
 
     def load(self, name: str, data: bytes) -> bytes:
         """Adds a head from the bytes of a mesh file and shows it, or a recording to the time line.
@@ -138,11 +198,7 @@ class Studio:
                 self.history.do(lambda state: actions.set_sizes(state, sizes))
                 return self._frame({"told": f"Sizes of {len(sizes)} expressions are set."})
         if name.lower().endswith(TAKES):
-            with self._lock:
-                state = self.history.state
-                take = read_take(name, data, state.expressions, state.fps, limit=self.limit)
-                self.history.do(lambda state: actions.add_take(state, take))
-                return self._frame()
+            return self._load_take(name, data)
         if Path(name).suffix.lower() in COMPANIONS:
             with self._lock:
                 self._beside[companion(name, data, self.limit)] = data
@@ -150,15 +206,22 @@ class Studio:
                     del self._beside[next(iter(self._beside))]
                 return self._frame()
         # Outside the lock: a mesh of another topology is registered, and sliders go on meanwhile.
-        with self._reading:
-            beside = dict(self._beside)
-            head = read_upload(name, data, limit=self.limit, beside=beside)
+        with self.jobs.begin(_titled(name)) as job:
+            head = job.run(read_upload, name, data, self.limit, dict(self._beside))
             try:
-                face = head.opened(self.engines[0].model)
+                face = job.run(LoadedHead.opened, head, self._guide)
             except Unplaced:
                 self._picking = Picking(head, self.topology, _called(name))
                 raise
         return self._opened(name, face, head.rig)
+
+    def _load_take(self, name: str, data: bytes) -> bytes:
+        state = self.history.state
+        with self.jobs.begin(_titled(name)) as job:
+            take = job.run(read_take, name, data, state.expressions, state.fps, self.limit)
+        with self._lock:
+            self.history.do(lambda state: actions.add_take(state, take))
+            return self._frame()
 
     def open(
         self, path: Path, landmarks: Path | None = None, pieces: Mapping[str, str] | None = None
@@ -170,9 +233,8 @@ class Studio:
             landmarks: A table of landmarks on it.
             pieces: What pieces of it are, see :func:`mien.open_face`.
         """
-        with self._reading:
-            face = open_face(path, self.engines[0].model, landmarks, pieces=pieces).with_materials()
-            rig, told = named_shapes_of(path)
+        face = open_face(path, self.engines[0].model, landmarks, pieces=pieces).with_materials()
+        rig, told = named_shapes_of(path)
         return self._opened(path.name, replace(face, notes=(*face.notes, *told)), rig)
 
     def _opened(self, name: str, face: OpenedFace, rig: HeadRig | None) -> bytes:
@@ -212,13 +274,13 @@ class Studio:
                 "this head brought no named shapes", received=person.name,
                 remedy="load a GLB, VRM or FBX with its morph targets (blendshapes, shape keys)",
             )  # fmt: skip
-        with self._reading:
+        with self.jobs.begin(f"Moving like {person.name}") as job:
             if len(self.engines) >= MOST_MODELS:
                 raise BadSetting(
                     f"the studio holds {MOST_MODELS} models", received=len(self.engines) + 1,
                     remedy="start it again",
                 )  # fmt: skip
-            model, notes = model_beside(first, [replace(person.rig, name=person.name)])
+            model, notes = job.run(model_beside, self._guide, [replace(person.rig, name=person.name)])
             engine = Engine(f"like {person.name}", model.to(first.device), self.engines[0])
         with self._lock:
             self.engines.append(engine)
@@ -241,9 +303,9 @@ class Studio:
 
     def register_picked(self, pairs: Any) -> bytes:
         """Registers the head by the pairs that were picked, and shows it."""
-        with self._reading:
-            picking = self._picked
-            face = picking.open(self.engines[0].model, pairs)
+        picking = self._picked
+        with self.jobs.begin(picking.name) as job:
+            face = job.run(LoadedHead.opened, picking.head, self._guide, picking.enough(pairs))
         note = _note(face)
         with self._lock:
             old = picking.person
@@ -263,7 +325,9 @@ class Studio:
     def read_landmark_table(self, name: str, data: bytes) -> bytes:
         """Pairs from a landmark file in any common form."""
         picking = self._picked
-        return pack(picking.pairs(*read_landmark_upload(name, data, picking.head.mesh, limit=self.limit)))
+        with self.jobs.begin(_titled(name)) as job:
+            found = job.run(read_landmark_upload, name, data, picking.head.mesh, self.limit)
+        return pack(picking.pairs(*found))
 
     @property
     def _picked(self) -> Picking:
@@ -341,6 +405,8 @@ class Studio:
         return state
 
     def _frame(self, further: Mapping[str, Any] | None = None) -> bytes:
+        with self._news:
+            self._news.notify_all()
         state = self.history.state
         panes: list[dict[str, Any]] = []
         arrays: list[NDArray] = []
@@ -410,6 +476,11 @@ class Studio:
 def _note(face: OpenedFace) -> str:
     """What a user should know of a head that was opened."""
     return " ".join(dict.fromkeys([face.decision.sentence, *face.notes]))
+
+
+def _titled(name: str) -> str:
+    """What a job about a file is called."""
+    return plain_name(name)
 
 
 def _called(name: str) -> str:

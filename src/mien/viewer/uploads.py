@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,11 +14,12 @@ from numpy.typing import NDArray
 
 from mien.data.recorded import read_performance
 from mien.data.rig_sizes import read_sizes
-from mien.errors import BadFile, BadMesh
+from mien.errors import BadFile, BadMesh, MienError
 from mien.io.landmarks import read_landmarks
 from mien.io.materials import Picture
 from mien.io.mesh import READERS, read_mesh
 from mien.io.record import Mesh
+from mien.viewer.actions import LONGEST_CLIP, WEIGHTS
 from mien.viewer.picking import LoadedHead
 from mien.viewer.session import Take
 
@@ -30,7 +32,7 @@ TABLES = (".csv", ".tsv", ".txt", ".json", ".pp", ".pts")
 
 
 def read_upload(
-    name: str, data: bytes, *, limit: int = 64 * MEGABYTE, beside: Mapping[str, bytes] | None = None
+    name: str, data: bytes, limit: int = 64 * MEGABYTE, beside: Mapping[str, bytes] | None = None
 ) -> LoadedHead:
     """A mesh file's bytes to a head, which outlives the files around it.
 
@@ -54,7 +56,7 @@ def read_upload(
 
 
 def read_landmark_upload(
-    name: str, data: bytes, mesh: Mesh, *, limit: int = 64 * MEGABYTE
+    name: str, data: bytes, mesh: Mesh, limit: int = 64 * MEGABYTE
 ) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     """Landmarks of a mesh from a file in any form that ``mien register --landmarks`` takes.
 
@@ -80,7 +82,7 @@ def companion(name: str, data: bytes, limit: int) -> str:
 
 
 def read_take(
-    name: str, data: bytes, expressions: Sequence[str], fps: float, *, limit: int = 64 * MEGABYTE
+    name: str, data: bytes, expressions: Sequence[str], fps: float, limit: int = 64 * MEGABYTE
 ) -> Take:
     """A recorded performance in any form that ``mien animate --curves`` takes, for these expressions.
 
@@ -93,7 +95,13 @@ def read_take(
     """
     with _as_file(name, data, TAKES, limit) as path:
         weights, notes = read_performance(path, expressions, fps)
-        return Take(path.stem, weights, tuple(notes))
+        most = round(LONGEST_CLIP * fps) + 1
+        inside = np.clip(weights[:most], *WEIGHTS)
+        if len(weights) > most:
+            notes.append(f"Only its first {LONGEST_CLIP:g} seconds are kept.")
+        if not np.array_equal(inside, weights[:most]):
+            notes.append(f"Weights beyond {WEIGHTS[0]:g} to {WEIGHTS[1]:g} are held there.")
+        return Take(path.stem, inside.astype(np.float32), tuple(notes))
 
 
 def read_size_upload(
@@ -131,7 +139,14 @@ def _as_file(name: str, data: bytes, kinds: Sequence[str], limit: int) -> Iterat
     with tempfile.TemporaryDirectory(prefix="mien-") as folder:
         path = Path(folder) / safe
         path.write_bytes(data)
-        yield path
+        try:
+            yield path
+        except MienError as error:  # where an upload was kept is nobody's business
+            kept = f"{path.parent}{os.sep}"
+            error.args = tuple(str(item).replace(kept, "") for item in error.args)
+            error.cause = error.cause.replace(kept, "")
+            error.received = None if error.received is None else str(error.received).replace(kept, "")
+            raise
 
 
 def plain_name(name: str) -> str:

@@ -69,6 +69,12 @@ const backend = {
   async load(file) {
     return frame(await ask(`api/load?name=${encodeURIComponent(file.name)}`, { body: file }));
   },
+  async watch(revision, queue) {
+    return (await ask(`api/watch?revision=${revision}&queue=${queue}`)).head;
+  },
+  async cancel(job) {
+    await ask('api/cancel', { body: JSON.stringify({ job }) });
+  },
   async sliders() {
     return (await ask('api/sliders')).head;
   },

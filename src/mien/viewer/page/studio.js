@@ -86,10 +86,52 @@ class Studio {
   // A refusal in one sentence, with what helps.
   tell(error) {
     const help = error.helps === 'landmarks' ? { label: 'Pick landmarks', onclick: () => this.picking.open() } : null;
-    toast(error.message ?? String(error), 'error', help);
+    toast(error.message ?? String(error), error.helps === 'canceled' ? 'note' : 'error', help);
+  }
+
+  // What others do (a second window, slow jobs): the server answers when something is new.
+  async watch() {
+    const pause = (time) => new Promise((done) => { setTimeout(done, time); });
+    let [queue, missed] = [-1, 0];
+    for (;;) {
+      if (document.hidden) await new Promise((done) => { document.addEventListener('visibilitychange', done, { once: true }); });
+      try {
+        const news = await this.backend.watch(this.state.revision, queue);
+        [queue, missed] = [news.queue, 0];
+        this.showJobs(news.jobs);
+        if (news.revision <= this.state.revision) continue;
+        if (this.busy || this.playing || this.queue.length) await pause(this.playing ? 500 : 60);
+        else await this.act('refresh');
+      } catch (error) {
+        missed += 1;
+        if (missed === 3) this.tell(error);
+        await pause(missed < 3 ? 500 : 5000);
+      }
+    }
+  }
+
+  showJobs(jobs) {
+    const list = find('#jobs');
+    const now = performance.now();
+    list.hidden = !jobs.length;
+    list.replaceChildren(...jobs.map(({ number, title, seconds }) => {
+      const clock = element('time', {}, seconds === null ? 'waits' : '');
+      if (seconds !== null) clock.dataset.began = now - 1000 * seconds;
+      return element('li', { class: seconds === null ? '' : 'runs', 'data-job': number }, element('span', { title }, title), clock,
+        button('Cancel', { title: `Cancel: ${title}`, onclick: () => this.backend.cancel(number).catch((error) => this.tell(error)) }));
+    }));
+    this.tick();
+  }
+
+  tick() {
+    clearTimeout(this.ticking);
+    const clocks = document.querySelectorAll('#jobs time[data-began]');
+    for (const clock of clocks) clock.textContent = `${Math.floor((performance.now() - clock.dataset.began) / 1000)} s`;
+    if (clocks.length) this.ticking = setTimeout(() => this.tick(), 500);
   }
 
   show({ state, panes }) {
+    if (state.revision < this.state?.revision) return; // overtaken by a newer answer
     this.state = state;
     this.panes = panes;
     this.stage.setPanes(panes.length);
@@ -543,6 +585,7 @@ async function start(backend) {
     const studio = new Studio(backend, await backend.describe());
     window.studio = studio;
     await studio.act('refresh');
+    if (backend.watch) studio.watch();
     document.body.dataset.state = studio.state ? 'ready' : 'failed';
   } catch (error) {
     document.body.dataset.state = 'failed';
