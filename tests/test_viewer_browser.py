@@ -77,7 +77,7 @@ class Page:
 
     def until(self, condition: str) -> None:
         """Waits for a condition; the page's own policy forbids the waiting that playwright offers."""
-        for _ in range(600):
+        for _ in range(2400):
             if self.page.evaluate(f"Boolean({condition})"):
                 return
             self.page.wait_for_timeout(50)

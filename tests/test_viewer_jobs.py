@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_viewer_studio import foreign_head
 from viewers import faces_of, obj_bytes, small_model, small_studio, world
 
 from mien.errors import BadFile, BadMesh, MienError
@@ -104,6 +105,15 @@ def test_heads_are_read_and_registered_in_the_other_process(worker: Worker, tmp_
         with pytest.raises(MienError) as caught:
             studio.load(name, data)
         assert "mien-" not in str(caught.value) and "/tmp" not in str(caught.value)
+
+
+def test_a_rig_is_measured_in_the_other_process(worker: Worker) -> None:
+    there, here = Studio([Engine("small", small_model())], worker=worker), small_studio()
+    for studio in (there, here):
+        face = foreign_head()
+        studio.add_head("game head", face.vertices, "", face)
+        studio.act("set_weight", {"name": "smile", "value": 1})  # by now results have been carried
+    assert unpack(there.report("0"))[0] == unpack(here.report("0"))[0]
 
 
 def test_two_hundred_actions_at_once_are_all_done() -> None:

@@ -14,6 +14,7 @@ from viewers import faces_of, obj_bytes, small_studio, stranger, stranger_file, 
 
 from mien.errors import BadMesh, MienError
 from mien.io.landmarks import read_landmarks
+from mien.io.worker import Worker
 from mien.viewer import StudioServer
 from mien.viewer.picking import LoadedHead, Picking, Unplaced
 from mien.viewer.studio import Studio
@@ -31,15 +32,15 @@ def clicked(*names: str) -> dict[str, list[float]]:
     return {name: picking().to_page(stranger().landmarks[name]).tolist() for name in names or NAMES}
 
 
-def refused_studio(folder: Path) -> Studio:
-    studio = small_studio()
+def refused_studio(folder: Path, worker: Worker | None = None) -> Studio:
+    studio = small_studio(worker=worker)
     with pytest.raises(Unplaced, match="no face can be found on 'stranger'.*pick landmarks"):
         studio.load("stranger.obj", stranger_file(folder).read_bytes())
     return studio
 
 
 def test_a_refused_head_is_registered_where_its_landmarks_are(tmp_path: Path) -> None:
-    studio = refused_studio(tmp_path)
+    studio = refused_studio(tmp_path, Worker())
     people = len(studio.history.state.people)
     about, numbers = unpack(studio.pick_on(""))
     assert about["name"] == "stranger" and [spot["name"] for spot in about["landmarks"]] == list(NAMES)
@@ -62,6 +63,7 @@ def test_a_refused_head_is_registered_where_its_landmarks_are(tmp_path: Path) ->
     assert studio.history.state.somebody is person
     studio.act("undo", {})
     assert len(studio.history.state.people) == people
+    studio.close()
 
 
 def test_a_loaded_head_that_looks_wrong_is_registered_again(tmp_path: Path) -> None:

@@ -185,6 +185,10 @@ class Carrier:
         """(..., M, 3) of values (..., N, 3) at the vertices of the mesh as it came."""
         return values[..., np.unique(self._place, return_index=True)[1], :]
 
+    def unwelded(self, values: NDArray) -> NDArray:
+        """(N, ...) of values (M, ...) of the welded mesh: at the vertices of the mesh as it came."""
+        return values[self._place]
+
     @cached_property
     def _slits(self) -> list[Opening]:
         return [slit.on(self.registered) for slit in openings(self.topology)]

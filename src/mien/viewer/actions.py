@@ -18,7 +18,7 @@ SIZES = (0.0, 3.0)
 LONGEST_CLIP = 60.0  # seconds
 SHORTEST_RISE = 0.05  # seconds between onset, apex and offset: one frame and a half at 30 a second
 MOST_MOVES = 32
-HEATS = ("none", "texture", "scan", "rest", "models")
+HEATS = ("none", "texture", "scan", "rest", "leak", "models")
 
 
 def set_weight(state: State, name: str, value: Any) -> State:
@@ -99,14 +99,20 @@ def pick(state: State, key: str) -> State:
     person = state.find(key)
     if person.key == state.person:
         return state
-    heat = "none" if state.heat == "scan" and person.kind != "loaded" else state.heat
-    return replace(state, person=key, identity=(), heat=heat)
+    return replace(state, person=key, identity=(), heat=_fitting(state.heat, person))
+
+
+def _fitting(heat: str, person: Person) -> str:
+    """The heat map, if the person has one."""
+    lacks = (heat == "scan" and person.kind != "loaded") or (heat == "leak" and not person.foreign)
+    return "none" if lacks else heat
 
 
 def add_person(state: State, person: Person) -> State:
     """Adds somebody and shows them, without what sliders had done to the one before."""
     return replace(
         state, people=(*state.people, person), person=person.key, identity=(), performer=None,
+        heat=_fitting(state.heat, person),
         pose={} if person.kind == "loaded" else state.pose,
     )  # fmt: skip
 
@@ -143,7 +149,7 @@ def remove_person(state: State, key: str) -> State:
     shown = people[0].key if state.person == key else state.person
     performer = None if state.performer == key else state.performer
     style = None if state.style == key else state.style
-    heat = "none" if state.heat == "scan" else state.heat
+    heat = "none" if state.heat in ("scan", "leak") else state.heat
     return replace(state, people=people, person=shown, performer=performer, style=style, heat=heat)
 
 
@@ -193,6 +199,11 @@ def set_heat(state: State, kind: str) -> State:
         raise BadSetting(
             "the error to the scan needs a loaded head", received=state.somebody.name,
             remedy="pick or load one first",
+        )  # fmt: skip
+    if kind == "leak" and not state.somebody.foreign:
+        raise BadSetting(
+            "motion far away is shown on a head with a mesh of its own", received=state.somebody.name,
+            remedy="load one of another topology than the model's",
         )  # fmt: skip
     return replace(state, heat=kind)
 

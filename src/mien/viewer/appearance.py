@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from mien.apply.correctives import Contact, contact_of
+from mien.apply.rig_report import FAR_MM, MOVED_MM
 from mien.errors import MissingPackage
 from mien.figures.faces import face_colors
 from mien.geometry.parameterize import boundary_loops
@@ -21,6 +23,7 @@ from mien.render.clay import CLAY
 from mien.render.stills import openness
 from mien.topology import Topology
 from mien.viewer.materials import paint
+from mien.viewer.paint_skin import painted_head
 
 if TYPE_CHECKING:
     from mien.apply import Head
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 
 LIPS = np.array([178.0, 98.0, 90.0])
 LIP_REACH = 7.5  # millimeters from the slit of the mouth
+_COLORS, _SHADE = 2, 3  # places among the arrays of an appearance
+_EYES_SHADE = 0.85  # eyes catch light that their sockets do not
 SLIT = 0.6  # of the outline's length: holes that are longer are no slits
 
 
@@ -66,13 +71,22 @@ class OwnMesh:
     Args:
         head: The registered mesh (``mien.apply.Head``).
         materials: Colors and pictures of its materials.
+        template_colors: (V, 3) float, sRGB 0..255, of the model's template: a head without materials wears
+            them where the template lies on it.
     """
 
-    def __init__(self, head: Head, materials: Mapping[str, Material] | None = None) -> None:
+    def __init__(
+        self, head: Head, materials: Mapping[str, Material] | None = None,
+        template_colors: NDArray | None = None,
+    ) -> None:  # fmt: skip
         self.head = head
         placed = self.shown(head.vertices)
         self.topology = Topology(head.mesh.name, head.mesh.faces, placed)
         self.arrays, self.layout = painted_appearance(self.topology, head.mesh, materials or {})
+        if template_colors is not None:
+            colors, eyes = painted_head(head.registration, template_colors)
+            self.arrays[_COLORS] = colors
+            self.arrays[_SHADE] = np.maximum(self.arrays[_SHADE], np.where(eyes, _EYES_SHADE, 0))
         loops = [*self.layout["eyes"], []]
         self._contacts: dict[int, Contact | None] = {}
         self._rims = np.concatenate([np.asarray(loop, np.int64) for loop in loops])
@@ -110,6 +124,22 @@ class OwnMesh:
             carried = carried + added
         placed = self.head.registration.placement.apply(carried.reshape(-1, 3))
         return placed.reshape(carried.shape).astype(np.float32)
+
+    def leak(self, rest: NDArray, face: NDArray) -> NDArray[np.float32]:
+        """(N,) float32, millimeters: how far skin moves that lies far from all that the model moves.
+
+        Args:
+            rest: (V, 3) float, millimeters. The model's face at rest.
+            face: (V, 3) float, millimeters. As it is.
+        """
+        moved = np.linalg.norm(np.asarray(face) - rest, axis=1) > MOVED_MM
+        if not moved.any():
+            return np.zeros(len(self.head.mesh.vertices), np.float32)
+        there = self.shown(rest)
+        near = cKDTree(np.asarray(rest)[moved]).query(there, distance_upper_bound=FAR_MM)[0] <= FAR_MM
+        length = np.linalg.norm(self.shown(face) - there, axis=1)
+        length[near | ~self.head.registration.skin] = 0
+        return length
 
     def rims_of(self, face: NDArray) -> NDArray[np.float32]:
         """(R, 3) points around its eyes when the model's face is (V, 3) at rest."""

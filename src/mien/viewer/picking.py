@@ -88,7 +88,7 @@ class LoadedHead:
                 raise Unplaced(error.cause, received=error.received, remedy=REMEDY) from error
             raise
         notes = (*face.notes, *self.notes)
-        return replace(face, materials=self.materials, document=self.document, notes=notes)
+        return replace(unfactorized(face), materials=self.materials, document=self.document, notes=notes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +185,7 @@ class Picking:
         return landmarks_to_fill(self.topology, self.landmarks(pairs)).encode()
 
     def enough(self, pairs: Any) -> dict[str, NDArray[np.float64]]:
-        """As :meth:`landmarks`, if they are enough to place the head.
+        """Name -> (3,) float64: as :meth:`landmarks`, if they are enough to place the head.
 
         Args:
             pairs: What came from the browser.
@@ -223,6 +223,17 @@ class Picking:
         size = float(np.linalg.norm(high - low))
         template = float(np.linalg.norm(np.ptp(self.topology.template.astype(np.float64), axis=0)))
         return (low + high) / 2, template / size if size > 0 else 1.0
+
+
+def unfactorized(face: OpenedFace) -> OpenedFace:
+    """The face without what its registration keeps to carry results, which no other process can be given.
+
+    Args:
+        face: Any face.
+    """
+    if face.head is None:
+        return face
+    return replace(face, head=replace(face.head, registration=replace(face.head.registration)))
 
 
 def guide_of(model: FaceModel) -> FaceModel:

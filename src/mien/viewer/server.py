@@ -86,6 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
             "/api/texture": lambda query: studio.texture(query.get("model", "")),
             "/api/picking": lambda query: studio.pick_on(query.get("person", "")),
             "/api/appearance": lambda query: studio.appearance(query.get("person", "")),
+            "/api/report": lambda query: studio.report(query.get("model", "")),
             "/api/watch": lambda query: studio.watch(_number(query, "revision"), _number(query, "queue")),
             "/api/clip": lambda query: studio.clip(),
             "/api/export": lambda query: studio.export(query.get("kind", "")),

@@ -160,7 +160,11 @@ class State:
         return np.array([pose.get(name, 0.0) for name in self.expressions], np.float32)
 
     def sized(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(..., E) weights times the sizes of their expressions."""
+        """(..., E) weights times the sizes of their expressions.
+
+        Args:
+            weights: (..., E) float.
+        """
         return weights * np.array([self.sizes.get(name, 1.0) for name in self.expressions], np.float32)
 
     @property

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.apply import OpenedFace, open_face, refusal
+from mien.apply import OpenedFace, open_face, refusal, report_rig
 from mien.apply.like import model_beside
 from mien.data.arkit import gaze_of
 from mien.data.dataset import FaceDataset
@@ -25,13 +25,21 @@ from mien.io.worker import Worker
 from mien.models.base import FaceModel
 from mien.viewer import actions
 from mien.viewer.about import about
-from mien.viewer.appearance import OwnMesh, appearance_of, painted_appearance, slits
+from mien.viewer.appearance import OwnMesh, appearance_of, painted_appearance, skin, slits
 from mien.viewer.engine import Engine
 from mien.viewer.export import MENU, Download, export
 from mien.viewer.jobs import Jobs
 from mien.viewer.materials import MODEL, WORN
 from mien.viewer.people import first_people
-from mien.viewer.picking import FEWEST, LoadedHead, Picking, Unplaced, guide_of, named_shapes_of
+from mien.viewer.picking import (
+    FEWEST,
+    LoadedHead,
+    Picking,
+    Unplaced,
+    guide_of,
+    named_shapes_of,
+    unfactorized,
+)
 from mien.viewer.session import History, Person, State
 from mien.viewer.uploads import (
     COMPANIONS,
@@ -48,6 +56,7 @@ from mien.viewer.uploads import (
 from mien.viewer.wire import pack, state_json
 
 MOST_LOADED = 40
+MOST_REPORTS = 32  # that are kept
 LONGEST_WATCH = 20.0  # seconds
 MOST_MODELS = 12  # side by side or hidden, those like heads included
 LARGEST_CLIP = 512 * MEGABYTE  # bytes of vertices sent for one clip
@@ -102,6 +111,7 @@ class Studio:
         self._rims = np.concatenate([*slits(self.topology)[0], np.zeros(0, np.int64)]).astype(np.int64)
         self._loaded = 0
         self._meshes: dict[str, OwnMesh] = {}
+        self._reports: dict[tuple[object, ...], dict[str, Any]] = {}
         self._picking: Picking | None = None
         self._beside: dict[str, bytes] = {}  # material libraries and pictures for heads that come after them
 
@@ -239,6 +249,7 @@ class Studio:
 
     def _opened(self, name: str, face: OpenedFace, rig: HeadRig | None) -> bytes:
         note = _note(face)
+        _factorize(face)
         with self._lock:
             self.add_head(_called(name), face.vertices, note, face, rig)
             return self._frame()
@@ -307,6 +318,7 @@ class Studio:
         with self.jobs.begin(picking.name) as job:
             face = job.run(LoadedHead.opened, picking.head, self._guide, picking.enough(pairs))
         note = _note(face)
+        _factorize(face)
         with self._lock:
             old = picking.person
             if old in [person.key for person in self.history.state.people]:
@@ -334,6 +346,34 @@ class Studio:
         if self._picking is None:
             raise BadSetting("there is no head to pick landmarks on", remedy="drop one first")
         return self._picking
+
+    # ---- what became of the rig on a head
+
+    def report(self, model: str) -> bytes:
+        """How large, how far off and how well closed each target of a model is on the head shown.
+
+        Args:
+            model: Its number.
+        """
+        with self._lock:
+            state = self.history.state
+            person, face = state.somebody, state.somebody.face
+            if face is None or not person.foreign:
+                raise BadSetting(
+                    "a rig is measured on a head with a mesh of its own", received=person.name,
+                    remedy="load one of another topology than the model's",
+                )  # fmt: skip
+            number = int(model) if model.isdecimal() and int(model) < len(self.engines) else state.shown[0]
+            parts = number, person.key, person.rest, state.identity, state.intensity, state.style
+            key = (*parts, state.variation, state.own, state.detail)
+            rig = None if key in self._reports else self.engines[number].rig(state)
+        if rig is not None:
+            with self.jobs.begin(f"Measuring {person.name}") as job:
+                found = job.run(report_rig, unfactorized(face), rig)
+            while len(self._reports) >= MOST_REPORTS:
+                del self._reports[next(iter(self._reports))]
+            self._reports[key] = found.as_dict()
+        return pack({"model": number, "person": person.key, **self._reports[key]})
 
     def appearance(self, key: str) -> bytes:
         """Triangles and appearance of a head's own mesh, or of the model's with pictures on it."""
@@ -428,7 +468,7 @@ class Studio:
                     weights = engine.known(state, state.weights()[None])[0].numpy(force=True)
                     shown = own.shown(face, gaze, own.touching(engine.model, weights))
                     sent = {"vertices": shown, "rims": own.rims_of(neutral)}
-                if (heat := self._heat(state, engine, face, first)) is not None:
+                if (heat := self._heat(state, engine, face, first, own)) is not None:
                     pane |= {"maximum": max(1.0, nice_maximum(heat)), "mean": float(heat.mean())}
                     sent["heat"] = heat
                 pane["arrays"] = [[name, int(array.size)] for name, array in sent.items()]
@@ -446,23 +486,35 @@ class Studio:
 
     def _own_mesh_shown(self, state: State) -> OwnMesh | None:
         """The head's own mesh, if that is what is to be seen; heat maps lie on the model's."""
-        wanted = state.mesh and state.heat in ("none", "texture") and state.somebody.foreign
-        return self._own_mesh(state.somebody) if wanted else None
+        person = state.somebody
+        wanted = state.heat == "leak" or (state.mesh and state.heat in ("none", "texture"))
+        return self._own_mesh(person) if wanted and person.foreign else None
 
     def _own_mesh(self, person: Person) -> OwnMesh:
         face = person.face
         if face is None or face.head is None:
             raise BadSetting("this head has no mesh of its own", received=person.name)
         if person.key not in self._meshes:
-            self._meshes[person.key] = OwnMesh(face.head, face.materials)
+            self._meshes[person.key] = OwnMesh(face.head, face.materials, self._template_colors)
         return self._meshes[person.key]
 
+    @cached_property
+    def _template_colors(self) -> NDArray[np.float32]:
+        return skin(self.topology, slits(self.topology)[1])
+
     def _heat(
-        self, state: State, engine: Engine, face: NDArray[np.float32], first: NDArray[np.float32]
+        self,
+        state: State,
+        engine: Engine,
+        face: NDArray[np.float32],
+        first: NDArray[np.float32],
+        own: OwnMesh | None,
     ) -> NDArray[np.float32] | None:
         """(V,) millimeters that are shown as colors, or None."""
         if state.heat in ("none", "texture"):
             return None
+        if state.heat == "leak":
+            return None if own is None else own.leak(engine.neutral(state), face)
         if state.heat == "scan":
             scan = state.somebody.vertices
             # With its detail added back a head equals its scan, and there would be nothing to see.
@@ -476,6 +528,12 @@ class Studio:
 def _note(face: OpenedFace) -> str:
     """What a user should know of a head that was opened."""
     return " ".join(dict.fromkeys([face.decision.sentence, *face.notes]))
+
+
+def _factorize(face: OpenedFace) -> None:
+    """Prepares what carries results to a mesh of its own, before anybody waits for it."""
+    if face.registration is not None:
+        face.registration.carrier  # noqa: B018, kept by the registration
 
 
 def _titled(name: str) -> str:

@@ -72,6 +72,9 @@ const backend = {
   async watch(revision, queue) {
     return (await ask(`api/watch?revision=${revision}&queue=${queue}`)).head;
   },
+  async report(model) {
+    return (await ask(`api/report?model=${model}`)).head;
+  },
   async cancel(job) {
     await ask('api/cancel', { body: JSON.stringify({ job }) });
   },

@@ -168,7 +168,8 @@ class Face {
       picture.needsUpdate = true;
       const material = this.materials[part];
       material.userData.picture?.dispose();
-      material.userData.picture = material.map = picture;
+      material.userData.picture = picture;
+      material.map = this.heated ? null : picture;
       material.needsUpdate = true;
       this.redraw?.();
     };
@@ -232,15 +233,27 @@ class Face {
     } else position.array.set(vertices);
     position.needsUpdate = normal.needsUpdate = true;
     if (heat || this.heated || !this.painted) {
-      color.array.set(heat ?? this.skinColors);
+      if (heat && map) {
+        for (let i = 0; i < map.length; i++) for (let k = 0; k < 3; k++) color.array[3 * i + k] = heat[3 * map[i] + k];
+      } else color.array.set(heat ?? this.skinColors);
       color.needsUpdate = true;
     }
+    if (Boolean(heat) !== Boolean(this.heated)) this.undress(Boolean(heat));
     this.heated = Boolean(heat);
     this.painted = true;
     if (this.simple) return;
     for (const material of this.materials) {
       material.roughness = heat ? 0.9 : 0.5;
       material.clearcoat = heat ? 0 : 0.12;
+    }
+  }
+
+  // Pictures come off under a heat map.
+  undress(bare) {
+    for (const material of this.materials) {
+      if (!material.userData.picture) continue;
+      material.map = bare ? null : material.userData.picture;
+      material.needsUpdate = true;
     }
   }
 

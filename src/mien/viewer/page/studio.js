@@ -5,7 +5,7 @@ const { button, element, icon, save, slider, toast } = MienWidgets;
 const { Timeline } = MienTimeline;
 const { Picking } = MienPicking;
 const find = (selector) => document.querySelector(selector);
-const HEATS = { none: 'Skin', texture: 'Texture of the model', scan: 'Error to the scan', rest: 'Movement from rest', models: 'Difference of models' };
+const HEATS = { none: 'Skin', texture: 'Texture of the model', scan: 'Error to the scan', rest: 'Movement from rest', leak: 'Leak: motion far away', models: 'Difference of models' };
 
 class Studio {
   constructor(backend, about) {
@@ -322,6 +322,7 @@ class Studio {
     find('#mesh').addEventListener('change', (event) => this.act('set_mesh', { value: event.target.checked }));
     find('#rest').addEventListener('change', (event) => this.act('set_rest', { key: this.restOf, rest: event.target.value || null }));
     find('#pick').addEventListener('click', () => this.picking.open(this.state.person));
+    find('#measure').addEventListener('click', () => this.measure());
     find('#like').addEventListener('click', () => this.moveLike());
     if (!can.load) return;
     let depth = 0;
@@ -361,6 +362,54 @@ class Studio {
         return answer;
       });
     }
+  }
+
+  // What a rig's figures depend on.
+  reportKey() {
+    const { person, shown, style, identity, intensity, variation, own, detail, people } = this.state;
+    return JSON.stringify([person, shown, style, identity, intensity, variation, own, detail, people.find(({ key }) => key === person)?.rest]);
+  }
+
+  async measure() {
+    const key = this.reportKey();
+    const reports = [];
+    find('#measure').disabled = true;
+    try {
+      for (const model of this.state.shown) reports.push(await this.backend.report(model));
+      this.reports = { key, reports };
+    } catch (error) {
+      this.tell(error);
+    }
+    find('#measure').disabled = false;
+    this.showReports();
+  }
+
+  // A mark at the sliders whose target leaks or does not close, and what was measured where the pointer rests.
+  showReports() {
+    const reports = this.reports?.key === this.reportKey() ? this.reports.reports : [];
+    const several = reports.length > 1;
+    const said = reports.map(({ model, notes }) => `${several ? `${this.about.models[model].label}: ` : ''}${notes.join(' ')}`);
+    find('#rig-note').hidden = !reports.length;
+    find('#rig-note').textContent = said.join(' ');
+    for (const [name, { row }] of this.sliders) {
+      const title = row.querySelector('.slider > span, span');
+      const lines = reports.map((report) => ({ ...this.measured(report, name), label: this.about.models[report.model].label })).filter(({ text }) => text);
+      title.querySelector('.flag')?.remove();
+      title.title = [...lines.map(({ text, label }) => (several ? `${label}: ${text}` : text)), 'Double click: back to the start'].join('\n');
+      if (lines.some(({ bad }) => bad)) title.append(element('i', { class: 'flag', role: 'img', 'aria-label': 'leaks or does not close' }));
+    }
+  }
+
+  measured({ targets, lips_mm: lips }, name) {
+    const target = targets.find((item) => item.name === name);
+    if (!target) return { text: '', bad: false };
+    const gaps = Object.entries(target.lid_gap_mm).map(([side, gap]) => [`${side} lids ${Math.max(gap, 0).toFixed(2)} mm apart`, gap]);
+    if (name === 'mouthClose' && lips !== null) gaps.push([`lips ${lips.toFixed(2)} mm off over jawOpen`, lips]);
+    const far = this.state.sizes?.[name] ?? 1;
+    return {
+      text: [`moves up to ${(far * target.largest_mm).toFixed(1)} mm`, `${(100 * target.leak).toFixed(1)} % of it far away`, ...gaps.map(([text]) => text)].join(', '),
+      bad: target.leak > 0.02 || gaps.some(([, gap]) => gap > 0.3),
+    };
   }
 
   async moveLike() {
@@ -438,7 +487,9 @@ class Studio {
     this.intensity.show(state.intensity);
     this.heat.value = state.heat;
     const person = this.somebody();
-    for (const option of this.heat.options) option.disabled = option.value === 'scan' && person.kind !== 'loaded';
+    for (const option of this.heat.options) {
+      option.disabled = (option.value === 'scan' && person.kind !== 'loaded') || (option.value === 'leak' && !person.foreign);
+    }
     for (const option of this.heat.options) option.hidden = option.value === 'models' && state.models?.length < 2;
     this.chips.forEach((chip, index) => {
       chip.classList.toggle('on', state.shown.includes(index));
@@ -449,6 +500,8 @@ class Studio {
     find('#head').hidden = person.kind !== 'loaded' || !this.about.can.load;
     find('#head-note').textContent = person.note;
     find('#like').hidden = !person.shapes;
+    find('#measure').hidden = !person.foreign;
+    this.showReports();
     find('#pick').hidden = !this.about.can.pick || person.kind !== 'loaded';
     find('#own').checked = state.own;
     find('#detail').checked = state.detail;
