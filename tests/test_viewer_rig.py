@@ -15,6 +15,7 @@ from viewers import faces_of, small_studio, world
 from mien import apply
 from mien.apply.rig_report import FAR_MM, MOVED_MM
 from mien.errors import MienError
+from mien.io.materials import Material
 from mien.render.clay import CLAY
 from mien.viewer import paint_skin
 from mien.viewer.appearance import OwnMesh
@@ -99,6 +100,10 @@ def test_a_head_wears_the_colors_of_the_template(studio: Studio) -> None:
     assert np.abs(painted[there] - colors[remesh.corners[there, 0]]).max() < 1
     own = OwnMesh(face.head, {}, colors)  # type: ignore[arg-type]
     assert np.array_equal(own.arrays[2], painted)
+    one = OwnMesh(face.head, {"default": Material((0.8, 0.8, 0.8))}, colors)  # type: ignore[arg-type]
+    assert np.array_equal(one.arrays[2], painted) and "tints" not in one.layout, "one gray is no paint"
+    two = {"skin": Material((0.8, 0.6, 0.5)), "eyes": Material((1.0, 1.0, 1.0))}
+    assert not np.array_equal(OwnMesh(face.head, two, colors).arrays[2], painted)  # type: ignore[arg-type]
     assert len(faces_of(studio, studio.act("refresh", {}))[0]) == len(painted)
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 LIPS = np.array([178.0, 98.0, 90.0])
 LIP_REACH = 7.5  # millimeters from the slit of the mouth
 _COLORS, _SHADE = 2, 3  # places among the arrays of an appearance
+_GRAY = 0.15  # between the parts of a color that is nearly gray, as our own clay is
 _EYES_SHADE = 0.85  # eyes catch light that their sockets do not
 SLIT = 0.6  # of the outline's length: holes that are longer are no slits
 
@@ -71,8 +72,8 @@ class OwnMesh:
     Args:
         head: The registered mesh (``mien.apply.Head``).
         materials: Colors and pictures of its materials.
-        template_colors: (V, 3) float, sRGB 0..255, of the model's template: a head without materials wears
-            them where the template lies on it.
+        template_colors: (V, 3) float, sRGB 0..255, of the model's template: a head whose materials do not
+            tell skin from eyes wears them where the template lies on it.
     """
 
     def __init__(
@@ -82,8 +83,9 @@ class OwnMesh:
         self.head = head
         placed = self.shown(head.vertices)
         self.topology = Topology(head.mesh.name, head.mesh.faces, placed)
-        self.arrays, self.layout = painted_appearance(self.topology, head.mesh, materials or {})
-        if template_colors is not None:
+        worn, painted = materials or {}, template_colors is not None and _says_nothing(materials or {})
+        self.arrays, self.layout = painted_appearance(self.topology, head.mesh, {} if painted else worn)
+        if painted and template_colors is not None:
             colors, eyes = painted_head(head.registration, template_colors)
             self.arrays[_COLORS] = colors
             self.arrays[_SHADE] = np.maximum(self.arrays[_SHADE], np.where(eyes, _EYES_SHADE, 0))
@@ -144,6 +146,14 @@ class OwnMesh:
     def rims_of(self, face: NDArray) -> NDArray[np.float32]:
         """(R, 3) points around its eyes when the model's face is (V, 3) at rest."""
         return self.shown(face)[self._rims] if len(self._rims) else np.zeros((0, 3), np.float32)
+
+
+def _says_nothing(materials: Mapping[str, Material]) -> bool:
+    """Whether there is one gray for all at most: exporters give such a material to what has none."""
+    return len(materials) <= 1 and all(
+        item.picture is None and item.opacity == 1 and max(item.color) - min(item.color) < _GRAY
+        for item in materials.values()
+    )
 
 
 def slits(topology: Topology) -> tuple[list[NDArray], list[NDArray]]:
