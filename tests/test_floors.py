@@ -12,7 +12,18 @@ from scipy.sparse.csgraph import connected_components
 from sources import FILES, SOURCE, nodes_of, place_of, tree_of
 
 FLOORS = (
-    ("topology", "codes", "errors", "progress", "machine", "version", "landmark_names", "temporary"),
+    (
+        "topology",
+        "codes",
+        "errors",
+        "progress",
+        "machine",
+        "version",
+        "landmark_names",
+        "temporary",
+        "npz",
+        "limits",
+    ),
     ("geometry", "io"),
     ("data", "nn", "render"),
     ("models", "find"),
@@ -34,9 +45,9 @@ ALLOWED = {
 CLI_PACKAGES = {"mien", "typer", "rich", "yaml"}
 #: and what only computing needs.
 NOT_IN_CLI = ("geometry", "nn", "topology", "codes")
-#: What methods stand on, and what finds their classes.
+#: What methods stand on, and what finds their classes and holds their constructors within bounds.
 MODEL_BASE = ("base", "calibration", "autoencoder", "motion", "files")
-MODEL_FINDERS = ("registry", "own_code", "__init__")
+MODEL_FINDERS = ("registry", "own_code", "bounded", "__init__")
 #: Every method has settings of its own, by this name.
 SHARED_NAMES = {"Settings"}
 #: Blocks with one user that other methods are to share, and what rewrites blocks for other runtimes.

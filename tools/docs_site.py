@@ -30,7 +30,7 @@ PAGES = {
 """Files outside ``docs/`` that are pages, and their names on the site."""
 
 PACKAGES = {
-    "nouns": ("topology", "codes", "errors", "progress", "machine", "version"),
+    "nouns": ("topology", "codes", "errors", "progress", "machine", "version", "npz", "limits"),
     "geometry": ("geometry",),
     "files": ("io",),
     "data": ("data",),

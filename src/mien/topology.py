@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import BadFile, BadMesh, MienError, UnknownName, WrongTopology
+from mien.npz import read_npz
 from mien.temporary import neighbor
 
 Arrays = dict[str, NDArray]
@@ -218,9 +219,8 @@ class Topology:
             BadFile: The file is damaged, or an array of it points outside of what it points into.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-            names = json.loads(bytes(arrays["names"]))
+            arrays = read_npz(path, "the topology file", "restore it")
+            names = _names(arrays["names"])
             _check_arrays(arrays, names, path)
             polygons = None
             if "polygon_sizes" in arrays:
@@ -236,12 +236,33 @@ class Topology:
             )  # fmt: skip
         except MienError:
             raise
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (ValueError, KeyError) as error:
             raise BadFile(
-                "the topology file cannot be read", received=str(path), remedy=str(error)
+                "the topology file is damaged", received=f"{path}: {error}", remedy="restore it"
             ) from error
-        except Exception as error:  # zipfile and zlib raise their own kinds on flipped bytes
-            raise BadFile("the topology file is damaged", received=str(path), remedy="restore it") from error
+
+
+_MOST_NAME_BYTES = 1_000_000
+
+
+def _names(stored: NDArray) -> Mapping[str, Any]:
+    """The names beside the arrays of a topology file; ValueError where they are none."""
+    if stored.dtype != np.uint8 or stored.ndim != 1 or len(stored) > _MOST_NAME_BYTES:
+        raise ValueError(f"its names are {stored.dtype} {stored.shape}, no text")
+    try:
+        names = json.loads(stored.tobytes())
+    except RecursionError:
+        raise ValueError("its names are nested too deep") from None
+    lists = names if isinstance(names, dict) else {}
+    for key in ("landmarks", "regions"):
+        of = lists.get(key)
+        if not isinstance(of, list) or not all(isinstance(name, str) and name for name in of):
+            raise ValueError(f"its {key} are no list of names")
+        if len(set(of)) < len(of):
+            raise ValueError(f"two of its {key} have one name")
+    if not isinstance(lists.get("name"), str):
+        raise ValueError("it has no name")
+    return lists
 
 
 def _check_arrays(arrays: Arrays, names: Mapping[str, Any], path: Path) -> None:

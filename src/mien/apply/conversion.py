@@ -18,10 +18,10 @@ from mien.data.recorded import Handling, frame_rate, performance_of
 from mien.data.speech import REST, VISEMES
 from mien.data.textbook import Shapes
 from mien.data.textbook_sources import ShapeSource, on_template, own_shapes
-from mien.errors import BadFile, BadSetting, DataMissing, UnknownName
+from mien.errors import BadFile, BadSetting, UnknownName
 from mien.io.atomic import atomic_file, write_bytes
 from mien.io.curves import read_curves
-from mien.io.text import read_text
+from mien.io.table import table_rows
 from mien.models.textbook import Textbook
 from mien.topology import cache_folder
 
@@ -163,26 +163,10 @@ def read_conversion(path: str | Path) -> Conversion:
         BadFile: A column is missing, or a weight is no finite number.
     """
     path = Path(path)
-    if not path.is_file():
-        raise DataMissing(
-            "the table of the conversion does not exist", received=str(path), remedy="check the path"
-        )
-    rows = csv.DictReader(io.StringIO(read_text(path, "the table of the conversion")))
-    if not set(_NEEDED) <= set(rows.fieldnames or ()):
-        raise BadFile(
-            "the table of a conversion needs the columns from, to, weight",
-            received=f"{path.name}: {rows.fieldnames}",
-        )
+    remedy = "the first line must be: from,to,weight"
     found: dict[str, dict[str, float]] = {}
-    for row in rows:
-        try:
-            weight = float(row["weight"])
-        except (TypeError, ValueError):
-            weight = float("nan")
-        if not abs(weight) < np.inf:
-            where = f"{path.name}, line {rows.line_num}: {row['weight']!r}"
-            raise BadFile("a weight of the conversion is not a finite number", received=where)
-        found.setdefault(row["from"], {})[row["to"] or ""] = weight
+    for row in table_rows(path, "the table of the conversion", _NEEDED, remedy):
+        found.setdefault(row["from"], {})[row["to"]] = row.number("weight")
     target = tuple(dict.fromkeys(name for parts in found.values() for name in parts if name))
     if not target:
         raise BadFile("the table of the conversion has no line", received=path.name)

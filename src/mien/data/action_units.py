@@ -7,17 +7,16 @@ activated can label faces with units in place of names; and a table of prototypi
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.dataset import FaceDataset
-from mien.errors import BadFile, BadSetting, DataMissing
+from mien.errors import BadFile, BadSetting
+from mien.io.table import table_rows
 
 ACTION_UNITS: Mapping[str, tuple[str, ...]] = {
     "au_1": ("browInnerUp_L", "browInnerUp_R"),
@@ -117,22 +116,14 @@ def read_prototypes(path: Path | str | None = None) -> dict[str, dict[str, float
     Args:
         path: The table; None for the example that FaceCAM's appendix prints.
     """
-    if path is None:
-        text = resources.files("mien.data").joinpath("prototypes.csv").read_text(encoding="utf-8")
-    elif not Path(path).is_file():
-        raise DataMissing("the table of prototypes does not exist", received=str(path))
-    else:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
+    path = Path(path) if path is not None else Path(__file__).with_name("prototypes.csv")
+    columns = ("expression", "unit", "weight")
+    remedy = "the first line must be: expression,unit,weight"
     prototypes: dict[str, dict[str, float]] = {}
-    try:
-        for row in rows:
-            prototypes.setdefault(row["expression"], {})[row["unit"]] = float(row["weight"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadFile(
-            "the table of prototypes needs the columns expression, unit, weight",
-            received=str(path), remedy="the first line must be: expression,unit,weight",
-        ) from error  # fmt: skip
+    for row in table_rows(path, "the table of prototypes", columns, remedy):
+        if not row["expression"] or not row["unit"]:
+            raise BadFile("a line of the table of prototypes lacks a name", received=row.where)
+        prototypes.setdefault(row["expression"], {})[row["unit"]] = row.number("weight")
     if not prototypes:
         raise BadFile("the table of prototypes is empty", received=str(path))
     return prototypes

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import lzma
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import IO, Any
 
+from mien.limits import unpacked_limit
 from mien.errors import BadFile, DataMissing
 
 LARGEST_MEMBER = 64 * 2**20
 LARGEST_TOTAL = 4 * 2**30
+LARGEST_HEAD = 2**17
+MOST_MEMBERS = 20_000
+# What the library and the packings raise of damaged archives.
+DAMAGE = (
+    tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError, ValueError, OverflowError,
+    RecursionError, LookupError,
+)  # fmt: skip
 
 
 def archive_members(
@@ -35,25 +46,71 @@ def archive_members(
         raise DataMissing(
             "there is no such archive", received=str(path), remedy="check the path given to --from"
         )
-    unpacked = 0
+    unpacked = count = 0
+    total = min(total, unpacked_limit(path.stat().st_size))
     try:
-        with tarfile.open(path, "r:*") as archive:
+        with _unpacking(path) as packed:
+            heads: Any = _Heads(packed)
+            archive = tarfile.open(fileobj=heads, mode="r:")
             for member in archive:
                 refuse_unsafe(member, path, largest)
-                unpacked += member.size
-                if unpacked > total:
+                unpacked, count = unpacked + member.size, count + 1
+                if unpacked > total or count > MOST_MEMBERS:
                     raise BadFile(
-                        "the archive unpacks to too much", received=str(path), remedy="do not use it"
-                    )
+                        "the archive unpacks to too much", remedy="do not use it",
+                        received=f"{count:,} members of {unpacked / 2**20:,.0f} MiB or more in {path}",
+                    )  # fmt: skip
+                archive.members.clear()  # type: ignore[attr-defined]  # the library keeps all of them
                 if member.isfile() and wanted(member.name):
-                    file = archive.extractfile(member)
-                    yield member.name, file.read() if file else b""
-    except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
+                    yield member.name, _content(archive, member)
+    except DAMAGE as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")
         raise BadFile(
-            "the archive is truncated or damaged",
-            received=f"{path} ({str(error).splitlines()[0].rstrip(':')})",
+            "the archive is truncated or damaged", received=f"{path} ({why})",
             remedy="download or copy it again",
-        ) from error
+        ) from error  # fmt: skip
+
+
+class _Heads:
+    """A stream that an archive's heads are read from: in small pieces, as long as no content is wanted.
+
+    The library reads extended heads in one piece, as large as they say they are.
+
+    Args:
+        packed: The unpacking stream.
+    """
+
+    def __init__(self, packed: IO[bytes]) -> None:
+        self.packed, self.is_content = packed, False
+        self.seek, self.tell, self.close = packed.seek, packed.tell, packed.close
+
+    def read(self, size: int = -1) -> bytes:
+        if not self.is_content and not 0 <= size <= LARGEST_HEAD:
+            raise tarfile.ReadError(f"a head of {size} bytes")
+        return self.packed.read(size)
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    heads: Any = archive.fileobj
+    heads.is_content = True
+    try:
+        file = archive.extractfile(member)
+        content = file.read() if file else b""
+    finally:
+        heads.is_content = False
+    if len(content) != member.size:
+        raise tarfile.ReadError(f"{member.name} is cut off")
+    return content
+
+
+def _unpacking(path: Path) -> IO[bytes]:
+    """A stream of an archive's bytes, unpacked by what its first bytes say."""
+    with path.open("rb") as file:
+        start = file.read(6)
+    for mark, opened in ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open)):
+        if start.startswith(mark):
+            return opened(path, "rb")  # type: ignore[return-value]
+    return path.open("rb")
 
 
 def refuse_unsafe(member: tarfile.TarInfo, path: Path, largest: int = LARGEST_MEMBER) -> None:
@@ -62,7 +119,7 @@ def refuse_unsafe(member: tarfile.TarInfo, path: Path, largest: int = LARGEST_ME
     leaves = name.is_absolute() or ".." in name.parts or (len(member.name) > 1 and member.name[1] == ":")
     if leaves:
         what = "the archive has an entry outside its own folder"
-    elif not (member.isfile() or member.isdir()):
+    elif not (member.isfile() or member.isdir()) or member.issparse():
         what = "the archive has a link or device, which data archives do not need"
     elif member.size > largest:
         what = f"the archive has an entry of more than {largest // 2**20} MiB"

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.expressions import ARKIT, ARKIT_MISSING, expression_set
-from mien.errors import BadFile, BadSetting, DataMissing, UnknownName
+from mien.errors import BadFile, BadSetting, UnknownName
 from mien.geometry.contact import Meets
+from mien.io.table import TableRow, table_rows
 
 GAZE_DEGREES = {"In": 30.0, "Out": 30.0, "Up": 20.0, "Down": 30.0}
 """How far an eyeball turns at full weight: about as far as eyes go before the head follows. The lids of the
@@ -159,33 +160,22 @@ def read_rules(path: Path, expressions: Sequence[str]) -> list[Rule]:
 
     Several lines of one target are added up.
     """
-    if not path.is_file():
-        raise DataMissing("the table of names does not exist", received=str(path), remedy="check the path")
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        if not {"name", "target"} <= set(rows.fieldnames or ()):
-            raise BadFile(
-                "the table of names needs the columns name and target", received=f"{path}: {rows.fieldnames}",
-                remedy="the first line must be: target,name or target,name,weight,side,half",
-            )  # fmt: skip
-        rules = [_rule(row, f"line {rows.line_num} of {path}", expressions) for row in rows]
+    remedy = "the first line must be: target,name or target,name,weight,side,half"
+    rows = table_rows(path, "the table of names", ("target", "name"), remedy)
+    rules = [_rule(row, expressions) for row in rows]
     if not rules or not all(rule.target for rule in rules):
         raise BadFile("the table of names is empty or has a line without a target", received=str(path))
     return rules
 
 
-def _rule(row: dict[str, str], where: str, expressions: Sequence[str]) -> Rule:
+def _rule(row: TableRow, expressions: Sequence[str]) -> Rule:
     if row["name"] not in expressions:
         raise UnknownName("expression", row["name"], expressions)
-    side, half = row.get("side") or "both", row.get("half") or "all"
+    side, half = row["side"] or "both", row["half"] or "all"
     for kind, value, known in (("side", side, SIDES), ("half", half, HALVES)):
         if value not in known:
             raise UnknownName(kind, value, known)
-    try:
-        weight = float(row.get("weight") or 1.0)
-    except ValueError as error:
-        raise BadFile("a weight is not a number", received=f"{row['weight']!r} in {where}") from error
-    return Rule(row["target"], row["name"], weight, side, half)
+    return Rule(row["target"], row["name"], row.number("weight", 1.0), side, half)
 
 
 def rules_table(rules: Sequence[Rule]) -> str:

@@ -14,14 +14,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.data.dataset_file import read_dataset_file
 from mien.data.splits import PARTS, assign
 from mien.data.table import FACTORS, read_samples
 from mien.data.texture_files import digest_textures
 from mien.data.writer import RESTS, TRUTH, DatasetWriter
-from mien.errors import BadFile, DataMissing, MissingNeutral, UnknownName
+from mien.errors import BadFile, BadMesh, DataMissing, MissingNeutral, UnknownName
+from mien.npz import open_array
 from mien.topology import Topology
 
 FILES = ("vertices.npy", "samples.csv", "topology.npz", "dataset.json")
+FARTHEST_MM = 1e6
+"""What no vertex of a face lies beyond, on any axis."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +114,19 @@ class FaceDataset:
 
     def __getitem__(self, index: int | slice | NDArray | list[int]) -> NDArray[np.float32]:
         """A copy of the vertices (n, V, 3), millimeters, of some rows of the view ((V, 3) for one int)."""
-        return np.array(self.vertices[self._rows[index]], np.float32)
+        return self._faces(self._rows[index])
+
+    def _faces(self, rows: NDArray[np.int64] | np.int64) -> NDArray[np.float32]:
+        """Copies of some rows of the set; BadMesh for a face with NaN or out of all proportion."""
+        found = np.array(self.vertices[rows], np.float32)
+        if not (np.abs(found) <= FARTHEST_MM).all():
+            sound = (np.abs(found.reshape(-1, *found.shape[-2:])) <= FARTHEST_MM).all(axis=(1, 2))
+            wrong = int(np.atleast_1d(rows)[np.argmin(sound)])
+            raise BadMesh(
+                f"face {wrong} of the data set {self.source!r} has vertices that are not finite or over "
+                f"{FARTHEST_MM / 1000:g} m away", remedy="build or copy the data set again",
+            )  # fmt: skip
+        return found
 
     @property
     def _rows(self) -> NDArray[np.int64]:
@@ -200,7 +216,7 @@ class FaceDataset:
                     "a subject has no neutral scan", received=self.subjects[person],
                     remedy="add one (a row without any expression weight) or leave this subject out",
                 )  # fmt: skip
-            self._neutral_means[person] = np.asarray(self.vertices[rows], np.float32).mean(axis=0)
+            self._neutral_means[person] = self._faces(rows).mean(axis=0)
         return self._neutral_means[person]
 
     @property
@@ -278,7 +294,7 @@ class FaceDataset:
         names = [self.expressions, self.subjects, *([dict(self.factors)] if self.factors else [])]
         digest.update(json.dumps(names).encode())
         for start in range(0, len(self.vertices), 256):
-            digest.update(np.ascontiguousarray(self.vertices[start : start + 256]).tobytes())
+            digest.update(self._faces(np.arange(start, min(start + 256, len(self.vertices)))).tobytes())
             if self.truth is not None:
                 digest.update(np.ascontiguousarray(self.truth[start : start + 256]).tobytes())
         if self.textures is not None and self.folder is not None:
@@ -334,28 +350,32 @@ class FaceDataset:
 
 def _load(folder: Path) -> FaceDataset:
     topology = Topology.load(folder / "topology.npz")
+    about = read_dataset_file(folder / "dataset.json")
+    expressions = tuple(about.expressions)
     try:
-        about = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-        vertices = np.load(folder / "vertices.npy", mmap_mode="r", allow_pickle=False)
-        expressions = tuple(about["expressions"])
-        factors = about.get("factors", {})
-        table = read_samples(folder / "samples.csv", expressions, about["subjects"], factors)
-        publishable = np.array(about["publishable"], bool)
+        table = read_samples(folder / "samples.csv", expressions, about.subjects, about.factors)
+        shape = (len(table["subject"]), topology.vertex_count, 3)
+        vertices = open_array(folder / "vertices.npy", np.dtype(np.float32))
         truth = _array(folder / TRUTH, vertices.shape)
-        rests = None if truth is None else _array(folder / RESTS, (len(publishable), *vertices.shape[1:]))
+        rests = None if truth is None else _array(folder / RESTS, (len(about.subjects), *vertices.shape[1:]))
     except (ValueError, KeyError, EOFError, OSError) as error:
         raise BadFile(
             "the data folder is damaged", received=f"{folder}: {error}", remedy="build or copy it again"
         ) from error
+    if not len(table["subject"]) or vertices.shape[1:] != shape[1:]:
+        raise BadFile(
+            "the data folder is damaged", remedy="build or copy it again",
+            received=f"{folder}: vertices of shape {vertices.shape}, needed {shape}",
+        )  # fmt: skip
     if len(vertices) != len(table["subject"]):
         raise BadFile(
             "vertices.npy and samples.csv disagree on the number of faces",
             received=f"{len(vertices)} and {len(table['subject'])} in {folder}", remedy="build it again",
         )  # fmt: skip
-    known = {name: about[name] for name in ("fps", "source", "license", "citation", "facts")}
     return FaceDataset(
-        topology, expressions, vertices, subjects=tuple(about["subjects"]), publishable=publishable,
-        folder=folder, truth=truth, rests=rests, **table, **known,
+        topology, expressions, vertices, subjects=tuple(about.subjects), folder=folder, truth=truth,
+        rests=rests, publishable=np.array(about.publishable, bool), fps=about.fps, source=about.source,
+        license=about.license, citation=about.citation, facts=about.facts, **table,
     )  # fmt: skip
 
 
@@ -363,7 +383,7 @@ def _array(path: Path, shape: tuple[int, ...]) -> NDArray[np.float32] | None:
     """A memory-mapped array of the set that need not be there; ValueError where it does not fit."""
     if not path.is_file():
         return None
-    found = np.load(path, mmap_mode="r", allow_pickle=False)
-    if found.shape != shape or found.dtype != np.float32:
+    found = open_array(path, np.dtype(np.float32))
+    if found.shape != shape:
         raise ValueError(f"{path.name} holds {found.dtype} {found.shape}, not float32 {shape}")
     return found

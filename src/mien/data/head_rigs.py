@@ -16,6 +16,7 @@ from mien.geometry.surface import connected, welded
 from mien.io.fbx import read_fbx_targets
 from mien.io.glb_shapes import read_glb_shapes
 from mien.io.mesh import READERS, read_mesh
+from mien.npz import read_npz
 
 SKIN, LEFT_EYE, RIGHT_EYE, UPPER_TEETH, LOWER_TEETH, OTHER = range(6)
 """What a vertex belongs to."""
@@ -200,20 +201,28 @@ def _of_folder(folder: Path) -> HeadRig:
 
 def _of_arrays(path: Path) -> HeadRig:
     """A prepared head: arrays in millimeters, upright."""
-    try:
-        with np.load(path, allow_pickle=False) as found:
-            kept = {key: found[key] for key in ("vertices", "faces", "names", "targets", "piece")}
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise BadFile("the arrays of the rig cannot be read", received=f"{path.name}: {error}") from error
-    targets = kept["targets"]
-    if (
-        targets.shape != (len(kept["names"]), *kept["vertices"].shape)
-        or len(kept["piece"]) != targets.shape[1]
-    ):
-        raise BadFile("the arrays of the rig do not fit each other", received=f"{path.name}: {targets.shape}")
+    keys = ("vertices", "faces", "names", "targets", "piece")
+    kept = read_npz(path, "the file of the rig", "prepare it again", keys)
+    count, shapes = len(kept["vertices"]), len(kept["names"])
+    for key, shape, kinds in (
+        ("vertices", (count, 3), "f"), ("faces", (len(kept["faces"]), 3), "iu"), ("names", (shapes,), "U"),
+        ("targets", (shapes, count, 3), "f"), ("piece", (count,), "iu"),
+    ):  # fmt: skip
+        array = kept[key]
+        fits = array.shape == shape and array.dtype.kind in kinds
+        if not fits or (kinds == "f" and not np.isfinite(array).all()):
+            raise BadFile("the arrays of the rig do not fit each other",
+                          received=f"{path.name}: {key} of {array.dtype} {array.shape}")  # fmt: skip
+    for key, limit in (("faces", count), ("piece", OTHER + 1)):
+        if len(kept[key]) and not 0 <= kept[key].min() <= kept[key].max() < limit:
+            raise BadFile("the arrays of the rig do not fit each other",
+                          received=f"{path.name}: {key} up to {kept[key].max()}, of {limit}")  # fmt: skip
+    names = tuple(map(str, kept["names"]))
+    if len(set(names)) < len(names) or not count or not len(kept["faces"]):
+        raise BadFile("the rig is empty or two of its shapes have one name", received=path.name)
     return HeadRig(
-        path.stem, kept["vertices"].astype(np.float64), kept["faces"].astype(np.int32),
-        tuple(map(str, kept["names"])), targets.astype(np.float32), kept["piece"].astype(np.uint8),
+        path.stem, kept["vertices"].astype(np.float64), kept["faces"].astype(np.int32), names,
+        kept["targets"].astype(np.float32), kept["piece"].astype(np.uint8),
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mien.data.dataset import FILES, FaceDataset
 from mien.data.foretold import foretold_share
+from mien.data.texture_files import is_there
 from mien.errors import MienError
 from mien.geometry.alignment import procrustes
 from mien.progress import track
@@ -287,7 +288,7 @@ def _check_labels(data: FaceDataset, check: DataCheck) -> None:
 
 
 def _check_textures(data: FaceDataset, folder: Path, check: DataCheck) -> None:
-    absent = sorted({name for name in data.textures or () if name and not (folder / name).is_file()})
+    absent = sorted({name for name in data.textures or () if name and not is_there(folder / name)})
     check.missing += [f"texture {name}" for name in absent[:10]]
 
 

@@ -8,11 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mien.data.motion import Act
 from mien.errors import BadSetting, UnknownName
 from mien.geometry.piece_kinds import KINDS, kind_of_word
+from mien.io.schema import parse_bounded_yaml
 
 
 def parse_weights(items: Sequence[str], known: Sequence[str]) -> dict[str, float]:
@@ -98,8 +97,8 @@ def parse_settings(items: Sequence[str]) -> dict[str, Any]:
                 "a setting has the form key=value", received=repr(item), remedy="write --set latent=32"
             )
         try:
-            settings[key.strip()] = _number(yaml.safe_load(text))
-        except yaml.YAMLError as error:
+            settings[key.strip()] = _number(parse_bounded_yaml(text))
+        except ValueError as error:
             raise BadSetting(
                 f"the value of {key.strip()!r} is not valid YAML", received=repr(text)
             ) from error

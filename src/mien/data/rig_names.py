@@ -6,7 +6,6 @@ a scheme says which shapes are meant to do the same.
 
 from __future__ import annotations
 
-import csv
 import difflib
 import re
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mien.data.expressions import ARKIT, ARKIT_MISSING
-from mien.errors import BadFile, BadSetting, DataMissing, UnknownName
+from mien.errors import BadFile, BadSetting, UnknownName
+from mien.io.table import table_rows
 
 ARKIT_52: tuple[str, ...] = tuple(sorted((*ARKIT, *ARKIT_MISSING), key=str.lower))
 """Apple's 52 names, ``tongueOut`` among them."""
@@ -99,27 +99,14 @@ def _with_nearest(name: str) -> str:
 
 
 def _read_table(path: Path, names: Sequence[str]) -> dict[str, dict[str, float]]:
-    if not path.is_file():
-        raise DataMissing("the table of names does not exist", received=str(path), remedy="check the path")
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        if not {"arkit", "shape"} <= set(rows.fieldnames or ()):
-            raise BadFile(
-                "the table of names needs the columns arkit and shape", received=f"{path}: {rows.fieldnames}",
-                remedy="the first line must be: arkit,shape or arkit,shape,weight",
-            )  # fmt: skip
-        found: dict[str, dict[str, float]] = {}
-        for row in rows:
-            if row["arkit"] not in ARKIT_52:
-                raise UnknownName("ARKit name", row["arkit"], ARKIT_52)
-            if row["shape"] not in names:
-                raise UnknownName("shape of the rig", row["shape"], names)
-            try:
-                weight = float(row.get("weight") or 1.0)
-            except ValueError as error:
-                where = f"{row['weight']!r} in line {rows.line_num} of {path}"
-                raise BadFile("a weight is not a number", received=where) from error
-            found.setdefault(row["arkit"], {})[row["shape"]] = weight
+    remedy = "the first line must be: arkit,shape or arkit,shape,weight"
+    found: dict[str, dict[str, float]] = {}
+    for row in table_rows(path, "the table of names", ("arkit", "shape"), remedy):
+        if row["arkit"] not in ARKIT_52:
+            raise UnknownName("ARKit name", row["arkit"], ARKIT_52)
+        if row["shape"] not in names:
+            raise UnknownName("shape of the rig", row["shape"], names)
+        found.setdefault(row["arkit"], {})[row["shape"]] = row.number("weight", 1.0)
     if not found:
         raise BadFile("the table of names has no line", received=str(path))
     return found

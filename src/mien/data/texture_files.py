@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import struct
+import warnings
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import BadFile, DataMissing
+
+MOST_PIXELS = 2**27
+"""Of one image: more than 8192 x 8192, and not more than 400 MB when it is unpacked."""
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "TGA", "PPM", "GIF")
+"""What textures come in; some other formats of Pillow start programs."""
+# What the readers of these formats raise of damaged files, whatever is wrong with them.
+DAMAGE = (
+    OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, EOFError,
+    NotImplementedError, struct.error, zlib.error,
+)  # fmt: skip
 
 #: Left, top, right and bottom of a part of an image, as shares of its width and height.
 Crop = tuple[float, float, float, float]
@@ -20,32 +33,40 @@ def read_texture(path: Path | str, *, size: int | None = None, crop: Crop = WHOL
     """(H, W, 3) uint8 sRGB of an image file; with ``size`` a square of that many pixels.
 
     Args:
-        path: PNG, JPEG or what else Pillow reads.
+        path: An image of one of :data:`FORMATS`.
         size: Pixels of a side; None for the pixels of the file.
         crop: The part to read.
 
     Raises:
         DataMissing: There is no such file.
-        BadFile: It is no image, or damaged.
+        BadFile: It is no such image, damaged, or larger than :data:`MOST_PIXELS`.
     """
     from PIL import Image
 
-    if not Path(path).is_file():
+    if not is_there(Path(path)):
         raise DataMissing("a texture is missing", received=str(path), remedy="restore the file")
     try:
-        with Image.open(path) as file:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is ours
+            file = Image.open(path, formats=FORMATS)
+        with file:
+            if file.width * file.height > MOST_PIXELS:
+                raise ValueError(f"it has more than {MOST_PIXELS // 10**6} million pixels: make it smaller")
             if size is not None:  # a JPEG much too large is decoded at half, a quarter or an eighth
                 least = round(size / min(crop[2] - crop[0], crop[3] - crop[1]))
                 file.draft("RGB", (2 * least, 2 * least))
             picture = file.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
-        raise BadFile("a texture is no readable image", received=str(path), remedy=str(error)) from error
+    except DAMAGE as error:
+        why = " ".join(str(error).split())[:200] or type(error).__name__
+        raise BadFile("a texture is no readable image", received=f"{path}: {why}") from error
+    except Image.DecompressionBombError as error:
+        raise BadFile("a texture is no readable image", received=f"{path}: too many pixels") from error
     box = tuple(share * picture.size[k % 2] for k, share in enumerate(crop))
     if size is None:
         return np.asarray(picture.crop(tuple(round(edge) for edge in box)))  # type: ignore[arg-type]
     shrinks = min(box[2] - box[0], box[3] - box[1]) >= size
     method = Image.Resampling.BOX if shrinks else Image.Resampling.BICUBIC
-    return np.asarray(picture.resize((size, size), method, box=box))
+    return np.asarray(picture.resize((size, size), method, box=box))  # type: ignore[arg-type]
 
 
 def digest_textures(folder: Path, names: Sequence[str]) -> bytes:
@@ -62,8 +83,16 @@ def digest_textures(folder: Path, names: Sequence[str]) -> bytes:
         digest.update(name.encode())
         if name:
             path = folder / name
-            if not path.is_file():
+            if not is_there(path):
                 raise DataMissing("a texture is missing", received=str(path), remedy="restore the file")
             refers = name.startswith("..")
             digest.update(str(path.stat().st_size).encode() if refers else path.read_bytes())
     return digest.digest()
+
+
+def is_there(path: Path) -> bool:
+    """Whether a file exists; one whose name no system can have does not."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False

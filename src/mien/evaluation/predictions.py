@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from mien.data.dataset import FaceDataset
 from mien.errors import BadFile, DataMissing, UnknownName, Unsupported
 from mien.evaluation.distances import Meshes
 from mien.evaluation.scans import TestScans, TransferDraws
+from mien.npz import array_heads, read_npz
 
 COLUMNS = ("task", "row", "subject", "expression", "from")
 #: Array of meshes -> array of the rows that they stand for.
@@ -24,6 +24,7 @@ ROWS_OF = {"reconstructions": "rows", "neutrals": "rows", "transfers": "transfer
 MOST_SAMPLES = 100_000
 MOST_ROWS = 10_000_000
 _HOW = "`mien data rows` prints what to predict"
+_WHAT, _WRITE = "the file of predictions", "write it with numpy.savez"
 
 
 @dataclass(frozen=True)
@@ -145,25 +146,15 @@ def read_predictions(
 
 
 def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Array -> shape, from the headers alone: nothing is unpacked before its size is known."""
-    shapes = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for member in archive.namelist():
-                with archive.open(member) as file:
-                    version = np.lib.format.read_magic(file)
-                    if version != (1, 0):
-                        raise ValueError(f"{member} has a header of version {version}")
-                    shape, _, kind = np.lib.format.read_array_header_1_0(file)
-                if kind.kind not in "fiu":
-                    raise ValueError(f"{member} holds {kind}, not numbers")
-                shapes[member.removesuffix(".npy")] = shape
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError, NotImplementedError) as error:
-        raise BadFile(
-            "the file of predictions is no .npz file of numbers", received=f"{path}: {error}",
-            remedy="write it with numpy.savez",
-        ) from error  # fmt: skip
-    return shapes
+    """Array -> shape, from the heads alone: nothing is unpacked before its size is known."""
+    heads = array_heads(path, _WHAT, _WRITE)
+    for name, head in heads.items():
+        if head.kind.kind not in "fiu":
+            raise BadFile(
+                f"the array {name!r} of the predictions holds no numbers", received=f"{head.kind} in {path}",
+                remedy=_WRITE,
+            )  # fmt: skip
+    return {name: head.shape for name, head in heads.items()}
 
 
 def _meshes(
@@ -183,7 +174,7 @@ def _meshes(
             f"the array {name!r} of the predictions has the wrong shape",
             received=f"{shapes[name]} in {path}", remedy=f"give {shape}, millimeters",
         )  # fmt: skip
-    meshes = np.asarray(_array(path, name), np.float32)
+    meshes = np.asarray(read_npz(path, _WHAT, _WRITE, [name])[name], np.float32)
     if not np.isfinite(meshes).all():
         wrong = int(np.flatnonzero(~np.isfinite(meshes).all(axis=(1, 2)))[0])
         raise BadFile(
@@ -209,7 +200,8 @@ def _order(
             f"the predictions need the array {name!r}, which says what they stand for",
             received=f"{shape or 'none'} in {path}", remedy=f"give {wanted[name].shape} row numbers; {_HOW}",
         )  # fmt: skip
-    given = [tuple(line) for line in _array(path, name).reshape(shape[0], -1).tolist()]
+    stored = read_npz(path, _WHAT, _WRITE, [name])[name]
+    given = [tuple(line) for line in stored.reshape(shape[0], -1).tolist()]
     place = {line: number for number, line in enumerate(given)}
     asked = [tuple(line) for line in truth.tolist()]
     odd = {
@@ -225,11 +217,3 @@ def _order(
                 remedy=f"{_HOW}; use the same data set, part, protocol and seed",
             )  # fmt: skip
     return np.array([place[line] for line in asked], np.int64)
-
-
-def _array(path: Path, name: str) -> NDArray:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return file[name]
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError) as error:
-        raise BadFile("the file of predictions is damaged", received=f"{path}: {error}") from error

@@ -17,6 +17,7 @@ from mien.evaluation.paired import comparison_tables
 from mien.evaluation.rows import Row
 from mien.evaluation.tables import Table
 from mien.io.atomic import write_bytes
+from mien.io.schema import parse_bounded_json
 from mien.machine import machine_text
 
 FORMATS = ("json", "csv", "md", "tex")
@@ -169,7 +170,9 @@ class Report:
     def load(path: Path | str) -> Report:
         """Reads ``report.json``."""
         try:
-            return Report.of(json.loads(Path(path).read_text(encoding="utf-8")))
+            text = Path(path).read_bytes()
+            found = parse_bounded_json(text, "the evaluation report", Path(path), "evaluate again")
+            return Report.of(found)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BadFile(
                 "the evaluation report cannot be read", received=str(path), remedy=str(error)

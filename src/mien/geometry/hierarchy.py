@@ -101,9 +101,9 @@ def fitting_factors(vertices: int, factors: Sequence[int]) -> tuple[int, ...]:
         vertices: Of the finest mesh.
         factors: How much smaller each level should be than the one before.
     """
-    found = list(factors)
+    found = [min(factor, vertices) for factor in factors]  # no level has less than one vertex
     if _last_count(vertices, found) >= 4:
-        return tuple(found)
+        return tuple(factors)
     while _last_count(vertices, found) < _LEAST_OF_FITTED and max(found) > 1:
         place = max(range(len(found)), key=lambda k: (found[k], k))
         found[place] -= 1

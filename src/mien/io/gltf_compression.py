@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.limits import MOST_CORNERS
 from mien.errors import BadFile, require
 
 DRACO = "KHR_draco_mesh_compression"
 MESHOPT = ("EXT_meshopt_compression", "KHR_meshopt_compression")
-MOST_ROWS = 2**24  # vertices or indices that compressed or empty data may claim; more is no head
+MOST_ROWS = MOST_CORNERS  # vertices or indices that compressed or empty data may claim
 # The library's function of each filter, and the row sizes in bytes that the format allows.
 _FILTERS = {
     "OCTAHEDRAL": ("decode_filter_oct", (4, 8)),

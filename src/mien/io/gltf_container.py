@@ -11,14 +11,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-import numpy as np
-
 from mien.errors import BadFile, DataMissing
+from mien.io.schema import depth_of
 
 _JSON, _BINARY = 0x4E4F534A, 0x004E4942
 _MOST_BYTES = 2**31  # of one file that a .gltf names
 _DEEPEST = 128  # levels of nesting; real files have about ten, and parsers recurse
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
 
 class Container(NamedTuple):
@@ -71,9 +69,7 @@ def parse_json(text: bytes, name: str) -> dict[str, Any]:
     """
     damaged = BadFile(f"the JSON of {name!r} is damaged", received=f"{len(text)} bytes",
                       remedy="copy or export it again")  # fmt: skip
-    letters = np.frombuffer(_STRING.sub(b"", text), np.uint8)
-    steps = np.isin(letters, (ord("["), ord("{"))).astype(np.int32) - np.isin(letters, (ord("]"), ord("}")))
-    deepest = int(np.cumsum(steps).max(initial=0))
+    deepest = depth_of(text)
     if deepest > _DEEPEST:
         raise BadFile(
             f"the JSON of {name!r} is nested too deeply", received=f"{deepest} levels",
@@ -81,7 +77,7 @@ def parse_json(text: bytes, name: str) -> dict[str, Any]:
         )  # fmt: skip
     try:
         document = json.loads(text, parse_constant=_no_number)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise damaged from None
     if not isinstance(document, dict):
         raise damaged

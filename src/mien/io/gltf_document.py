@@ -120,7 +120,7 @@ class Document:
         elif number in self._packed:
             rows = self._from_draco(*self._packed[number], kind, count, width)
         else:
-            rows = np.zeros((_bounded(count), width), kind)
+            rows = np.zeros((_bounded(count * width) // width, width), kind)
         return self._with_sparse(rows, item["sparse"], kind) if "sparse" in item else rows
 
     def _with_sparse(self, rows: NDArray, sparse: dict[str, Any], kind: str) -> NDArray:
@@ -217,7 +217,7 @@ def _count(value: Any) -> int:
 
 
 def _bounded(count: int) -> int:
-    """A number of rows that no data of the file stands for."""
+    """A number of values that no data of the file stands for."""
     if count > MOST_ROWS:
-        raise ValueError(f"an accessor without data claims {count} rows")
+        raise ValueError(f"an accessor without data claims {count} values")
     return count

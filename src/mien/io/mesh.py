@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.limits import MOST_MESH_BYTES, MOST_VERTICES
 from mien.errors import BadFile, BadMesh, WrongTopology
 from mien.io.atomic import write_bytes
 from mien.io.blender import read_blend
@@ -69,8 +70,12 @@ def read_mesh(path: str | Path, *, points: bool = False) -> Mesh:
         )
     if not path.is_file():
         raise BadFile("the mesh file does not exist", received=str(path), remedy="check the path")
-    if path.stat().st_size == 0:
+    size = path.stat().st_size
+    if size == 0:
         raise BadFile("the mesh file is empty", received=str(path), remedy="copy or export it again")
+    if size > MOST_MESH_BYTES:
+        raise BadFile("the mesh file is too large to be read", remedy="decimate the mesh first",
+                      received=f"{size / 2**20:,.0f} MiB in {path}")  # fmt: skip
     try:
         if reader is not read_blend:  # Blender itself compresses its files
             refuse_mistaken(path)
@@ -78,6 +83,9 @@ def read_mesh(path: str | Path, *, points: bool = False) -> Mesh:
     except OSError as error:
         raise BadFile("the mesh file cannot be read", received=f"{path}: {error.strerror}") from error
     mesh = replace(mesh, path=path)
+    if len(mesh.vertices) > MOST_VERTICES:
+        raise BadMesh(f"{path.name!r} is too large to be used", remedy="decimate it first",
+                      received=f"{len(mesh.vertices):,} vertices, at most {MOST_VERTICES:,}")  # fmt: skip
     finite = np.isfinite(mesh.vertices).all(axis=1)
     if not finite.all():
         first = int(np.argmin(finite))

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.limits import MOST_CORNERS, MOST_VERTICES
 from mien.errors import BadFile, BadMesh
 from mien.io.colors import in_unit_range
 from mien.io.number_text import parse_floats
@@ -113,9 +114,20 @@ def _header(data: bytes, path: Path) -> _Header:
                 pictures.append(line.strip().split(None, 2)[2].strip('"'))
     except (IndexError, KeyError, ValueError):
         raise problem from None
+    # An element without properties has no bytes, however many of it are stated.
     sound = all(item.count >= 0 and (item.properties or not item.count) for item in elements)
+    names = [item.name for item in elements]
+    columns = [[item.name for item in element.properties] for element in elements]
+    sound &= all(len(set(of)) == len(of) for of in (names, *columns))
     if form not in ("ascii", "binary_little_endian", "binary_big_endian") or not sound:
         raise problem
+    for item in elements:
+        limit = {"vertex": MOST_VERTICES, "face": MOST_CORNERS // 3}.get(item.name, MOST_CORNERS)
+        if item.count > limit:
+            received = f"{item.count:,} of the element {item.name[:40]!r}, at most {limit:,}"
+            raise BadFile(
+                f"{path.name!r} is too large to be read", received=received, remedy="decimate it first"
+            )
     return _Header(form, elements, tuple(pictures), end.end())
 
 

@@ -15,12 +15,22 @@ from torch import Tensor, nn
 from mien.errors import BadFile, BadSetting, DataMissing
 from mien.io.atomic import write_bytes
 from mien.models.base import FaceModel
+from mien.models.bounded import BoundedTensors
 from mien.models.own_code import class_of_record, is_record, record_of
 from mien.models.registry import is_registered, model_class, registered_class
 from mien.topology import Topology
 
 #: What the model keeps for finding faces; folders without it are read, too.
 FACE_POINTS = "face_points.safetensors"
+
+#: What arguments of a constructor may be: their numbers, the length of their lists, and how deep these are.
+LARGEST_ARGUMENT, LARGEST_LIST, DEEPEST_ARGUMENT = 1e7, 10_000, 8
+
+#: What a constructor raises of arguments that it was never meant to get.
+DAMAGE = (
+    ValueError, LookupError, TypeError, RuntimeError, MemoryError, ArithmeticError, AttributeError,
+    AssertionError,
+)  # fmt: skip
 
 #: Raised whenever a folder of the old form could not be read: other tensors, another config.json.
 FORMAT = 2
@@ -108,8 +118,10 @@ def load_model(
         state = load_tensors(folder / "model.safetensors", config["sha256"])
         _check_expressions(config["expressions"], state, folder)
         _refuse_not_finite(state, folder)
-        model = _built(kind, topology, config["expressions"], config["config"])
-    except (ValueError, KeyError, TypeError, RuntimeError, MemoryError, BadSetting) as error:
+        allowed = sum((folder / name).stat().st_size for name in ("model.safetensors", "topology.npz"))
+        with BoundedTensors(allowed):
+            model = _built(kind, topology, config["expressions"], config["config"])
+    except (*DAMAGE, BadSetting) as error:
         raise BadFile(
             "the model's config.json is damaged", received=f"{folder} ({' '.join(str(error).split())})",
             remedy="copy the folder again or train again",
@@ -223,6 +235,8 @@ def _built(
     kind: type[FaceModel], topology: Topology, expressions: Sequence[str], arguments: Mapping[str, Any]
 ) -> FaceModel:
     """A model from its constructor arguments, whose names may have changed since it was saved."""
+    for name, value in arguments.items():
+        _check_argument(name, value, 0)
     taken = list(inspect.signature(kind.__init__).parameters.values())[3:]
     names = [item.name for item in taken]
     needed = [item.name for item in taken if item.default is item.empty and item.kind not in _REST]
@@ -235,6 +249,17 @@ def _built(
             received=", ".join(odd), remedy="use the code that it was saved with, or train again",
         )  # fmt: skip
     return kind(topology, expressions, **arguments)
+
+
+def _check_argument(name: str, value: Any, depth: int) -> None:
+    """Raises ValueError for an argument of a size that no model has: constructors count up to some."""
+    parts = list(value) if isinstance(value, (list, dict, str)) else []
+    odd = isinstance(value, (int, float)) and not abs(value) <= LARGEST_ARGUMENT
+    if odd or len(parts) > LARGEST_LIST or depth > DEEPEST_ARGUMENT:
+        raise ValueError(f"the argument {name!r} is out of range: {str(value)[:40]}")
+    inside = value.values() if isinstance(value, dict) else parts if isinstance(value, list) else ()
+    for part in inside:
+        _check_argument(name, part, depth + 1)
 
 
 def _check_format(config: Mapping[str, Any], folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -19,6 +18,7 @@ from mien.data.statistics import vertex_statistics
 from mien.errors import BadFile, BadSetting, DataMissing, WrongTopology
 from mien.geometry.procrustes import procrustes
 from mien.models.base import FaceModel, Reference
+from mien.npz import read_npz
 from mien.topology import Topology
 
 JOINTS = 5  # neck root, neck, jaw and both eyes
@@ -251,11 +251,11 @@ def flame_arrays(path: Path | str, count: int) -> dict[str, NDArray[np.float64]]
         "v_template": (None, 3), "shapedirs": (None, 3, None), "posedirs": (None, 3, 9 * (JOINTS - 1)),
         "J_regressor": (JOINTS, None), "weights": (None, JOINTS), "kintree_table": (2, JOINTS),
     }  # fmt: skip
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: np.asarray(file[name], np.float64) for name in shapes}
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, OSError, EOFError) as error:
-        raise BadFile("this is no FLAME model as .npz", received=f"{path}: {error}", remedy=_HOW) from error
+    stored = read_npz(path, "the FLAME model", _HOW, shapes)
+    if odd := [name for name, array in stored.items() if array.dtype.kind not in "fiu"]:
+        received = f"{odd[0]} of {stored[odd[0]].dtype} in {path}"
+        raise BadFile("an array of the FLAME file holds no numbers", received=received, remedy=_HOW)
+    arrays = {name: array.astype(np.float64) for name, array in stored.items()}
     for name, wanted in shapes.items():
         shape = arrays[name].shape
         fits = len(shape) == len(wanted) and all(w in (None, n) for w, n in zip(wanted, shape, strict=True))

@@ -7,12 +7,16 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from mien.data.splits import PROTOCOLS
 from mien.errors import BadFile, DataMissing, UnknownName
+from mien.io.schema import checked_as, parse_bounded_yaml
+from mien.io.text import read_text
 
 FOLDER = Path(__file__).parent.parent / "recipes"
 """The recipes of Mien; they are part of the installed package."""
 
 _ENDINGS = (".yaml", ".yml")
+_MOST_SEEDS = 1000
 _HOW = "`mien list --recipes` names those of Mien"
 
 
@@ -48,26 +52,33 @@ def read_recipe(path: Path | str) -> Recipe:
 
     Raises:
         DataMissing: There is no such file.
-        BadFile: It is no YAML mapping, or lacks ``model`` or ``data``.
-        UnknownName: It has a key that recipes do not have.
+        BadFile: It is no YAML mapping of bounded size and depth, lacks ``model`` or ``data``, or a value has
+            another type.
+        UnknownName: It has a key that recipes do not have, or names an unknown protocol.
     """
-    import yaml
-
     path = Path(path)
     if not path.is_file():
         raise DataMissing("the recipe does not exist", received=str(path), remedy=_HOW)
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise BadFile("the recipe is not valid YAML", received=f"{path}: {reason}") from error
+        found = parse_bounded_yaml(read_text(path, "the recipe"))
+    except ValueError as error:
+        raise BadFile("the recipe is not valid YAML", received=f"{path}: {error}", remedy=_HOW) from error
     if not isinstance(found, dict) or not {"model", "data"} <= set(found):
         raise BadFile("a recipe needs the keys model and data", received=str(path), remedy=_HOW)
     known = [item.name for item in fields(Recipe)]
     for key in found:
         if key not in known:
             raise UnknownName("recipe key", str(key), known)
-    return Recipe(**(found | {"seeds": tuple(found.get("seeds", (0,)))}))
+    recipe = checked_as(found, Recipe, "the recipe", path, _HOW)
+    if recipe.protocol not in PROTOCOLS:
+        raise UnknownName("protocol", recipe.protocol, PROTOCOLS)
+    if not recipe.model or not 0 < len(recipe.seeds) <= _MOST_SEEDS or not all(map(_is_seed, recipe.seeds)):
+        raise BadFile("a recipe needs a model and whole seeds from 0 on", received=str(path), remedy=_HOW)
+    return recipe
+
+
+def _is_seed(seed: int) -> bool:
+    return 0 <= seed < 2**32
 
 
 def recipe_names() -> list[str]:

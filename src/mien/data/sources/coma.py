@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Sequence
 from functools import partial
@@ -22,6 +21,7 @@ from mien.data.sources.tree import (
     relabeled,
 )
 from mien.errors import BadFile
+from mien.io.table import is_frame, table_rows
 
 SEQUENCES = (
     "bareteeth", "cheeks_in", "eyebrow", "high_smile", "lips_back", "lips_up",
@@ -138,17 +138,15 @@ def select_apexes(
 def read_picks(path: Path, classes: Sequence[str]) -> dict[tuple[str, str], int]:
     """A table with the columns subject, class and frame: apexes that somebody chose by eye."""
     picks: dict[tuple[str, str], int] = {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        for row in reader:
-            name, frame = (row.get("class") or "").strip(), (row.get("frame") or "").strip()
-            if name not in classes or not frame.isdigit() or not row.get("subject"):
-                raise BadFile(
-                    "a row of the table of apexes is no subject, class and frame",
-                    received=f"line {reader.line_num} of {path}",
-                    remedy=f"known classes: {', '.join(classes)}",
-                )
-            picks[row["subject"].strip(), name] = int(frame)
+    remedy = "the first line must be: subject,class,frame"
+    for row in table_rows(path, "the table of apexes", ("subject", "class", "frame"), remedy):
+        if row["class"] not in classes or not is_frame(row["frame"]) or not row["subject"]:
+            raise BadFile(
+                "a row of the table of apexes is no subject, class and frame",
+                received=row.where,
+                remedy=f"known classes: {', '.join(classes)}",
+            )
+        picks[row["subject"], row["class"]] = int(row["frame"])
     return picks
 
 

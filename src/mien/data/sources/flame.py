@@ -22,6 +22,7 @@ from mien.data.sources.tree import (
     relabeled,
 )
 from mien.errors import BadFile, DataMissing, WrongTopology
+from mien.npz import read_npz
 from mien.topology import Topology
 
 VERTICES = 5023
@@ -74,18 +75,19 @@ def load_flame(path: Path) -> FlameModel:
             "a FLAME model as .pkl is a program that runs when it is opened, so Mien does not open it",
             received=str(path), remedy=CONVERT,
         )  # fmt: skip
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            template, faces = np.asarray(file["v_template"], np.float64), np.asarray(file["f"], np.int64)
-    except Exception as error:  # zipfile, zlib and numpy each raise their own kinds
+    template, faces = read_npz(path, "the FLAME model", CONVERT, ("v_template", "f")).values()
+    fits = template.dtype.kind == "f" and template.shape[1:] == (3,) and bool(np.isfinite(template).all())
+    if not fits or faces.dtype.kind not in "iu" or faces.shape[1:] != (3,):
         raise BadFile(
-            "the FLAME model cannot be read", received=f"{path}: {error}", remedy=CONVERT
-        ) from error
-    if template.shape[1:] != (3,) or faces.shape[1:] != (3,) or faces.max(initial=0) >= len(template):
+            "the FLAME model is damaged", remedy=CONVERT,
+            received=f"{template.dtype} {template.shape}, {faces.dtype} {faces.shape} in {path}",
+        )  # fmt: skip
+    if not len(faces) or faces.min() < 0 or faces.max() >= len(template):
         raise BadFile(
-            "the FLAME model is damaged", received=f"shapes {template.shape}, {faces.shape}", remedy=CONVERT
-        )
-    return FlameModel((template * 1000).astype(np.float32), faces.astype(np.int32))
+            "the FLAME model is damaged", remedy=CONVERT,
+            received=f"triangles of other than {len(template)} vertices in {path}",
+        )  # fmt: skip
+    return FlameModel((template.astype(np.float64) * 1000).astype(np.float32), faces.astype(np.int32))
 
 
 def eyeball_mask(topology: Topology) -> NDArray[np.bool_]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -25,6 +24,7 @@ from mien.data.sources.tree import (
     relabeled,
 )
 from mien.errors import BadFile
+from mien.io.table import is_frame, table_cells, table_rows
 
 EMOTIONS = {
     "angry": "angry", "anger": "angry", "disgust": "disgust", "fear": "fear", "happy": "happy",
@@ -97,13 +97,12 @@ def read_action_units(path: Path) -> dict[int, dict[str, float]]:
     that were not coded at all (9 throughout) are ignored; frames in which a coded unit could not be seen are
     left out, as nobody knows whether they are neutral.
     """
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = [row for row in csv.reader(file) if row]
+    rows = [cells for _, cells in table_cells(path, "the table of action units")]
     try:
         numbers = [int(float(cell)) for cell in rows[0][1:]]
         values = [[int(float(cell)) for cell in row] for row in rows[1:]]
         table = {row[0]: dict(zip(numbers, row[1:], strict=True)) for row in values}
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, OverflowError) as error:
         raise BadFile(
             "the table of action units is damaged",
             received=f"{path}: {error}",
@@ -170,19 +169,15 @@ def label_phases(
 def read_phases(path: Path) -> dict[tuple[str, str], tuple[int, ...]]:
     """Key frames of recordings: a table with the columns subject, clip and the four phases."""
     found: dict[tuple[str, str], tuple[int, ...]] = {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        for row in reader:
-            cells = [(row.get(name) or "").strip() for name in PHASES]
-            if not all(cell.isdigit() for cell in cells) or sorted(cells, key=int) != cells:
-                raise BadFile(
-                    "key frames must be whole numbers in order",
-                    received=f"{', '.join(cells)} in line {reader.line_num} of {path}",
-                    remedy=f"write the columns subject, clip, {', '.join(PHASES)}",
-                )
-            found[(row.get("subject") or "").strip(), (row.get("clip") or "").strip()] = tuple(
-                map(int, cells)
-            )
+    remedy = f"write the columns subject, clip, {', '.join(PHASES)}"
+    for row in table_rows(path, "the table of key frames", ("subject", "clip", *PHASES), remedy):
+        cells = [row[name] for name in PHASES]
+        if not all(map(is_frame, cells)) or sorted(cells, key=int) != cells:
+            raise BadFile(
+                "key frames must be whole numbers in order",
+                received=f"{', '.join(cells)[:80]} in {row.where}", remedy=remedy,
+            )  # fmt: skip
+        found[row["subject"], row["clip"]] = tuple(map(int, cells))
     return found
 
 
@@ -224,15 +219,12 @@ def _neutral_frames(folder: Path) -> set[tuple[str, str, int]]:
     path = find_list(folder, "neutrals.csv")
     if path is None:
         return set()
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file))
-    try:
-        return {(row["subject"].strip(), row["task"].strip(), int(row["frame"])) for row in rows}
-    except (KeyError, ValueError) as error:
-        raise BadFile(
-            "neutrals.csv needs the columns subject, task and frame", received=f"{path}: {error}",
-            remedy="write one row for every neutral frame",
-        ) from error  # fmt: skip
+    remedy = "write one row for every neutral frame"
+    rows = table_rows(path, "neutrals.csv", ("subject", "task", "frame"), remedy)
+    if odd := [row for row in rows if not is_frame(row["frame"])]:
+        received = f"{odd[0]['frame'][:80]!r} in {odd[0].where}"
+        raise BadFile("a frame of neutrals.csv is no whole number", received=received, remedy=remedy)
+    return {(row["subject"], row["task"], int(row["frame"])) for row in rows}
 
 
 _BINGHAMTON = "Binghamton University agreement: non-commercial research, pictures only of people who agreed"

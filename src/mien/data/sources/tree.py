@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.inspect import DataCheck
-from mien.errors import BadFile, DataMissing
+from mien.errors import DataMissing
 from mien.io.mesh import READERS
+from mien.io.text import read_text
 
 Faces = NDArray[np.float32]
 
@@ -179,12 +180,7 @@ def find_list(folder: Path, pattern: str) -> Path | None:
 
 def read_names(path: Path) -> frozenset[str]:
     """Names in a text file, separated by commas, semicolons or white space; # begins a comment."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadFile(
-            "the list cannot be read", received=f"{path}: {error}", remedy="save it as text"
-        ) from error
+    lines = read_text(path, "the list").splitlines()
     words = [word for line in lines for word in re.split(r"[\s,;]+", line.split("#")[0]) if word]
     return frozenset(words)
 

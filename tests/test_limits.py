@@ -1,0 +1,197 @@
+"""Files that promise more than they hold are refused before memory is taken, in one sentence."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import struct
+import tarfile
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mien.limits import MOST_VERTICES, UNPACKED_ALWAYS
+from mien.data import archive, texture_files
+from mien.data.archive import archive_members
+from mien.data.texture_files import read_texture
+from mien.errors import BadFile, BadMesh, DataMissing
+from mien.io import mesh as mesh_files
+from mien.io.mesh import read_mesh
+from mien.models.bounded import BoundedTensors
+from mien.npz import array_heads, open_array, read_npz
+
+
+def lying_head(shape: object, kind: str = "<f4", follows: int = 64) -> bytes:
+    """A ``.npy`` file that claims a shape."""
+    text = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}"
+    text += " " * (-(len(text) + 11) % 64) + "\n"
+    return b"\x93NUMPY\1\0" + struct.pack("<H", len(text)) + text.encode() + b"\0" * follows
+
+
+def zipped(path: Path, members: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    return path
+
+
+def refused(path: Path, words: str) -> None:
+    with pytest.raises(BadFile, match=words) as caught:
+        read_npz(path, "the file", "make it again")
+    assert "\n" not in str(caught.value)
+
+
+def test_arrays_are_read_as_numpy_reads_them(tmp_path: Path) -> None:
+    arrays = {
+        "a": np.arange(6.0).reshape(2, 3),
+        "b c": np.array(["x", "yz"]),
+        "none": np.zeros((0, 3), "i4"),
+    }
+    np.savez_compressed(tmp_path / "a.npz", **arrays)
+    found = read_npz(tmp_path / "a.npz", "the file", "")
+    assert list(found) == list(arrays)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(found[name], array)
+        assert found[name].dtype == array.dtype
+    assert array_heads(tmp_path / "a.npz", "the file", "")["a"].shape == (2, 3)
+    assert list(read_npz(tmp_path / "a.npz", "the file", "", ["b c"])) == ["b c"]
+    with pytest.raises(BadFile, match="no array 'b'"):
+        read_npz(tmp_path / "a.npz", "the file", "", ["b"])
+
+
+@pytest.mark.parametrize("shape", [(10**9, 3), (-1, 3), (2**62, 4), (15,), (17,), "(3,"])
+def test_a_head_has_to_fit_what_follows(tmp_path: Path, shape: object) -> None:
+    refused(zipped(tmp_path / "a.npz", {"a.npy": lying_head(shape)}), "the file is damaged")
+    (tmp_path / "a.npy").write_bytes(lying_head(shape))
+    with pytest.raises(ValueError):
+        open_array(tmp_path / "a.npy", np.dtype("<f4"))
+
+
+def test_arrays_that_would_run_or_wrap_are_not_opened(tmp_path: Path) -> None:
+    refused(zipped(tmp_path / "a.npz", {"a.npy": lying_head((8,), "|O")}), "neither numbers nor texts")
+    np.save(tmp_path / "b.npy", np.arange(4, dtype="f8"))
+    with pytest.raises(ValueError, match="holds float64, not float32"):
+        open_array(tmp_path / "b.npy", np.dtype("f4"))
+
+
+def test_a_bomb_is_told_by_its_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is unpacked: the limit hangs on the size of the file."""
+    monkeypatch.setattr("mien.limits.UNPACKED_ALWAYS", 10_000)
+    np.savez_compressed(tmp_path / "zeros.npz", a=np.zeros(100_000))
+    refused(tmp_path / "zeros.npz", "bytes claim to unpack to 800")
+    np.savez_compressed(tmp_path / "noise.npz", a=np.random.default_rng(0).normal(size=100_000))
+    assert len(read_npz(tmp_path / "noise.npz", "the file", "")["a"]) == 100_000
+    refused(zipped(tmp_path / "many.npz", {f"{k}.npy": b"" for k in range(5000)}), "5000 members")
+
+
+SPARSE = {"major": "1", "minor": "0", "realsize": "99"}
+
+
+def packed(path: Path, *entries: tarfile.TarInfo) -> Path:
+    content = b"".join(entry.tobuf(tarfile.PAX_FORMAT) for entry in entries) + b"\0" * 1024
+    path.write_bytes(gzip.compress(content, 1))
+    return path
+
+
+def entry(name: str = "a.obj", size: int = 0, **headers: str) -> tarfile.TarInfo:
+    found = tarfile.TarInfo(name)
+    found.size = size
+    found.pax_headers = headers
+    return found
+
+
+def read_all(path: Path) -> dict[str, bytes]:
+    return dict(archive_members(path, lambda name: True))
+
+
+def test_archives_that_are_not_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.tar.gz"
+    for entries, words in (
+        ([entry(comment="x" * 2_000_000)], "head of 2000"),  # read in one piece by the library
+        ([entry(**{f"GNU.sparse.{k}": v for k, v in SPARSE.items()})], "damaged|link"),
+        ([entry(size=2**50)], "more than 64 MiB"), ([entry(size=60 * 2**20)] * 8, "too much|damaged"),
+    ):  # fmt: skip
+        with pytest.raises(BadFile, match=words):
+            read_all(packed(path, *entries))
+    monkeypatch.setattr(archive, "MOST_MEMBERS", 10)
+    with pytest.raises(BadFile, match="11 members"):
+        read_all(packed(path, *[entry()] * 12))
+    assert read_all(packed(path, entry("one"), entry("two"))) == {"one": b"", "two": b""}
+
+
+@pytest.mark.parametrize("packing", ["", "gz", "bz2", "xz"])
+def test_archives_of_every_packing(tmp_path: Path, packing: str) -> None:
+    path, content = tmp_path / "release.data", b"v 0 0 0\n" * 40_000
+    with tarfile.open(path, f"w:{packing}") as file:
+        for name in ("a/head.obj", "x" * 150 + ".obj"):
+            made = entry(name, len(content))
+            file.addfile(made, io.BytesIO(content))
+    assert read_all(path) == {"a/head.obj": content, "x" * 150 + ".obj": content}
+
+
+def picture(width: int, height: int) -> bytes:
+    """A PNG of a few bytes that claims a size."""
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + b"IHDR" + head + struct.pack(">I", zlib.crc32(b"IHDR" + head))
+    return b"\x89PNG\r\n\x1a\n" + chunk + b"\0\0\0\0IEND\xaeB`\x82"
+
+
+def test_pictures_are_bounded_in_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "skin.png"
+    for content in (
+        picture(2**31 - 1, 2**31 - 1),
+        picture(13_000, 13_000),
+        b"8BPS\0\1" + b"\xff" * 60,
+        b"GIF89a",
+    ):
+        path.write_bytes(content)
+        with pytest.raises(BadFile, match="no readable image"):
+            read_texture(path)
+    Image.new("RGB", (8, 8)).save(path)
+    assert read_texture(path).shape == (8, 8, 3)
+    monkeypatch.setattr(texture_files, "MOST_PIXELS", 63)
+    with pytest.raises(BadFile, match="no readable image"):
+        read_texture(path)
+    with pytest.raises(DataMissing, match="a texture is missing"):
+        read_texture(tmp_path / ("x" * 300))
+
+
+def test_meshes_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "head.ply"
+    header = "ply\nformat binary_little_endian 1.0\nelement vertex {}\nproperty float x\nproperty float y\n"
+    header += "property float z\nelement face 1\nproperty list uchar int vertex_indices\nend_header\n"
+    for count in (10**10, MOST_VERTICES + 1):
+        path.write_bytes(header.format(count).encode() + b"\0" * 60)
+        with pytest.raises(BadFile, match=r"too large to be read; received .* at most 2,000,000"):
+            read_mesh(path)
+    (tmp_path / "a.obj").write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
+    monkeypatch.setattr(mesh_files, "MOST_VERTICES", 2)
+    with pytest.raises(BadMesh, match="3 vertices, at most 2"):
+        read_mesh(tmp_path / "a.obj")
+    monkeypatch.setattr(mesh_files, "MOST_MESH_BYTES", 10)
+    with pytest.raises(BadFile, match="too large"):
+        read_mesh(tmp_path / "a.obj")
+
+
+def test_constructors_take_no_more_than_files_hold() -> None:
+    import torch
+    from torch import nn
+
+    with BoundedTensors(1000):
+        assert nn.Linear(8, 4).weight.shape == (4, 8)
+    for make in (
+        lambda: nn.Linear(10**8, 100), lambda: torch.zeros((10**6, 10**4)), lambda: torch.eye(10**5),
+        lambda: nn.LSTM(10**5, 10**5), lambda: nn.ModuleList(nn.Linear(2000, 2000) for _ in range(10**6)),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="ask for more than 128 MiB"), BoundedTensors(1000):
+            make()
+
+
+def test_the_limit_grows_with_the_file() -> None:
+    from mien.limits import unpacked_limit
+
+    assert unpacked_limit(0) == UNPACKED_ALWAYS and unpacked_limit(2**30) == 64 * 2**30
