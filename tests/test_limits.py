@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.limits import MOST_VERTICES, UNPACKED_ALWAYS
 from mien.data import archive, texture_files
 from mien.data.archive import archive_members
 from mien.data.texture_files import read_texture
 from mien.errors import BadFile, BadMesh, DataMissing
 from mien.io import mesh as mesh_files
 from mien.io.mesh import read_mesh
+from mien.limits import MOST_VERTICES, UNPACKED_ALWAYS
 from mien.models.bounded import BoundedTensors
 from mien.npz import array_heads, open_array, read_npz
 

@@ -11,8 +11,8 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.limits import unpacked_limit
 from mien.errors import BadFile
+from mien.limits import unpacked_limit
 
 MOST_MEMBERS = 4096
 _LONGEST_HEAD = 4096

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from mien.limits import unpacked_limit
 from mien.errors import BadFile, DataMissing
+from mien.limits import unpacked_limit
 
 LARGEST_MEMBER = 64 * 2**20
 LARGEST_TOTAL = 4 * 2**30

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.limits import MOST_MESH_BYTES, MOST_VERTICES
 from mien.errors import BadFile, BadMesh, WrongTopology
 from mien.io.atomic import write_bytes
 from mien.io.blender import read_blend
@@ -21,6 +20,7 @@ from mien.io.ply import ply_bytes, read_ply
 from mien.io.record import Mark, Mesh
 from mien.io.stl import read_stl
 from mien.io.vrml import read_wrl
+from mien.limits import MOST_MESH_BYTES, MOST_VERTICES
 from mien.topology import Topology
 
 __all__ = [

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.limits import MOST_CORNERS, MOST_VERTICES
 from mien.errors import BadFile, BadMesh
 from mien.io.colors import in_unit_range
 from mien.io.number_text import parse_floats
 from mien.io.record import Mark, Mesh, assemble
 from mien.io.text import decode_name
+from mien.limits import MOST_CORNERS, MOST_VERTICES
 
 _TYPES = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2",
