@@ -21,7 +21,7 @@ from mien.errors import BadFile, BadSetting, MienError
 from mien.experiments import queue
 from mien.experiments.bench import bench_result, jobs_of, run_bench
 from mien.experiments.bench_file import bench_names, read_bench
-from mien.experiments.queue import Job, result_of, run_queue
+from mien.experiments.queue import QueuedRun, result_of, run_queue
 
 # ---- the queue
 
@@ -40,8 +40,8 @@ def work(task: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     return {"threads": os.environ["OMP_NUM_THREADS"], "process": os.getpid()}
 
 
-def job(do: str, **more: Any) -> Job:
-    return Job(do, {"do": do, **more})
+def job(do: str, **more: Any) -> QueuedRun:
+    return QueuedRun(do, {"do": do, **more})
 
 
 def marks(folder: Path) -> dict[str, str]:
@@ -87,7 +87,7 @@ def test_a_cut_queue_keeps_what_is_finished_and_goes_on(
 
 def test_another_task_is_another_job(tmp_path: Path) -> None:
     assert job("a").key == job("a").key != job("a", seconds=1).key
-    assert "/" not in Job("ict, manner 0/seed-1", {}).key
+    assert "/" not in QueuedRun("ict, manner 0/seed-1", {}).key
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / f"{job('a').key}.json").write_text("{")
     with pytest.raises(BadFile, match="the result of a run is damaged.*remove the file"):

@@ -32,9 +32,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    version: bool = typer.Option(
-        False, "--version", callback=_version, is_eager=True, help="Print the version."
-    ),
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print it."),
     debug: bool = typer.Option(False, "--debug", help="Show tracebacks instead of one sentence."),
 ) -> None:
     """Disentangled 3D face models: who a face is, apart from what it is doing."""

@@ -11,7 +11,7 @@ from mien.cli.shell import Stopped, existing, say, show, show_json, show_table
 
 def bench(
     file: str = typer.Argument(
-        ..., metavar="BENCH", help="A bench by name (field, field_small) or its YAML file."
+        ..., metavar="BENCH", help="A bench by name (field, field_small) or a YAML file."
     ),
     out: Path = typer.Option(..., "--out", help="Folder of data sets, runs, results and the table."),
     status: bool = typer.Option(False, "--status", help="Say what is done and stop."),
@@ -45,7 +45,7 @@ def bench(
 
 def compare(
     runs: list[Path] = typer.Argument(
-        None, metavar="[RUN...]", help="Runs, finished or not, or folders of seeds."
+        None, metavar="[RUN...]", help="Runs, finished or not; folders of seeds."
     ),
     out: Path = typer.Option(Path("compared"), "--out", help="Where the curves and tables go."),
     report: Path | None = typer.Option(None, help="report.json of evaluate --out: person by person."),

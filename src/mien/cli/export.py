@@ -14,13 +14,9 @@ EXTENSIONS = {".onnx": "onnx", ".pt": "torchscript"}
 
 def export(
     model_dir: Path = typer.Argument(..., metavar="MODEL_DIR", help="A finished run."),
-    out: Path = typer.Option(
-        ..., "-o", "--out", help="A file ending in .onnx or .pt; a .json goes beside it."
-    ),
+    out: Path = typer.Option(..., "-o", "--out", help="A file *.onnx or *.pt; a .json goes beside it."),
     kind: str | None = typer.Option(None, "--format", help="onnx or torchscript; default: by the ending."),
-    controls: str = typer.Option(
-        "codes", "--controls", help="Inputs: codes, or weights of named expressions."
-    ),
+    controls: str = typer.Option("codes", "--controls", help="Inputs: codes, or weights of expressions."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON only."),
 ) -> None:
     """Writes the decoder as ONNX or TorchScript: codes or named weights in, vertices in millimeters out.

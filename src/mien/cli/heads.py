@@ -13,11 +13,9 @@ from mien.cli.use import CORRECTIVES, LANDMARKS, MOUTH_OPEN, OUT, PIECES, STYLE
 
 def register(
     mesh: Path = typer.Argument(
-        ..., help="A head of any topology: OBJ, PLY (points too), STL, glTF, FBX or WRL."
+        ..., help="A head of any topology: OBJ, PLY (or points), STL, glTF, FBX, WRL."
     ),
-    onto: Path = typer.Option(
-        ..., "--onto", metavar="MODEL_DIR", help="The model whose template is laid on."
-    ),
+    onto: Path = typer.Option(..., "--onto", metavar="MODEL_DIR", help="The model whose template is laid."),
     landmarks: list[str] = LANDMARKS,
     piece: list[str] = PIECES,
     save_landmarks: Path | None = typer.Option(
@@ -70,9 +68,7 @@ def register(
 
 
 def rig(
-    model_dir: Path = typer.Argument(
-        ..., metavar="[MODEL_DIR]", help="A finished run; else textbook shapes."
-    ),
+    model_dir: Path = typer.Argument(..., metavar="[MODEL_DIR]", help="A finished run, or textbook shapes."),
     neutral: Path | None = typer.Argument(None, metavar="NEUTRAL", help="The person at rest."),
     names: str = typer.Option("model", "--names", help="model, arkit, or a CSV: target, name, weight, side."),
     texture: str | None = typer.Option(
@@ -89,9 +85,7 @@ def rig(
     source: list[str] = typer.Option([], "--source", help="Without a model: ict, makehuman, procedural."),
     like: list[Path] = typer.Option([], "--like", help="A rigged head to follow, or a folder; repeat."),
     like_names: Path | None = typer.Option(None, help="CSV arkit, shape: for rigs with other names."),
-    size: list[str] = typer.Option(
-        [], "--size", help="TARGET=1.2: how large, or a CSV target, size; repeat."
-    ),
+    size: list[str] = typer.Option([], "--size", help="TARGET=1.2: how large; or a CSV; repeat."),
     correctives: bool = CORRECTIVES,
     as_json: bool = typer.Option(False, "--json", help="Print what became of each target, as JSON."),
     out: Path = OUT,

@@ -25,17 +25,13 @@ def train(
     ),
     data: Path = typer.Option(..., "--data", help="A data set."),
     out: Path = typer.Option(..., "--out", help="The run folder; a finished run is a model."),
-    profile: str | None = typer.Option(
-        None, help="smoke: minutes; standard: an hour or two; full: the paper's."
-    ),
+    profile: str | None = typer.Option(None, help="smoke: minutes; standard: an hour; full: the paper's."),
     setting: list[str] = typer.Option([], "--set", help="key=value for a setting; repeat for more."),
     seed: int | None = typer.Option(None, help="The same seed gives the same weights."),
     seeds: list[int] = typer.Option([], metavar="0 1 2", help="Several: a run each, judged as one system."),
     more: list[int] = typer.Argument(None, metavar="[SEED...]", hidden=True),
     protocol: str | None = typer.Option(None, help="How the data is divided; default: by subject."),
-    split: Path | None = typer.Option(
-        None, help="Who trains and tests: CSV (person, part), or a known list."
-    ),
+    split: Path | None = typer.Option(None, help="Who trains and tests: CSV (person, part), or a list."),
     minutes: float | None = typer.Option(None, help="Processor time, after which training ends."),
     resume: bool = typer.Option(False, "--resume", help="Go on with a run that was stopped."),
     devices: int = typer.Option(1, "--devices", min=1, help="How many devices."),
@@ -87,7 +83,7 @@ def train(
 
 def evaluate(
     model_dirs: list[Path] = typer.Argument(
-        None, metavar="[MODEL_DIR...]", help="Finished runs, or folders of seeds."
+        None, metavar="[MODEL_DIR...]", help="Runs, or folders of seeds."
     ),
     data: Path = typer.Option(..., "--data", help="A data set."),
     predictions: list[str] = typer.Option(

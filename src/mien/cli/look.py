@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mien.viewer import Studio
 
 MODEL = typer.Argument(..., metavar="MODEL_DIR", help="A finished run.")
-MAYBE = typer.Argument(None, metavar="[MODEL_DIR]", help="A finished run; else textbook shapes.")
+MAYBE = typer.Argument(None, metavar="[MODEL_DIR]", help="A finished run, or textbook shapes.")
 DATA = typer.Option(None, "--data", help="A data set: its training people can be picked.")
 
 

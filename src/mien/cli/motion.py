@@ -16,9 +16,7 @@ RIGS = "arkit, ict, makehuman, procedural, visemes"
 
 def animate(
     context: typer.Context,
-    model_dir: Path = typer.Argument(
-        ..., metavar="[MODEL_DIR]", help="A finished run; else textbook shapes."
-    ),
+    model_dir: Path = typer.Argument(..., metavar="[MODEL_DIR]", help="A finished run, or textbook shapes."),
     neutral: Path | None = typer.Argument(None, metavar="NEUTRAL", help="The person at rest."),
     expression: list[str] = typer.Option(
         [], "-e", help="smile, smile=0.8, joined by +, with own moments: smile=0.8+brow_raiser@0.2,0.6,1,1.4"
@@ -37,9 +35,7 @@ def animate(
     smooth: float = typer.Option(0.0, "--smooth", min=0.0, help="Seconds of a smoothing window, like 0.2."),
     gaps: str = typer.Option("interpolate", "--gaps", help="Where the face was lost: interpolate, hold."),
     strength: float = typer.Option(1.0, "--strength", min=0.0, help="Factor on all weights."),
-    between: str | None = typer.Option(
-        None, "--between", help="Walk between two apexes instead: happy,surprise=0.8"
-    ),
+    between: str | None = typer.Option(None, "--between", help="Walk between apexes: happy,surprise=0.8"),
     steps: int = typer.Option(9, "--steps", min=2, help="Faces of that walk."),
     fps: float = typer.Option(30.0, "--fps", min=1.0, help="Frames per second."),
     targets: str = typer.Option(
@@ -54,7 +50,7 @@ def animate(
     size: int = typer.Option(420, "--size", min=64, help="Pixels of a film."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON only."),
     out: Path = typer.Option(
-        ..., "-o", "--out", help="*.glb, *.usda, *.pc2, *.mp4, *.gif, *.npz, a mesh, or a folder."
+        ..., "-o", "--out", help="*.glb, *.usda, *.pc2, *.mp4, *.gif, *.npz, mesh, folder."
     ),
 ) -> None:
     """Makes a clip of one person, or with a mesh as output the expression at its apex.
@@ -104,9 +100,7 @@ def animate(
 
 
 def convert(
-    take: Path | None = typer.Argument(
-        None, metavar="[TAKE]", help="A recording; else the table is written."
-    ),
+    take: Path | None = typer.Argument(None, metavar="[TAKE]", help="A recording, or the table is written."),
     source: str | None = typer.Option(None, "--from", help=f"The take's rig: {RIGS}, or a rig's file."),
     target: str | None = typer.Option(None, "--to", help="The other rig."),
     table: Path | None = typer.Option(None, "--table", help="An edited table in place of --from and --to."),

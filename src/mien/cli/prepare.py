@@ -40,9 +40,7 @@ def prepare(
     every: int = typer.Option(1, "--every", min=1, help="Keep one frame of so many of a recording."),
     subjects: int | None = typer.Option(None, "--subjects", min=1, help="Only the first so many people."),
     exclude: Path | None = typer.Option(None, "--exclude", help="A list of people, recordings or files."),
-    publishable: Path | None = typer.Option(
-        None, "--publishable", help="A list of people who may be shown in pictures."
-    ),
+    publishable: Path | None = typer.Option(None, "--publishable", help="Who may be shown in pictures."),
     picks: Path | None = typer.Option(None, "--picks", help="A table of apexes or key frames chosen by eye."),
     flame: Path | None = typer.Option(None, "--flame", help="Your FLAME model as .npz, for its template."),
     skip_bad: bool = typer.Option(False, "--skip-bad", help="Leave out damaged meshes, and list them."),

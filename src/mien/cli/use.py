@@ -230,9 +230,7 @@ def interpolate(
     first: Path = typer.Argument(..., metavar="A", help="Where it starts."),
     second: Path = typer.Argument(..., metavar="B", help="Where it ends."),
     steps: int = typer.Option(9, "--steps", min=2, help="Number of faces, both ends included."),
-    factor: str = typer.Option(
-        "both", "--factor", help="identity, expression, a further factor, or both: the whole code."
-    ),
+    factor: str = typer.Option("both", "--factor", help="identity, expression, another factor, or both."),
     first_at: float = typer.Option(0.0, "--from", help="Share of the way at the first face; -0.5: before A."),
     last_at: float = typer.Option(1.0, "--to", help="Share of the way at the last face; 1.5: beyond B."),
     first_neutral: Path | None = typer.Option(
@@ -264,12 +262,8 @@ def interpolate(
 
 def fit(
     model_dir: Path = MODEL,
-    landmarks: Path = typer.Argument(
-        ..., metavar="LANDMARKS.csv", help="Columns name, x, y, z; millimeters."
-    ),
-    prior: float = typer.Option(
-        1.0, "--prior", min=0.0, help="0 follows the landmarks; more stays a usual face."
-    ),
+    landmarks: Path = typer.Argument(..., metavar="LANDMARKS.csv", help="name, x, y, z in millimeters."),
+    prior: float = typer.Option(1.0, "--prior", min=0.0, help="0 follows them; more stays a usual face."),
     align: bool = typer.Option(True, help="The landmarks may lie anywhere; the face is put where they are."),
     out: Path = OUT,
 ) -> None:

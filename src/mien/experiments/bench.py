@@ -19,7 +19,7 @@ from mien.evaluation.table_cells import mean_interval
 from mien.evaluation.tables import Layout, arranged
 from mien.experiments.bench_file import Bench
 from mien.experiments.bench_jobs import CONTROLS, bench_job, data_folder
-from mien.experiments.queue import DONE, FAILED, Job, result_of, run_queue
+from mien.experiments.queue import DONE, FAILED, QueuedRun, result_of, run_queue
 from mien.io.atomic import write_bytes
 from mien.io.lock import alone
 from mien.machine import machine, machine_text
@@ -160,14 +160,14 @@ def run_bench(bench: Bench, out: Path | str, *, workers: int | None = None) -> B
     return result
 
 
-def jobs_of(bench: Bench) -> tuple[list[Job], list[Job]]:
+def jobs_of(bench: Bench) -> tuple[list[QueuedRun], list[QueuedRun]]:
     """The jobs that build data sets, and those that train and judge; a job is its task.
 
     Args:
         bench: What to run.
     """
     built = [
-        Job(f"data {name}", {"data": name, "told": dict(told)})
+        QueuedRun(f"data {name}", {"data": name, "told": dict(told)})
         for name, told in bench.data.items() if told["source"] != "folder"
     ]  # fmt: skip
 
@@ -176,13 +176,17 @@ def jobs_of(bench: Bench) -> tuple[list[Job], list[Job]]:
         return shared | ({} if bench.generation is None else {"generation": dict(bench.generation)})
 
     used = [data for data in bench.data if any(data in bench.data_of(name) for name in bench.systems)]
-    runs = [Job(f"{data} {CONTROLS}", task(data) | {"controls": True}) for data in used if bench.controls]
+    runs = [
+        QueuedRun(f"{data} {CONTROLS}", task(data) | {"controls": True}) for data in used if bench.controls
+    ]
     for seed in bench.seeds:
         for system in bench.systems:
             plan, label = dataclasses.asdict(bench.plan(system, seed)), f"{system}/seed-{seed}"
             for data in bench.data_of(system):
                 own = task(data) | {"plan": plan, "label": label}
-                runs.append(Job(f"{data} {label}", own | {"key": Job(f"{data} {system}", own).key}))
+                runs.append(
+                    QueuedRun(f"{data} {label}", own | {"key": QueuedRun(f"{data} {system}", own).key})
+                )
     return built, runs
 
 
@@ -214,13 +218,13 @@ def bench_result(bench: Bench, out: Path | str) -> BenchResult:
     return BenchResult(bench, reports, facts, states, foretold)
 
 
-def _failed_row(job: Job, found: Mapping[str, Any]) -> Row:
+def _failed_row(job: QueuedRun, found: Mapping[str, Any]) -> Row:
     """A failed run as a row: a dash, and its sentence."""
     metric = HEADLINES[8 if job.task["told"].get("sequences") else 0][0]
     return Row(job.task.get("label", CONTROLS), "model", metric, reason=found.get("sentence", "").rstrip("."))
 
 
-def _facts(jobs: Sequence[Job], found: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def _facts(jobs: Sequence[QueuedRun], found: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """System -> mean seconds of its training, and where its stages ended."""
     facts: dict[str, dict[str, Any]] = {}
     for job in jobs:

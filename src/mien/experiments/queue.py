@@ -26,7 +26,7 @@ _PAUSE = 0.05  # seconds between two looks at the processes
 
 
 @dataclass(frozen=True)
-class Job:
+class QueuedRun:
     """Something to be done once.
 
     Args:
@@ -49,7 +49,7 @@ Work = Callable[[Mapping[str, Any], Path], Mapping[str, Any]]
 """What does a job: its task and the folder of the queue to plain JSON values. A function of a module."""
 
 
-def result_of(job: Job, folder: Path) -> dict[str, Any]:
+def result_of(job: QueuedRun, folder: Path) -> dict[str, Any]:
     """What came of a job: ``state`` is done, failed or waiting.
 
     Args:
@@ -71,7 +71,7 @@ def result_of(job: Job, folder: Path) -> dict[str, Any]:
         ) from error
 
 
-def run_queue(jobs: Sequence[Job], work: Work, folder: Path, *, workers: int | None = None) -> None:
+def run_queue(jobs: Sequence[QueuedRun], work: Work, folder: Path, *, workers: int | None = None) -> None:
     """Does all jobs that have no result yet; returns when every job has one.
 
     Args:
@@ -82,7 +82,7 @@ def run_queue(jobs: Sequence[Job], work: Work, folder: Path, *, workers: int | N
     """
     waiting = [job for job in jobs if result_of(job, folder)["state"] == WAITING]
     most = workers or _cores()
-    running: list[tuple[Job, Any]] = []
+    running: list[tuple[QueuedRun, Any]] = []
     if not waiting:
         return
     with _one_thread_each():
@@ -106,7 +106,7 @@ def run_queue(jobs: Sequence[Job], work: Work, folder: Path, *, workers: int | N
                 process.join()
 
 
-def _do(job: Job, work: Work, folder: Path) -> None:
+def _do(job: QueuedRun, work: Work, folder: Path) -> None:
     """A job in its own process: its result, or the sentence why there is none."""
     began = time.process_time()
     try:
@@ -119,7 +119,7 @@ def _do(job: Job, work: Work, folder: Path) -> None:
     write_bytes(_file(job, folder), json.dumps(found, default=str).encode())
 
 
-def _note_death(job: Job, folder: Path, code: int | None) -> None:
+def _note_death(job: QueuedRun, folder: Path, code: int | None) -> None:
     """A process that left no result was ended from outside, or could not even begin."""
     if code == 0 or result_of(job, folder)["state"] != WAITING:
         return
@@ -131,7 +131,7 @@ def _note_death(job: Job, folder: Path, code: int | None) -> None:
     write_bytes(_file(job, folder), text.encode())
 
 
-def _file(job: Job, folder: Path) -> Path:
+def _file(job: QueuedRun, folder: Path) -> Path:
     return folder / "results" / f"{job.key}.json"
 
 
