@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +19,10 @@ from mien.geometry.defects import Defects
 from mien.geometry.differential import cotangent_laplacian, vertex_areas, vertex_normals
 from mien.geometry.eyeballs import turned
 from mien.geometry.named_pieces import NamedPieces
-from mien.geometry.openings import Opening, edge_lengths, opening_loops, openings, side_of
+from mien.geometry.openings import Opening, edge_lengths, opening_loops, openings
 from mien.geometry.overshoot import flung, held
 from mien.geometry.parts import Part, eyeballs, find_parts
+from mien.geometry.slit_sides import sides_of_slits
 from mien.geometry.sparse_solver import factored
 from mien.geometry.surface import Places, Surface, connected, rim_vertices, welded
 from mien.topology import Topology
@@ -34,8 +36,8 @@ _SMOOTH = 3.0  # edges of the template: bends of shorter wavelength come from it
 _LID_REACH = 1.7  # radii of an eyeball within which skin is lids, which slide over it
 _LOOSE = 1.35  # times as far as anything on the template: more is no continuation of what moves there
 _FIN = 4.0  # and so much more is nothing that necks and scalps do
-_SURE_MM = 4.0  # a place is on one side of a slit if the other is so much farther along the surface
 _WRONG_MM = 2.0  # and on the wrong side of it from here on
+_LABELED = 0.2  # of the label of a side, from -1 to 1: nearer to zero nothing is told
 
 
 class Carrier:
@@ -166,6 +168,31 @@ class Carrier:
         """(..., N, 3) of values (..., M, 3) of the welded mesh, at its vertices as they came."""
         return values[..., self._place, :]
 
+    def places_of_template(self, placed: NDArray, faces: NDArray) -> Places:
+        """Where the template's vertices lie on the mesh, each on its own side of lips and lids.
+
+        Args:
+            placed: (N, 3) float, millimeters. The mesh as it came, in the template's frame.
+            faces: (F, 3) int. Those of its triangles that count.
+        """
+        normals = vertex_normals(self.registered, self.topology.faces)
+        found = Surface(placed, faces, toward=np.array([0.0, 0.0, 1.0])).located(self.registered, normals)
+        if not len(faces):
+            return found
+        normal = vertex_normals(self._points, self._faces)
+        template = Surface(self.registered, self.topology.faces.astype(np.int64))
+        place = template.located(self._points, np.where(self._skin[:, None], normal, 0.0))
+        slits = sides_of_slits(self._points, self._faces, self._skin, self.registered, self.topology, place)
+        for slit, sign in product(slits, (1.0, -1.0)):
+            label = sign * slit.label[self._place]
+            lies = (found.weights * label[found.corners]).sum(axis=1)
+            chosen = np.flatnonzero(slit.near & (sign * slit.lead > _WRONG_MM) & (lies < -_LABELED))
+            triangles = (label[faces] > _LABELED).all(axis=1)
+            if len(chosen) and triangles.any():
+                part = Surface(placed, faces[triangles]).located(self.registered[chosen], normals[chosen])
+                found.corners[chosen], found.weights[chosen] = part.corners, part.weights
+        return Places(found.corners, found.weights, found.surface)
+
     def lips(self, jaw_open: NDArray) -> Lips | None:
         """The lips of the welded mesh, by displacements (M, 3) in millimeters that drop its jaw."""
         mouth = next((slit for slit in self._slits if slit.kind == "mouth"), None)
@@ -287,10 +314,16 @@ def attachment(
     corners, weights = place.corners, place.weights
     slits, outer = rims(topology)
     beyond = place.among(slits | outer)
-    for triangles, chosen in _sides(points, faces, skin | bound, registered, topology, place):
-        part = Surface(registered, topology.faces[triangles]).located(points[chosen], normals[chosen])
-        corners[chosen], weights[chosen] = part.corners, part.weights
-        beyond[chosen] = part.among(slits | outer)
+    for slit, sign in product(
+        sides_of_slits(points, faces, skin | bound, registered, topology, place), (1.0, -1.0)
+    ):
+        # Only what lies clearly on the wrong side is moved: next to the corners both sides are one.
+        chosen = np.flatnonzero(slit.there & (sign * slit.label > _LABELED) & (sign * slit.here < -_WRONG_MM))
+        triangles = slit.triangles(topology.faces, sign)
+        if len(chosen) and triangles.any():
+            part = Surface(registered, topology.faces[triangles]).located(points[chosen], normals[chosen])
+            corners[chosen], weights[chosen] = part.corners, part.weights
+            beyond[chosen] = part.among(slits | outer)
     place = Places(corners, weights, template)
     beyond = np.where(skin, beyond, place.among(outer))
     distance = np.linalg.norm(place.points - points, axis=1)
@@ -324,48 +357,6 @@ def _spacing(vertices: NDArray, topology: Topology) -> NDArray[np.float64]:
     """(V,) mean length of the edges around each vertex, millimeters."""
     lengths = edge_lengths(topology.faces, vertices)
     return np.asarray(lengths.sum(axis=1)).ravel() / np.maximum(np.diff(lengths.indptr), 1)
-
-
-def _sides(
-    points: NDArray, faces: NDArray, moving: NDArray, registered: NDArray, topology: Topology,
-    place: Places,
-) -> list[tuple[NDArray, NDArray]]:  # fmt: skip
-    """For each side of each slit: the template's triangles of that side, and the mesh's vertices there."""
-    found = []
-    for opening in openings(topology):
-        upper, lower = side_of(topology, opening, registered)
-        corners, weights = place.corners, place.weights
-        near = np.minimum(upper, lower) < 0.45 * opening.width
-        known = np.isfinite(upper) & np.isfinite(lower)
-        lead = np.where(known, np.where(known, lower, 0) - np.where(known, upper, 0), 0.0)
-        there = (weights * near[corners]).sum(axis=1) > 0.5
-        there &= moving
-        here = np.where(there, (weights * lead[corners]).sum(axis=1), 0.0)
-        spread = _spread(points, faces, there, here)
-        for sign in (1.0, -1.0):
-            triangles = (sign * lead[topology.faces] >= -1e-9).all(axis=1) & near[topology.faces].any(axis=1)
-            # Only what lies clearly on the wrong side is moved: next to the corners both sides are one.
-            chosen = np.flatnonzero(there & (sign * spread > 0.2) & (sign * here < -_WRONG_MM))
-            if triangles.any() and len(chosen):
-                found.append((np.flatnonzero(triangles), chosen))
-    return found
-
-
-def _spread(points: NDArray, faces: NDArray, there: NDArray, seed: NDArray) -> NDArray[np.float64]:
-    """(M,) labels spread from sure places over the mesh, so that a slit of the mesh keeps them apart."""
-    graph = edge_lengths(faces, points)
-    graph.data = 1 / graph.data
-    near = np.flatnonzero(there)
-    sure = np.abs(seed[near]) > _SURE_MM
-    if not sure.any():
-        return seed
-    weights = graph[near][:, near]
-    laplacian = diags(np.asarray(weights.sum(axis=1)).ravel()) - weights
-    system = laplacian + diags(np.where(sure, 1e3, 1e-6))
-    right = np.where(sure, 1e3 * np.sign(seed[near]), 1e-6 * np.sign(seed[near]))
-    result = np.zeros(len(points))
-    result[near] = factored(system).solve(right)
-    return result
 
 
 def _far(points: NDArray, faces: NDArray, certain: NDArray, moving: NDArray) -> NDArray[np.bool_]:

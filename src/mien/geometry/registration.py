@@ -132,8 +132,7 @@ class Registration:
         )
         kept, topology = main_piece(self.topology)
         rest = self.vertices[kept].astype(np.float64)
-        normals = vertex_normals(rest, topology.faces)
-        found = Surface(placed, faces, toward=np.array([0.0, 0.0, 1.0])).located(rest, normals)
+        found = self.carrier.places_of_template(placed, faces)
         change = (np.asarray(mesh_vertices, np.float64) - self.mesh_vertices) @ self.placement.rotation.T
         moved = np.einsum("nk,...nkc->...nc", found.weights, change[..., found.corners, :])
         skin = rest + self.placement.scale * moved

@@ -1,0 +1,100 @@
+"""Which side of lips and lids a place is on, told along a mesh and along a template registered to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import diags
+
+from mien.geometry.openings import edge_lengths, openings, side_of
+from mien.geometry.sparse_solver import factored
+from mien.geometry.surface import Places, Surface
+from mien.topology import Topology
+
+_SURE_MM = 4.0  # a place is on one side of a slit if the other is so much farther along the surface
+_APART_MM = 2.5  # where both sides lie almost as near, as where lips touch, the nearer one says nothing
+
+
+@dataclass(frozen=True, eq=False)
+class Sides:
+    """The two sides of a slit, of the template and of a mesh that it was registered to.
+
+    Args:
+        lead: (V,) float, millimeters along the template: how much nearer the upper side is, negative below.
+        near: (V,) bool. What of the template lies around the slit.
+        there: (M,) bool. What of the mesh does.
+        here: (M,) float, millimeters. The lead of the closest place of the template.
+        label: (M,) float from 1, the upper side, to -1. As told along the mesh itself.
+    """
+
+    lead: NDArray[np.float64]
+    near: NDArray[np.bool_]
+    there: NDArray[np.bool_]
+    here: NDArray[np.float64]
+    label: NDArray[np.float64]
+
+    def triangles(self, faces: NDArray, sign: float) -> NDArray[np.bool_]:
+        """(F,) which of the template's triangles (F, 3) are around the slit, above (1) or below (-1)."""
+        return (sign * self.lead[faces] >= -1e-9).all(axis=1) & self.near[faces].any(axis=1)
+
+
+def sides_of_slits(
+    points: NDArray, faces: NDArray, moving: NDArray, registered: NDArray, topology: Topology,
+    place: Places,
+) -> list[Sides]:  # fmt: skip
+    """The sides of every slit of a template, and of the mesh that it was registered to.
+
+    Args:
+        points: (M, 3) float, millimeters. The mesh in the template's frame.
+        faces: (F, 3) int. Its triangles.
+        moving: (M,) bool. What of it moves with the face.
+        registered: (V, 3) float, millimeters. The template on the mesh.
+        topology: The template's.
+        place: Where the mesh's M vertices lie on the template.
+    """
+    found = []
+    for opening in openings(topology):
+        upper, lower = side_of(topology, opening, registered)
+        corners, weights = place.corners, place.weights
+        near = np.minimum(upper, lower) < 0.45 * opening.width
+        known = np.isfinite(upper) & np.isfinite(lower)
+        lead = np.where(known, np.where(known, lower, 0) - np.where(known, upper, 0), 0.0)
+        there = (weights * near[corners]).sum(axis=1) > 0.5
+        there &= moving
+        here = np.where(there, (weights * lead[corners]).sum(axis=1), 0.0)
+        slit = Sides(lead, near, there, here, here)
+        sides = [slit.triangles(topology.faces, sign) for sign in (1.0, -1.0)]
+        sure = np.abs(here) > _SURE_MM
+        if all(side.any() for side in sides):
+            surfaces = [Surface(registered, topology.faces[side]) for side in sides]
+            sure[sure] = _apart(points[sure], surfaces) > _APART_MM
+        found.append(replace(slit, label=_spread(points, faces, there, here, sure)))
+    return found
+
+
+def _apart(points: NDArray, sides: list[Surface]) -> NDArray[np.float64]:
+    """(n,) how much nearer one of two sides is to points (n, 3) than the other, whichever way they face."""
+    anywhere = np.zeros(points.shape)
+    first, second = (np.linalg.norm(side.located(points, anywhere).points - points, axis=1) for side in sides)
+    return np.abs(first - second)
+
+
+def _spread(
+    points: NDArray, faces: NDArray, there: NDArray, seed: NDArray, known: NDArray
+) -> NDArray[np.float64]:
+    """(M,) labels spread from sure places over the mesh, so that a slit of the mesh keeps them apart."""
+    graph = edge_lengths(faces, points)
+    graph.data = 1 / graph.data
+    near = np.flatnonzero(there)
+    sure = known[near]
+    if not sure.any():
+        return seed
+    weights = graph[near][:, near]
+    laplacian = diags(np.asarray(weights.sum(axis=1)).ravel()) - weights
+    system = laplacian + diags(np.where(sure, 1e3, 1e-6))
+    right = np.where(sure, 1e3 * np.sign(seed[near]), 1e-6 * np.sign(seed[near]))
+    result = np.zeros(len(points))
+    result[near] = factored(system).solve(right)
+    return result
