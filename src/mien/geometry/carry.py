@@ -22,7 +22,7 @@ from mien.geometry.named_pieces import NamedPieces
 from mien.geometry.openings import Opening, edge_lengths, opening_loops, openings
 from mien.geometry.overshoot import flung, held
 from mien.geometry.parts import Part, eyeballs, find_parts
-from mien.geometry.slit_sides import sides_of_slits
+from mien.geometry.slit_sides import Sides, sides_of_slits, without_strays
 from mien.geometry.sparse_solver import factored
 from mien.geometry.surface import Places, Surface, connected, rim_vertices, welded
 from mien.topology import Topology
@@ -179,11 +179,7 @@ class Carrier:
         found = Surface(placed, faces, toward=np.array([0.0, 0.0, 1.0])).located(self.registered, normals)
         if not len(faces):
             return found
-        normal = vertex_normals(self._points, self._faces)
-        template = Surface(self.registered, self.topology.faces.astype(np.int64))
-        place = template.located(self._points, np.where(self._skin[:, None], normal, 0.0))
-        slits = sides_of_slits(self._points, self._faces, self._skin, self.registered, self.topology, place)
-        for slit, sign in product(slits, (1.0, -1.0)):
+        for slit, sign in product(self._sides, (1.0, -1.0)):
             label = sign * slit.label[self._place]
             lies = (found.weights * label[found.corners]).sum(axis=1)
             chosen = np.flatnonzero(slit.near & (sign * slit.lead > _WRONG_MM) & (lies < -_LABELED))
@@ -192,6 +188,24 @@ class Carrier:
                 part = Surface(placed, faces[triangles]).located(self.registered[chosen], normals[chosen])
                 found.corners[chosen], found.weights[chosen] = part.corners, part.weights
         return Places(found.corners, found.weights, found.surface)
+
+    def read_back(self, change: NDArray, places: Places) -> NDArray[np.float64]:
+        """(..., V, 3) what the template does when it is moved by the places where it lies on the mesh.
+
+        Args:
+            change: (..., N, 3) float, millimeters. Displacements of the mesh.
+            places: Of the template, see :meth:`places_of_template`.
+        """
+        moved = np.einsum("nk,...nkc->...nc", places.weights, change[..., places.corners, :])
+        return without_strays(moved, self.topology.faces, self._sides)
+
+    @cached_property
+    def _sides(self) -> list[Sides]:
+        """The sides of lips and lids, on the template and on the mesh."""
+        normals = np.where(self._skin[:, None], vertex_normals(self._points, self._faces), 0.0)
+        template = Surface(self.registered, self.topology.faces.astype(np.int64))
+        place = template.located(self._points, normals)
+        return sides_of_slits(self._points, self._faces, self._skin, self.registered, self.topology, place)
 
     def lips(self, jaw_open: NDArray) -> Lips | None:
         """The lips of the welded mesh, by displacements (M, 3) in millimeters that drop its jaw."""

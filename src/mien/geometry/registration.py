@@ -130,12 +130,11 @@ class Registration:
             if len(self.mesh_faces)
             else self.mesh_faces
         )
-        kept, topology = main_piece(self.topology)
+        kept, _ = main_piece(self.topology)
         rest = self.vertices[kept].astype(np.float64)
         found = self.carrier.places_of_template(placed, faces)
         change = (np.asarray(mesh_vertices, np.float64) - self.mesh_vertices) @ self.placement.rotation.T
-        moved = np.einsum("nk,...nkc->...nc", found.weights, change[..., found.corners, :])
-        skin = rest + self.placement.scale * moved
+        skin = rest + self.carrier.read_back(self.placement.scale * change, found)
         return with_pieces(self.vertices, self.topology, kept, skin)
 
     def landmarks(self) -> tuple[tuple[str, ...], NDArray[np.float64]]:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import diags
 
+from mien.geometry.differential import adjacency
 from mien.geometry.openings import edge_lengths, openings, side_of
 from mien.geometry.sparse_solver import factored
 from mien.geometry.surface import Places, Surface
 from mien.topology import Topology
 
 _SURE_MM = 4.0  # a place is on one side of a slit if the other is so much farther along the surface
+_STRAY = 0.4  # of the movement of its neighbors: what differs by more, and by more than the next,
+_STRAY_MM = 1.0  # was read on the wrong side
+_STEPS = 3  # so often: where two strays are neighbors
 _APART_MM = 2.5  # where both sides lie almost as near, as where lips touch, the nearer one says nothing
 
 
@@ -97,4 +102,35 @@ def _spread(
     right = np.where(sure, 1e3 * np.sign(seed[near]), 1e-6 * np.sign(seed[near]))
     result = np.zeros(len(points))
     result[near] = factored(system).solve(right)
+    return result
+
+
+def without_strays(moved: NDArray, faces: NDArray, slits: Sequence[Sides]) -> NDArray[np.float64]:
+    """Movements of a template of which none at lips and lids differs much from all of its own side around it.
+
+    Inside lips that touch, closest places now and then lie on the other lip; such a vertex takes the median
+    movement of its neighbors, and theirs, on its own side.
+
+    Args:
+        moved: (..., V, 3) float, millimeters.
+        faces: (F, 3) int. Of the template.
+        slits: Of the template.
+    """
+    result = np.array(moved, np.float64)
+    flat = result.reshape(-1, *result.shape[-2:])
+    graph = adjacency(faces, flat.shape[1])
+    for slit in slits:
+        side = np.where(slit.near, np.sign(slit.lead), 0)
+        rows = np.flatnonzero(side)
+        ring = graph[rows]
+        ring = (ring + ring @ graph).tocsr()
+        around = [
+            found[side[found] == side[row]]
+            for row, found in zip(rows, np.split(ring.indices, ring.indptr[1:-1]))
+        ]
+        for _ in range(_STEPS):
+            middle = np.stack([np.median(flat[:, found], axis=1) for found in around], axis=1)
+            off = np.linalg.norm(flat[:, rows] - middle, axis=2)
+            stray = off > np.maximum(_STRAY_MM, _STRAY * np.linalg.norm(middle, axis=2))
+            flat[:, rows] = np.where(stray[..., None], middle, flat[:, rows])
     return result
