@@ -20,11 +20,10 @@ def template() -> Topology:
 def mouth_of(topology: Topology, points: np.ndarray) -> Sides:
     """The sides of the mouth of a template, and of a mesh that has its triangles."""
     assert openings(topology)[0].kind == "mouth"
-    place = Surface(topology.template, topology.faces.astype(np.int64)).located(
-        points, np.zeros(points.shape)
-    )
+    rest = topology.template.astype(np.float64)
+    place = Surface(rest, topology.faces.astype(np.int64)).located(points, np.zeros(points.shape))
     moving = np.ones(len(points), bool)
-    return sides_of_slits(points, topology.faces, moving, topology.template, topology, place)[0]
+    return sides_of_slits(points, topology.faces, moving, rest, topology, place)[0]
 
 
 def test_lips_that_lie_on_the_wrong_side_are_told_along_the_mesh(template: Topology) -> None:
