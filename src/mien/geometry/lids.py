@@ -176,7 +176,7 @@ class Lids:
         landing, lowest = np.full((2, len(self.places)), np.inf)
         np.minimum.at(lowest, column, places[:, 1])
         np.minimum.at(landing, column[lands], places[lands, 1])
-        gap = np.where(landing - lowest < _TUCKED_MM, landing, lowest) - edge[:, 0]
+        gap = np.where(landing < lowest + _TUCKED_MM, landing, lowest) - edge[:, 0]
         return np.where(np.isfinite(gap), gap, np.nan)
 
     def seen(self, change: NDArray, ball: Ball | None = None) -> NDArray[np.float64]:
