@@ -66,8 +66,8 @@ def correctives_of(names: Sequence[str]) -> tuple[Corrective, ...]:
     Args:
         names: E names of targets, ARKit's or of another set whose recipe closes the eyes.
     """
-    closes = meets_of(names).lids.any(axis=1).tolist()
-    found = [Corrective((name,)) for name, closing in zip(names, closes, strict=True) if closing]
+    lids = meets_of(names).lids
+    found = [Corrective((name,)) for name, sides in zip(names, lids, strict=True) if sides.any()]
     if _JAW in names:
         found += [Corrective((_JAW, name)) for name in _OVER_JAW if name in names]
     return tuple(found)
