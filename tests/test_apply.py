@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Generator, Tensor, nn
 
 from mien import apply
 from mien.codes import Codes
-from mien.errors import BadSetting, UnknownName, Unsupported, WrongTopology
+from mien.errors import BadSetting, Note, UnknownName, Unsupported, WrongTopology
 from mien.models import model_class
 from mien.models.base import FaceModel
 from mien.models.morphable import Morphable
@@ -197,3 +198,22 @@ def test_named_weights() -> None:
         apply.named_weights(names, {"smlie": 1})
     with pytest.raises(BadSetting, match="finite"):
         apply.named_weights(names, {"smile": float("inf")})
+
+
+def test_expressions_that_the_axes_do_not_hold_are_told() -> None:
+    data = planted(subjects=4).data
+    narrow, wide = (Morphable(data.topology, data.expressions, expression_size=size) for size in (1, 20))
+    for model in (narrow, wide):
+        model.prepare(data)
+    with pytest.warns(Note, match="1 expression axes do not hold") as told:
+        narrow.calibrate(data)
+    sentence = str(told[0].message)
+    assert f"expression_size={len(data.expressions)}" in sentence
+    shapes = apply.rig(narrow, data.neutral_of([0])[0]).targets - data.neutral_of([0])[0]
+    for name, shape in zip(data.expressions, shapes, strict=True):
+        row = int(np.flatnonzero(data.row_weights[:, data.expressions.index(name)] == 1)[0])
+        size = np.linalg.norm(shape) / np.linalg.norm(data[[row]][0] - data.neutral_of([row])[0])
+        assert (name in sentence) == (size < 0.7) and (size >= 0.7 or f"{name} {size:.0%}" in sentence)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Note)
+        wide.calibrate(data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -13,10 +14,12 @@ from torch import Generator, Tensor
 from mien.codes import Codes
 from mien.data.dataset import FaceDataset
 from mien.data.displacement import mean_displacements
-from mien.errors import BadSetting, MissingNeutral
+from mien.errors import BadSetting, MissingNeutral, Note
 from mien.models.base import FaceModel, Reference
 from mien.nn.principal import PrincipalAxes, principal_axes
 from mien.topology import Topology
+
+_HELD = 0.7  # of an expression's size: below it, a target is another one
 
 
 class Morphable(FaceModel):
@@ -143,6 +146,23 @@ class Morphable(FaceModel):
         lengths = (self.expression_axes**2).sum(1)  # U_exp is orthogonal: axes scaled by their deviations
         self.calibration.offsets = displacements @ self.expression_axes.T / lengths
         self.calibration.rest = torch.zeros_like(self.calibration.rest)
+        self._tell_unheld(displacements)
+
+    def _tell_unheld(self, displacements: Tensor) -> None:
+        """Says which named expressions, (E, 3 V) displacements, the axes hardly hold: rigs lack them."""
+        held, whole = (self.calibration.offsets @ self.expression_axes).norm(dim=1), displacements.norm(dim=1)
+        share = torch.where(whole > 0, held / whole.clamp_min(1e-9), 1.0).tolist()
+        weak = {name: part for name, part in zip(self.expressions, share, strict=True) if part < _HELD}
+        if not weak:
+            return
+        listed = ", ".join(f"{name} {part:.0%}" for name, part in sorted(weak.items(), key=lambda it: it[1]))
+        warnings.warn(
+            Note(
+                f"{len(self.expression_axes)} expression axes do not hold every named expression: rigs lack "
+                f"them (of their size: {listed}); give --set expression_size={len(self.expressions)}"
+            ),
+            stacklevel=3,
+        )
 
 
 def _one_row_per_person(data: FaceDataset) -> NDArray[np.int64]:
