@@ -223,8 +223,7 @@ def rotation_vector(turn: Tensor) -> Tensor:
 def rotation_of(vector: Tensor) -> Tensor:
     """(..., 3, 3) rotations of axes times angles (..., 3), radians (Rodrigues)."""
     angle = vector.square().sum(-1).clamp_min(1e-14).sqrt()[..., None, None]
-    x, y, z = vector.unbind(-1)
-    zero = torch.zeros_like(x)
-    odd = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
+    axes = torch.eye(3).to(vector).expand(*vector.shape[:-1], 3, 3)
+    odd = torch.linalg.cross(vector[..., None, :].expand_as(axes), axes).mT  # odd @ p = vector x p
     turned = torch.sin(angle) / angle * odd + 2 * (torch.sin(angle / 2) / angle).square() * (odd @ odd)
-    return torch.eye(3).to(vector) + turned
+    return axes + turned

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from mien.models.jiang.deformation import Deformation
 from mien.models.jiang.networks import FEATURES, Fusion, GraphBranch
 from mien.nn.chebyshev import ChebyshevLevels
 from mien.nn.gaussian import kl_divergence, reparameterize
+from mien.nn.spiral import SparseRows
 from mien.progress import track
 from mien.topology import Topology
 
@@ -208,11 +209,12 @@ class Jiang(FaceModel):
     def encode(self, vertices: Tensor, *, neutral: Tensor | None = None) -> Codes:
         """The means of both posteriors."""
         features = self.features(vertices)
-        return Codes(*(self._posterior(factor, features)[0] for factor in FACTORS))
+        who, what = (self._posterior(factor, features)[0] for factor in FACTORS)
+        return Codes(who, what)
 
     def decode(self, codes: Codes) -> Tensor:
         parts = [self._decoded(factor, codes.factor(factor)) for factor in FACTORS]
-        return self._mesh(self.fusion(*parts, self.graph.laplacians[0]), codes)
+        return self._mesh(self.fusion(*parts, self._laplacian), codes)
 
     def neutral_face(self, codes: Codes) -> Tensor:
         """I(z_id), standing where the person stands at rest."""
@@ -233,11 +235,18 @@ class Jiang(FaceModel):
         """(B, V, 9) scaled features of meshes (B, V, 3), millimeters."""
         return self.deformation.of(vertices) / self.scale
 
+    def _branch_of(self, factor: str) -> GraphBranch:
+        return cast(GraphBranch, self.branches[factor])
+
+    @property
+    def _laplacian(self) -> SparseRows:
+        return cast(SparseRows, self.graph.laplacians[0])
+
     def _posterior(self, factor: str, features: Tensor) -> tuple[Tensor, ...]:
-        return self.branches[factor].posterior(features, self.graph.laplacians[0])
+        return self._branch_of(factor).posterior(features, self._laplacian)
 
     def _decoded(self, factor: str, code: Tensor) -> Tensor:
-        return self.branches[factor].decode(code)
+        return self._branch_of(factor).decode(code)
 
     def _mesh(self, features: Tensor, codes: Codes) -> Tensor:
         both = torch.cat([codes.identity, codes.expression], dim=1)
@@ -287,15 +296,17 @@ class Jiang(FaceModel):
         features = self.features(batch.vertices)
         with torch.no_grad():
             parts = [self._decoded(name, self._posterior(name, features)[0]) for name in FACTORS]
-        made = self.fusion(*parts, self.graph.laplacians[0])
+        made = self.fusion(*parts, self._laplacian)
         return {"reconstruction": (made - features).abs().mean()}
 
     def _losses(self, settings: Any, batch: Batch) -> Losses:
-        features, losses, parts = self.features(batch.vertices), {}, {}
+        features = self.features(batch.vertices)
+        losses: Losses = {}
+        parts: dict[str, Tensor] = {}
         for factor, target in self._targets(batch).items():
             parts[factor], found = self._branch(factor, features, target, settings.divergence)
             losses |= found
-        made = self.fusion(parts["identity"], parts["expression"], self.graph.laplacians[0])
+        made = self.fusion(parts["identity"], parts["expression"], self._laplacian)
         losses["reconstruction"] = (made - features).abs().mean()
         for factor, other in (FACTORS, FACTORS[::-1]):
             left = self._decoded(other, self._posterior(other, parts[factor])[0])
@@ -311,7 +322,7 @@ class Jiang(FaceModel):
             x = self.features(torch.from_numpy(data[rows]).to(self.device))
             n = self.features(torch.from_numpy(data.neutral_of(rows)).to(self.device))
             parts = [self._decoded(name, self._posterior(name, x)[0]) for name in FACTORS]
-            made = self.fusion(*parts, self.graph.laplacians[0])
+            made = self.fusion(*parts, self._laplacian)
             apart = [(made - x).abs().mean((1, 2)).sum(), (parts[0] - n).abs().mean((1, 2)).sum()]
             wrong += torch.stack(apart).cpu()
         face, neutral = (wrong / len(data)).tolist()
