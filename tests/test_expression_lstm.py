@@ -83,6 +83,16 @@ def tiny(kind: type[MotionModel], **options: object) -> MotionModel:
     return model
 
 
+def test_the_lstm_starts_wide_or_as_pytorch_has_it() -> None:
+    wide, plain = (tiny(PcaLSTM, wide_start=start).encoder for start in (True, False))
+    gate = wide.weight_hh_l0[:12]
+    torch.testing.assert_close(gate @ gate.T, torch.eye(12), atol=1e-5, rtol=0)
+    assert wide.weight_ih_l0.abs().max() > 0.8
+    for weight in plain.parameters():
+        assert weight.abs().max() <= 12**-0.5
+    assert ExpressionLSTM.profiles["full"] == PcaLSTM.profiles["full"] == {"wide_start": False}
+
+
 @pytest.mark.parametrize("kind", [ExpressionLSTM, PcaLSTM])
 @pytest.mark.parametrize("identity", [0, 2])
 def test_rest_is_the_neutral_exactly_for_any_time(kind: type[MotionModel], identity: int) -> None:

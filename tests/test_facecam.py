@@ -14,7 +14,14 @@ from mien.data.sampling import Batch
 from mien.errors import BadSetting
 from mien.models.facecam.losses import LatentLosses, Settings, SupervisedLosses
 from mien.models.facecam.model import FaceCAM
-from mien.models.facecam.networks import EmbeddingDecoder, Heads, LabelMap, LatentDiscriminator, class_loss
+from mien.models.facecam.networks import (
+    UNKNOWN,
+    EmbeddingDecoder,
+    Heads,
+    LabelMap,
+    LatentDiscriminator,
+    class_loss,
+)
 from mien.topology import Topology
 
 DATA = tiny_data()
@@ -211,6 +218,34 @@ def test_nobody_is_asked_for_what_the_data_never_shows() -> None:
     net, moving = model(), DATA.take(DATA.label != -1)
     game = LatentLosses(net, net.generators, Recorder(8, 6), LabelMap(moving, False), Settings())
     assert set(game.draw(500, torch.zeros(500))[2].tolist()) == {1, 2, 3, 4, 5}
+
+
+def test_made_codes_bear_the_labels_of_the_batch_as_in_the_authors_code() -> None:
+    """Every face's own person and expression, twice, with another noise each time; codes as they are."""
+    net = model()
+    settings = Settings(raw_codes=True, batch_labels=True, redrawn_noise=True, zero_is_neutral=0.0)
+    game = LatentLosses(net, net.generators, Recorder(8, 6), LabelMap(DATA, False), settings)
+    net.code_mean.fill_(3.0)
+    game.measure(DATA)
+    assert not net.code_mean.any() and (net.code_std == 1).all()
+    seen: list[tuple[Tensor, Tensor]] = []
+    made, shown = game.made, batch(DATA, slice(1, 24, 7))
+
+    def spy(z_id: Tensor, z_exp: Tensor) -> tuple[Tensor, Tensor]:
+        seen.append((z_id, *made(z_id, z_exp)))  # type: ignore[arg-type]
+        return seen[-1][1:]  # type: ignore[return-value]
+
+    game.made = spy  # type: ignore[method-assign]
+    dict(game.step(shown, 0))
+    assert len(seen) == 2
+    for z_id, *_ in seen:
+        torch.testing.assert_close(z_id, net.z_people[game.labels.person(shown.subject)])
+    assert not torch.equal(seen[0][1], seen[1][1])
+    _, who, what = game.draw(3, torch.tensor([2, 0, 5]), torch.tensor([4, UNKNOWN, 1]))
+    assert who.tolist() == [4, UNKNOWN, 1] and what.tolist() == [2, 0, 5]
+    game.settings = Settings()
+    dict(game.step(shown, 0))
+    assert len(seen) == 4  # the draw above, and one for both games
 
 
 def test_the_neutral_label_may_be_the_zero_vector() -> None:

@@ -139,6 +139,8 @@ def test_conditions_are_those_of_the_shape(data: FaceDataset) -> None:
     game.settings = TextureSettings(texture_new_people=1.0)
     _, who, _ = game.draw(torch.zeros(12, dtype=torch.int64), 1.0)
     assert (who == -1).all()
+    game.labels.present = torch.tensor([2, 5])
+    assert set(game.draw(torch.zeros(60, dtype=torch.int64), 1.0)[2].tolist()) == {2, 5}
 
 
 def test_mixtures_of_people_are_mixtures_of_images(data: FaceDataset) -> None:

@@ -41,7 +41,8 @@ class ExpressionLSTM(MotionModel):
           ``signal_scale="proportional"`` makes half the signal ask for half the motion.
         - The losses may look at random pairs of neighboring frames instead of all (``pairs``), weighted so
           that the expected loss is the same.
-        - The standard profile trains the decoder by Muon, for a shorter training.
+        - The smoke and standard profiles start with wider weights of the LSTM (``wide_start``); the standard
+          one trains the decoder by Muon. Both are for a shorter training.
         - ``identity_size`` joins principal coefficients of x_id to z_t: the paper's own model does not know
           whom it moves, and names that as its limit.
 
@@ -58,6 +59,8 @@ class ExpressionLSTM(MotionModel):
         signal_scale: ``paper``, ``proportional`` or ``off`` (ablation: all s_i = 1).
         identity_size: Principal coefficients of the neutral beside z_t; 0 is the publication's model.
         per_vertex: Divide displacements by each vertex's deviation instead of one for all.
+        wide_start: The LSTM starts with weights of the signal of deviation 0.5 and orthogonal ones of the
+            state, instead of PyTorch's small uniform ones.
 
     Example:
         >>> model = mien.load_model("runs/lstm")
@@ -80,7 +83,7 @@ class ExpressionLSTM(MotionModel):
             "steps": 8000, "pairs": 1, "rate": 3e-3, "decay": 0.5, "decay_every": 1300, "warm_up": 20,
             "weight_decay": 0.0, "optimizer": "muon",
         },
-        "full": {},
+        "full": {"wide_start": False},
     }  # fmt: skip
 
     def __init__(
@@ -95,8 +98,9 @@ class ExpressionLSTM(MotionModel):
         signal_scale: str = "paper",
         identity_size: int = 0,
         per_vertex: bool = False,
+        wide_start: bool = True,
     ) -> None:
-        super().__init__(topology, expressions, size, signal_scale, identity_size, per_vertex)
+        super().__init__(topology, expressions, size, signal_scale, identity_size, per_vertex, wide_start)
         count = len(factors) + 1
         factors = self.fitting_factors(factors, coarsest)
         self.levels = SpiralLevels(factors, tuple(length)[:count], tuple(dilation)[:count], only_up=True)

@@ -64,6 +64,8 @@ class MotionModel(FaceModel):
             :class:`mien.data.clips.Extremeness`.
         identity_size: Principal coefficients of the neutral that the decoder is given beside z_t; 0: none.
         per_vertex: The decoder's output is scaled by each vertex's own deviation instead of one for all.
+        wide_start: The LSTM starts with weights of the signal of deviation 0.5 and orthogonal ones of the
+            state, instead of PyTorch's small uniform ones.
     """
 
     Settings = Settings
@@ -72,17 +74,14 @@ class MotionModel(FaceModel):
 
     def __init__(
         self, topology: Topology, expressions: Sequence[str], size: int, signal_scale: str,
-        identity_size: int, per_vertex: bool,
+        identity_size: int, per_vertex: bool, wide_start: bool,
     ) -> None:  # fmt: skip
         super().__init__(topology, expressions)
         self.size, self.signal_scale, self.per_vertex = size, signal_scale, per_vertex
         self.identity_size = identity_size
         self.encoder = nn.LSTM(len(expressions), size, batch_first=True, bias=False)
-        first, again = dict(self.encoder.named_parameters()).values()
-        nn.init.normal_(first, std=SIGNAL_SPREAD)
-        with torch.no_grad():
-            for gate in again.chunk(4):
-                nn.init.orthogonal_(gate)
+        if wide_start:
+            _start_wide(self.encoder)
         count, flat = len(expressions), topology.vertex_count * 3
         shapes = {
             "unit": (), "vertex_unit": (topology.vertex_count, 1), "deformation_mean": (count,),
@@ -332,3 +331,12 @@ class MotionModel(FaceModel):
             truth = torch.from_numpy(data[clip.rows[frames]]).to(self.device)
             wrong.append((made - truth).norm(dim=2).mean(1))
         return {"seq_avd_total": float(torch.cat(wrong).mean())}
+
+
+@torch.no_grad()
+def _start_wide(encoder: nn.LSTM) -> None:
+    """Weights with which a signal moves the gates from the first step on."""
+    first, again = dict(encoder.named_parameters()).values()
+    nn.init.normal_(first, std=SIGNAL_SPREAD)
+    for gate in again.chunk(4):
+        nn.init.orthogonal_(gate)

@@ -49,6 +49,8 @@ class PcaLSTM(MotionModel):
             ``identity_size``, has its own scale.
         signal_scale: ``paper``, ``proportional`` or ``off``.
         identity_size: Principal coefficients of the neutral; a perceptron joins both. 0: none.
+        wide_start: The LSTM starts with weights of the signal of deviation 0.5 and orthogonal ones of the
+            state, instead of PyTorch's small uniform ones.
 
     Example:
         >>> model = mien.load_model("runs/pca")
@@ -71,7 +73,7 @@ class PcaLSTM(MotionModel):
             "steps": 8000, "pairs": 1, "rate": 3e-3, "decay": 0.5, "decay_every": 1300, "warm_up": 20,
             "weight_decay": 0.0,
         },
-        "full": {},
+        "full": {"wide_start": False},
     }  # fmt: skip
 
     axes: Tensor
@@ -80,10 +82,11 @@ class PcaLSTM(MotionModel):
     def __init__(
         self, topology: Topology, expressions: Sequence[str], size: int = 64, readout: bool = False,
         signal_scale: str = "paper", identity_size: int = 0, unit: str = "deviation",
+        wide_start: bool = True,
     ) -> None:  # fmt: skip
         if unit not in UNITS:
             raise UnknownName("unit of coefficients", unit, UNITS)
-        super().__init__(topology, expressions, size, signal_scale, identity_size, False)
+        super().__init__(topology, expressions, size, signal_scale, identity_size, False, wide_start)
         self.register_buffer("axes", torch.zeros(size, topology.vertex_count * 3))
         self.register_buffer("reach", torch.ones(size))
         self.coefficient_unit = unit

@@ -60,6 +60,9 @@ class Settings(TextureSettings):
     d_inputs: str = "split"  #: entries of the discriminator: split or joint
     dropout: float = 0.5  #: in the discriminator's shared layers
     average: float = 0.0  #: decay of the moving average of the generators; 0 keeps the last weights
+    raw_codes: bool = False  #: stage II sees codes as stage I gives them, not standardized
+    batch_labels: bool = False  #: made codes bear the labels of the batch's faces, not random ones
+    redrawn_noise: bool = False  #: the generators are judged on codes of another z_noise than L_D saw
     latent_batch_size: int = 100
     latent_steps: int = 100_000
     latent_rate: float = 2e-4
@@ -150,11 +153,12 @@ class LatentLosses:
         self.labels, self.settings = labels, settings
 
     def step(self, batch: Batch, index: int) -> Iterator[tuple[str, Losses]]:
-        """L_D, then L_G; both use one forward pass of the generators."""
+        """L_D, then L_G; both use one forward pass of the generators, or one each (``redrawn_noise``)."""
         settings = self.settings
         real = self.standardized(batch.vertices)
         who, what = self.labels.person(batch.subject), self.labels.expression(batch.weights)
-        made, made_who, made_what = self.draw(len(batch.vertices), what)
+        bearing = who if settings.batch_labels else None
+        made, made_who, made_what = self.draw(len(batch.vertices), what, bearing)
         logits, id_logits, exp_logits = self.discriminator(*real)
         false, _, _ = self.discriminator(*(code.detach() for code in made))
         losses = {
@@ -164,6 +168,8 @@ class LatentLosses:
             "real_expression": settings.latent_expression_class * class_loss(exp_logits, what),
         }
         yield "discriminator", losses
+        if settings.redrawn_noise:
+            made, _, _ = self.draw(len(batch.vertices), made_what, made_who)
         self.discriminator.requires_grad_(False)  # its own weights are not updated here
         logits, id_logits, exp_logits = self.discriminator(*made)
         self.discriminator.requires_grad_(True)
@@ -179,7 +185,11 @@ class LatentLosses:
 
     @torch.no_grad()
     def measure(self, data: FaceDataset) -> None:
-        """Mean and deviation of the codes of training scans."""
+        """Mean and deviation of the codes of training scans; 0 and 1 for ``raw_codes``."""
+        if self.settings.raw_codes:
+            self.model.code_mean.zero_()
+            self.model.code_std.fill_(1.0)
+            return
         rows = np.random.default_rng(0).permutation(len(data))[:MEASURED]
         parts = [
             torch.from_numpy(data[rows[k : k + 64]]).to(self.model.device) for k in range(0, len(rows), 64)
@@ -195,14 +205,16 @@ class LatentLosses:
         w_id, w_exp = codes.split(self.model.sizes[:2], dim=1)
         return w_id, w_exp
 
-    def draw(self, count: int, seen: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
-        """Generated codes of random people with random expressions.
+    def draw(
+        self, count: int, seen: Tensor, people: Tensor | None = None
+    ) -> tuple[tuple[Tensor, Tensor], Tensor, Tensor]:
+        """Generated codes of random people with random expressions, or of given ones.
 
         Args:
             count: B.
             seen: (B,) int64 class numbers, or (B, E) float intensities, of real faces: where intensities are
-                drawn
-                from, and the device.
+                drawn from, and the device; with ``people`` the labels themselves.
+            people: (B,) int64 class numbers, UNKNOWN for new people; None draws them.
 
         Returns:
             Embeddings (B, D) of identity and of expression, standardized; and the labels that they should
@@ -210,11 +222,15 @@ class LatentLosses:
             form of ``seen``, (B,) or (B, E).
         """
         table, device = self.model.z_people, seen.device
-        who = torch.randint(len(table), (count,), device=device)
-        z_id = table[who]
-        new = torch.rand(count, device=device) < self.settings.new_people
-        z_id = torch.where(new[:, None], torch.randn_like(z_id), z_id)
-        if self.labels.intensities:
+        if people is None:
+            who = torch.randint(len(table), (count,), device=device)
+            new = torch.rand(count, device=device) < self.settings.new_people
+        else:
+            who, new = people.clamp_min(0), people == UNKNOWN
+        z_id = torch.where(new[:, None], torch.randn(count, table.shape[1], device=device), table[who])
+        if people is not None:
+            what = seen
+        elif self.labels.intensities:
             what = seen[torch.randperm(count, device=device)]
         else:
             present = self.labels.present.to(device)

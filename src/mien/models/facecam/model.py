@@ -70,7 +70,10 @@ class FaceCAM(FaceModel):
           head could read the person off the expression, as G_exp sees z_id. Dropout is the code's.
         - Identity logits are compared with identity labels and labels are mapped once (the authors' code
           compares with expression labels and shifts twice).
-        - Stage II sees codes standardized by their training mean and deviation, whatever their scale.
+        - In smoke and standard, stage II sees codes standardized by their training mean and deviation,
+          whatever their scale, made codes bear random labels that occur, and both games share one z_noise;
+          ``full`` has the authors' raw codes, labels of the batch and a second draw for the generators
+          (``raw_codes``, ``batch_labels``, ``redrawn_noise``).
         - Steps instead of epochs, and the stage-I weights of the best validation.
         - Only scans with an expression label are trained on.
         - smoke and standard see ``pca_dim`` principal coefficients, mix people
@@ -125,7 +128,7 @@ class FaceCAM(FaceModel):
         | {"pca_dim": 64, "steps": 300, "latent_steps": 200, "validate_every": 100, "latent_batch_size": 32},
         "standard": QUICK | STANDARD_TEXTURES
         | {"pca_dim": 256, "steps": 10_000, "latent_steps": 8000, "validate_every": 1000},
-        "full": {},
+        "full": {"raw_codes": True, "batch_labels": True, "redrawn_noise": True},
     }  # fmt: skip
 
     mean_face: Tensor

@@ -190,8 +190,7 @@ class TextureLosses:
 
         Args:
             seen: (B,) int64 class numbers, or (B, E) float intensities, of real images: where intensities are
-                drawn
-                from, and how many.
+                drawn from, and how many.
             fade: Share of the newest level.
 
         Returns:
@@ -206,7 +205,8 @@ class TextureLosses:
         if self.labels.intensities:
             what = seen[torch.randperm(count, device=device)]
         else:
-            what = torch.randint(self.model.classes, (count,), device=device)
+            present = self.labels.present.to(device)
+            what = present[torch.randint(len(present), (count,), device=device)]
         return self.made(z_id, what, fade), torch.where(new, UNKNOWN, who), what
 
     def made(self, z_id: Tensor, what: Tensor, fade: float) -> Tensor:
