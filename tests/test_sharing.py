@@ -11,7 +11,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from commands import run
 from fixtures import tiny_data
 
 import mien
@@ -124,7 +123,7 @@ def test_a_repository_that_does_not_exist(nobody: list[str], monkeypatch: pytest
 
 
 def test_a_run_is_pushed_with_its_card_and_nothing_else(
-    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: dict[str, dict] = {}
 
@@ -146,7 +145,8 @@ def test_a_run_is_pushed_with_its_card_and_nothing_else(
     with pytest.raises(BadSetting, match="named owner/name"):
         mien.push_to_hub(finished, "name")
     calls.clear()
-    told = run(capsys, "push", str(tmp_path), "owner/name")
-    assert told.code == 2 and "no model.safetensors" in told.sentence and not calls
-    assert run(capsys, "push", str(finished), "owner/name", "--public").code == 0
+    with pytest.raises(DataMissing, match=r"no model\.safetensors"):
+        mien.push_to_hub(tmp_path, "owner/name")
+    assert not calls
+    mien.push_to_hub(finished, "owner/name", private=False)
     assert calls["create"]["private"] is False

@@ -59,7 +59,7 @@ add(
 )
 add(app, "Use a model", use.generate, use.reconstruct, use.neutralize, use.transfer, use.interpolate, use.fit)
 add(app, "Use a model", motion.animate, motion.convert, heads.register, heads.rig)
-add(app, "Use a model", look.view, look.share, export.export, export.push)
+add(app, "Use a model", look.view, look.share, export.export)
 add(app, "Learn more", about.demo, about.list_, about.info, about.cite)
 allow_code(app)
 flow(app)

@@ -49,14 +49,3 @@ def export(
     else:
         say(f"At most {result.difference_mm:.2g} mm from PyTorch.")
     return None
-
-
-def push(
-    model_dir: Path = typer.Argument(..., metavar="MODEL_DIR", help="A finished run."),
-    repository: str = typer.Argument(..., metavar="OWNER/NAME", help="On the Hugging Face Hub."),
-    public: bool = typer.Option(False, "--public", help="A new repository is seen by everybody."),
-) -> None:
-    """Uploads a finished run and its card; log in with [bold]hf auth login[/bold] first."""
-    from mien.sharing import push_to_hub
-
-    show(push_to_hub(model_dir, repository, private=not public))
