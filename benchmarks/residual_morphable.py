@@ -61,9 +61,9 @@ def trained(data: FaceDataset, folder: Path, method: str, settings: dict[str, An
 def lines(report: Report, system: str) -> list[dict[str, Any]]:
     """The metrics of one system, and how they differ from ours, person by person."""
     found = []
-    for metric in METRICS:
-        row = report.row(system, metric)
-        if row.mean is None:
+    measured = {row.metric: row for row in report.rows if row.system == system and row.mean is not None}
+    for metric, row in measured.items():
+        if metric not in METRICS:
             continue
         line = {"system": system, "metric": metric, "unit": row.unit, "mean": row.mean, "low": row.low,
                 "high": row.high}  # fmt: skip
