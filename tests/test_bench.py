@@ -120,6 +120,7 @@ FAULTS = {
     "word": ({"systems": {"coma": {"setting": {}}}}, "key of the system 'coma'.*'settings'"),
     "data": ({"systems": {"coma": {"data": "clips"}}}, "data of the system 'coma'.*'clips'"),
     "seeds": ({"seeds": [1, 1]}, "different whole numbers"),
+    "no numbers": ({"seeds": ["a"]}, "the bench file is damaged.*int.*seeds"),
     "minutes": ({"minutes": -3}, "positive number"),
     "protocol": ({"protocol": "subjects"}, "did you mean 'subject'"),
     "generation": ({"generation": {"pears": 3}}, "did you mean 'pairs'"),

@@ -136,7 +136,7 @@ def test_rows_of_another_set_are_refused(data: FaceDataset, tmp_path: Path) -> N
     with pytest.raises(BadFile, match="does not mention a row.*row 5, one of 1"):
         with_split(data, path)
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(BadFile, match="no CSV text"):
+    with pytest.raises(BadFile, match="the split file"):
         with_split(data, path)
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from mien.data.dataset import FaceDataset
 from mien.data.splits import LISTED, PARTS
 from mien.errors import BadFile, DataMissing, UnknownName
+from mien.io.table import table_cells
 
 SPLIT = "split.csv"
 """The file in every run folder."""
@@ -26,7 +27,6 @@ COLUMNS = ("person", "part")
 OUT = "none"
 SHIPPED = Path(__file__).parent.parent / "splits"
 """Lists that come with Mien: those of publications, and of standard sets."""
-MOST_BYTES = 256 << 20
 
 _HOW = "every run keeps a valid one as split.csv"
 
@@ -111,24 +111,18 @@ def _found(source: Path | str) -> Path:
 
 def _lines(path: Path) -> list[list[str]]:
     """The lines below the header, all of one length and with a part that there is."""
-    if path.stat().st_size > MOST_BYTES:
-        raise BadFile("the split file is too large", received=f"{path.stat().st_size:,} bytes in {path}")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            header, *lines = [[cell.strip() for cell in line] for line in csv.reader(file) if line] or [[]]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise BadFile("the split file is no CSV text", received=f"{path}: {error}", remedy=_HOW) from error
+    (_, header), *lines = table_cells(path, "the split file") or [(0, [])]
     if tuple(header) not in (COLUMNS, (*COLUMNS, "row")) or not lines:
         raise BadFile(
             "a split file has the columns person and part, and a line a person",
-            received=f"{', '.join(header[:5])} in {path}", remedy=_HOW,
+            received=f"{', '.join(header[:5])[:200]} in {path}", remedy=_HOW,
         )  # fmt: skip
-    for number, line in enumerate(lines, 2):
+    for number, line in lines:
         if len(line) != len(header):
             raise BadFile(f"line {number} of the split file is incomplete", received=str(path), remedy=_HOW)
         if line[1] not in (*PARTS, OUT):
-            raise UnknownName(f"part in line {number} of {path}", line[1], (*PARTS, OUT))
-    return lines
+            raise UnknownName(f"part in line {number} of {path}", line[1][:80], (*PARTS, OUT))
+    return [line for _, line in lines]
 
 
 def _by_person(path: Path, lines: list[list[str]], data: FaceDataset) -> NDArray[np.int8]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from mien.data.sources.ict import build_ict
 from mien.data.sources.procedural.build import build_procedural
 from mien.errors import BadFile, BadSetting, DataMissing, UnknownName
 from mien.evaluation.generation.settings import settings_of
+from mien.io.schema import checked_as, parse_bounded_yaml
+from mien.io.text import read_text
 from mien.training import Plan, resolve_plan
 from mien.training.recipes import recipe_names
 
@@ -21,7 +23,7 @@ FOLDER = Path(__file__).parent.parent / "benches"
 """The bench files of Mien; they are part of the installed package."""
 BUILDERS = ("procedural", "ict", "folder")
 SYSTEM_KEYS = ("model", "settings", "profile", "data")
-MOST_BYTES = 1 << 20
+_HOW = "docs/experiments.md has an example"
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Bench:
     title: str
     data: Mapping[str, Mapping[str, Any]]
     systems: Mapping[str, Mapping[str, Any]]
-    seeds: Sequence[int] = (0,)
+    seeds: tuple[int, ...] = (0,)
     minutes: float | None = None
     profile: str = "standard"
     protocol: str = "subject"
@@ -112,9 +114,9 @@ def read_bench(source: Path | str) -> Bench:
             or not told
             or any(not isinstance(v or {}, dict) for v in told.values())
         ):
-            raise BadFile(f"a bench file needs the mapping {key}", received=str(path), remedy="see `field`")
+            raise BadFile(f"a bench file needs the mapping {key}", received=str(path), remedy=_HOW)
         found[key] = {str(name): value or {} for name, value in told.items()}
-    bench = Bench(**{"title": path.stem, **found})
+    bench = checked_as({"title": path.stem, **found}, Bench, "the bench file", path, _HOW)
     _check(bench)
     return bench
 
@@ -163,24 +165,18 @@ def _path_of(source: Path | str) -> Path:
 
 
 def _parsed(path: Path) -> dict[str, Any]:
-    import yaml
-
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise BadFile("the bench file is too large", received=f"{path.stat().st_size:,} bytes in {path}")
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise BadFile("the bench file is not valid YAML", received=f"{path}: {reason}") from error
+        found = parse_bounded_yaml(read_text(path, "the bench file"))
+    except ValueError as error:
+        raise BadFile("the bench file is not valid YAML", received=f"{path}: {error}", remedy=_HOW) from error
     if not isinstance(found, dict):
-        raise BadFile("a bench file is a mapping", received=str(path), remedy="see the bench `field`")
+        raise BadFile("a bench file is a mapping", received=str(path), remedy=_HOW)
     return found
 
 
 def _check(bench: Bench) -> None:
     seeds = bench.seeds
-    whole = isinstance(seeds, list | tuple) and all(type(seed) is int for seed in seeds)
-    if not whole or not seeds or len(set(seeds)) < len(seeds):
+    if not seeds or len(set(seeds)) < len(seeds):
         raise BadSetting("seeds of a bench are different whole numbers", received=seeds)
     for name, told in bench.data.items():
         source = told.get("source")

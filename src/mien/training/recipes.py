@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from mien.data.splits import PROTOCOLS
+from mien.data.splits import check_protocol
 from mien.errors import BadFile, DataMissing, UnknownName
 from mien.io.schema import checked_as, parse_bounded_yaml
 from mien.io.text import read_text
@@ -70,8 +70,7 @@ def read_recipe(path: Path | str) -> Recipe:
         if key not in known:
             raise UnknownName("recipe key", str(key), known)
     recipe = checked_as(found, Recipe, "the recipe", path, _HOW)
-    if recipe.protocol not in PROTOCOLS:
-        raise UnknownName("protocol", recipe.protocol, PROTOCOLS)
+    check_protocol(recipe.protocol)
     if not recipe.model or not 0 < len(recipe.seeds) <= _MOST_SEEDS or not all(map(_is_seed, recipe.seeds)):
         raise BadFile("a recipe needs a model and whole seeds from 0 on", received=str(path), remedy=_HOW)
     return recipe
