@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import run
 from fixtures import tiny_data
 
 from mien.data.dataset import FaceDataset
@@ -327,3 +328,21 @@ def test_closed_heads_are_data_too(tmp_path: Path, inside_out: bool) -> None:
     np.testing.assert_allclose(found[:], upright[:], atol=1e-3)
     assert "meters" in found.facts["units"] and ("inside out" in found.facts["units"]) == inside_out
     np.testing.assert_array_equal(found.topology.faces, upright.topology.faces)
+
+
+def test_a_folder_with_its_table_is_checked_before_it_is_prepared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scans = tmp_path / "scans"
+    rows = fill(scans)
+    told = run(capsys, "data", "check", scans)
+    assert told.code == 0 and "sound, read as folder" in told.out and f"{len(rows)} meshes" in told.out
+    (scans / "01.obj").write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
+    told = run(capsys, "data", "check", scans, "--json")
+    assert told.code == 2 and [line for line in told.json["wrong"] if "line 3 of labels.csv" in line]
+    (scans / "00.obj").unlink()
+    told = run(capsys, "data", "check", scans, "--json")
+    assert told.code == 2 and "names a mesh that is not there" in told.json["missing"][0]
+    fill(tmp_path / "fresh")
+    prepare_folder(tmp_path / "fresh", tmp_path / "out")
+    assert run(capsys, "data", "check", tmp_path / "out", "--json").json["missing"] == []

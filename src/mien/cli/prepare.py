@@ -99,7 +99,7 @@ def prepare(
 
 
 def check(
-    folder: Path = typer.Argument(..., help="A data set, or the tree of a data set of the field."),
+    folder: Path = typer.Argument(..., help="A data set, the tree of one of the field, or meshes with a table."),
     kind: str = typer.Option("", "--as", help="Which data set of the field it is, if it is one."),
     select: str = typer.Option("", "--select", help="With --as: which scans and labels."),
     read: bool = typer.Option(False, "--read", help="With --as: also read every mesh."),
@@ -112,12 +112,15 @@ def check(
     """
     existing(folder, "data folder")
     from mien.data.sources.field import check_tree, field_set, recognized
+    from mien.data.sources.folder import check_folder, holds_table
 
     kind = kind or recognized(folder)
     if kind:
         from mien.data.sources.tree import TreeOptions
 
         result = check_tree(field_set(kind), folder, TreeOptions(selection=select), read=read)
+    elif holds_table(folder):
+        kind, result = FOLDER, check_folder(folder)
     else:
         from mien.data.inspect import check_dataset
 

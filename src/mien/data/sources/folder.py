@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.data.dataset import FaceDataset
+from mien.data.dataset import FILES, FaceDataset
 from mien.data.examples import write_examples
+from mien.data.inspect import DataCheck
 from mien.data.sources.correspondence import CorrespondingMeshes
 from mien.data.sources.frames import judge_frame
 from mien.data.sources.labels import UNLABELED, LabelTable, find_table, read_table
@@ -87,6 +88,45 @@ def prepare_folder(
     dataset = FaceDataset.load(out)
     write_examples(dataset, out / "examples")
     return dataset
+
+
+def holds_table(folder: Path | str) -> bool:
+    """Whether a folder is one of meshes with a table that labels them, not yet prepared."""
+    folder = Path(folder)
+    if any((folder / name).exists() for name in FILES):
+        return False
+    try:
+        find_table(folder)
+    except DataMissing:
+        return False
+    return True
+
+
+def check_folder(source: Path | str) -> DataCheck:
+    """Looks over a folder of meshes and their table before it is prepared: every file is read.
+
+    Args:
+        source: The folder.
+    """
+    folder, check = Path(source), DataCheck()
+    try:
+        labels = read_table(find_table(folder))
+        _check_files(folder, labels)
+        meshes = _first_mesh(folder, labels)
+    except MienError as error:
+        (check.missing if isinstance(error, DataMissing) else check.wrong).append(str(error))
+        return check
+    check.found.append(
+        f"{labels.path.name}: {len(labels.files)} meshes, {len(labels.expressions)} named expressions"
+    )
+    check.notes += labels.notes
+    readings = meshes.read_each(folder / entry.file for entry in labels.files)
+    for row, found in enumerate(track(readings, "reading meshes", len(labels.files))):
+        if isinstance(found, MienError):
+            check.wrong.append(str(_in_row(found, labels, row)))
+    if not check.wrong:
+        check.found.append(f"all share {meshes.common.vertex_count} vertices and their triangles")
+    return check
 
 
 def check_options(out: Path, units: str | None, textures: int | None) -> None:
