@@ -99,7 +99,7 @@ def prepare(
 
 
 def check(
-    folder: Path = typer.Argument(..., help="A data set, the tree of one of the field, or meshes with a table."),
+    folder: Path = typer.Argument(..., help="A data set, the tree of one of the field, meshes with a table."),
     kind: str = typer.Option("", "--as", help="Which data set of the field it is, if it is one."),
     select: str = typer.Option("", "--select", help="With --as: which scans and labels."),
     read: bool = typer.Option(False, "--read", help="With --as: also read every mesh."),
