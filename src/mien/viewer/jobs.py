@@ -14,7 +14,7 @@ from mien.io.worker import Canceled, Worker
 MOST_JOBS = 100
 
 
-class Job:
+class StudioJob:
     """One of the jobs.
 
     Args:
@@ -59,11 +59,11 @@ class Jobs:
         self.worker = worker
         self.version = 0
         self._news = news
-        self._jobs: list[Job] = []
+        self._jobs: list[StudioJob] = []
         self._made = 0
 
     @contextmanager
-    def begin(self, title: str) -> Iterator[Job]:
+    def begin(self, title: str) -> Iterator[StudioJob]:
         """Waits for its turn, and gives the job.
 
         Args:
@@ -77,7 +77,7 @@ class Jobs:
             if len(self._jobs) >= MOST_JOBS:
                 raise BadSetting(f"{MOST_JOBS} jobs wait already", received=title, remedy="try again later")
             self._made += 1
-            job = Job(self._made, title, self)
+            job = StudioJob(self._made, title, self)
             self._jobs.append(job)
             self._changed()
         try:
