@@ -107,6 +107,20 @@ def test_a_head_wears_the_colors_of_the_template(studio: Studio) -> None:
     assert len(faces_of(studio, studio.act("refresh", {}))[0]) == len(painted)
 
 
+def test_what_lies_under_the_skin_does_not_shine_through() -> None:
+    sheet = np.array([[0, 0, 0], [10, 0, 0], [0, 10, 0]], float)
+    over = np.concatenate([sheet - [0, 0, 1.5], sheet + [0, 0, 0.5]])  # a pocket, nearer at places, and skin
+    faces = np.array([[0, 2, 1], [3, 4, 5]])  # the pocket faces inward
+    skin_of = SimpleNamespace(faces=faces)
+    carrier = SimpleNamespace(
+        points=sheet - [0, 0, 0.9], parts=[], registered=over, unwelded=lambda v: v, topology=skin_of
+    )
+    registration: Any = SimpleNamespace(carrier=carrier, kept=np.arange(6), mesh_faces=np.array([[0, 1, 2]]))
+    colors = np.repeat([[90, 20, 20], [220, 170, 150]], 3, axis=0).astype(np.float32)
+    painted, _ = painted_head(registration, colors)
+    assert np.abs(painted - colors[3:]).max() < 1
+
+
 def test_eyes_look_out_of_the_face_and_teeth_are_white(monkeypatch: pytest.MonkeyPatch) -> None:
     ball = 12 * np.array([[0, 0, 1.0], [0.3, 0, 0.95], [0, 1.0, 0], [0, 0, -1.0]])
     points = np.concatenate([ball + [30, 0, 0], [[0, -40, 0], [500.0, 0, 0]]])
@@ -114,10 +128,11 @@ def test_eyes_look_out_of_the_face_and_teeth_are_white(monkeypatch: pytest.Monke
         SimpleNamespace(kind="eye", members=np.arange(4), center=np.array([30.0, 0, 0])),
         SimpleNamespace(kind="upper teeth", members=np.array([4]), center=None),
     ]
+    flat = SimpleNamespace(faces=np.array([[0, 1, 2]]))
     carrier = SimpleNamespace(
-        points=points, parts=parts, registered=np.eye(3) * 10, unwelded=lambda values: values
+        points=points, parts=parts, registered=np.eye(3) * 10, unwelded=lambda values: values, topology=flat
     )
-    registration: Any = SimpleNamespace(carrier=carrier, kept=np.arange(3))
+    registration: Any = SimpleNamespace(carrier=carrier, kept=np.arange(3), mesh_faces=flat.faces)
     painted, eyes = painted_head(registration, np.full((3, 3), 100, np.float32))
     assert eyes.tolist() == [True] * 4 + [False] * 2
     brightness = painted.mean(axis=1)
