@@ -16,7 +16,8 @@ from fixtures import planted
 from mien.data.dataset import FaceDataset
 from mien.data.notation import parse_settings
 from mien.errors import BadFile, BadMesh, BadSetting, DataMissing, UnknownName
-from mien.io.schema import DEEPEST, depth_of, parse_bounded_yaml
+from mien.io.bounds import depth_of, first_twice
+from mien.io.schema import DEEPEST, parse_bounded_yaml
 from mien.io.table import table_rows
 from mien.training.recipes import read_recipe
 
@@ -148,6 +149,11 @@ def test_depth_is_that_of_json_outside_of_its_texts() -> None:
     ):  # fmt: skip
         assert depth_of(text.encode()) == depth
     assert parse_bounded_yaml("[" * DEEPEST + "]" * DEEPEST) is not None
+
+
+def test_names_are_compared_in_one_pass() -> None:
+    assert first_twice(map(str, range(200_000))) is None
+    assert first_twice(["a", "b", "b", "a"]) == "b"
 
 
 def table(tmp_path: Path, content: bytes) -> list[dict[str, str]]:

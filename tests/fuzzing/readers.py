@@ -93,7 +93,7 @@ def _mesh_readers() -> list[Reader]:
             f"head{ending}", valid, mutate.get(ending, _text_or_bytes),
             lambda ending=ending: by_hand.meshes()[ending], beside.get(ending, dict),
         )  # fmt: skip
-        found.append(Reader(ending[1:], make, _use_mesh))
+        found.append(Reader(ending[1:], make, use_mesh))
     found.append(
         Reader(
             "mtl",
@@ -104,7 +104,7 @@ def _mesh_readers() -> list[Reader]:
     return found
 
 
-def _use_mesh(path: Path, out: Path) -> None:
+def use_mesh(path: Path, out: Path) -> None:
     mesh = read_mesh(path, points=True)
     materials, _ = read_materials(mesh)
     write_obj(out / "again.obj", layout=mesh)
@@ -122,7 +122,7 @@ def _fbx_reader() -> list[Reader]:
         return []
     from test_fbx import FBX
 
-    return [Reader("fbx", of_bytes("head.fbx", [FBX.encode()], _text_or_bytes), _use_mesh, starts=True)]
+    return [Reader("fbx", of_bytes("head.fbx", [FBX.encode()], _text_or_bytes), use_mesh, starts=True)]
 
 
 def _landmark_input(chance: random.Random, folder: Path) -> Path:
@@ -134,7 +134,7 @@ def _landmark_input(chance: random.Random, folder: Path) -> Path:
     return write(folder / name, mutate(content, chance))
 
 
-def _use_landmarks(path: Path, _: Path) -> None:
+def use_landmarks(path: Path, _: Path) -> None:
     read_landmarks(path, any_unit=True, mesh=seeds.sheet_mesh())
 
 
@@ -144,7 +144,7 @@ def _curve_mutation(data: bytes, chance: random.Random) -> bytes:
     return _text_or_bytes(data, chance)
 
 
-def _use_curves(path: Path, _: Path) -> None:
+def use_curves(path: Path, _: Path) -> None:
     read_performance(path, ("jaw_open", "jawOpen", "mouthSmileLeft", "smile"))
 
 
@@ -203,7 +203,7 @@ def _data_input(chance: random.Random, folder: Path) -> Path:
     return _folder_input(files, chance, folder, _KINDS)
 
 
-def _use_data(path: Path, out: Path) -> None:
+def use_data(path: Path, out: Path) -> None:
     check_dataset(path)
     data = FaceDataset.load(path)
     inspect_dataset(data)
@@ -251,7 +251,7 @@ def _size(value: Any, chance: random.Random) -> Any:
     )
 
 
-def _use_model(path: Path, _: Path) -> None:
+def use_model(path: Path, _: Path) -> None:
     model = load_model(path)
     if refusal(type(model), "generate") is None:
         generate(model, 1, seed=1, weights={model.expressions[0]: 0.5} if model.expressions else None)
@@ -307,7 +307,7 @@ def _archive_input(made: Sequence[bytes]) -> Callable[[random.Random, Path], Pat
     return make
 
 
-def _use_archive(path: Path, _: Path) -> None:
+def use_archive(path: Path, _: Path) -> None:
     for _name, _content in archive_members(path, lambda name: name.endswith(".obj")):
         pass
 
@@ -317,14 +317,14 @@ def readers(names: Sequence[str] | None = None) -> dict[str, Reader]:
     report = json.dumps({"rows": [], "scans": [], "conditions": {}}).encode()
     makers: dict[str, Callable[[], list[Reader]]] = {
         "meshes": _mesh_readers, "fbx": _fbx_reader, "tables": _table_readers, "arrays": _array_readers,
-        "archive": lambda: [Reader("archive", _archive_input(by_hand.archives()), _use_archive)],
+        "archive": lambda: [Reader("archive", _archive_input(by_hand.archives()), use_archive)],
         "others": lambda: [
-            Reader("landmarks", _landmark_input, _use_landmarks),
-            Reader("curves", of_bytes("take.csv", seeds.curves(), _curve_mutation, by_hand.curves), _use_curves),
+            Reader("landmarks", _landmark_input, use_landmarks),
+            Reader("curves", of_bytes("take.csv", seeds.curves(), _curve_mutation, by_hand.curves), use_curves),
             Reader("picture", _picture_input, lambda path, _: read_texture(path, size=16)),
             Reader("recipe", of_bytes("a.yaml", seeds.recipes(), _text_or_bytes, by_hand.recipes),
                    lambda path, _: read_recipe(path)),
-            Reader("data", _data_input, _use_data), Reader("model", _model_input, _use_model),
+            Reader("data", _data_input, use_data), Reader("model", _model_input, use_model),
             Reader("report", of_bytes("report.json", [report], damage.damaged_json), lambda path, _: Report.load(path)),
             Reader("checkpoint", of_bytes("a.safetensors", [_checkpoint()], damage.damaged_safetensors),
                    lambda path, _: read_checkpoint(path)),

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import BadFile
-from mien.io.curve_record import Curves, check_size, in_seconds, key_of, two_takes
+from mien.io.bounds import first_twice
+from mien.io.curve_record import Curves, check_columns, check_size, in_seconds, key_of, two_takes
 
 _TIMES: dict[str, str | None] = {
     "time": None, "timestamp": None, "t": None, "seconds": "s", "timesec": "s", "ms": "ms", "timems": "ms",
@@ -150,6 +151,7 @@ def _of_frames(frames: list[dict[str, Any]], rate: float | None, path: Path) -> 
     check_size(len(frames), path)
     rows = [_weights(frame, path, number) for number, frame in enumerate(frames, 1)]
     names = tuple(dict.fromkeys(name for row in rows for name in row or ()))
+    check_columns(len(names), path)
     values = np.full((len(rows), len(names)), np.nan)
     for number, row in enumerate(rows):
         if row:
@@ -212,9 +214,8 @@ def _numbers(rows: list[list[Any]], path: Path, first: int = 1) -> NDArray[np.fl
 
 
 def _check(names: tuple[str, ...], values: NDArray, path: Path) -> None:
-    keys = [key_of(name) for name in names]
-    if len(set(keys)) < len(keys):
-        twice = next(name for name, key in zip(names, keys, strict=True) if keys.count(key) > 1)
+    check_columns(len(names), path)
+    if (twice := first_twice(map(key_of, names))) is not None:
         raise BadFile("two curves have one name", received=f"{path.name}: {twice}")
     if not names or np.isnan(values).all():
         raise BadFile("the recording holds no frame with a face", received=path.name)

@@ -12,6 +12,8 @@ from mien.errors import BadFile
 
 MOST_FRAMES = 1_000_000
 """More lines are no performance of a face: four and a half hours at 60 frames a second."""
+MOST_CURVES = 4096
+"""More columns are no tracker's."""
 _UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _LONGEST = 1e15
 """More than hours, even in nanoseconds."""
@@ -90,6 +92,13 @@ def in_seconds(times: NDArray, unit: str | None, path: Path) -> tuple[NDArray[np
             name = {"ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}[unit]
             note = f"Times are taken as {name}, as frames are {pace:g} apart."
     return (times - times[0]) * _UNITS[unit], note
+
+
+def check_columns(curves: int, path: Path) -> None:
+    """Raises where a file has more columns than a tracker writes."""
+    if curves > MOST_CURVES:
+        raise BadFile("the recording has too many columns", received=f"{curves:,} in {path.name}",
+                      remedy=f"keep the curves, of which there may be {MOST_CURVES:,}")  # fmt: skip
 
 
 def check_size(frames: int, path: Path) -> None:

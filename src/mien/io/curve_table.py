@@ -12,7 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import BadFile
-from mien.io.curve_record import MOST_FRAMES, Curves, check_size, in_seconds, key_of, two_takes
+from mien.io.bounds import first_twice
+from mien.io.curve_record import (
+    MOST_FRAMES,
+    Curves,
+    check_columns,
+    check_size,
+    in_seconds,
+    key_of,
+    two_takes,
+)  # fmt: skip
 from mien.io.timecode import Clock, read_timecodes
 
 _TIMES: dict[str, str | None] = {
@@ -117,6 +126,7 @@ def _cells(text: str, path: Path) -> _Table:
     if len(found) != len(numbered):
         raise BadFile("a cell of the curves spans lines", received=path.name, remedy="remove its quotes")
     header = found[0] if found else []
+    check_columns(len(header), path)
     while header and not header[-1]:
         header.pop()
     table = _Table(path, header, [], [])
@@ -143,8 +153,8 @@ def _curve_columns(table: _Table) -> list[int]:
         if key_of(name) not in others and not (units and _BESIDE.fullmatch(name.strip()))
     ]  # fmt: skip
     names = [key_of(table.header[k]) for k in kept]
-    if not table.rows or not kept or len(set(names)) < len(names):
-        twice = next((name for name in names if names.count(name) > 1), None)
+    if not table.rows or not kept or first_twice(names):
+        twice = first_twice(names)
         raise BadFile(
             "curves need a header of different names and at least one frame",
             received=f"{table.path.name}: {len(table.rows)} lines below the header, "

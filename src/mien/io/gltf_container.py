@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from mien.errors import BadFile, DataMissing
-from mien.io.schema import depth_of
+from mien.io.bounds import depth_of
 
 _JSON, _BINARY = 0x4E4F534A, 0x004E4942
 _MOST_BYTES = 2**31  # of one file that a .gltf names

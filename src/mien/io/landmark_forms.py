@@ -118,7 +118,7 @@ def _point_list(text: str, path: Path) -> list[LandmarkEntry]:
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
     header = ("version", "n_points", "{", "}", "#")
     rows = [(number, line) for number, line in lines if line and not line.lower().startswith(header)]
-    if rows and re.fullmatch(r"\d+", rows[0][1]) and len(rows) == int(rows[0][1]) + 1:
+    if rows and re.fullmatch(r"\d{1,9}", rows[0][1]) and len(rows) == int(rows[0][1]) + 1:
         rows = rows[1:]  # some programs write the count first
     split = [(number, [cell for cell in re.split(r"[\s;]+", line) if cell]) for number, line in rows]
     if any(len(cells) == 2 for _, cells in split):

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-import numpy as np
 
 from mien.errors import BadFile
+from mien.io.bounds import depth_of, first_twice
 
 DEEPEST = 64
 """Levels of lists and mappings inside each other; real files have about ten, and parsers recurse."""
@@ -47,11 +47,8 @@ def _refused(what: str, path: Path, why: str, remedy: str) -> BadFile:
 
 def refuse_twice(names: Sequence[str], what: str, path: Path, remedy: str) -> None:
     """Raises :class:`BadFile` where two of a file's names are the same."""
-    seen = set[str]()
-    for name in names:
-        if name in seen:
-            raise _refused(what, path, f"the name {name!r} stands twice in it", remedy)
-        seen.add(name)
+    if (name := first_twice(names)) is not None:
+        raise _refused(what, path, f"the name {name!r} stands twice in it", remedy)
 
 
 def parse_bounded_json(text: str | bytes, what: str, path: Path, remedy: str) -> Any:
@@ -84,30 +81,6 @@ def read_json(path: Path, kind: type[_Kind], what: str, remedy: str) -> _Kind:
     return checked_as(parse_bounded_json(text, what, path, remedy), kind, what, path, remedy)
 
 
-def depth_of(document: bytes) -> int:
-    """How deep lists and mappings of a JSON document stand inside each other; those in texts do not count.
-
-    Args:
-        document: The text; it need not be valid.
-    """
-    letters = np.frombuffer(document, np.uint8)
-    steps = np.isin(letters, (ord("["), ord("{"))).astype(np.int32) - np.isin(letters, (ord("]"), ord("}")))
-    steps[_in_texts(letters)] = 0
-    return int(np.cumsum(steps).max(initial=0))
-
-
-def _in_texts(letters: np.ndarray) -> np.ndarray:
-    """(n,) whether each byte of a JSON document, (n,) uint8, stands in a text."""
-    slash = letters == ord("\\")
-    place = np.arange(len(letters))
-    # A quotation mark behind an odd number of backslashes is part of the text.
-    run_start = np.maximum.accumulate(np.where(slash, -1, place))
-    odd = np.zeros(len(letters), bool)
-    odd[1:] = (place[:-1] - run_start[:-1]) % 2 == 1
-    marks = (letters == ord('"')) & ~odd
-    return np.cumsum(marks) % 2 == 1
-
-
 def parse_bounded_yaml(text: str) -> Any:
     """The values of a YAML document without anchors, of bounded size and depth.
 
@@ -121,6 +94,8 @@ def parse_bounded_yaml(text: str) -> Any:
 
     if len(text) > MOST_YAML_BYTES:
         raise ValueError(f"it has more than {MOST_YAML_BYTES:,} letters")
+    if depth_of(text.encode("utf-8", "surrogatepass")) > DEEPEST:  # the parser takes long to see it
+        raise ValueError(f"it has more than {DEEPEST} levels")
     depth = nodes = 0
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):  # the one pass that does not recurse

@@ -58,9 +58,9 @@ def _text(data: bytes) -> bytes:
 
 def _ascii_stl(data: bytes, path: Path) -> NDArray[np.float64]:
     """(F, 3, 3) corners of an ASCII STL."""
-    rows = re.findall(rb"^\s*vertex\s+(\S+)\s+(\S+)\s+(\S+)\s*$", data, _FLAGS)
-    whole = re.search(rb"^\s*endsolid", data, _FLAGS)
-    facets = len(re.findall(rb"^\s*endfacet", data, _FLAGS))
+    rows = re.findall(rb"^[ \t]*vertex[ \t]+(\S+)[ \t]+(\S+)[ \t]+(\S+)[ \t]*$", data, _FLAGS)
+    whole = re.search(rb"^[ \t]*endsolid", data, _FLAGS)
+    facets = len(re.findall(rb"^[ \t]*endfacet", data, _FLAGS))
     if not whole or len(rows) != 3 * facets:
         raise _damaged(path, f"{len(rows)} vertices in {facets} whole facets")
     try:

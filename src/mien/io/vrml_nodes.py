@@ -9,9 +9,11 @@ from pathlib import Path
 
 from mien.errors import BadFile
 
-_COMMENT = re.compile(rb'("(?:[^"\\]|\\.)*")|#[^\n]*')
+# A string that does not close ends with the file, so that none is looked through twice.
+_STRING = rb'"(?:[^"\\]|\\(?:.|\Z))*(?:"|\Z)'
+_COMMENT = re.compile(rb"(" + _STRING + rb")|#[^\n]*", re.DOTALL)
 # A list that holds neither nodes nor strings is one word, however many numbers stand in it.
-_WORD = re.compile(rb'"(?:[^"\\]|\\.)*"|\[[^\[\]{}"]*\]|[{}\[\]]|[^\s,{}\[\]"]+')
+_WORD = re.compile(_STRING + rb'|\[[^\[\]{}"]*\]|[{}\[\]]|[^\s,{}\[\]"]+', re.DOTALL)
 _NUMBER = re.compile(rb"[+-]?[\d.]")
 _DEEPEST = 60  # nodes inside nodes
 

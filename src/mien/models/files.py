@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from mien.errors import BadFile, BadSetting, DataMissing
 from mien.io.atomic import write_bytes
+from mien.io.bounds import first_twice
 from mien.models.base import FaceModel
 from mien.models.bounded import BoundedTensors
 from mien.models.own_code import class_of_record, is_record, record_of
@@ -171,8 +172,8 @@ def _check_expressions(names: Any, state: Mapping[str, Tensor], folder: Path) ->
     what = "the expressions of the model's config.json are damaged"
     if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
         raise BadFile(what, received=f"no list of names in {folder}", remedy="copy the folder again")
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise BadFile(what, received=f"{twice[0]!r} twice in {folder}", remedy="copy the folder again")
+    if (twice := first_twice(names)) is not None:
+        raise BadFile(what, received=f"{twice!r} twice in {folder}", remedy="copy the folder again")
     measured = tuple(state["calibration.offsets"].shape) if "calibration.offsets" in state else ()
     if measured[:1] != (len(names),):
         found = f"{len(names)} names for offsets of shape {measured} in {folder}"
