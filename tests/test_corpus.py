@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from fuzzing import readers
+
 from mien.errors import MienError
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -17,7 +17,8 @@ CASES = sorted(path for path in CORPUS.rglob("*") if path.is_file())
 def test_a_result_or_one_sentence(path: Path, tmp_path: Path) -> None:
     use = {
         "mesh": readers.use_mesh, "curves": readers.use_curves, "landmarks": readers.use_landmarks,
-        "recipe": lambda path, _: readers.read_recipe(path), "topology": lambda path, _: readers.Topology.load(path),
+        "recipe": lambda path, _: readers.read_recipe(path),
+        "topology": lambda path, _: readers.Topology.load(path),
         "rules": lambda path, _: readers.read_rules(path, readers.EXPRESSIONS),
         "picture": lambda path, _: readers.read_texture(path, size=16), "archive": readers.use_archive,
     }[path.parent.name]  # fmt: skip

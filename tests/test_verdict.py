@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from strangers import on_template, registered, stranger, template
 
 import mien
-from mien.errors import BadMesh
+from mien.errors import BadFile, BadMesh
 from mien.find.lids import eyes_are_closed
 from mien.geometry.carried import MovedSurface, check_carried
 from mien.geometry.differential import vertex_normals
@@ -35,7 +35,8 @@ def placed() -> NDArray:
 
 def test_a_right_registration_is_within_all_limits() -> None:
     values = {measure.name: measure.value for measure in registered().measures}
-    assert set(values) == {"flipped", "stretch", "uncovered", "unlike", "mouth rims", "eye rims", "no eyes"}
+    assert set(values) == {"flipped", "stretch", "uncovered", "unlike", "mouth rims", "eye rims", "no eyes",
+                           "no face"}  # fmt: skip
     assert all(value < LIMITS[name].doubtful for name, value in values.items()), values
     assert registered().notes == ()
     assert values["unlike"] < 0.1 and values["mouth rims"] < 1.5 and values["eye rims"] < 1.5
@@ -215,3 +216,45 @@ def test_rigs_of_a_mouth_that_stands_open_are_made_on_demand(workshop: Workshop,
     np.testing.assert_allclose(
         mien.read_mesh(tmp_path / "rig.glb").vertices, face.in_millimeters(face.vertices) / 1000, atol=1e-6
     )
+
+
+def onto_front(vertices: NDArray) -> dict[str, NDArray]:
+    """The template's landmarks, put where the front of a shape is seen at their places."""
+    topology = template()[0]
+    points = topology.landmarks.positions(topology.template)
+    front = vertices[vertices[:, 2] > np.median(vertices[:, 2])]
+    gap = np.linalg.norm((points - points.mean(axis=0))[:, None, :2] - front[None, :, :2], axis=2)
+    return dict(zip(topology.landmarks.names, front[gap.argmin(axis=1)], strict=True))
+
+
+def shapes_without_a_face() -> dict[str, tuple[NDArray, NDArray]]:
+    """A ball, an egg, a ring, a hand, and the back of the stranger's head."""
+    ball_points, faces = icosphere(4, 1.0)
+    fingers = [(ball_points * (9, 40, 9) + (x, 80, 0), faces) for x in (-36, -12, 12, 36)]
+    turn, around = np.meshgrid(np.linspace(0, 2 * np.pi, 48, False), np.linspace(0, 2 * np.pi, 24, False))
+    wide = 70 + 35 * np.cos(around)
+    ring = np.stack([wide * np.cos(turn), wide * np.sin(turn), 35 * np.sin(around)], axis=-1).reshape(-1, 3)
+    place = np.arange(len(ring)).reshape(24, 48)
+    right, up = np.roll(place, -1, 1), np.roll(place, -1, 0)
+    corner = np.roll(right, -1, 0)
+    ring_faces = np.concatenate(
+        [np.stack(t, -1).reshape(-1, 3) for t in ((place, right, corner), (place, corner, up))]
+    )
+    head = stranger()
+    is_back = head.vertices[:, 2] < np.median(head.vertices[:, 2])
+    kept = np.flatnonzero(is_back)
+    number = np.cumsum(is_back) - 1
+    return {
+        "ball": (ball_points * 95, faces), "egg": (ball_points * (75, 110, 95), faces),
+        "ring": (ring, ring_faces), "hand": joined((ball_points * (45, 55, 15), faces), *fingers),
+        "back": (head.vertices[kept] * (-1, 1, -1), number[head.faces[is_back[head.faces].all(axis=1)]]),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["ball", "egg", "ring", "hand", "back"])
+def test_what_is_no_face_is_refused_with_landmarks_too(name: str) -> None:
+    vertices, faces = shapes_without_a_face()[name]
+    words = "neither lids nor lips" if name in ("ball", "egg") else "do not lie like those of a face"
+    with pytest.raises((BadMesh, BadFile), match=words) as caught:
+        register(vertices, faces, template()[0], landmarks=onto_front(vertices), schedule=QUICK)
+    assert "\n" not in str(caught.value)

@@ -9,9 +9,13 @@ from __future__ import annotations
 import difflib
 import errno
 import importlib
+import re
 from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
+
+
+_LINE_BREAKS = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 
 
 class MienError(Exception):
@@ -32,7 +36,7 @@ class MienError(Exception):
             parts.append(f"received {received}")
         if self.remedy:
             parts.append(self.remedy)
-        super().__init__("; ".join(parts) + ".")
+        super().__init__(_LINE_BREAKS.sub(" ", "; ".join(parts)) + ".")  # names in files may hold any letter
 
 
 class Note(UserWarning):

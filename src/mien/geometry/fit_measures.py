@@ -61,8 +61,9 @@ def measured(
         found.append(Measure("landmarks", quality.landmark_mm))
     if not surface.is_scan:
         found += rims_beside(bent, topology, surface)
-        no_lids = any(item.name == "eye rims" and item.value >= _AROUND_MM for item in found)
-        found.append(Measure("no eyes", unlike if no_lids else 0.0))
+        absent = {item.name for item in found if item.value >= _AROUND_MM}
+        found.append(Measure("no eyes", unlike if "eye rims" in absent else 0.0))
+        found.append(Measure("no face", unlike if {"eye rims", "mouth rims"} <= absent else 0.0))
     return eyeballs_beside(bent, topology, others) + found
 
 

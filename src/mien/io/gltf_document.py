@@ -29,7 +29,7 @@ UNDERSTOOD = (
 
 #: What reading a damaged file raises, whatever is wrong with it.
 DAMAGE = (
-    KeyError, IndexError, ValueError, TypeError, AttributeError, OverflowError, MemoryError, RecursionError,
+    KeyError, IndexError, ValueError, TypeError, AttributeError, ArithmeticError, MemoryError, RecursionError,
 )  # fmt: skip
 
 

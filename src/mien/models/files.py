@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from mien.errors import BadFile, BadSetting, DataMissing
 from mien.io.atomic import write_bytes
 from mien.io.bounds import first_twice
+from mien.io.schema import parse_bounded_json
 from mien.models.base import FaceModel
 from mien.models.bounded import BoundedTensors
 from mien.models.own_code import class_of_record, is_record, record_of
@@ -277,11 +278,10 @@ def _check_format(config: Mapping[str, Any], folder: Path) -> None:
 def model_facts(folder: Path | str) -> dict[str, Any]:
     """The ``config.json`` of a model folder."""
     try:
-        facts = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8"))
+        text = (Path(folder) / "config.json").read_bytes()
     except FileNotFoundError as error:
         raise DataMissing("the model folder has no config.json", received=str(folder)) from error
-    except ValueError as error:
-        raise BadFile("the model's config.json is damaged", received=str(folder)) from error
+    facts = parse_bounded_json(text, "the model's config.json", Path(folder), "copy the folder again")
     told = facts.get("facts", {}) if isinstance(facts, dict) else None
     tables = ("plan", "versions", "machine")
     if not isinstance(told, dict) or not all(isinstance(told.get(name, {}), dict) for name in tables):
