@@ -45,7 +45,7 @@ bench-smoke: $(DEV_STAMP)
 COUNT ?= 10000
 SEED ?= 0
 fuzz: $(DEV_STAMP)
-	PYTHONPATH=tests:src $(BIN)/python -m fuzzing --count $(COUNT) --seed $(SEED) --record benchmarks/results/fuzzing.csv
+	PYTHONPATH=tests:src $(BIN)/python -m fuzzing --count $(COUNT) --seed $(SEED) --record benchmarks/results/$(shell date +%F)-cpu-fuzzing.csv
 
 bare:
 	PYTHON="$(PYTHON)" bash tools/bare_install.sh

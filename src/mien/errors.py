@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
-
 _LINE_BREAKS = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 
 
