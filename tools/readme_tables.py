@@ -18,7 +18,7 @@ README = Path(__file__).parent.parent / "README.md"
 DOCS = README.parent / "docs"
 PAGES = (
     README, DOCS / "your_own_head.md", DOCS / "data" / "ict.md", DOCS / "data" / "makehuman.md",
-    DOCS / "experiments.md",
+    DOCS / "experiments.md", DOCS / "models" / "adversarial_vae.md",
 )  # fmt: skip
 RESULTS = README.parent / "benchmarks" / "results"
 PLACE = re.compile(r"(<!-- capabilities:[^>]*-->\n).*?(<!-- end -->)", re.DOTALL)
@@ -33,6 +33,10 @@ BENCH_COLUMNS = {
     "transfer_avd_truth": "transfer", "rank1_mesh": "recognition",
 }  # fmt: skip
 READ_PLACE = re.compile(r"(<!-- read: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
+ARMS_PLACE = re.compile(r"(<!-- arms: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
+ARMS_COLUMNS = (
+    "rest_avd", "rest_confidence", "neu_avd", "neu_avd_truth", "id_mad", "id_between_avd", "rec_avd_mesh",
+)  # fmt: skip
 RIG_COLUMNS = {
     "error": "error", "cosine": "cosine", "size": "size", "leak": "leak", "stretch": "stretch",
     "lid_gap": "lid gap", "lid_slit": "slit of closed eyes", "lip_gap": "lips apart in jawOpen",
@@ -41,13 +45,13 @@ RIG_COLUMNS = {
 COLUMNS = ("rec_avd_mesh", "neu_avd", "id_mad", "id_ratio", "id_std_pooled", "transfer_avd")
 
 
-def results_table(path: Path) -> str:
+def results_table(path: Path, columns: tuple[str, ...] = COLUMNS) -> str:
     """One line a system of an evaluation's CSV: mean and 95 % interval over persons; a dash where refused."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = {(row["system"], row["metric"]): row for row in csv.DictReader(file)}
-    lines = [f"| system | {' | '.join(COLUMNS)} |", "|---" * (1 + len(COLUMNS)) + "|"]
+    lines = [f"| system | {' | '.join(columns)} |", "|---" * (1 + len(columns)) + "|"]
     for system in dict.fromkeys(system for system, _ in rows):
-        cells = [_cell(rows.get((system, metric))) for metric in COLUMNS]
+        cells = [_cell(rows.get((system, metric))) for metric in columns]
         if any(cell != "–" for cell in cells):
             lines.append(f"| {system.replace('_', ' ')} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -154,6 +158,7 @@ def current(text: str) -> str:
     text = FACE_PLACE.sub(lambda m: f"{m[1]}{faces_table(RESULTS / m[2])}\n{m[3]}", text)
     text = RIG_PLACE.sub(lambda m: f"{m[1]}{rigs_table(RESULTS / m[2])}\n{m[3]}", text)
     text = READ_PLACE.sub(lambda m: f"{m[1]}{read_table(RESULTS / m[2])}\n{m[3]}", text)
+    text = ARMS_PLACE.sub(lambda m: f"{m[1]}{results_table(RESULTS / m[2], ARMS_COLUMNS)}\n{m[3]}", text)
     text = WORLD_PLACE.sub(lambda m: f"{m[1]}{worlds_table(RESULTS / m[2])}\n{m[3]}", text)
     text = BENCH_PLACE.sub(lambda m: f"{m[1]}{bench_table(RESULTS / m[2])}\n{m[3]}", text)
     text = PLACE.sub(lambda match: f"{match[1]}{hub.capability_table()}\n{match[2]}", text, count=1)

@@ -58,6 +58,8 @@ class FaceDataset:
         rests: (S, V, 3) float32, millimeters: every person's true face at rest; comes with ``truth``.
         listed: Name of a division that a file lists -> (N,) int8 index into ``PARTS``, -1 in none; see
             :mod:`mien.data.split_files`.
+        stand_ins: Subject index -> (V, 3) float32, millimeters: faces that stand for neutral scans in this
+            view, see :meth:`with_rest`. They are not stored.
     """
 
     topology: Topology
@@ -83,6 +85,7 @@ class FaceDataset:
     truth: NDArray[np.float32] | None = None
     rests: NDArray[np.float32] | None = None
     listed: Mapping[str, NDArray[np.int8]] = field(default_factory=dict)
+    stand_ins: Mapping[int, NDArray[np.float32]] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.vertices)
@@ -185,9 +188,9 @@ class FaceDataset:
 
     @property
     def has_neutral(self) -> NDArray[np.bool_]:
-        """(n,) rows whose subject has at least one neutral scan in the whole set."""
+        """(n,) rows whose subject has at least one neutral scan in the whole set, or what stands for it."""
         known = np.zeros(len(self.subjects), bool)
-        known[self.subject[self._neutral]] = True
+        known[self.subject[self._neutral] if self.stand_ins is None else list(self.stand_ins)] = True
         return known[self.row_subject]
 
     @cached_property
@@ -195,7 +198,7 @@ class FaceDataset:
         return {}
 
     def neutral_of(self, index: NDArray | list[int] | slice) -> NDArray[np.float32]:
-        """The neutral of the subject of each row: the mean of all neutral scans of that person.
+        """The neutral of the subject of each row: the mean of that person's neutral scans, or their stand-in.
 
         Args:
             index: (n,) int rows of the view, (len(self),) bool, or a slice.
@@ -209,15 +212,25 @@ class FaceDataset:
         return np.stack([self._neutral_mean(int(person)) for person in self.row_subject[index]])
 
     def _neutral_mean(self, person: int) -> NDArray[np.float32]:
+        if self.stand_ins is not None and person in self.stand_ins:
+            return self.stand_ins[person]
         if person not in self._neutral_means:
             rows = np.flatnonzero(self._neutral & (self.subject == person))
-            if not len(rows):
+            if not len(rows) or self.stand_ins is not None:
                 raise MissingNeutral(
                     "a subject has no neutral scan", received=self.subjects[person],
                     remedy="add one (a row without any expression weight) or leave this subject out",
                 )  # fmt: skip
             self._neutral_means[person] = self._faces(rows).mean(axis=0)
         return self._neutral_means[person]
+
+    def with_rest(self, faces: Mapping[int, NDArray[np.float32]]) -> FaceDataset:
+        """This view with faces that stand for neutral scans, which are then never looked at.
+
+        Args:
+            faces: Subject index -> (V, 3) float32, millimeters.
+        """
+        return replace(self, stand_ins=faces)
 
     @property
     def has_truth(self) -> bool:

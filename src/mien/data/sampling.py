@@ -33,6 +33,8 @@ class Batch:
         partner_texture: (B, 3, S, S) float, -1..1 sRGB: somebody with the same expression, when asked for.
         partner_subject: (B,) int64 subject index of ``partner_texture``.
         neutral_texture: (B, 3, S, S) float, -1..1 sRGB: the same person at rest, when asked for.
+        twin: (B, V, 3) float, millimeters: somebody else who does the same as strongly, when asked for.
+        origin: (B,) int64 subject index of the scan that a row was made of, where ``subject`` may be virtual.
     """
 
     vertices: Tensor
@@ -47,6 +49,8 @@ class Batch:
     partner_texture: Tensor | None = None
     partner_subject: Tensor | None = None
     neutral_texture: Tensor | None = None
+    twin: Tensor | None = None
+    origin: Tensor | None = None
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Batch:
         """Applies a function (a move to a device, a slice of rows) to every tensor."""
@@ -133,7 +137,11 @@ def mixed_pairs(data: FaceDataset, size: int) -> Sampler:
     return batch
 
 
-def style_pairs(data: FaceDataset, size: int, *, balanced: bool = True) -> Sampler:
+SAME_STRENGTH = 0.1
+"""How far the weights of two scans of one expression differ at most if they do the same as strongly."""
+
+
+def style_pairs(data: FaceDataset, size: int, *, balanced: bool = True, twins: bool = False) -> Sampler:
     """Random faces, each with a scan of somebody else whose expression is labeled.
 
     Scans without an identity label may be of anybody; of those only the face itself is left out.
@@ -143,6 +151,8 @@ def style_pairs(data: FaceDataset, size: int, *, balanced: bool = True) -> Sampl
         size: B.
         balanced: Partners are drawn evenly over the expressions (neutral is one), else over the scans. Where
             nobody else shows the expression that was drawn, any other one is taken.
+        twins: Each face also comes with its own style class (B, 1), -1 where the label is missing, and with
+            somebody else who does the same as strongly; with itself where nobody does.
     """
     count, weights, subject = len(data), data.row_weights, data.row_subject
     labeled = np.flatnonzero(data.row_labeled("expression"))
@@ -154,6 +164,8 @@ def style_pairs(data: FaceDataset, size: int, *, balanced: bool = True) -> Sampl
         )  # fmt: skip
     label = data.label[labeled]
     classes = [labeled[label == name] for name in np.unique(label)] if balanced else [labeled]
+
+    known = _Twins(data, person)
 
     def donor(row: int, wanted: NDArray[np.int64], generator: torch.Generator) -> int:
         others = (rows[person[rows] != person[row]] for rows in (wanted, labeled))
@@ -167,9 +179,31 @@ def style_pairs(data: FaceDataset, size: int, *, balanced: bool = True) -> Sampl
         result.partner = torch.from_numpy(data[others])
         result.partner_weights = torch.from_numpy(weights[others])
         result.same = torch.zeros(size, dtype=torch.int64)
+        if twins:
+            result.twin = torch.from_numpy(data[np.array([known.of(row, generator) for row in rows])])
+            result.labels = torch.from_numpy(known.classes[rows])[:, None]
         return result
 
     return batch
+
+
+class _Twins:
+    """Who else does what a scan shows, as strongly."""
+
+    def __init__(self, data: FaceDataset, person: NDArray[np.int64]) -> None:
+        self.person, self.label = person, data.label
+        self.known = data.row_labeled("expression")
+        self.strength = data.row_weights.max(axis=1, initial=0.0)
+        #: (n,) int64 style class: the strongest expression, their number for neutral, -1 without a label.
+        neutral = np.where(self.label < 0, len(data.expressions), self.label)
+        self.classes = np.where(self.known, neutral, -1).astype(np.int64)
+
+    def of(self, row: int, generator: torch.Generator) -> int:
+        """A row of somebody else of the same class and about the same strength; ``row`` if there is none."""
+        alike = (self.classes == self.classes[row]) & (self.person != self.person[row])
+        alike &= np.abs(self.strength - self.strength[row]) <= SAME_STRENGTH
+        rows = np.flatnonzero(alike & self.known[row])
+        return any_of(rows, generator) if len(rows) else int(row)
 
 
 def virtual_people(sampler: Sampler, data: FaceDataset, share: float, *, neutral: bool = False) -> Sampler:
@@ -178,7 +212,7 @@ def virtual_people(sampler: Sampler, data: FaceDataset, share: float, *, neutral
     A virtual person is a random mixture of all P real ones, ``sum_k w_k face_k`` with ``sum w = 1``, so that
     it lies among faces, and ``sum w^2 = 1``, so that virtual people vary as much as real ones. A row keeps
     what its scan differs from its own person's face; neutral and partner of the same person move along.
-    Virtual people have no identity label: their subject is -1.
+    Virtual people have no identity label: their subject is -1, their origin whose scan was moved.
 
     Args:
         sampler: Draws the real batch. Its rows without an identity label stay as they are.
@@ -208,7 +242,7 @@ def virtual_people(sampler: Sampler, data: FaceDataset, share: float, *, neutral
         moved = (torch.rand(count, generator=generator) < share) & (own >= 0)
         shift = (mixture - known[own]) * moved[:, None, None]
         result.vertices = result.vertices + shift
-        result.subject = torch.where(moved, -1, result.subject)
+        result.origin, result.subject = result.subject, torch.where(moved, -1, result.subject)
         if result.neutral is not None:
             result.neutral = result.neutral + shift
         if result.partner is not None:

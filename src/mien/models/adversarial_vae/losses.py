@@ -24,8 +24,11 @@ from torch.nn import functional
 from torch.nn.functional import mse_loss
 
 from mien.data.dataset import FaceDataset
+from mien.data.rest import known_at_rest
 from mien.data.sampling import Batch, faces, mixed_pairs, same_subject_pairs, virtual_people
+from mien.errors import UnknownName
 from mien.models.adversarial_vae.linear import closed_form_finish, closed_form_start
+from mien.models.adversarial_vae.moving_rest import MovingRest
 from mien.models.adversarial_vae.pointnet import PointNetClassifier, running_statistics_kept, thin
 from mien.models.base import Losses, Stage, validation_errors
 from mien.nn.gaussian import kl_divergence, reparameterize
@@ -42,6 +45,15 @@ class Settings:
     """
 
     neutrals: bool = True  #: use each person's neutral scan as the target of the identity shape ("ne-gt")
+    rest: str = (
+        "none"  #: without neutrals, what stands for them: "none", rest "found" in people's scans, "median"
+    )
+    rest_target: bool = (
+        True  #: it is the target of the identity shape, too; False: only the closed-form start
+    )
+    rest_stays: float = (
+        1.0  #: what stays of a person's target at each visit, the rest follows X_id_hat; 1: all
+    )
     identity_discriminator: bool = True  #: train against the discriminator of pairs ("id-dis")
     reconstruction: float = 150.0  #: a1, weight of the squared reconstruction error
     neutral: float = 1.0  #: a6, weight of the neutral term relative to reconstruction (inside a1's bracket)
@@ -72,6 +84,28 @@ class Settings:
     warm_up: int = 0  #: steps in which the learning rates rise from zero
     validate_every: int = 500
     patience: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.rest not in RESTS:
+            raise UnknownName("rest", self.rest, RESTS)
+
+    @property
+    def at_rest(self) -> bool:
+        """Faces stand for neutral scans."""
+        return not self.neutrals and self.rest != "none"
+
+    @property
+    def supervised(self) -> bool:
+        """The identity shape has a target: the neutral scan, or what stands for it."""
+        return self.neutrals or (self.at_rest and self.rest_target)
+
+    @property
+    def moving(self) -> bool:
+        """Targets that stand for neutral scans follow the identity shapes."""
+        return self.at_rest and self.rest_target and self.rest_stays < 1
+
+
+RESTS = ("none", "found", "median")
 
 
 class IdentityDiscriminator(PointNetClassifier):
@@ -150,15 +184,19 @@ def joint_training(
     optimizers: dict[str, torch.optim.Optimizer] = {
         "vae": torch.optim.Adam(groups, settings.rate, weight_decay=settings.weight_decay)
     }
-    batch = faces(data, settings.batch_size, neutral=settings.neutrals)
+    data, known = known_at_rest(data, settings.rest) if settings.at_rest else data, settings.supervised
+    batch = faces(data, settings.batch_size, neutral=known)
     if settings.identity_discriminator:
         modules["discriminator"] = discriminator
         optimizers["discriminator"] = torch.optim.Adam(
             discriminator.parameters(), settings.discriminator_rate
         )
-        batch = same_subject_pairs(data, settings.batch_size, neutral=settings.neutrals)
-    batch = virtual_people(batch, data, settings.virtual_people, neutral=settings.neutrals)
-    objective, known = Objective(model, discriminator, settings), settings.neutrals
+        batch = same_subject_pairs(data, settings.batch_size, neutral=known)
+    batch = virtual_people(batch, data, settings.virtual_people, neutral=known)
+    if settings.moving:
+        modules["bank"] = MovingRest(model, data, settings.rest_stays).to(model.device)
+    bank: Any = modules.get("bank")
+    objective = Objective(model, discriminator, settings, bank)
 
     def rate(index: int) -> float:
         rise = min(1.0, (index + 1) / max(1, settings.warm_up))
@@ -167,11 +205,12 @@ def joint_training(
     return Stage(
         "joint training", settings.steps, batch, objective.step, modules, optimizers,
         rates=dict.fromkeys(optimizers, rate),
-        validate=None if validation is None else partial(validation_errors, model, validation, known),
+        validate=partial(validation_errors, model, validation, settings.neutrals) if validation else None,
         validate_every=settings.validate_every, patience=settings.patience,
-        begin=partial(closed_form_start, model, data, known) if settings.closed_form_start else None,
-        finish=partial(closed_form_finish, model, data, batch, known, settings.closed_form_finish)
-        if settings.closed_form_finish else None,
+        begin=partial(closed_form_start, model, data, known or settings.at_rest)
+        if settings.closed_form_start else None,
+        finish=partial(closed_form_finish, model, data, batch, known and not settings.moving,
+                       settings.closed_form_finish) if settings.closed_form_finish else None,
     )  # fmt: skip
 
 
@@ -182,10 +221,14 @@ class Objective:
         model: An AdversarialVAE.
         discriminator: Its opponent.
         settings: Weights of the terms.
+        bank: Moves the targets of the identity shape, if they do not stand.
     """
 
-    def __init__(self, model: Any, discriminator: IdentityDiscriminator, settings: Settings) -> None:
-        self.model, self.discriminator, self.settings = model, discriminator, settings
+    def __init__(
+        self, model: Any, discriminator: IdentityDiscriminator, settings: Settings,
+        bank: MovingRest | None = None,
+    ) -> None:  # fmt: skip
+        self.model, self.discriminator, self.settings, self.bank = model, discriminator, settings, bank
         smoothness = settings.smoothness
         if smoothness is None:
             smoothness = 0.0 if settings.neutrals else 3e-4
@@ -210,9 +253,10 @@ class Objective:
         fading = 1.0 if settings.divergence_until is None else max(0.0, 1 - index / settings.divergence_until)
         for name, m, v in zip(("identity", "expression"), means, log_variances, strict=True):
             losses[f"divergence_{name}"] = fading * settings.divergence * kl_divergence(m, v)
-        if settings.neutrals:
+        if settings.supervised:
             assert batch.neutral is not None
-            losses |= self.supervised(x, x_id, offset, model.normalize(batch.neutral))
+            neutral = batch.neutral if self.bank is None else self.bank.follow_shapes(batch, x_id.detach())
+            losses |= self.supervised(x, x_id, offset, model.normalize(neutral))
         if settings.identity_discriminator:
             losses["adversarial"] = settings.adversarial * self.called_same(x, x_id, index)
         if settings.identity_code and index % settings.identity_code_every == 0:
@@ -254,7 +298,7 @@ class Objective:
         return functional.cross_entropy(logits, torch.full((len(x),), SAME, device=x.device))
 
     def supervised(self, x: Tensor, x_id: Tensor, offset: Tensor, neutral: Tensor) -> Losses:
-        """Terms that need the true neutral, inside the bracket of a1.
+        """Terms that need a neutral, inside the bracket of a1.
 
         Args:
             x: (B, V, 3) float, normalized. X.

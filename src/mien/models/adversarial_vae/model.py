@@ -38,7 +38,8 @@ class AdversarialVAE(FaceModel):
 
     The losses, with a discriminator D of pairs of faces, stand in :mod:`mien.models.adversarial_vae.losses`.
     With ``neutrals`` off, no neutral scan is used: the discriminator alone pulls X_id_hat to what a person's
-    scans have in common.
+    scans have in common; or, with ``rest``, a face at rest that is found from the same identity labels
+    (:mod:`mien.data.rest`) stands for the neutral scan, at the start and as a target.
 
     Departures:
         - Eq. 7 as printed would let the VAE help the discriminator; the VAE only gets the "same" label of its
@@ -52,6 +53,7 @@ class AdversarialVAE(FaceModel):
           train decoders slower than the encoder, take fewer steps, show encoder and discriminator 128
           vertices, apply L_code every eighth step, eight times as heavy, and mix people
           (:func:`mien.data.sampling.virtual_people`).
+        - ``rest`` is not in the paper; "none", the default, is its form.
 
     Args:
         topology: What all faces share.
@@ -167,6 +169,10 @@ class AdversarialVAE(FaceModel):
             (..., V, 3) float.
         """
         return (vertices - self.mean_face.mean(0)) / self.unit
+
+    def restore(self, x: Tensor) -> Tensor:
+        """(..., V, 3) millimeters of normalized faces (..., V, 3)."""
+        return self.unit * x + self.mean_face.mean(0)
 
     def features_of(self, vertices: Tensor) -> Tensor:
         """(B, 1024) encoder features of faces (B, V, 3) in millimeters."""
