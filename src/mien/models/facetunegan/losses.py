@@ -10,6 +10,8 @@ class of s, D_f the last features of D, dist the mean vertex distance)::
     L_adv = BCE(D_s(x_t), 1)                                                                         (8)
     L_feat = |D_f(x_r) - D_f(x)|_1 + |D_f(x_t) - D_f(s)|_1                                           (9)
     L_lap = mean_v |v - centroid of its neighbors|   on x_t                                 (section 3.3)
+    L_label = CE(R(Es(x)), class of x) + CE(R(Es(s)), class of s)          not in the paper, R a linear map
+    L_swap = dist(Dec(Ec(x), Es(x')), x)              not in the paper, x' somebody else who does the same
     L_G = L_adv + L_feat + 0.4 L_sty + L_rec + L_cyc + 0.1 L_lap                                     (10)
     L_D = BCE(D_s(s), 1) + BCE(D_s(x_t), 0) + r1/2 |grad_s D_s(s)|^2                                 (8, 10)
 """
@@ -21,7 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from mien.data.sampling import Batch
@@ -66,6 +68,12 @@ class Settings:
     decay_every: int = 10_000  #: ... every so many steps
     warm_up: int = 0  #: steps in which the rates rise from zero
     reconstruction_first: int = 0  #: steps with L_rec alone, before adversarial training begins
+    style_first: int = (
+        0  #: steps before all others in which Es learns to name styles with a linear reader ...
+    )
+    style_first_rate: float = 1e-3  #: ... by Adam
+    label: float = 0.0  #: the linear reader names the style from Es(x) and Es(s), all along
+    swap: bool = False  #: L_swap, and x' instead of x in L_cyc: the style of one is the style of the other
     virtual_people: float = 0.0  #: share of rows whose person is a mixture of others
     validate_every: int = 1000
     patience: int | None = None
@@ -74,6 +82,11 @@ class Settings:
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise UnknownName(name, getattr(self, name), known)
+
+    @property
+    def reads_labels(self) -> bool:
+        """Styles are named by a linear reader, in a stage of its own or all along."""
+        return bool(self.style_first or self.label)
 
 
 CHOICES = {
@@ -90,13 +103,15 @@ class TranslationLosses:
         generator: What is trained: the model itself or a copy of it.
         discriminator: Its opponent.
         settings: Weights and schedule.
+        reader: Linear (n_s -> E + 1), what L_label reads styles with.
     """
 
     def __init__(
-        self, model: Any, generator: Any, discriminator: StyleDiscriminator, settings: Settings
-    ) -> None:
+        self, model: Any, generator: Any, discriminator: StyleDiscriminator, settings: Settings,
+        reader: nn.Linear | None = None,
+    ) -> None:  # fmt: skip
         self.model, self.generator, self.discriminator = model, generator, discriminator
-        self.settings = settings
+        self.settings, self.reader = settings, reader
         self.laplacian = MeshLaplacian(model.topology).to(model.device)
 
     def step(self, batch: Batch, index: int) -> Iterator[tuple[str, Losses]]:
@@ -111,11 +126,19 @@ class TranslationLosses:
         if net.variational:
             parts = [kl_divergence(*code.chunk(2, dim=1)) for code in raw]
             losses["divergence"] = settings.divergence * torch.stack(parts).sum()
-        if index >= settings.reconstruction_first:
-            classes, style_s = style_classes(batch.partner_weights), net.mean_code(net.style, s)
+        own, classes = style, style_classes(batch.partner_weights)
+        if settings.swap:
+            assert batch.twin is not None
+            own = net.mean_code(net.style, net.normalize(batch.twin))
+            losses["swap"] = settings.reconstruction * self.distance(net.join(content, own), x)
+        begun, labeled = index >= settings.reconstruction_first, bool(settings.label)
+        style_s = net.mean_code(net.style, s) if begun or labeled else style
+        if labeled:
+            losses["label"] = settings.label * self.named(batch, torch.cat([style, style_s]))
+        if begun:
             x_t = net.join(content, style_s)
             yield "discriminator", self.discriminate(x_t.detach(), s, classes, index)
-            losses |= self.translate(x, x_t, style, style_s) | self.deceive(x, s, x_r, x_t, classes)
+            losses |= self.translate(x, x_t, own, style_s) | self.deceive(x, s, x_r, x_t, classes)
         yield "generator", losses
         follow(self.model, self.generator, self.settings.average)
 
@@ -125,7 +148,7 @@ class TranslationLosses:
         Args:
             x: (B, V, 3) float, in deviations. The content faces.
             x_t: (B, V, 3) float, in deviations. The translated faces.
-            style: (B, D) float. Es(x).
+            style: (B, D) float. Es(x), or Es of somebody else who does the same.
             style_s: (B, D) float. Es(s).
         """
         net, settings = self.generator, self.settings
@@ -135,6 +158,24 @@ class TranslationLosses:
             "cycle": settings.cycle * self.distance(again, x),
             "smoothness": settings.smoothness * self.roughness(x_t, x),
         }
+
+    def named(self, batch: Batch, styles: Tensor) -> Tensor:
+        """L_label, a scalar: faces without an expression label do not count.
+
+        Args:
+            batch: With the classes of x as ``labels``.
+            styles: (2 B, D) float. Es(x), then Es(s).
+        """
+        assert batch.labels is not None and batch.partner_weights is not None and self.reader is not None
+        classes = torch.cat([batch.labels[:, 0], style_classes(batch.partner_weights)])
+        return functional.cross_entropy(self.reader(styles), classes, ignore_index=-1)
+
+    def name_styles(self, batch: Batch, index: int) -> Iterator[tuple[str, Losses]]:
+        """A step of Es and the reader alone."""
+        assert batch.partner is not None
+        net = self.generator
+        both = net.normalize(torch.cat([batch.vertices, batch.partner]))
+        yield "style", {"label": self.named(batch, net.mean_code(net.style, both))}
 
     def discriminate(self, x_t: Tensor, s: Tensor, classes: Tensor, index: int) -> Losses:
         """L_D: the score of the own class is high for style faces and low for translated ones; and R1.

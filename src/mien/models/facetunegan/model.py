@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 
 from mien.codes import Codes
 from mien.data.dataset import FaceDataset
-from mien.data.sampling import style_pairs, virtual_people
+from mien.data.sampling import Sampler, style_pairs, virtual_people
 from mien.data.statistics import vertex_statistics
 from mien.models.base import FaceModel, Reference, Stage, validation_errors
 from mien.models.facetunegan.losses import Settings, TranslationLosses
@@ -64,6 +64,7 @@ class FaceTuneGAN(FaceModel):
           people are labeled, s is somebody else than x.
         - The smoke and standard profiles take fewer and larger steps by Muon (Es and M by Adam), apply R1
           every eighth step, eight times as heavy, and mix people by identity label (``virtual_people``).
+          ``style_first``, ``label`` and ``swap`` are not in the paper and off unless they are asked for.
           The standard profile begins with L_rec alone, weighs L_rec and L_cyc by 3 and L_sty by 1, as the
           unit of dist is not published, and lets R1 fall from 10 to 2.
 
@@ -194,18 +195,47 @@ class FaceTuneGAN(FaceModel):
     def stages(
         self, data: FaceDataset, settings: Any, validation: FaceDataset | None = None
     ) -> Iterator[Stage]:
+        batch = virtual_people(
+            style_pairs(data, settings.batch_size, balanced=settings.balanced_styles,
+                        twins=settings.swap or settings.reads_labels), data, settings.virtual_people,
+        )  # fmt: skip
+        reader = None
+        if settings.reads_labels:
+            reader = nn.Linear(self.config["style_size"], len(self.expressions) + 1).to(self.device)
+        if settings.style_first and reader is not None:
+            yield self._styles_first(batch, reader, settings)
+        yield self._translation(batch, reader, settings, validation)
+
+    def _styles_first(self, batch: Sampler, reader: nn.Linear, settings: Any) -> Stage:
+        """Es learns what styles are called before anybody else learns anything."""
+        alone = TranslationLosses(self, self, StyleDiscriminator(self), settings, reader)
+        learned = [*self.style.parameters(), *reader.parameters()]
+        return Stage(
+            "style", settings.style_first, batch, alone.name_styles, {"model": self, "reader": reader},
+            {"style": torch.optim.Adam(learned, settings.style_first_rate)},
+        )  # fmt: skip
+
+    def _translation(
+        self, batch: Sampler, reader: nn.Linear | None, settings: Any, validation: FaceDataset | None
+    ) -> Stage:
         # The model is the moving average; what is trained beside it starts as a copy.
         generator = copy.deepcopy(self) if settings.average else self
         discriminator = StyleDiscriminator(self, settings.feature_of).to(self.device)
         modules = {"model": self, "generator": generator, "discriminator": discriminator}
+        trained: nn.Module = generator
+        apart = [generator.style, generator.mapping]
+        if reader is not None:
+            modules["reader"] = reader
+            trained = nn.ModuleList([generator, reader])
+            apart.append(reader)
         optimizers = {
             name: optimizer_of(
                 module, rate, weight_decay=settings.weight_decay, kind=settings.optimizer,
-                apart=apart, apart_rate=settings.style_rate,
+                apart=kept, apart_rate=settings.style_rate,
             )
-            for name, module, rate, apart in (
+            for name, module, rate, kept in (
                 ("discriminator", discriminator, settings.discriminator_rate or settings.rate, None),
-                ("generator", generator, settings.rate, nn.ModuleList([generator.style, generator.mapping])),
+                ("generator", trained, settings.rate, nn.ModuleList(apart)),
             )
         }  # fmt: skip
 
@@ -213,10 +243,9 @@ class FaceTuneGAN(FaceModel):
             rise = min(1.0, (index + 1) / max(1, settings.warm_up))
             return rise * settings.decay ** (index // settings.decay_every)
 
-        batch = style_pairs(data, settings.batch_size, balanced=settings.balanced_styles)
-        yield Stage(
-            "translation", settings.steps, virtual_people(batch, data, settings.virtual_people),
-            TranslationLosses(self, generator, discriminator, settings).step, modules, optimizers,
+        return Stage(
+            "translation", settings.steps, batch,
+            TranslationLosses(self, generator, discriminator, settings, reader).step, modules, optimizers,
             rates=dict.fromkeys(optimizers, rate),
             validate=None if validation is None else partial(self.validation_error, validation),
             validate_every=settings.validate_every, patience=settings.patience,
