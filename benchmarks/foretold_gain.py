@@ -47,6 +47,9 @@ def main() -> None:
             moved, gain, reach, color=COLORS[number % len(COLORS)], marker="oD"[number // len(COLORS) % 2],
             markersize=5, linewidth=1.4, elinewidth=1, label=system.replace("_", " "),
         )  # fmt: skip
+    axes.set_yscale("symlog", linthresh=0.2)  # tenths near zero, and millimeters where little was learned
+    axes.set_yticks([-5, -2, -1, -0.5, -0.2, -0.1, 0, 0.1, 0.2, 0.5], minor=False)
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("share of people's manner that their faces decide (%)")
     axes.set_ylabel(f"{args.metric}: additive minus system (mm)")
     axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -200,9 +200,9 @@ def _note(rows: Iterable[Row], found: Mapping[str, tuple[str, list[Paired]]]) ->
     warned = few_people(people)
     return (
         f"{told}Bold: the best model; italics: not significantly worse (Wilcoxon's signed-rank test over "
-        f"the same test people, seeds averaged, Holm's correction over the models, {LEVEL:.0%}). Lower is "
-        f"better but for recognition; consistency is read beside neutralization: alike faces are consistent."
-        + (f" Note: {warned}." if warned else "")
+        f"the same test people, seeds averaged, Holm's correction over the models, {100 * LEVEL:g} %). Lower "
+        "is better but for recognition; consistency is read beside neutralization: alike faces are "
+        "consistent." + (f" Note: {warned}." if warned else "")
     )
 
 

@@ -19,7 +19,7 @@ from mien.evaluation.table_cells import mean_interval
 from mien.evaluation.tables import Layout, arranged
 from mien.experiments.bench_file import Bench
 from mien.experiments.bench_jobs import CONTROLS, bench_job, data_folder
-from mien.experiments.queue import DONE, FAILED, QueuedRun, result_of, run_queue
+from mien.experiments.queue import DONE, FAILED, WAITING, QueuedRun, result_of, run_queue
 from mien.io.atomic import write_bytes
 from mien.io.lock import alone
 from mien.machine import machine, machine_text
@@ -95,10 +95,12 @@ class BenchResult:
                 *(f"- {name}: {s.get('sentence', '')}" for name, s in failed.items()),
                 "",
             ]
+        if waiting := [name for name, state in self.states.items() if state["state"] == WAITING]:
+            lines += ["### Not run yet", "", *(f"- {name}" for name in waiting), ""]
         return "\n".join(lines)
 
     def to_csv(self) -> str:
-        """One line a data set, system and metric, with what it was measured under."""
+        """One line a data set, system and metric, with what it was measured under; none by expression."""
         text = io.StringIO()
         names = [*COLUMNS, *(item.name for item in dataclasses.fields(Row))]
         writer = csv.DictWriter(text, names, lineterminator="\n")
@@ -107,7 +109,8 @@ class BenchResult:
             shared = {key: report.conditions.get(key) for key in ("people", "vertices", "fingerprint")}
             shared |= {"data": name, "manner": self.bench.data[name].get("manner", 0)}
             shared |= {"minutes": self.bench.minutes, "foretold": self.foretold.get(name)}
-            for row in report.rows:
+            shared["fingerprint"] = str(shared["fingerprint"])[:16]
+            for row in (row for row in report.rows if "/" not in row.metric):
                 own = self.facts.get(name, {}).get(row.system, {})
                 writer.writerow({**shared, **own, **self._gain(report, row), **row.as_dict()})
         return text.getvalue()
