@@ -19,6 +19,7 @@ DOCS = README.parent / "docs"
 PAGES = (
     README, DOCS / "your_own_head.md", DOCS / "data" / "ict.md", DOCS / "data" / "makehuman.md",
     DOCS / "experiments.md", DOCS / "models" / "adversarial_vae.md",
+    DOCS / "models" / "residual_morphable.md",
 )  # fmt: skip
 RESULTS = README.parent / "benchmarks" / "results"
 PLACE = re.compile(r"(<!-- capabilities:[^>]*-->\n).*?(<!-- end -->)", re.DOTALL)
@@ -36,6 +37,11 @@ READ_PLACE = re.compile(r"(<!-- read: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)",
 ARMS_PLACE = re.compile(r"(<!-- arms: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
 ARMS_COLUMNS = (
     "rest_avd", "rest_confidence", "neu_avd", "neu_avd_truth", "id_mad", "id_between_avd", "rec_avd_mesh",
+)  # fmt: skip
+RESIDUAL_PLACE = re.compile(r"(<!-- residuals: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
+RESIDUAL_COLUMNS = (
+    "rec_avd_mesh", "rec_avd_mesh_truth", "neu_avd", "neu_avd_truth", "id_mad", "id_ratio", "id_std_pooled",
+    "transfer_avd", "transfer_avd_truth",
 )  # fmt: skip
 RIG_COLUMNS = {
     "error": "error", "cosine": "cosine", "size": "size", "leak": "leak", "stretch": "stretch",
@@ -153,6 +159,26 @@ def read_table(path: Path) -> str:
     return "\n".join(lines)
 
 
+def residuals_table(path: Path) -> str:
+    """One line a system of each setting of the dial: the mean, and the paired difference's interval."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = {(row["manner"], row["system"], row["metric"]): row for row in csv.DictReader(file)}
+    header = ("manner", "system", *RESIDUAL_COLUMNS)
+    lines = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
+    for manner, system in dict.fromkeys((manner, system) for manner, system, _ in rows):
+        cells = [_apart(rows.get((manner, system, metric))) for metric in RESIDUAL_COLUMNS]
+        lines.append(f"| {float(manner):g} | {system.replace('_', ' ')} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _apart(row: dict[str, str] | None) -> str:
+    if row is None:
+        return "–"
+    low = row.get("difference_low") or ""
+    between = f" ({float(low):+.2f} to {float(row['difference_high']):+.2f})" if low else ""
+    return f"{float(row['mean']):.2f}{between}"
+
+
 def current(text: str) -> str:
     """A page with the tables as the code and the committed results have them."""
     text = FACE_PLACE.sub(lambda m: f"{m[1]}{faces_table(RESULTS / m[2])}\n{m[3]}", text)
@@ -161,6 +187,7 @@ def current(text: str) -> str:
     text = ARMS_PLACE.sub(lambda m: f"{m[1]}{results_table(RESULTS / m[2], ARMS_COLUMNS)}\n{m[3]}", text)
     text = WORLD_PLACE.sub(lambda m: f"{m[1]}{worlds_table(RESULTS / m[2])}\n{m[3]}", text)
     text = BENCH_PLACE.sub(lambda m: f"{m[1]}{bench_table(RESULTS / m[2])}\n{m[3]}", text)
+    text = RESIDUAL_PLACE.sub(lambda m: f"{m[1]}{residuals_table(RESULTS / m[2])}\n{m[3]}", text)
     text = PLACE.sub(lambda match: f"{match[1]}{hub.capability_table()}\n{match[2]}", text, count=1)
     return RESULT_PLACE.sub(lambda m: f"{m[1]}{results_table(RESULTS / m[2])}\n{m[3]}", text, count=1)
 
