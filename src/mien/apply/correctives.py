@@ -45,7 +45,8 @@ class Correctives:
             weights: (T, E) float.
         """
         columns = [item.weight(names, weights) for item in self.items]
-        return np.stack(columns, axis=-1).astype(np.float32) if columns else np.zeros((len(weights), 0))
+        nothing = np.zeros((len(weights), 0), np.float32)
+        return np.stack(columns, axis=-1).astype(np.float32) if columns else nothing
 
 
 def correctives_on(head: Head, names: Sequence[str], targets: NDArray) -> Correctives:
@@ -111,7 +112,7 @@ def contact_of(model: FaceModel, head: Head | None, neutral: NDArray, style: Any
     rows = np.union1d(np.flatnonzero(meets.lids.any(axis=1)), lips).astype(np.int64)
     if head is None or not len(rows) or refusal(type(model), "rig"):
         return None
-    asked = rows if not lips else np.union1d(rows, meets.jaw)
+    asked = np.union1d(rows, [meets.jaw]).astype(np.int64) if lips else rows
     names = tuple(model.expressions[row] for row in asked)
     targets = rig(model, neutral, names, style=style).targets
     change = head.carry(targets, None, meets_of(names)).astype(np.float64) - head.carry(targets)

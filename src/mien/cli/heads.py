@@ -118,7 +118,8 @@ def rig(
     if texture == "model":
         face, image = face.in_model_uv(), png_bytes(apply.texture(model, face.vertices)[0])
     sizes = given_sizes(size, made.names)
-    options = {"texture": image, "existing": existing, "sizes": sizes, "correctives": correctives}
+    options: dict[str, Any] = {"texture": image, "existing": existing}
+    options |= {"sizes": sizes, "correctives": correctives}
     tell(face.write_rig(out, made, **options))
     report = apply.report_rig(face, made)
     if as_json:

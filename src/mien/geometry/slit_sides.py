@@ -115,6 +115,9 @@ def without_strays(moved: NDArray, faces: NDArray, slits: Sequence[Sides]) -> ND
         moved: (..., V, 3) float, millimeters.
         faces: (F, 3) int. Of the template.
         slits: Of the template.
+
+    Returns:
+        (..., V, 3) float64, millimeters.
     """
     result = np.array(moved, np.float64)
     flat = result.reshape(-1, *result.shape[-2:])

@@ -77,7 +77,7 @@ def read_mesh(path: str | Path, *, points: bool = False) -> Mesh:
         raise BadFile("the mesh file is too large to be read", remedy="decimate the mesh first",
                       received=f"{size / 2**20:,.0f} MiB in {path}")  # fmt: skip
     try:
-        if reader is not read_blend:  # Blender itself compresses its files
+        if reader not in (read_blend, read_wrl):  # compressed files of these kinds are known to their readers
             refuse_mistaken(path)
         mesh = read_ply(path, points=True) if points and reader is read_ply else reader(path)
     except OSError as error:
