@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import pickle  # noqa: TID251, between a process and its child: no file holds one
-import subprocess
+import multiprocessing
 import sys
 import threading
 from collections.abc import Callable
-from typing import IO, Any
+from multiprocessing.connection import Connection
+from typing import Any
 
 import mien.errors
 from mien.errors import BadFile, BadSetting, MienError
-from mien.io.worker_process import LENGTH
+from mien.io.worker_process import serve
 
 SECONDS, MEGABYTES = 600.0, 8000
 _CANCELED, _LATE = "canceled", "late"
@@ -25,8 +24,7 @@ class Canceled(MienError):
 class Worker:
     """A process that runs one function at a time, started when it is first needed.
 
-    Functions and values travel as the interpreter's own pickles, between this process and its child only; no
-    file of anybody is read that way.
+    Functions and values travel over a pipe of the standard library, between this process and its child only.
 
     Args:
         seconds: The longest time a function may take.
@@ -35,7 +33,8 @@ class Worker:
 
     def __init__(self, seconds: float = SECONDS, megabytes: int = MEGABYTES) -> None:
         self.seconds, self.megabytes = seconds, megabytes
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Any = None
+        self._pipe: Connection | None = None
         self._running = threading.Lock()
         self._ended = ""
 
@@ -51,17 +50,14 @@ class Worker:
             BadFile: It took too long or too much memory, or its process ended.
         """
         with self._running:
-            process = self._started()
-            assert process.stdin is not None and process.stdout is not None
+            pipe = self._started()
             self._ended = ""
             clock = threading.Timer(self.seconds, self._end, (_LATE,))
             clock.daemon = True
             clock.start()
             try:
-                data = pickle.dumps((function, values), protocol=pickle.HIGHEST_PROTOCOL)
-                process.stdin.write(LENGTH.pack(len(data)) + data)
-                process.stdin.flush()
-                kind, value = pickle.loads(_whole(process.stdout))
+                pipe.send((function, values))
+                kind, value = pipe.recv()
             except (OSError, EOFError) as error:
                 raise self._why() from error
             finally:
@@ -82,7 +78,7 @@ class Worker:
         process, self._ended = self._process, why
         if process is not None:
             process.kill()
-            process.wait()
+            process.join()
 
     def _why(self) -> MienError:
         """Why the process ended before it had answered."""
@@ -99,37 +95,23 @@ class Worker:
     def _leave(self) -> None:
         """Takes leave of a process that has ended."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        for pipe in (process.stdin, process.stdout):
-            with contextlib.suppress(OSError):
-                if pipe is not None:
-                    pipe.close()
-        process.wait()
+        pipe, self._pipe = self._pipe, None
+        if pipe is not None:
+            pipe.close()
+        if process is not None:
+            process.kill()
+            process.join()
 
-    def _started(self) -> subprocess.Popen[bytes]:
-        if self._process is not None and self._process.poll() is not None:
+    def _started(self) -> Connection:
+        if self._process is not None and not self._process.is_alive():
             self._leave()
-        if self._process is None:
-            command = [sys.executable, "-m", "mien.io.worker_process", str(self.megabytes)]
-            # In a session of its own: an interrupt from the keyboard is meant for this process.
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-            )
-        return self._process
-
-
-def _whole(pipe: IO[bytes]) -> bytes:
-    """One answer."""
-    head = pipe.read(LENGTH.size)
-    if len(head) < LENGTH.size:
-        raise EOFError
-    (length,) = LENGTH.unpack(head)
-    data = pipe.read(length)
-    if len(data) < length:
-        raise EOFError
-    return data
+        if self._pipe is None:
+            context = multiprocessing.get_context("spawn")  # of a program with threads no copy is safe
+            self._pipe, other = context.Pipe()
+            self._process = context.Process(target=serve, args=(other, self.megabytes), daemon=True)
+            self._process.start()
+            other.close()  # so that the end of the process is the end of the pipe
+        return self._pipe
 
 
 def _refusal(place: str, name: str, cause: str, received: Any, remedy: str | None) -> MienError:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib
 import os
-import pickle  # noqa: TID251, between a process and its child: no file holds one
-import struct
+import signal
 import sys
-from typing import IO, Any
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
 
 from mien.errors import BadFile, MienError
 
-LENGTH = struct.Struct("<Q")
 _MEGABYTE = 1_000_000
 
 
@@ -28,11 +28,28 @@ def limit_memory(megabytes: int) -> None:
     resource.setrlimit(kind, (wanted if most < 0 else min(wanted, most), most))
 
 
-def answer_of(data: bytes) -> bytes:
-    """The pickled answer to a pickled question: what the function gave, or how it failed."""
+def serve(pipe: Connection, megabytes: int) -> None:
+    """Answers until the parent closes its end.
+
+    Args:
+        pipe: Questions come and answers go here.
+        megabytes: The most memory that this process may take.
+    """
+    limit_memory(megabytes)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt from the keyboard is meant for the parent
+    os.dup2(2, 1)  # what libraries print is no output of the program
+    while True:
+        try:
+            question = pipe.recv()
+        except (EOFError, OSError):
+            return
+        pipe.send(_answer(*question))
+
+
+def _answer(function: Callable[..., Any], values: tuple[Any, ...]) -> tuple[str, Any]:
+    """What the function gave, or how it failed."""
     try:
-        function, values = pickle.loads(data)
-        return pickle.dumps(("done", function(*values)), protocol=pickle.HIGHEST_PROTOCOL)
+        return "done", function(*values)
     except MienError as error:
         return _refused(error)
     except MemoryError:
@@ -40,34 +57,10 @@ def answer_of(data: bytes) -> bytes:
             BadFile("this takes more memory than the studio may use", remedy="use a smaller mesh")
         )
     except Exception as error:  # a defect: its parent says so and lives on
-        return pickle.dumps(("defect", f"{type(error).__name__}: {error}"))
+        return "defect", f"{type(error).__name__}: {error}"
 
 
-def _refused(error: MienError) -> bytes:
+def _refused(error: MienError) -> tuple[str, Any]:
     received: Any = None if error.received is None else str(error.received)
     kind = type(error)
-    return pickle.dumps(("refused", (kind.__module__, kind.__name__, error.cause, received, error.remedy)))
-
-
-def serve(questions: IO[bytes], answers: IO[bytes]) -> None:
-    """Answers until the parent closes."""
-    while len(head := questions.read(LENGTH.size)) == LENGTH.size:
-        (length,) = LENGTH.unpack(head)
-        data = questions.read(length)
-        if len(data) < length:
-            return
-        made = answer_of(data)
-        answers.write(LENGTH.pack(len(made)) + made)
-        answers.flush()
-
-
-def _main() -> None:
-    limit_memory(int(sys.argv[1]))
-    # What libraries print must not come between the answers.
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    serve(sys.stdin.buffer, answers)
-
-
-if __name__ == "__main__":
-    _main()
+    return "refused", (kind.__module__, kind.__name__, error.cause, received, error.remedy)
