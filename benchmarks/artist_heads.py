@@ -28,6 +28,7 @@ from mien.data.arkit import meets_of
 from mien.data.head_rigs import HeadRig, read_head_rig
 from mien.data.textbook import agree
 from mien.data.textbook_sources import TextbookShapes, textbook_shapes
+from mien.errors import BadMesh
 from mien.evaluation.rigs import RigReport, judge_rig
 from mien.evaluation.rigs.judge import MEASURES
 from mien.evaluation.rigs.through import Inside, through_the_skin
@@ -46,8 +47,14 @@ def made_for(artist: HeadRig, models: Mapping[str, Textbook]) -> dict[str, HeadR
     for name, model in models.items():
         made = rig(model, head.vertices)
         meets = meets_of(made.names)
-        change = head.carry(made.targets, meets=meets).astype(np.float64) - head.carry(made.base)
-        shapes: NDArray[np.float32] = change.astype(np.float32)
+        try:
+            moved = head.carry(made.targets, meets=meets).astype(np.float64)
+        except BadMesh as error:  # a source alone may be too rough for a head: it has no figures there
+            if name == "default":
+                raise
+            print(f"{artist.name}: {name} alone is refused: {error}")
+            continue
+        shapes: NDArray[np.float32] = (moved - head.carry(made.base)).astype(np.float32)
         found[name] = replace(artist, name=name, names=made.names, displacements=shapes)
     return found
 
