@@ -80,13 +80,14 @@ def summary(reports: Iterable[RigReport], through: Mapping[str, float]) -> list[
     """Means over heads, one line a system; of what comes through the skin the largest."""
     reports = list(reports)
     lines = []
-    for system in reports[0].values:
-        values = {name: [report.mean(system, name) for report in reports] for name in MEASURES}
+    for system in dict.fromkeys(system for report in reports for system in report.values):
+        judged = [report for report in reports if system in report.values]
+        values = {name: [report.mean(system, name) for report in judged] for name in MEASURES}
         known = {name: [value for value in item if value is not None] for name, item in values.items()}
         means = {name: round(float(np.mean(item)), 4) if item else "" for name, item in known.items()}
         worst = {f"worst_{name}": round(max(values[name]), 4) if known[name] else "" for name in _WORST}
         more = {name: round(value, 3) if system == "default" else "" for name, value in through.items()}
-        lines.append({"system": system, "heads": len(reports), **means, **worst, **more})
+        lines.append({"system": system, "heads": len(judged), **means, **worst, **more})
     return lines
 
 
