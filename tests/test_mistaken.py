@@ -31,7 +31,7 @@ def archive() -> bytes:
         ("head.glb", b"\n<!DOCTYPE html><html></html>", "web page"),
         ("head.ply", b"<HTML><body>404</body></HTML>", "web page"),
         ("head.obj", archive(), "ZIP.*unpack"),
-        ("head.stl", gzip.compress(b"solid"), "gzip"),
+        ("head.stl", gzip.compress(b"solid", mtime=0), "gzip"),
         ("head.glb", b"glTF\x02\0\0\0\xef\xbf\xbd\x14\x05\0JSON{}", "took it for text"),
     ],
 )
