@@ -1,5 +1,5 @@
 # Two commands set everything up on a bare machine with Python 3.10 or newer:
-#   make demo   install into .venv, run the whole path on the embedded data, print where the report is
+#   make demo   install into .venv, rig a head, then train and judge a model, print where the report is
 #   make test   the same environment plus the development tools, then every check of the project
 PYTHON ?= python3
 OUT ?= demo

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,7 @@ class Section:
         pictures: Shown one below the other.
         gallery: Shown side by side.
         tables: Of a report, or made for the page.
+        verdicts: What the tables say, a sentence or two under each of the first ones.
     """
 
     title: str
@@ -69,6 +71,7 @@ class Section:
     pictures: Sequence[Figure] = ()
     gallery: Sequence[Figure] = ()
     tables: Sequence[Table] = ()
+    verdicts: Sequence[str] = ()
 
 
 def write_report(
@@ -123,7 +126,8 @@ def _section(name: str, section: Section) -> str:
     parts += [_figure(picture) for picture in section.pictures]
     if section.gallery:
         parts.append(f'<div class="gallery">{"".join(map(_figure, section.gallery))}</div>')
-    parts += [table_html(table) for table in section.tables]
+    for table, verdict in zip_longest(section.tables, section.verdicts[: len(section.tables)]):
+        parts += [table_html(table), f'<p class="verdict">{_inline(verdict)}</p>' if verdict else ""]
     return "".join(parts) + "</section>"
 
 

@@ -14,7 +14,7 @@ def demo(
     out: Path = typer.Option(Path("demo"), "--out", help="Folder for everything the demo makes."),
     fast: bool = typer.Option(False, "--fast", help="Fewer people and steps: checks the path, shows less."),
 ) -> None:
-    """Runs the whole path on the embedded data: build, train, judge, use, report.
+    """Rigs a head and lets it perform, then trains, judges and uses a small model; writes one report.
 
     Finished steps are kept: a demo that was stopped goes on where it was.
     """

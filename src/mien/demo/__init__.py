@@ -1,4 +1,4 @@
-"""``mien demo``: the whole path on the embedded data, from nothing to a report."""
+"""``mien demo``: a rig without training, then the whole path of training, from nothing to a report."""
 
 from mien.demo.folder import Size
 from mien.demo.steps import run_demo

@@ -27,16 +27,23 @@ class Size:
         vertices: Vertices of a face; None for all of the procedural face.
         settings: Training settings over those of the profile ``smoke``.
         picture: Pixels of one face in a picture.
+        heads: People whose heads are rigged, perform and are shown, before anything is trained.
+        skin: Pixels of a side of their painted skin; None leaves them clay.
+        source: Whose heads and shapes these are, ``makehuman`` or ``procedural``; None for the best on this
+            machine, with the shapes of all.
     """
 
     people: int = 60
     vertices: int | None = None
     settings: tuple[tuple[str, Any], ...] = ()
     picture: int = 200
+    heads: int = 3
+    skin: int | None = 512
+    source: str | None = None
 
 
 FULL = Size()
-FAST = Size(12, 600, (("steps", 30), ("pretraining_steps", 5), ("validate_every", 15)), 90)
+FAST = Size(12, 600, (("steps", 30), ("pretraining_steps", 5), ("validate_every", 15)), 90, skin=256)
 
 
 class DemoFolder:
@@ -55,6 +62,16 @@ class DemoFolder:
     def run_folder(self, name: str) -> Path:
         """Where a model lies."""
         return self.out / "runs" / name
+
+    @property
+    def head(self) -> Path:
+        """Where the rigged head lies: ``head.obj``, ``rig.glb``, ``clip.glb`` and ``report.json``."""
+        return self.out / "head"
+
+    @cached_property
+    def cast(self) -> FaceDataset:
+        """The people whose heads are rigged and shown."""
+        return FaceDataset.load(self.out / "heads")
 
     @cached_property
     def data(self) -> FaceDataset:

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 
 from mien import __version__, apply, hub
 from mien.demo.folder import BASELINES, MAIN, DemoFolder, DemoPeople
+from mien.demo.head_page import head_sections
+from mien.demo.verdicts import verdict
 from mien.report import Figure, Section, pictures_of, write_report
 
 SHOWN = ("neutral", "smile", "mouth_stretch", "anger", "lip_puckerer", "grin", "eye_closed", "brow_raiser")
 LEAD = """\
-{faces} procedural faces of {people} people, a disentangled model trained on {trained} of them, and everything
-below made for people that it has never seen. One file, no network."""
+First what needs no training: a rig of one head, a performance, a transfer, new people. Then a small model,
+trained here on {faces} procedural faces of {people} people ({trained} people for training), judged on people
+that it has never seen, and what it makes. One file, no network."""
 RIG = """\
-Morph targets made for one person who was not in the training data, in a GLB that Blender, Unity, Unreal and
-browsers open. Drag to turn, move the sliders, or play the clip. `rig.glb` and `clip.glb` lie beside this
-page."""
+The same for a trained model: {targets} morph targets made for one person who was not in the training data
+(`rig.glb`, `clip.glb`). Good: as the receiver's own performance in the picture of transfers above. Sums of
+targets are {off:.2f} mm off the model's own mixtures; good: 0."""
 DATA = """\
 People drawn from published measurements of human faces, performing named expressions with muscles of their
 own. Every factor is known exactly, so every claim can be checked."""
 JUDGED = """\
 `{main}` after a few minutes of training (profile `smoke`), beside {baselines} baselines and the cheap
-controls. {conditions}"""
+controls. {conditions}
+
+It is a check of the path, not the best that the method can: {advice}"""
 USED = """\
 The two people below are unseen. Below the transfer stands how the receiver really performs the expression:
 people differ, and no method can know how from a neutral face alone."""
@@ -37,14 +44,15 @@ faces:
 
 def write_page(demo: DemoFolder) -> None:
     """Writes ``report.html`` and its pictures as PNG."""
-    sections = [_rig(demo), _people(demo), _judged(demo), _generated(demo), _used(demo), _next(demo)]
+    trained = [_people(demo), _judged(demo), _generated(demo), _used(demo), _rig(demo), _next(demo)]
+    sections = [*head_sections(demo), *trained]
     pictures = [picture for section in sections for picture in section.pictures]
     folder = demo.out / "pictures"
     folder.mkdir(exist_ok=True)
     for number, picture in enumerate(pictures, 1):
         picture.image.save(folder / f"{number:02d}.png")
     write_report(
-        demo.report, title="Mien: a face model, trained, judged and used",
+        demo.report, title="Mien: a rig for a head, and a face model trained, judged and used",
         lead=LEAD.format(
             faces=len(demo.data), people=len(demo.data.subjects),
             trained=demo.judged.conditions["training_people"],
@@ -54,19 +62,17 @@ def write_page(demo: DemoFolder) -> None:
 
 
 def _rig(demo: DemoFolder) -> Section:
-    from mien.figures import face_colors
+    from mien.figures import face_sheet
 
     made = apply.rig(demo.model(), DemoPeople.of(demo.test).receiver)
+    names = [name for name in SHOWN if name in made.names]
+    faces = [made.base, *(made.targets[made.names.index(name)] for name in names)]
+    labels = ["neutral", *(name.replace("_", " ") for name in names)]
+    row = face_sheet([faces], demo.data.topology, (), labels, size=demo.size.picture)
     return Section(
-        "The product: a rig",
-        RIG,
-        facts={
-            "morph targets": len(made.names),
-            "vertices": f"{demo.data.topology.vertex_count:,}",
-            "sums off the model": f"{made.linearity_mm:.2f} mm",
-        },
-        rig=(demo.out / "clip.glb").read_bytes(),
-        rig_colors=face_colors(demo.data.topology),
+        "A rig by the trained model",
+        RIG.format(targets=len(made.names), off=made.linearity_mm),
+        pictures=[Figure(row, "An unseen person at rest, and targets of the rig. Good: nobody else's face.")],
     )
 
 
@@ -76,30 +82,64 @@ def _people(demo: DemoFolder) -> Section:
     names = [name for name in SHOWN if name in ("neutral", *demo.data.expressions)]
     sheet = expression_sheet(demo.data, people=4, expressions=names, size=demo.size.picture)
     return Section(
-        "The data",
+        "The data of the trained system",
         DATA,
-        pictures=[Figure(sheet, "Four people of the data set, at rest and with seven expressions.")],
+        pictures=[
+            Figure(
+                sheet,
+                "Four people of the data set, at rest and with seven expressions: a good model makes these.",
+            )
+        ],
     )
 
 
 def _judged(demo: DemoFolder) -> Section:
     models = {name: demo.model(name) for name in (MAIN, *BASELINES)}
     pictures = pictures_of(demo.judged, models, demo.data, size=demo.size.picture)
+    advice, systems = _advice(demo), demo.judged.systems
+    given = [name for name, facts in systems.items() if facts.get("anchored")]
     return Section(
         "Judged on unseen people",
-        JUDGED.format(main=MAIN, baselines=len(BASELINES), conditions=demo.judged.conditions_text),
+        JUDGED.format(
+            main=MAIN, baselines=len(BASELINES), conditions=demo.judged.conditions_text, advice=advice
+        ),
         facts={
-            "reconstruction": _millimeters(demo, "rec_avd_mesh"),
-            "neutralization": _millimeters(demo, "neu_avd"),
-            "transfer": _millimeters(demo, "transfer_avd"),
+            _card(demo, "reconstruction", "rec_avd_mesh", ("mean face", "morphable")): _value(
+                demo, "rec_avd_mesh"
+            ),
+            _card(demo, "neutralization", "neu_avd", ("input as prediction", "mean neutral")): _value(
+                demo, "neu_avd"
+            ),
+            _card(demo, "transfer", "transfer_avd", ("mean_expression",)): _value(demo, "transfer_avd"),
         },
         pictures=list(pictures.values()),
         tables=demo.judged.tables,
+        verdicts=[verdict(table, MAIN, advice, given) for table in demo.judged.tables],
     )
 
 
-def _millimeters(demo: DemoFolder, metric: str) -> str:
-    value = demo.judged.value(MAIN, metric)
+def _advice(demo: DemoFolder) -> str:
+    """How long the trained system was trained, and what to do about it."""
+    plan = json.loads((demo.run_folder(MAIN) / "run.json").read_text(encoding="utf-8"))["plan"]
+    steps = plan["settings"]["steps"]
+    return (
+        f"it had {steps} steps of training here. Train longer: `mien train {MAIN} "
+        f"--data {demo.out / 'faces'} --out runs/longer --profile standard`."
+    )
+
+
+CALLED = {"input as prediction": "doing nothing", "mean neutral": "the mean", "mean face": "the mean"}
+"""Controls in plain words."""
+
+
+def _card(demo: DemoFolder, title: str, metric: str, beside: tuple[str, ...]) -> str:
+    """The heading of a number, with what others reach: lower is better."""
+    others = ", ".join(f"{CALLED.get(name, name)} {_value(demo, metric, name)}" for name in beside)
+    return f"{title}, lower is better ({others})"
+
+
+def _value(demo: DemoFolder, metric: str, system: str = MAIN) -> str:
+    value = demo.judged.value(system, metric)
     return f"{value:.2f} mm" if np.isfinite(value) else "–"
 
 
@@ -114,9 +154,15 @@ def _generated(demo: DemoFolder) -> Section:
     labels = [name.replace("_", " ") for name in names[:4]]
     sheet = face_sheet(rows, demo.data.topology, labels, size=demo.size.picture)
     return Section(
-        "New people",
+        "New people by the trained model",
         "Drawn from the model's own distribution; each column is one person. `mien generate` makes them.",
-        pictures=[Figure(sheet, "Eight people who do not exist, at rest and with three expressions.")],
+        pictures=[
+            Figure(
+                sheet,
+                "Eight people who do not exist, at rest and with three expressions. Good: as different as "
+                "the people of the data, lids and lips as clean.",
+            )
+        ],
     )
 
 
@@ -133,17 +179,16 @@ def _used(demo: DemoFolder) -> Section:
         ["scan", "at rest"], [*labels, "true rest"], size=size,
     )  # fmt: skip
     moved = face_sheet(
-        [[None, *people.expressive], [people.receiver, *meshes["transferred"]], [None, *people.truth]], topology,
+        [[None, *people.expressive], [people.receiver, *meshes["transferred"]], [None, *people.truth]],
+        topology,
         ["performer", "receiver", "receiver's own"], ["", *labels], size=size,
     )  # fmt: skip
     walk = face_sheet([list(meshes["walk"])], topology, size=size)
     return Section(
-        "Used",
+        "The trained model, used",
         USED,
         pictures=[
-            Figure(
-                neutral, "Neutralize: the expression is taken off each scan; on the right the true rest."
-            ),
+            Figure(neutral, "Neutralize: the expression is taken off each scan; on the right the true rest."),
             Figure(moved, "Transfer: the performer's expressions on the receiver, and the receiver's own."),
             Figure(walk, "Interpolate: from one person's smile to another person at rest."),
         ],
@@ -155,6 +200,7 @@ def _next(demo: DemoFolder) -> Section:
     other = next((demo.out / "faces" / "examples").glob("*_smile.obj"), example)
     run, out = demo.run_folder(MAIN), demo.out
     commands = (
+        f"mien rig {demo.head / 'head.obj'} -o my_rig.glb",
         f"mien view {run} {example} --data {out / 'faces'}",
         f"mien rig {run} {example} -o rig.glb",
         f"mien animate {run} {example} -e smile --onset 0.2 --apex 0.6 --offset 1.0 -o smile.glb",

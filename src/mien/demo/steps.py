@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mien import apply
 from mien.demo.folder import BASELINES, FAST, FULL, MAIN, DemoFolder, DemoPeople, Size
+from mien.demo.head import build_heads, rig_head
 from mien.demo.page import write_page
 from mien.errors import BadSetting
 from mien.evaluation import evaluate
@@ -56,6 +57,8 @@ class Demo(DemoFolder):
             for name in (MAIN, *BASELINES)
         ]
         return [
+            ("draw people", self.out / "heads" / "dataset.json", lambda: build_heads(self)),
+            ("rig a head without training, and perform", self.head / "clip.glb", lambda: rig_head(self)),
             (f"build {self.size.people} procedural people", self.out / "faces" / "dataset.json", self.build),
             *trainings,
             ("judge all of them on unseen people", self.out / "tables" / "report.json", self.judge),
@@ -150,6 +153,7 @@ class Demo(DemoFolder):
     def write(self) -> None:
         """The report."""
         write_page(self)
+
 
 def clip(names: tuple[str, ...], fps: float = 30.0) -> NDArray[np.float32]:
     """(T, E) a few expressions one after the other."""
