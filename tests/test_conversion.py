@@ -181,7 +181,7 @@ def test_tables_are_written_edited_and_used(rigs: tuple[Path, Path], tmp_path: P
         ("--from own.npz --to makehumn -o x.csv", "did you mean 'makehuman'"),
         ("--from own.npz --to nowhere.glb -o x.csv", "the rig does not exist"),
         ("take.csv --table t.csv -o x.csv", "table of the conversion does not exist"),
-        ("take.csv --table bad.csv -o x.csv", "bad.csv, line 2: 'much'"),
+        ("take.csv --table bad.csv -o x.csv", "'much' in line 2 of bad.csv"),
         ("take.csv --table take.csv -o x.csv", "needs the columns from, to, weight"),
         ("nowhere.csv --from own.npz --to other.npz -o x.csv", "file of curves does not exist"),
         ("odd.csv --from own.npz --to other.npz -o x.csv", "jawOpn is near jawOpen"),

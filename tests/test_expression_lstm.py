@@ -138,7 +138,7 @@ def test_full_profile_is_the_papers_schedule() -> None:
     assert (settings.rate, settings.weight_decay, settings.decay) == (1e-3, 5e-5, 0.99)
     assert settings.steps // settings.decay_every == 100 and settings.pairs == 0
     assert (settings.reconstruction, settings.coherence) == (1.0, 1.0)
-    assert ExpressionLSTM.profiles["full"] == PcaLSTM.profiles["full"] == {}
+    assert ExpressionLSTM.profiles["full"] == PcaLSTM.profiles["full"] == {"wide_start": False}
 
 
 def test_signals_are_scaled_by_statistics_of_training_sequences() -> None:

@@ -181,7 +181,7 @@ def test_what_is_no_rig_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataMissing):
         read_head_rig(tmp_path / "none.glb")
     np.savez(tmp_path / "bad.npz", vertices=np.zeros((3, 3)))
-    with pytest.raises(BadFile, match="arrays"):
+    with pytest.raises(BadFile, match="array 'faces'"):
         read_head_rig(tmp_path / "bad.npz")
 
 

@@ -252,7 +252,7 @@ def _check_numbers(data: FaceDataset, check: DataCheck) -> None:
     """Finite vertices, plausible units, no mesh far off the others."""
     offsets, template = np.zeros(len(data)), data.topology.template
     for start in track(range(0, len(data), _CHUNK), "checking vertices"):
-        chunk = data[start : start + _CHUNK]
+        chunk = np.asarray(data.vertices[start : start + _CHUNK])  # also what a set refuses to give
         finite = np.isfinite(chunk).all(axis=(1, 2))
         check.wrong += [f"mesh {start + row} has NaN or infinite vertices" for row in np.flatnonzero(~finite)]
         offsets[start : start + len(chunk)] = np.linalg.norm(chunk - template, axis=2).mean(axis=1)
@@ -261,7 +261,7 @@ def _check_numbers(data: FaceDataset, check: DataCheck) -> None:
     check.wrong += [
         f"mesh {row} is {offsets[row]:.0f} mm off the template, the median is {usual:.1f}" for row in far[:10]
     ]
-    distance = eye_distance(data[_sample(data)], data)
+    distance = eye_distance(np.asarray(data.vertices[_sample(data)]), data)
     if distance is not None:
         low, high = PLAUSIBLE_EYES_MM
         text = f"eye distance {distance.mean():.1f} mm"

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.io.table import LONGEST_CELL
+
 FACTORS = ("identity", "expression")
 COLUMNS = ("subject", "clip", "frame", "identity_labeled", "expression_labeled", "texture")
 
@@ -33,6 +35,7 @@ def read_samples(
     number = {name: index for index, name in enumerate(subjects)}
     columns_wanted = header(expressions, factors)
     with path.open(newline="", encoding="utf-8") as file:
+        csv.field_size_limit(LONGEST_CELL)
         reader = csv.reader(file)
         try:
             found = next(reader, [])

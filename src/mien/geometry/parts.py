@@ -119,7 +119,7 @@ class _Finder:
         Lips that are full on one side, or a template whose lips end inside the mouth, shift that line.
         """
         rows = [part for part in parts if part.kind in _ROWS and self._is_row(part)]
-        if len(rows) != 2 or rows[0].kind != rows[1].kind or any(part.told_by == "user" for part in rows):
+        if len(rows) != 2 or rows[0].kind != rows[1].kind or any(part.told_by != "form" for part in rows):
             return parts
         rows.sort(key=lambda part: -float(np.median(self.points[part.members, 1])))
         named = {

@@ -16,8 +16,8 @@ from mien.geometry.surface import Places, Surface
 from mien.topology import Topology
 
 _SURE_MM = 4.0  # a place is on one side of a slit if the other is so much farther along the surface
-_STRAY = 0.4  # of the movement of its neighbors: what differs by more, and by more than the next,
-_STRAY_MM = 1.0  # was read on the wrong side
+_STRAY = 4.0  # times as far from its neighbors' median as they are: what differs by more, and by more than
+_STRAY_MM = 1.0  # this, was read on the wrong side
 _STEPS = 3  # so often: where two strays are neighbors
 _APART_MM = 2.5  # where both sides lie almost as near, as where lips touch, the nearer one says nothing
 
@@ -133,7 +133,9 @@ def without_strays(moved: NDArray, faces: NDArray, slits: Sequence[Sides]) -> ND
         ]
         for _ in range(_STEPS):
             middle = np.stack([np.median(flat[:, found], axis=1) for found in around], axis=1)
+            apart = [np.linalg.norm(flat[:, f] - middle[:, [k]], axis=2) for k, f in enumerate(around)]
+            usual = np.stack([np.median(distance, axis=1) for distance in apart], axis=1)
             off = np.linalg.norm(flat[:, rows] - middle, axis=2)
-            stray = off > np.maximum(_STRAY_MM, _STRAY * np.linalg.norm(middle, axis=2))
+            stray = off > np.maximum(_STRAY_MM, _STRAY * usual)
             flat[:, rows] = np.where(stray[..., None], middle, flat[:, rows])
     return result

@@ -13,6 +13,7 @@ from mien.errors import BadFile, DataMissing
 from mien.io.text import read_text
 
 MOST_TABLE_BYTES = 50_000_000
+LONGEST_CELL = 131_072  # letters
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,7 @@ def table_cells(path: Path, what: str) -> list[tuple[int, list[str]]]:
              if line.strip(" \t,;") and not line.startswith("#")]  # fmt: skip
     header = lines[0][1] if lines else ""
     separator = "," if "," in header else max(";\t", key=header.count)
+    csv.field_size_limit(LONGEST_CELL)  # one limit for the whole process: each reader says its own
     reader = csv.reader((line for _, line in lines), delimiter=separator, strict=False)
     rows = []
     try:
