@@ -215,7 +215,7 @@ def perform(case: Case, words: dict[str, str], cases: Path, work: Path) -> dict[
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         code = command(argv)
     row: dict[str, Any] = {"case": case.name, "exit": code, "seconds": time.process_time() - started}
-    row["said"] = " ".join(said.getvalue().split())
+    row["said"] = " ".join(said.getvalue().replace(str(work), "WORK").replace(str(cases), "CASES").split())
     result = Path(argv[-1])
     row["failed"] = failures(case, row, result, work)
     if code == 0 and result.suffix == ".glb":
