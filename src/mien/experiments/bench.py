@@ -170,26 +170,25 @@ def jobs_of(bench: Bench) -> tuple[list[QueuedRun], list[QueuedRun]]:
         bench: What to run.
     """
     built = [
-        QueuedRun(f"data {name}", {"data": name, "told": dict(told)})
+        QueuedRun(f"data {name}", {"data": name, "told": bench.told_of(name)})
         for name, told in bench.data.items() if told["source"] != "folder"
     ]  # fmt: skip
 
     def task(data: str) -> dict[str, Any]:
-        shared = {"data": data, "told": dict(bench.data[data]), "protocol": bench.protocol}
+        shared = {"data": data, "told": bench.told_of(data), "protocol": bench.protocol}
         return shared | ({} if bench.generation is None else {"generation": dict(bench.generation)})
 
     used = [data for data in bench.data if any(data in bench.data_of(name) for name in bench.systems)]
     runs = [
         QueuedRun(f"{data} {CONTROLS}", task(data) | {"controls": True}) for data in used if bench.controls
     ]
-    for seed in bench.seeds:
-        for system in bench.systems:
+    seeds = dict.fromkeys(seed for data in used for seed in bench.seeds_of(data))
+    # A whole table of one seed first, set by set: what is cut has something to show.
+    for seed, data in ((seed, data) for seed in seeds for data in used if seed in bench.seeds_of(data)):
+        for system in (name for name in bench.systems if data in bench.data_of(name)):
             plan, label = dataclasses.asdict(bench.plan(system, seed)), f"{system}/seed-{seed}"
-            for data in bench.data_of(system):
-                own = task(data) | {"plan": plan, "label": label}
-                runs.append(
-                    QueuedRun(f"{data} {label}", own | {"key": QueuedRun(f"{data} {system}", own).key})
-                )
+            own = task(data) | {"plan": plan, "label": label}
+            runs.append(QueuedRun(f"{data} {label}", own | {"key": QueuedRun(f"{data} {system}", own).key}))
     return built, runs
 
 
@@ -212,7 +211,7 @@ def bench_result(bench: Bench, out: Path | str) -> BenchResult:
             facts[data] = _facts(own, found)
             foretold[data] = FaceDataset.load(data_folder(out, own[0].task)).facts.get("foretold_ceiling")
             reports[data] = _merged(
-                done, failed, bench.seeds, [n for n in bench.systems if data in bench.data_of(n)]
+                done, failed, bench.seeds_of(data), [n for n in bench.systems if data in bench.data_of(n)]
             )
     built_states = {job.name: result_of(job, out) for job in built}
     told = ("state", "sentence", "processor_seconds")

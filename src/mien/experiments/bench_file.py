@@ -33,7 +33,8 @@ class Bench:
     Args:
         title: Of the table.
         data: Name -> ``source`` (procedural, ict or folder), and what it is built with: ``subjects``,
-            ``vertices``, ``manner``, ``sequences`` ...; ``from`` for ict, ``path`` for a folder.
+            ``vertices``, ``manner``, ``sequences`` ...; ``from`` for ict, ``path`` for a folder; ``seeds``
+            where a set is worth fewer runs than the others.
         systems: Name -> ``model`` (a method or a recipe; by default the name), ``settings``, ``profile``, and
             ``data``, the sets that it is for.
         seeds: One run each.
@@ -82,6 +83,14 @@ class Bench:
         if told is None:
             return [name for name, source in self.data.items() if not source.get("sequences")]
         return [told] if isinstance(told, str) else list(told)
+
+    def seeds_of(self, data: str) -> tuple[int, ...]:
+        """The seeds of the runs on a data set."""
+        return tuple(self.data[data].get("seeds", self.seeds))
+
+    def told_of(self, data: str) -> dict[str, Any]:
+        """What a data set is built with."""
+        return {key: value for key, value in self.data[data].items() if key != "seeds"}
 
 
 def bench_names() -> list[str]:
@@ -175,9 +184,10 @@ def _parsed(path: Path) -> dict[str, Any]:
 
 
 def _check(bench: Bench) -> None:
-    seeds = bench.seeds
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise BadSetting("seeds of a bench are different whole numbers", received=seeds)
+    for seeds in (bench.seeds, *(told["seeds"] for told in bench.data.values() if "seeds" in told)):
+        whole = isinstance(seeds, list | tuple) and all(isinstance(seed, int) for seed in seeds)
+        if not whole or not seeds or len(set(seeds)) < len(seeds):
+            raise BadSetting("seeds of a bench are different whole numbers", received=seeds)
     for name, told in bench.data.items():
         source = told.get("source")
         if source not in BUILDERS:
