@@ -117,19 +117,19 @@ class Arm:
 
 @dataclass
 class Results:
-    """Reports by arm: one a seed. The system evaluated in a report carries the arm's name."""
+    """Reports by arm: one a seed, each with the name that the arm has in it."""
 
-    reports: dict[str, list[Report]] = field(default_factory=dict)
+    reports: dict[str, list[tuple[Report, str]]] = field(default_factory=dict)
 
-    def add(self, arm: str, report: Report) -> None:
-        """Adds one seed's report of an arm."""
-        self.reports.setdefault(arm, []).append(report)
+    def add(self, arm: str, report: Report, system: str | None = None) -> None:
+        """Adds one seed's report of an arm, which is called ``system`` there; None: as the arm."""
+        self.reports.setdefault(arm, []).append((report, system or arm))
 
     def per_person(self, arm: str, metric: str) -> dict[str, float]:
         """Mean of a metric for each person (or draw), over seeds and scans."""
         if arm not in self.reports:
             raise UnknownName("arm", arm, self.reports)
-        runs = [report.by_person(arm, metric) for report in self.reports[arm]]
+        runs = [report.by_person(system, metric) for report, system in self.reports[arm]]
         shared = set.intersection(*(set(run) for run in runs))
         return {person: float(np.mean([run[person] for run in runs])) for person in sorted(shared)}
 

@@ -6,9 +6,11 @@ from mien.claims.claim import Arm, Claim
 from mien.evaluation.motion.making import REAL
 
 SPIRAL, PCA, ALONE = "spiral decoder", "PCA decoder", "spiral decoder, no coherence loss"
+LARGEST = "PCA decoder, unit of the largest coefficient"
 ARMS = {
     SPIRAL: Arm("expression_lstm"),
-    PCA: Arm("pca_lstm"),
+    PCA: Arm("pca_lstm", {"unit": "deviation"}),  # as the publication's figures say
+    LARGEST: Arm("pca_lstm", {"unit": "largest"}),
     ALONE: Arm("expression_lstm", {"coherence": 0.0}),
     REAL: Arm(""),
 }
@@ -27,6 +29,8 @@ CLAIMS: tuple[Claim, ...] = (
     _claim("E1", "the spiral decoder beats the PCA decoder", "seq_avd_total", SPIRAL, PCA, "lower", 0.886),
     *(_claim("E2", f"and for {name}", f"seq_avd_{name}", SPIRAL, PCA, "lower", ratio)
       for name, ratio in _BY_EXPRESSION.items()),
+    _claim("E1", "and the PCA decoder in the other reading of its unit, which is not in the paper",
+           "seq_avd_total", SPIRAL, LARGEST, "lower"),
     # Published as F1; a person has one clip of each expression, so the share recognized stands for it.
     _claim("E3", "made clips are as recognizable as recorded ones", "seq_accuracy", SPIRAL, REAL, "similar",
            1.0),

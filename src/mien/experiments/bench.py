@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mien.claims import Verdict, table_of
 from mien.data.dataset import FaceDataset
 from mien.errors import BadSetting, UnknownName
 from mien.evaluation import Report, Row, Table
@@ -17,6 +18,7 @@ from mien.evaluation.paired import HEADLINES, paired_differences
 from mien.evaluation.seeds import pooled
 from mien.evaluation.table_cells import mean_interval
 from mien.evaluation.tables import Layout, arranged
+from mien.experiments.bench_claims import CLAIM_COLUMNS, claim_line, claims_of
 from mien.experiments.bench_file import Bench
 from mien.experiments.bench_jobs import CONTROLS, bench_job, data_folder
 from mien.experiments.queue import DONE, FAILED, WAITING, QueuedRun, result_of, run_queue
@@ -52,6 +54,7 @@ class BenchResult:
         facts: Data set -> system -> ``training_seconds`` and ``steps`` of its runs.
         states: Run -> ``done``, ``failed`` or ``waiting``, and the sentence of a failed one.
         foretold: Data set -> the share of manner that its faces decide, where it was performed.
+        verdicts: Data set -> the papers' claims that its finished runs can test.
     """
 
     bench: Bench
@@ -59,6 +62,7 @@ class BenchResult:
     facts: Mapping[str, Mapping[str, Mapping[str, Any]]]
     states: Mapping[str, Mapping[str, Any]]
     foretold: Mapping[str, float | None]
+    verdicts: Mapping[str, Sequence[Verdict]]
 
     @property
     def tables(self) -> list[Table]:
@@ -68,13 +72,16 @@ class BenchResult:
             columns = [(metric, title, mean_interval) for metric, title in COLUMN_TITLES.items()]
             note = "Means with 95 % intervals over people, seeds averaged. In italics: controls."
             shown = [*report.tables[:2], *arranged(report.rows, Layout("With intervals", note, columns))]
+            if self.verdicts.get(name):
+                shown.append(table_of(self.verdicts[name]))
             found += [dataclasses.replace(table, title=f"{name}: {table.title}") for table in shown]
         return found
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON: the states of all runs, and the rows of each data set."""
         rows = {name: [row.as_dict() for row in report.rows] for name, report in self.reports.items()}
-        return {"title": self.bench.title, "states": self.states, "rows": rows}
+        claims = {name: [verdict.as_dict() for verdict in found] for name, found in self.verdicts.items()}
+        return {"title": self.bench.title, "states": self.states, "rows": rows, "claims": claims}
 
     def to_markdown(self) -> str:
         """Title, what was run, conditions, tables, and the sentences of failed runs."""
@@ -115,6 +122,15 @@ class BenchResult:
                 writer.writerow({**shared, **own, **self._gain(report, row), **row.as_dict()})
         return text.getvalue()
 
+    def claims_csv(self) -> str:
+        """One line a data set and claim: what was compared, and the verdict."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, ["data", *CLAIM_COLUMNS], lineterminator="\n")
+        writer.writeheader()
+        for name, found in self.verdicts.items():
+            writer.writerows({"data": name, **claim_line(verdict)} for verdict in found)
+        return text.getvalue()
+
     def _gain(self, report: Report, row: Row) -> dict[str, float]:
         """How much better than the system to compare against, person by person; or nothing."""
         higher = {metric: more for metric, _, more in HEADLINES}
@@ -134,7 +150,7 @@ class BenchResult:
 
 
 def run_bench(bench: Bench, out: Path | str, *, workers: int | None = None) -> BenchResult:
-    """Runs what is missing and writes ``table.md`` and ``table.csv``; the same call goes on after a cut.
+    """Runs what is missing; writes ``table.md``, ``table.csv`` and ``claims.csv``; the same call goes on.
 
     Args:
         bench: What to run.
@@ -160,6 +176,7 @@ def run_bench(bench: Bench, out: Path | str, *, workers: int | None = None) -> B
         result = bench_result(bench, out)
         write_bytes(out / "table.md", result.to_markdown().encode())
         write_bytes(out / "table.csv", result.to_csv().encode())
+        write_bytes(out / "claims.csv", result.claims_csv().encode())
     return result
 
 
@@ -202,7 +219,7 @@ def bench_result(bench: Bench, out: Path | str) -> BenchResult:
     out = Path(out)
     built, runs = jobs_of(bench)
     found = {job.name: result_of(job, out) for job in runs}
-    reports, facts, foretold = {}, {}, {}
+    reports, facts, foretold, verdicts = {}, {}, {}, {}
     for data in bench.data:
         own = [job for job in runs if job.task["data"] == data]
         done = [Report.of(found[job.name]["report"]) for job in own if found[job.name]["state"] == DONE]
@@ -210,14 +227,29 @@ def bench_result(bench: Bench, out: Path | str) -> BenchResult:
             failed = [_failed_row(job, found[job.name]) for job in own if found[job.name]["state"] == FAILED]
             facts[data] = _facts(own, found)
             foretold[data] = FaceDataset.load(data_folder(out, own[0].task)).facts.get("foretold_ceiling")
-            reports[data] = _merged(
-                done, failed, bench.seeds_of(data), [n for n in bench.systems if data in bench.data_of(n)]
-            )
+            systems = [name for name in bench.systems if data in bench.data_of(name)]
+            reports[data] = _merged(done, failed, bench.seeds_of(data), systems)
+            verdicts[data] = claims_of(bench, data, *_by_system(done, systems))
     built_states = {job.name: result_of(job, out) for job in built}
     told = ("state", "sentence", "processor_seconds")
     states = {name: {key: state[key] for key in told if key in state}
               for name, state in {**built_states, **found}.items()}  # fmt: skip
-    return BenchResult(bench, reports, facts, states, foretold)
+    return BenchResult(bench, reports, facts, states, foretold, verdicts)
+
+
+def _by_system(
+    reports: Sequence[Report], systems: Sequence[str]
+) -> tuple[dict[str, list[Report]], Report | None]:
+    """The reports of each system's runs, and the one on what needs no training."""
+    runs: dict[str, list[Report]] = {name: [] for name in systems}
+    controls = None
+    for report in reports:
+        named = [label for label in report.systems if label.rpartition("/")[0] in runs]
+        if named:
+            runs[named[0].rpartition("/")[0]].append(report)
+        else:
+            controls = report
+    return runs, controls
 
 
 def _failed_row(job: QueuedRun, found: Mapping[str, Any]) -> Row:

@@ -101,6 +101,8 @@ def bench_names() -> list[str]:
 def read_bench(source: Path | str) -> Bench:
     """Reads and checks a bench file: every method, setting and data source in it is known.
 
+    A file whose key ``extends`` names a bench of Mien has all of that bench, and its own keys over it.
+
     Args:
         source: A file, or a name of :func:`bench_names`.
 
@@ -111,7 +113,7 @@ def read_bench(source: Path | str) -> Bench:
         BadSetting: A value has no meaning.
     """
     path = _path_of(source)
-    found = _parsed(path)
+    found = _extended(_parsed(path))
     known = [item.name for item in fields(Bench)]
     for key in found:
         if key not in known:
@@ -181,6 +183,19 @@ def _parsed(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise BadFile("a bench file is a mapping", received=str(path), remedy=_HOW)
     return found
+
+
+def _extended(found: dict[str, Any]) -> dict[str, Any]:
+    """A file that ``extends`` a bench of Mien is that bench with its own keys, data and systems over it."""
+    if "extends" not in found:
+        return found
+    base, own = _parsed(_path_of(str(found["extends"]))), dict(found)
+    del own["extends"]
+    joined = {
+        key: {**base[key], **own[key]} for key in ("data", "systems")
+        if isinstance(base.get(key), dict) and isinstance(own.get(key), dict)
+    }  # fmt: skip
+    return {**base, **own, **joined}
 
 
 def _check(bench: Bench) -> None:
