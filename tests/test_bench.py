@@ -94,6 +94,18 @@ def test_another_task_is_another_job(tmp_path: Path) -> None:
         result_of(job("a"), tmp_path)
 
 
+def test_a_result_is_made_again_when_what_it_needs_has_changed(tmp_path: Path) -> None:
+    """A default that changed makes it stale; a setting that did not exist when it was made does not."""
+
+    def state(needs: Mapping[str, Any]) -> str:
+        return str(result_of(QueuedRun("a", {"do": "a"}, needs), tmp_path)["state"])
+
+    run_queue([QueuedRun("a", {"do": "a"}, {"plan": {"rate": 1.0, "sizes": (2, 3)}})], work, tmp_path)
+    assert state({"plan": {"rate": 1.0, "sizes": (2, 3)}}) == "done"
+    assert state({"plan": {"rate": 1.0, "sizes": (2, 3), "new": True}}) == "done"
+    assert state({"plan": {"rate": 2.0, "sizes": (2, 3)}}) == state({"plan": {"rate": 1.0}}) == "waiting"
+
+
 # ---- files
 
 

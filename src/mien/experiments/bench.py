@@ -203,9 +203,13 @@ def jobs_of(bench: Bench) -> tuple[list[QueuedRun], list[QueuedRun]]:
     # A whole table of one seed first, set by set: what is cut has something to show.
     for seed, data in ((seed, data) for seed in seeds for data in used if seed in bench.seeds_of(data)):
         for system in (name for name in bench.systems if data in bench.data_of(name)):
-            plan, label = dataclasses.asdict(bench.plan(system, seed)), f"{system}/seed-{seed}"
-            own = task(data) | {"plan": plan, "label": label}
-            runs.append(QueuedRun(f"{data} {label}", own | {"key": QueuedRun(f"{data} {system}", own).key}))
+            label, told = f"{system}/seed-{seed}", bench.systems[system]
+            asked = {"model": told.get("model", system), "settings": told.get("settings", {}), "seed": seed,
+                     "profile": told.get("profile", bench.profile), "minutes": bench.minutes}  # fmt: skip
+            own = task(data) | {"asked": asked, "label": label}
+            own["key"] = QueuedRun(f"{data} {system}", own).key
+            plan = dataclasses.asdict(bench.plan(system, seed))
+            runs.append(QueuedRun(f"{data} {label}", own, {"plan": plan}))
     return built, runs
 
 

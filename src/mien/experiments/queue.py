@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,14 @@ class QueuedRun:
     Args:
         name: For people.
         task: Plain JSON values that decide the result: another task is another job.
+        needs: Plain JSON values that follow from the task today, such as settings that nobody asked for. They
+            are kept with the result, which is made again once one of them has another value; a setting that
+            did not exist then changes nothing.
     """
 
     name: str
     task: Mapping[str, Any]
+    needs: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -50,7 +54,7 @@ Work = Callable[[Mapping[str, Any], Path], Mapping[str, Any]]
 
 
 def result_of(job: QueuedRun, folder: Path) -> dict[str, Any]:
-    """What came of a job: ``state`` is done, failed or waiting.
+    """What came of a job: ``state`` is done, failed or waiting; waiting, too, if it needs other values now.
 
     Args:
         job: Any.
@@ -64,11 +68,19 @@ def result_of(job: QueuedRun, folder: Path) -> dict[str, Any]:
         return {"state": WAITING}
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        return {**found, "state": found["state"]}
+        current = _agree(found.get("needs", {}), json.loads(json.dumps(job.needs, default=str)))
+        return {**found, "state": found["state"]} if current else {"state": WAITING}
     except (ValueError, KeyError, TypeError) as error:
         raise BadFile(
             "the result of a run is damaged", received=str(path), remedy="remove the file; it is made again"
         ) from error
+
+
+def _agree(then: Any, now: Any) -> bool:
+    """All that was there then has the same value now."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        return all(name in now and _agree(value, now[name]) for name, value in then.items())
+    return bool(then == now)
 
 
 def run_queue(jobs: Sequence[QueuedRun], work: Work, folder: Path, *, workers: int | None = None) -> None:
@@ -110,12 +122,16 @@ def _do(job: QueuedRun, work: Work, folder: Path) -> None:
     """A job in its own process: its result, or the sentence why there is none."""
     began = time.process_time()
     try:
-        found = {**work(job.task, folder), "state": DONE}
+        found = {**work({**job.task, **job.needs}, folder), "state": DONE}
     except MienError as error:
         found = {"state": FAILED, "sentence": str(error)}
     except Exception as error:
         found = {"state": FAILED, "sentence": f"a defect: {type(error).__name__}: {error}."}
-    found |= {"name": job.name, "processor_seconds": round(time.process_time() - began, 2)}
+    found |= {
+        "name": job.name,
+        "needs": dict(job.needs),
+        "processor_seconds": round(time.process_time() - began, 2),
+    }
     write_bytes(_file(job, folder), json.dumps(found, default=str).encode())
 
 
