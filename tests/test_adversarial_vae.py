@@ -173,6 +173,22 @@ def test_the_divisor_changes_the_start_and_not_the_objective() -> None:
     assert abs(rough[1] / rough[0] - 1).item() < 0.2
 
 
+def test_layers_of_the_discriminator_that_joint_training_keeps_still() -> None:
+    """As most runs of the paper, as its run on CoMA with neutrals, and each half of that alone."""
+    pairs = torch.randn(4, 30, 6)
+    for batch_norm, dropout in ((False, False), (True, True), (True, False), (False, True)):
+        discriminator = IdentityDiscriminator().train()
+        discriminator.settle(batch_norm, dropout)
+        before = [
+            norm.running_mean.clone() for norm in discriminator.modules() if hasattr(norm, "running_mean")
+        ]
+        logits = [discriminator(pairs) for _ in range(2)]
+        after = [norm.running_mean for norm in discriminator.modules() if hasattr(norm, "running_mean")]
+        moved = [not torch.equal(a, b) for a, b in zip(before, after, strict=True)]
+        assert all(moved) if batch_norm else not any(moved)
+        assert torch.allclose(*logits) is not dropout
+
+
 def test_noise_on_what_the_discriminator_sees_fades_geometrically() -> None:
     mesh = torch.zeros(1, 40_000, 3)
     settings = Settings(

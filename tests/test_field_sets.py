@@ -230,6 +230,19 @@ def test_coma_sides_are_told_apart(coma: Path, tmp_path: Path) -> None:
     )
 
 
+def test_frames_that_outlie_their_recording_are_left_out_as_by_gu(coma: Path, tmp_path: Path) -> None:
+    """A frame that the registration lost is no apex; the other selections keep what their papers kept."""
+    torn = tmp_path / "torn"
+    shutil.copytree(coma, torn)
+    write(sorted(torn.rglob("bareteeth/bareteeth.*.ply"))[30], move(0, 0, 2.0) + 500.0, 0.001)
+    data = prepared("coma", torn, tmp_path / "sides", "sides")
+    clip = np.flatnonzero(data.row_clip == 0)
+    assert len(clip) == 40 and 31 not in data.row_frame[clip]
+    np.testing.assert_allclose(data.row_weights[clip, 0].max(), 1.0)
+    assert data.row_frame[clip][data.row_weights[clip, 0].argmax()] == 21  # the apex, not the lost frame
+    assert (prepared("coma", torn, tmp_path / "frames").row_clip == 0).sum() == 41
+
+
 def test_the_seventeen_classes_of_facetunegan(coma: Path, tmp_path: Path) -> None:
     data = prepared("coma", coma, tmp_path / "out", "facetunegan")
     assert len(class_names(True)) + 1 == 17 and data.expressions == class_names(True)

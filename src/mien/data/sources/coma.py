@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.data.sources.levels import displacement_level, moving_sides
+from mien.data.sources.levels import displacement_level, moving_sides, outlying
 from mien.data.sources.tree import (
     Faces,
     FieldSet,
@@ -78,18 +78,27 @@ def read_coma(folder: Path, options: TreeOptions) -> Tree:
 def label_frames(scans: Sequence[Scan], frames: Faces, *, split: bool) -> list[Scan | None]:
     """Every frame with its recording's expression, as strong as its level.
 
-    A frame of a one-sided expression that goes to neither side carries no label when sides are split.
+    When sides are split, which is the preparation of Gu et al. (FG 2023), a frame of a one-sided expression
+    that goes to neither side carries no label, and frames that outlie their recording are left out, as theirs
+    are (:func:`~mien.data.sources.levels.outlying`; 4 of 20,466 by their paper).
 
     Args:
         scans: The T frames of a recording.
         frames: (T, V, 3) float, millimeters.
         split: Whether a one-sided expression becomes two, by the side that moves.
     """
-    name, level = scans[0].clip, displacement_level(frames)
-    side = moving_sides(frames) if split and name in ONE_SIDED else None
-    found: list[Scan | None] = []
+    name, found = scans[0].clip, []
+    kept = np.flatnonzero(~outlying(frames)) if split else np.arange(len(frames))
+    level, side = np.zeros(len(frames)), None
+    level[kept] = displacement_level(frames[kept])
+    if split and name in ONE_SIDED:
+        side = [""] * len(frames)
+        for row, which in zip(kept, moving_sides(frames[kept]), strict=True):
+            side[row] = which
     for row, scan in enumerate(scans):
-        if side is None or level[row] == 0:
+        if row not in kept:
+            found.append(None)
+        elif side is None or level[row] == 0:
             found.append(relabeled(scan, {name: float(level[row])} if level[row] else {}))
         else:
             found.append(relabeled(scan, {f"{name}_{side[row]}": float(level[row])} if side[row] else None))

@@ -24,6 +24,19 @@ def displacement_level(frames: NDArray) -> NDArray[np.float64]:
     return np.where(level <= REST_LEVEL, 0.0, level)
 
 
+def outlying(frames: NDArray, deviations: float = 3.0) -> NDArray[np.bool_]:
+    """(T,) bool: frames whose mean vertex displacement from the first one is far above that of the others.
+
+    Source: the preparation of CoMA released with Gu, Pears and Sun, FG 2023, which leaves such frames out.
+
+    Args:
+        frames: (T, V, 3) float, any unit.
+        deviations: How many standard deviations above the mean of the recording is far.
+    """
+    moved = np.linalg.norm(np.asarray(frames, np.float64) - frames[0], axis=2).mean(axis=1)
+    return moved - moved.mean() > deviations * moved.std()
+
+
 def sideways(frames: NDArray) -> NDArray[np.float64]:
     """(T,) mean movement along X, in the frames' unit; positive is toward the person's left.
 

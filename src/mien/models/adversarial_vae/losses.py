@@ -73,6 +73,7 @@ class Settings:
     decay: float = 0.7  #: both rates are multiplied by this ...
     decay_every: int = 5_000  #: ... every so many steps (50 epochs in the paper)
     discriminator_batch_norm: bool = False  #: batch statistics in joint training too (CoMA with neutrals)
+    discriminator_dropout: bool = False  #: dropout in joint training too (the authors' code for that run)
     discriminator_points: int | None = None  #: random points a step that the discriminator sees; None: all
     discriminator_noise: float = 0.0  #: deviation of noise on the faces it sees, millimeters ...
     discriminator_noise_last: float | None = None  #: ... and where it ends; None: it stays the same
@@ -122,10 +123,11 @@ class IdentityDiscriminator(PointNetClassifier):
         """(B, 2) logits of pairs of normalized faces (B, V, 3) and (B, V, 3)."""
         return self(torch.cat([first, second], dim=2))
 
-    def settle(self, batch_norm: bool) -> None:
-        """Joint training: no dropout; running instead of batch statistics unless ``batch_norm``."""
+    def settle(self, batch_norm: bool, dropout: bool = False) -> None:
+        """Joint training: batch statistics only with ``batch_norm``, dropout only with ``dropout``."""
         for module in self.modules():
-            if isinstance(module, nn.Dropout) or (isinstance(module, nn.BatchNorm1d) and not batch_norm):
+            still = {nn.BatchNorm1d: not batch_norm, nn.Dropout: not dropout}
+            if still.get(type(module), False):
                 module.eval()
 
 
@@ -247,7 +249,7 @@ class Objective:
         offset = model.shape("expression", z_exp)
         if settings.identity_discriminator:
             assert batch.partner is not None
-            self.discriminator.settle(settings.discriminator_batch_norm)
+            self.discriminator.settle(settings.discriminator_batch_norm, settings.discriminator_dropout)
             yield "discriminator", self.discriminate(x, model.normalize(batch.partner), x_id.detach(), index)
         losses = {"reconstruction": self.reconstruction * mse_loss(x_id + offset, x)}
         fading = 1.0 if settings.divergence_until is None else max(0.0, 1 - index / settings.divergence_until)

@@ -47,7 +47,8 @@ class AdversarialVAE(FaceModel):
         - KL is analytic instead of a one-sample estimate (same mean, less noise).
         - L_code compares posterior means, and its second encoding leaves the batch norm's running statistics
           alone, so that they describe faces as they are encoded later.
-        - In joint training the discriminator keeps its pre-training's running statistics, without dropout.
+        - In joint training the discriminator keeps its pre-training's running statistics, without dropout;
+          the authors' code leaves out its batch norm altogether, but for CoMA with neutrals.
         - Batches are drawn at random instead of by epochs, so that any step can be resumed exactly.
         - The smoke and standard profiles start and finish in closed form (``linear.py``),
           train decoders slower than the encoder, take fewer steps, show encoder and discriminator 128
