@@ -11,7 +11,8 @@ from commands import tree
 
 from mien.claims import ARMS
 from mien.errors import UnknownName
-from mien.evaluation import Report
+from mien.evaluation import Report, Row
+from mien.evaluation.variants import variant_table
 from mien.experiments.bench import BenchResult, jobs_of
 from mien.experiments.bench_claims import CLAIM_COLUMNS, claims_of, system_of
 from mien.experiments.bench_file import Bench, read_bench
@@ -91,3 +92,18 @@ def test_a_bench_that_extends_another_shares_its_runs(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="field"):
         bench(tmp_path, FILE + "extends: feild\n")
     assert set(tree(tmp_path)) - set(before) == {"bench.yaml"}
+
+
+def test_variants_of_consistency_are_told_apart_by_their_orders() -> None:
+    """X1: a variant that ranks the other way round has an agreement of -1."""
+    values = {"id_mad": (1.0, 2.0, 3.0), "id_std_mesh": (0.3, 0.2, 0.1), "id_std_avd": (5.0, 6.0, 7.0)}
+    rows = [
+        Row(system, "model", metric, mean=value)
+        for metric, found in values.items() for system, value in zip("abc", found, strict=True)
+    ]  # fmt: skip
+    rows.append(Row("doing nothing", "control", "id_mad", mean=0.5))
+    table = variant_table(rows)
+    assert table is not None and table.header == ("system", "id_mad", "id_std_mesh", "id_std_avd")
+    assert table.rows[:3] == (("a", "1", "3", "1"), ("b", "2", "2", "2"), ("c", "3", "1", "3"))
+    assert table.rows[3][2:] == ("-1.00", "1.00")
+    assert variant_table([row for row in rows if row.system != "c"]) is None

@@ -18,6 +18,7 @@ from mien.evaluation.paired import HEADLINES, paired_differences
 from mien.evaluation.seeds import pooled
 from mien.evaluation.table_cells import mean_interval
 from mien.evaluation.tables import Layout, arranged
+from mien.evaluation.variants import variant_table
 from mien.experiments.bench_claims import CLAIM_COLUMNS, claim_line, claims_of
 from mien.experiments.bench_file import Bench
 from mien.experiments.bench_jobs import CONTROLS, bench_job, data_folder
@@ -72,6 +73,8 @@ class BenchResult:
             columns = [(metric, title, mean_interval) for metric, title in COLUMN_TITLES.items()]
             note = "Means with 95 % intervals over people, seeds averaged. In italics: controls."
             shown = [*report.tables[:2], *arranged(report.rows, Layout("With intervals", note, columns))]
+            if variants := variant_table(report.rows):
+                shown.append(variants)
             if self.verdicts.get(name):
                 shown.append(table_of(self.verdicts[name]))
             found += [dataclasses.replace(table, title=f"{name}: {table.title}") for table in shown]
