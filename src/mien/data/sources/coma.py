@@ -87,18 +87,19 @@ def label_frames(scans: Sequence[Scan], frames: Faces, *, split: bool) -> list[S
         frames: (T, V, 3) float, millimeters.
         split: Whether a one-sided expression becomes two, by the side that moves.
     """
-    name, found = scans[0].clip, []
+    name = scans[0].clip
+    found: list[Scan | None] = []
     kept = np.flatnonzero(~outlying(frames)) if split else np.arange(len(frames))
-    level, side = np.zeros(len(frames)), None
+    level, side = np.zeros(len(frames)), [""] * len(frames)
+    sided = split and name in ONE_SIDED
     level[kept] = displacement_level(frames[kept])
-    if split and name in ONE_SIDED:
-        side = [""] * len(frames)
+    if sided:
         for row, which in zip(kept, moving_sides(frames[kept]), strict=True):
             side[row] = which
     for row, scan in enumerate(scans):
         if row not in kept:
             found.append(None)
-        elif side is None or level[row] == 0:
+        elif not sided or level[row] == 0:
             found.append(relabeled(scan, {name: float(level[row])} if level[row] else {}))
         else:
             found.append(relabeled(scan, {f"{name}_{side[row]}": float(level[row])} if side[row] else None))
