@@ -94,7 +94,7 @@ def label_frames(scans: Sequence[Scan], frames: Faces, *, split: bool) -> list[S
     sided = split and name in ONE_SIDED
     level[kept] = displacement_level(frames[kept])
     if sided:
-        for row, which in zip(kept, moving_sides(frames[kept]), strict=True):
+        for row, which in zip(kept.tolist(), moving_sides(frames[kept]), strict=True):
             side[row] = which
     for row, scan in enumerate(scans):
         if row not in kept:
