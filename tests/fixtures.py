@@ -8,7 +8,7 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -75,6 +75,13 @@ def tiny_topology() -> Topology:
     return Topology(
         "tiny", faces, template, landmarks=Landmarks.at_vertices(spots), regions=regions, mirror=mirror
     )
+
+
+def with_openings(data: FaceDataset) -> FaceDataset:
+    """The same faces with the iBUG landmarks of lips and lids, somewhere on the mask."""
+    numbers = [*range(36, 48), *range(60, 68)]
+    spots = {f"ibug_{number}": 5 * k + 3 for k, number in enumerate(numbers)}
+    return replace(data, topology=replace(data.topology, landmarks=Landmarks.at_vertices(spots)))
 
 
 def bumps(count: int, amplitude: float, generator: np.random.Generator) -> NDArray[np.float64]:

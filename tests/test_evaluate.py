@@ -10,7 +10,8 @@ import re
 import numpy as np
 import pytest
 import torch
-from fixtures import EXPRESSIONS, planted
+from fixtures import EXPRESSIONS, planted, with_openings
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mien.codes import Codes
@@ -117,6 +118,28 @@ def test_a_perfect_model_scores_zero(report: Report) -> None:
     )
     assert report.value("perfect", "leakage_person_from_identity") == 100
     assert report.value("perfect", "leakage_expression_from_expression") == 100
+
+
+def test_a_mouth_that_stays_shut_is_seen_beside_the_average() -> None:
+    """The gap of the lips by hand: means of ibug_61 to 63 and of ibug_65 to 67."""
+    faces = with_openings(data())
+    report = evaluate(
+        {"perfect": calibrated(Oracle(faces.topology, EXPRESSIONS))}, faces, speed=False, controls=()
+    )
+    for metric in ("rec_gap_mouth", "rec_gap_eyes", "transfer_gap_mouth", "transfer_gap_eyes"):
+        assert report.value("perfect", metric) == pytest.approx(0, abs=2e-3), metric
+    names = list(faces.topology.landmarks.names)
+
+    def gap(meshes: NDArray) -> NDArray[np.float64]:
+        spots = faces.topology.landmarks.positions(meshes)
+        upper, lower = (spots[..., [names.index(f"ibug_{n}") for n in numbers], :].mean(axis=-2)
+                        for numbers in ((61, 62, 63), (65, 66, 67)))  # fmt: skip
+        return np.linalg.norm(upper - lower, axis=-1)
+
+    train, test = (faces.split(part) for part in ("train", "test"))
+    mean = train[np.arange(len(train))].mean(axis=0)
+    wrong = np.abs(gap(test[np.arange(len(test))]) - gap(mean)).mean()
+    assert report.value("mean face", "rec_gap_mouth") == pytest.approx(wrong, rel=1e-3)
 
 
 def test_kept_detail_makes_up_for_what_the_codes_lose(report: Report) -> None:

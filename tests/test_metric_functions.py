@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from clips import moving_data
-from fixtures import EXPRESSIONS, planted
+from fixtures import EXPRESSIONS, planted, with_openings
 from test_evaluate import Oracle, calibrated
 from test_generation import SMALL, Planted
 
@@ -35,7 +35,7 @@ class Styled(Planted):
 
 
 def faces(folder: Path) -> Report:
-    data = planted(subjects=20).data
+    data = with_openings(planted(subjects=20).data)
     return evaluate({"perfect": calibrated(Oracle(data.topology, EXPRESSIONS))}, data, speed=False)
 
 

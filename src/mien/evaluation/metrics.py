@@ -20,6 +20,7 @@ TRUTH = "_truth"
 METRICS: tuple[tuple[str, Function | None, str], ...] = (
     ("rec_avd_mesh", faces.rec_avd_mesh, "mm"), ("rec_avd_pooled", faces.rec_avd_pooled, "mm"),
     ("rec_avd_*", faces.rec_avd_region, "mm"), ("rec_detail", faces.rec_detail, "mm"),
+    ("rec_gap_*", faces.gap_error, "mm"), ("transfer_gap_*", faces.gap_error, "mm"),
     ("neu_avd", faces.neu_avd, "mm"), ("neu_avd_aligned", faces.neu_avd_aligned, "mm"),
     ("neu_avd_triplet", faces.neu_avd_triplet, "mm"), ("*id_mad", faces.id_mad, "mm"),
     ("*id_std_pooled", faces.id_std_pooled, "mm"), ("*id_std_vertex", faces.id_std_vertex, "mm"),

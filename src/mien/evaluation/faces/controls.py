@@ -12,7 +12,7 @@ from mien.data.displacement import mean_displacements
 from mien.errors import BadSetting, MissingNeutral
 from mien.evaluation.faces import metrics
 from mien.evaluation.faces.denoising import denoiser
-from mien.evaluation.faces.measured import Measured
+from mien.evaluation.faces.measured import Measured, contact
 from mien.evaluation.faces.rows import rows_of
 from mien.evaluation.faces.sweep import leaked
 from mien.evaluation.metrics import TRUTH
@@ -146,8 +146,11 @@ def _transfers_without_a_source(scans: TestScans, draws: TransferDraws) -> dict[
 
 def _transferred(scans: TestScans, draws: TransferDraws, predicted: NDArray) -> Measured:
     """Errors of the predictions (m, V, 3) of all draws."""
-    compared = scans.compared(draws.target)
-    errors = {f"transfer_avd{end}": metrics.transfer_avd(true, predicted) for end, true in compared.items()}
+    errors: dict[str, NDArray] = {}
+    for end, true in scans.compared(draws.target).items():
+        errors[f"transfer_avd{end}"] = metrics.transfer_avd(true, predicted)
+        gaps = contact(true, predicted, scans.data.topology, "transfer")
+        errors |= {f"{metric}{end}": error for metric, error in gaps.items()}
     return Measured(scans, draws=errors)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from mien.evaluation.distances import Meshes
 from mien.evaluation.faces import metrics
 from mien.evaluation.metrics import TRUTH
 from mien.evaluation.scans import TestScans
+from mien.geometry.openings import visible_openings
 from mien.topology import Topology
 
 REGIONS = ("mouth", "eyes", "brows")
@@ -152,7 +154,33 @@ def reconstruction(truth: Meshes, predicted: Meshes, topology: Topology) -> dict
     for region in REGIONS:
         if region in topology.regions:
             found[f"rec_avd_{region}"] = metrics.rec_avd_region(truth, predicted, topology.regions[region])
-    return found
+    return found | contact(truth, predicted, topology, "rec")
+
+
+def contact(truth: Meshes, predicted: Meshes, topology: Topology, test: str) -> dict[str, NDArray]:
+    """How wrongly mouth and eyes stand open, where the topology shows where they are.
+
+    Args:
+        truth: (k, V, 3) float, millimeters.
+        predicted: (k, V, 3) float, millimeters.
+        topology: What the meshes share.
+        test: Begins the names: ``rec`` or ``transfer``.
+
+    Returns:
+        Metric -> (k,) float, millimeters; for the eyes, the mean of both.
+    """
+    found: dict[str, list[NDArray]] = {}
+    for kind, upper, lower in _gaps(topology):
+        error = metrics.gap_error(truth, predicted, upper, lower)
+        found.setdefault(f"{test}_gap_{'eyes' if kind == 'eye' else kind}", []).append(error)
+    return {metric: np.mean(errors, axis=0) for metric, errors in found.items()}
+
+
+@lru_cache(maxsize=8)
+def _gaps(topology: Topology) -> list[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
+    """Kind of each opening that has two sides, the vertices of its upper and of its lower one."""
+    found = [(opening.kind, opening.upper, opening.lower) for opening in visible_openings(topology)]
+    return [item for item in found if len(item[1]) and len(item[2])]
 
 
 def neutralization(neutral: Meshes, predicted: Meshes) -> dict[str, NDArray]:

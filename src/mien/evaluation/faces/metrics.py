@@ -61,6 +61,30 @@ def rec_avd_region(truth: Meshes, predicted: Meshes, vertices: NDArray[np.bool_]
     return avd(np.asarray(truth)[:, vertices], np.asarray(predicted)[:, vertices])
 
 
+def gap_error(
+    truth: Meshes, predicted: Meshes, upper: NDArray[np.integer], lower: NDArray[np.integer]
+) -> Values:
+    """How wrongly a mouth or an eye stands open, which an average over vertices hides.
+
+    The gap is the distance between the mean of the upper lip or lid and that of the lower one.
+
+    Args:
+        truth: (N, V, 3) float, millimeters.
+        predicted: (N, V, 3) float, millimeters.
+        upper: (n,) int. Vertices of the upper lip or lid.
+        lower: (m,) int. Vertices of the lower one.
+
+    Returns:
+        (N,) float, millimeters: the absolute difference of the gaps.
+    """
+
+    def gap(meshes: Meshes) -> Values:
+        found = np.asarray(meshes, np.float64)
+        return np.linalg.norm(found[:, upper].mean(axis=1) - found[:, lower].mean(axis=1), axis=-1)
+
+    return np.abs(gap(predicted) - gap(truth))
+
+
 def rec_detail(truth: Meshes, predicted: Meshes, faces: NDArray[np.integer]) -> Values:
     """Loss of fine shape that avd hides: mean over v of ``||(U x)_v - (U x_hat)_v||``.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mien.evaluation.faces import metrics
-from mien.evaluation.faces.measured import Measured
+from mien.evaluation.faces.measured import Measured, contact
 from mien.evaluation.predictions import Predictions
 from mien.evaluation.scans import TestScans, TransferDraws
 
@@ -67,4 +67,7 @@ def _measure_transfers(found: Measured, draws: TransferDraws | str, predictions:
         for end, true in found.test.compared(draws.target[part]).items():
             errors = found.draws.setdefault(f"transfer_avd{end}", np.empty(len(draws.target)))
             errors[part] = metrics.transfer_avd(true, predictions.transfers[part])
+            gaps = contact(true, predictions.transfers[part], found.test.data.topology, "transfer")
+            for metric, error in gaps.items():
+                found.draws.setdefault(f"{metric}{end}", np.empty(len(draws.target)))[part] = error
     return None

@@ -16,7 +16,7 @@ from mien.codes import Codes
 from mien.errors import BadSetting, MienError
 from mien.evaluation.distances import Meshes
 from mien.evaluation.faces import metrics
-from mien.evaluation.faces.measured import Measured, against_truth
+from mien.evaluation.faces.measured import Measured, against_truth, contact
 from mien.evaluation.faces.runner import Runner
 from mien.evaluation.probes import folds_of
 from mien.evaluation.scans import TestScans, TransferDraws
@@ -207,6 +207,8 @@ def measure_transfer(runner: Runner, found: Measured, draws: TransferDraws | str
             plain, detailed = (errors.setdefault(f"transfer_avd{kind}{end}", np.empty(len(draw)))
                                for kind in ("", "_detail"))  # fmt: skip
             plain[part] = metrics.transfer_avd(truth, predicted)
+            for metric, error in contact(truth, predicted, scans.data.topology, "transfer").items():
+                errors.setdefault(f"{metric}{end}", np.empty(len(draw)))[part] = error
             detailed[part] = metrics.transfer_avd_detail(truth, predicted, kept)
     for part, predicted in _transferred(runner, own, own):
         for end, truth in scans.compared(own[part]).items():

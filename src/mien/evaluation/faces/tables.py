@@ -87,6 +87,14 @@ LAYOUTS: tuple[Layout, ...] = (
         ),
     ),
     Layout(
+        "Contact",
+        "How wrongly mouth and eyes stand open, mm, lower is better: the distance of upper and lower lip, "
+        "or lid, against that of the scan. Averages over vertices do not show an eye that stays open.",
+        tuple((f"{test}_gap_{part}{end}", f"{says}, {part}{comma}", center)
+              for test, says in (("rec", "reconstructed"), ("transfer", "transferred"))
+              for part in ("mouth", "eyes") for end, comma in (("", ""), ("_truth", ", truth"))),
+    ),
+    Layout(
         "Interpolation",
         "From a scan of each person to another expression of the next person in ten steps, one code moving: "
         "length of the way over the distance of its ends (1 is straight), and deviation of the steps over "
