@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -16,10 +17,11 @@ import mien
 from mien.errors import BadFile, BadMesh
 from mien.find.lids import eyes_are_closed
 from mien.geometry.carried import MovedSurface, check_carried
-from mien.geometry.differential import vertex_normals
+from mien.geometry.differential import adjacency, vertex_normals
 from mien.geometry.fit_measures import Measure, eyeballs_beside, likeness, measured, rims_beside
 from mien.geometry.named_pieces import NamedPieces
 from mien.geometry.nonrigid import Schedule
+from mien.geometry.openings import openings, rim_loops
 from mien.geometry.registration import main_piece, register
 from mien.geometry.rest_pose import mouth_gap
 from mien.geometry.surface import Surface
@@ -179,6 +181,36 @@ def test_fins_are_held_by_what_they_stand_on() -> None:
     moved = found.vertices + found.placement.scale * change @ found.placement.rotation.T
     way = np.linalg.norm(finned.carry(moved) - vertices.astype(np.float32), axis=1)
     assert 0.5 < way[:count].max() and way[count:].max() <= way[:count].max()
+
+
+def test_what_lies_behind_lids_is_held_by_what_is_around_it() -> None:
+    """A smooth continuation would go on in the socket with the slope of the lids; means never go beyond."""
+    head, found = stranger(), registered()
+    eye = next(item for item in openings(template()[0]) if item.kind == "eye")
+    center = found.placement.back(eye.on(found.vertices).center)
+    loops = rim_loops(head.faces, len(head.vertices))
+    rim = min(loops, key=lambda loop: float(np.linalg.norm(head.vertices[loop].mean(axis=0) - center)))
+    count, deeper = len(head.vertices), np.array([0.0, 0.0, -2.0]) / found.placement.scale
+    wall = [head.vertices[rim] + step * deeper @ found.placement.rotation for step in range(1, 9)]
+    rings = [rim, *(count + len(rim) * step + np.arange(len(rim)) for step in range(len(wall)))]
+    triangles = []
+    for near, far in itertools.pairwise(rings):
+        beside, behind = np.roll(near, -1), np.roll(far, -1)
+        # The rim is walked as its triangles have it: the socket's go the other way.
+        triangles += [np.stack([beside, near, far], axis=1), np.stack([beside, far, behind], axis=1)]
+    vertices, faces = np.concatenate([head.vertices, *wall]), np.concatenate([head.faces, *triangles])
+    deep = replace(
+        found, mesh_vertices=vertices, mesh_faces=faces, skin=np.ones(len(vertices), bool),
+        pieces=NamedPieces.of(vertices, faces),
+    )  # fmt: skip
+    change = on_template(head.performed(eyeBlink_L=1.0, eyeBlink_R=1.0) - head.neutral)
+    moved = found.vertices + found.placement.scale * change @ found.placement.rotation.T
+    way = (deep.carry(moved) - vertices.astype(np.float32)).astype(np.float64)
+    graph = adjacency(faces, len(vertices)).astype(np.float64)
+    around = (graph @ way) / np.asarray(graph.sum(axis=1)).reshape(-1, 1)
+    socket = np.concatenate(rings[-4:])
+    assert np.ptp(way[rim, 1]) > 5 and np.abs(way[socket]).max() > 1
+    np.testing.assert_allclose(way[socket], around[socket], atol=1e-3)
 
 
 # ---- at rest

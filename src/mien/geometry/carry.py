@@ -10,13 +10,13 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
-from scipy.sparse.csgraph import dijkstra
+from scipy.sparse.csgraph import connected_components, dijkstra
 
 from mien.geometry.carried import MovedSurface, check_carried
 from mien.geometry.contact import Eye, Lips, Meets, find_eyes, find_lips, lids_closed
 from mien.geometry.correctives import lids_halfway, turned_with_jaw
 from mien.geometry.defects import Defects
-from mien.geometry.differential import cotangent_laplacian, vertex_areas, vertex_normals
+from mien.geometry.differential import adjacency, cotangent_laplacian, vertex_areas, vertex_normals
 from mien.geometry.eyeballs import turned
 from mien.geometry.named_pieces import NamedPieces
 from mien.geometry.openings import Opening, edge_lengths, opening_loops, openings
@@ -50,8 +50,10 @@ class Carrier:
 
         min_d  sum_i a_i c_i |d_i - d_i(template)|^2 + s [ |laplacian d|^2 + |gradient d|^2 / r^2 ]
 
-    with areas a, beliefs c (0 beyond the template, pinned to rest far from it). All of this is linear and
-    factorized once. Eyeballs, teeth and what else is in pieces of its own follow as :mod:`parts` says.
+    with areas a, beliefs c (0 beyond the template, pinned to rest far from it). Inside lips, lids and
+    nostrils, where the template ends, the skin around holds what lies there, such as the bag of the mouth:
+    what bends least would go on in there with the slope of the lips. All of this is linear and factorized
+    once. Eyeballs, teeth and what else is in pieces of its own follow as :mod:`parts` says.
 
     Args:
         vertices: (N, 3) float, millimeters, in the template's frame.
@@ -83,13 +85,13 @@ class Carrier:
         defects = Defects.of(self._points, self._faces, self._skin)
         sound = self._faces[defects.sound(self._faces)]
         self._edges = edge_lengths(sound, self._points).max(axis=1).toarray().ravel()
-        self._solve = _skin_map(
+        self._solve, inner = _skin_map(
             self._points, sound, self._skin, _bound(self.parts, len(first)), self.registered, topology
         )
         flight = flung(self._solve, self.registered)
         self.loose, self.fins = (flight > _LOOSE) | defects.held, flight > _FIN
-        if self.loose.any():
-            self._solve = held(self._solve, self.loose, self._faces)
+        if (calmed := self.loose | inner).any():
+            self._solve = held(self._solve, calmed, self._faces)
 
     def carry(
         self, moved: NDArray, gaze: NDArray | None = None, meets: Meets | None = None
@@ -273,9 +275,11 @@ def _bound(parts: list[Part], count: int) -> NDArray[np.bool_]:
 
 def _skin_map(
     points: NDArray, faces: NDArray, skin: NDArray, bound: NDArray, registered: NDArray, topology: Topology
-) -> Callable[[NDArray], NDArray[np.float64]]:
-    """A function from (V, n) values on the template to (M, n) values on the mesh."""
-    matrix, belief, pinned = attachment(points, faces, skin, bound, registered, topology)
+) -> tuple[Callable[[NDArray], NDArray[np.float64]], NDArray[np.bool_]]:
+    """A function from (V, n) values on the template to (M, n) values on the mesh, and (M,) what of its skin
+    the template says nothing about though it is not beyond the rim around it.
+    """
+    matrix, belief, pinned, inner = attachment(points, faces, skin, bound, registered, topology)
     areas = np.maximum(vertex_areas(points, faces), 1e-12) if len(faces) else np.ones(len(points))
     areas = np.maximum(areas, 0.02 * np.median(areas[areas > 1e-12]) if (areas > 1e-12).any() else 1.0)
     rows = np.flatnonzero((skin | bound) & ~pinned)
@@ -291,7 +295,7 @@ def _skin_map(
         result[rows] = factor.solve((attached @ values)[rows])
         return result
 
-    return carried
+    return carried, inner
 
 
 def _stretch(points: NDArray, faces: NDArray, areas: NDArray) -> csr_matrix:
@@ -306,7 +310,7 @@ def _stretch(points: NDArray, faces: NDArray, areas: NDArray) -> csr_matrix:
 
 def attachment(
     points: NDArray, faces: NDArray, skin: NDArray, bound: NDArray, registered: NDArray, topology: Topology
-) -> tuple[csr_matrix, NDArray[np.float64], NDArray[np.bool_]]:
+) -> tuple[csr_matrix, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
     """Where vertices of a mesh lie on a registered template.
 
     Args:
@@ -319,7 +323,8 @@ def attachment(
 
     Returns:
         (M, V) sparse barycentric weights; (M,) how much each is believed, per fourth power of a length:
-        what bending costs; (M,) which are so far off that they rest.
+        what bending costs; (M,) which are so far off that they rest; (M,) which are skin that is not
+        believed at all though it is neither far off nor beyond the rim around the template.
     """
     normals = vertex_normals(points, faces) if len(faces) else Surface(points, faces).normals
     normals = np.where(skin[:, None], normals, 0.0)  # cards of hair and lashes face anywhere
@@ -348,7 +353,8 @@ def attachment(
     belief = certain * (2 * np.pi / (_SMOOTH * _spacing(registered, topology)[corners].mean(axis=1))) ** 4
     rows = np.repeat(np.arange(len(points)), 3)
     matrix = csr_matrix((weights.ravel(), (rows, corners.ravel())), (len(points), len(registered)))
-    return matrix, belief, _far(points, faces, certain, skin | bound)
+    far = _far(points, faces, certain, skin | bound)
+    return matrix, belief, far, skin & (certain == 0) & ~far & ~place.among(_border(topology))
 
 
 def _nearest_of_piece(faces: NDArray, distance: NDArray, count: int) -> NDArray[np.float64]:
@@ -365,6 +371,19 @@ def rims(topology: Topology) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     for loop in opening_loops(topology):
         slits[loop] = True
     return slits, rim_vertices(topology.faces, topology.vertex_count) & ~slits
+
+
+def _border(topology: Topology) -> NDArray[np.bool_]:
+    """(V,) the rim around a template: of its rims the largest, as slits and pockets end in smaller ones."""
+    rim = np.flatnonzero(rim_vertices(topology.faces, topology.vertex_count))
+    mask = np.zeros(topology.vertex_count, bool)
+    if len(rim):
+        count, label = connected_components(adjacency(topology.faces, len(mask))[rim][:, rim], False)
+        size = [
+            np.linalg.norm(np.ptp(topology.template[rim[label == item]], axis=0)) for item in range(count)
+        ]
+        mask[rim[label == int(np.argmax(size))]] = True
+    return mask
 
 
 def _spacing(vertices: NDArray, topology: Topology) -> NDArray[np.float64]:
