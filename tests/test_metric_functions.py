@@ -12,6 +12,7 @@ from clips import moving_data
 from fixtures import EXPRESSIONS, planted, with_openings
 from test_evaluate import Oracle, calibrated
 from test_generation import SMALL, Planted
+from test_outside_judge import PlantedScores
 
 from mien.codes import Codes
 from mien.errors import UnknownName
@@ -49,6 +50,13 @@ def motion(folder: Path) -> Report:
     return evaluate_sequences({}, moving_data(people=8))
 
 
+def reading(folder: Path) -> Report:
+    data = planted(subjects=20).data
+    model = {"perfect": calibrated(Oracle(data.topology, EXPRESSIONS))}
+    report = evaluate(model, data, speed=False, controls=(), judge=PlantedScores())
+    return replace(report, rows=tuple(row for row in report.rows if row.metric.startswith("read_")))
+
+
 def constant(function: Callable[..., object], value: float) -> Callable[..., object]:
     """A function that answers in the shape of another one, and always the same number."""
     return lambda *args, **settings: np.full_like(np.asarray(function(*args, **settings), np.float64), value)[
@@ -56,7 +64,7 @@ def constant(function: Callable[..., object], value: float) -> Callable[..., obj
     ]
 
 
-@pytest.mark.parametrize("made", [faces, generation, motion])
+@pytest.mark.parametrize("made", [faces, reading, generation, motion])
 def test_every_number_comes_from_the_function_of_its_name(
     made: Callable[[Path], Report], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,8 +17,8 @@ from mien import hub
 README = Path(__file__).parent.parent / "README.md"
 DOCS = README.parent / "docs"
 PAGES = (
-    README, DOCS / "your_own_head.md", DOCS / "data" / "ict.md", DOCS / "data" / "makehuman.md",
-    DOCS / "experiments.md", DOCS / "models" / "adversarial_vae.md",
+    README, DOCS / "your_own_head.md", DOCS / "metrics.md", DOCS / "data" / "ict.md",
+    DOCS / "data" / "makehuman.md", DOCS / "experiments.md", DOCS / "models" / "adversarial_vae.md",
     DOCS / "models" / "residual_morphable.md",
 )  # fmt: skip
 RESULTS = README.parent / "benchmarks" / "results"
@@ -34,6 +34,7 @@ BENCH_COLUMNS = {
     "transfer_avd_truth": "transfer", "rank1_mesh": "recognition",
 }  # fmt: skip
 READ_PLACE = re.compile(r"(<!-- read: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
+JUDGE_PLACE = re.compile(r"(<!-- judge: [^>]*?(\S+)\.csv -->\n).*?(<!-- end -->)", re.DOTALL)
 ARMS_PLACE = re.compile(r"(<!-- arms: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
 ARMS_COLUMNS = (
     "rest_avd", "rest_confidence", "neu_avd", "neu_avd_truth", "id_mad", "id_between_avd", "rec_avd_mesh",
@@ -159,6 +160,24 @@ def read_table(path: Path) -> str:
     return "\n".join(lines)
 
 
+def judge_table(start: Path) -> str:
+    """One line a shape that the outside judge tells, of the CSVs of ``benchmarks/read_shapes.py``."""
+    with Path(f"{start}.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    with Path(f"{start}-exchanged.csv").open(newline="", encoding="utf-8") as file:
+        (wrong,) = csv.DictReader(file)
+    lines = ["| shape | told on | own score rises by, median |", "|---|---|---|"]
+    for row in rows:
+        if row["telling"] == "1":
+            lines.append(f"| {row['shape']} | {row['told']} of {row['heads']} heads | {row['median_own']} |")
+    told = (
+        f"On {wrong['heads']} heads that this list was not chosen on, {wrong['found']} of {wrong['planted']} "
+        "exchanges of two such names are found; with right names an exchange is seen on "
+        f"{wrong['false_alarms']} of them."
+    )
+    return "\n".join([*lines, "", told, ""])
+
+
 def residuals_table(path: Path) -> str:
     """One line a system of each setting of the dial: the mean, and the paired difference's interval."""
     with path.open(newline="", encoding="utf-8") as file:
@@ -184,6 +203,7 @@ def current(text: str) -> str:
     text = FACE_PLACE.sub(lambda m: f"{m[1]}{faces_table(RESULTS / m[2])}\n{m[3]}", text)
     text = RIG_PLACE.sub(lambda m: f"{m[1]}{rigs_table(RESULTS / m[2])}\n{m[3]}", text)
     text = READ_PLACE.sub(lambda m: f"{m[1]}{read_table(RESULTS / m[2])}\n{m[3]}", text)
+    text = JUDGE_PLACE.sub(lambda m: f"{m[1]}{judge_table(RESULTS / m[2])}\n{m[3]}", text)
     text = ARMS_PLACE.sub(lambda m: f"{m[1]}{results_table(RESULTS / m[2], ARMS_COLUMNS)}\n{m[3]}", text)
     text = WORLD_PLACE.sub(lambda m: f"{m[1]}{worlds_table(RESULTS / m[2])}\n{m[3]}", text)
     text = BENCH_PLACE.sub(lambda m: f"{m[1]}{bench_table(RESULTS / m[2])}\n{m[3]}", text)

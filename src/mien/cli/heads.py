@@ -152,21 +152,24 @@ def rigging_model(
 
 def evaluate_rig(
     rig: Path = typer.Argument(..., help="What is judged: GLB, VRM, or a folder of meshes."),
-    artist: Path = typer.Argument(..., help="An artist's rig of the same head."),
+    artist: Path | None = typer.Argument(None, help="An artist's rig of the same head; or --judges."),
     beside: list[str] = typer.Option([], "--beside", metavar="NAME=RIG", help="Of this head, or of others."),
     names: Path | None = typer.Option(None, "--names", help="CSV arkit, shape: for other names."),
+    judges: bool = typer.Option(False, "--judges", help="Does a network read each shape?"),
     as_json: bool = typer.Option(False, "--json", help="Print JSON only."),
     out: Path | None = typer.Option(None, "--out", help="Write rig.md, .csv, .json and a sheet there."),
 ) -> None:
     """Judges a rig against an artist's shapes on the same head: error, leak, lids, lips, teeth, stretch."""
     from mien.evaluation.rigs import compare_rig_files
     from mien.figures.rigs import rig_sheet
+    from mien.find.reader import FaceReader
 
-    report = compare_rig_files(rig, artist, dict(item.split("=", 1) for item in beside), names, out)
-    if out is not None:
+    others, judge = dict(item.split("=", 1) for item in beside), FaceReader.open() if judges else None
+    report = compare_rig_files(rig, artist, others, names, out, judge)
+    if out is not None and artist is not None:
         rig_sheet(report).save(out / "rig.png")
     if as_json:
         return show(report.to_json())
     for table in report.tables:
         show_table(table.header, table.rows, title=table.title)
-    return show(report.tables[0].note)
+    return show("\n".join(report.notes))

@@ -99,6 +99,7 @@ def evaluate(
     as_json: bool = typer.Option(False, "--json", help="Print JSON only."),
     out: Path | None = typer.Option(None, "--out", help="Write report.md, .csv, .tex and .json there."),
     pictures: bool = typer.Option(False, "--pictures", help="Draw the papers' figures into --out, too."),
+    judges: bool = typer.Option(False, "--judges", help="A network reads expressions off pictures, too."),
     generation: bool = typer.Option(False, "--generation", help="Judge what the models make up instead."),
     profile: str = typer.Option("standard", help="With --generation: smoke, standard or full."),
     pairs: int | None = typer.Option(None, help="With --generation: pairs of faces for diversity."),
@@ -120,6 +121,8 @@ def evaluate(
     overrides |= {} if pairs is None else {"pairs": pairs}
     if overrides and not generation:
         raise BadSetting("--set and --pairs need --generation", received=overrides)
+    if judges and generation:
+        raise BadSetting("--judges looks at faces that models encode", remedy="leave out --generation")
     faces = FaceDataset.load(existing(data, "data folder"))
     runs = open_runs(model_dirs or [], faces, open_run=open_model, protocol=protocol, seed=seed, split=split)
     if generation:
@@ -129,7 +132,7 @@ def evaluate(
         return show_json(json.loads(found.to_json())) if as_json else _print_tables(found)
     report, told = judge_runs(
         runs, part=part, controls=controls, truth=truth, predictions=given, per_mesh=per_mesh, out=out,
-        pictures=pictures,
+        pictures=pictures, judges=judges,
     )  # fmt: skip
     if as_json:
         show_json(json.loads(report.to_json()))

@@ -1,7 +1,8 @@
 """Every metric by name: which function makes the number in its rows, and in which unit.
 
 The functions stand with what they measure: :mod:`mien.evaluation.faces.metrics`,
-:mod:`mien.evaluation.generation.metrics` and :mod:`mien.evaluation.motion.metrics`.
+:mod:`mien.evaluation.reading.metrics`, :mod:`mien.evaluation.generation.metrics` and
+:mod:`mien.evaluation.motion.metrics`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from mien.errors import UnknownName
 from mien.evaluation.faces import metrics as faces
 from mien.evaluation.generation import metrics as generation
 from mien.evaluation.motion import metrics as motion
+from mien.evaluation.reading import metrics as reading
 
 Function = Callable[..., object]
 TRUTH = "_truth"
@@ -32,7 +34,9 @@ METRICS: tuple[tuple[str, Function | None, str], ...] = (
     ("transfer_floor", faces.transfer_floor, "mm"), ("transfer_avd*", faces.transfer_avd, "mm"),
     ("path_length_*", faces.path_length_ratio, ""), ("path_step_cv_*", faces.path_step_cv, ""),
     ("rank1_mesh", faces.rank1_mesh, "%"), ("rank1_code", faces.rank1_code, "%"),
-    ("leakage_*", faces.leakage, "%"), ("div_*", generation.diversity, "mm"),
+    ("leakage_*", faces.leakage, "%"), ("read_found", reading.read_found, "%"),
+    ("read_error", reading.read_error, ""), ("read_share", reading.read_share, ""),
+    ("read_left", reading.read_left, ""), ("div_*", generation.diversity, "mm"),
     ("specificity", generation.specificity, "mm"), ("dec_*_random", generation.decoupling_random, "%"),
     ("dec_*_lift", generation.decoupling_lift, "%"), ("dec_*_own", generation.decoupling_own, "%"),
     ("dec_*", generation.decoupling, "%"), ("id_kept", generation.id_kept, "%"),

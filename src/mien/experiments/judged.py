@@ -16,6 +16,7 @@ from mien.evaluation.seeds import pooled
 from mien.experiments.division import divided
 from mien.experiments.seeds import runs_of
 from mien.figures.evaluation import draw_evaluation
+from mien.find.reader import FaceReader
 from mien.io.atomic import write_bytes
 from mien.models.base import FaceModel
 from mien.models.files import load_model
@@ -72,7 +73,7 @@ def open_runs(
 def judge_runs(
     judged: RunsToJudge, *, part: str = "test", controls: bool = True, truth: bool | None = None,
     predictions: Mapping[str, Path | str] | None = None, per_mesh: Path | None = None,
-    out: Path | None = None, pictures: bool = False,
+    out: Path | None = None, pictures: bool = False, judges: bool = False,
 ) -> tuple[Report, list[str]]:  # fmt: skip
     """Judges runs, writes what is asked for, and keeps each run's own numbers in its folder.
 
@@ -85,18 +86,20 @@ def judge_runs(
         per_mesh: A CSV with one line a run and test scan.
         out: A folder for the report.
         pictures: Draw the papers' figures into it.
+        judges: Have a network for photographs read expressions off pictures of the faces, too.
 
     Returns:
         The report, seeds pooled, and what was done, as sentences.
 
     Raises:
         BadSetting: Pictures are asked for without a model or a folder.
+        DataMissing: Judges are asked for, and their networks are not on this machine.
     """
     if pictures and not (out and judged.models):
         raise BadSetting("--pictures needs a model and a folder to draw into", remedy="add --out FOLDER")
     apart = evaluate_by_kind(
         judged.models, judged.data, part=part, controls=controls, truth=truth, predictions=predictions,
-        **judged.division,
+        judge=FaceReader.open() if judges else None, **judged.division,
     )  # fmt: skip
     several = {system: runs for system, runs in judged.runs.items() if len(runs) > 1}
     report, told = pooled(apart, several) if several else apart, []

@@ -16,6 +16,8 @@ from mien.evaluation.faces.rows import rows_of, values_of_people, values_of_scan
 from mien.evaluation.faces.runner import Runner
 from mien.evaluation.faces.sweep import measure
 from mien.evaluation.predictions import Predictions, read_predictions
+from mien.evaluation.reading.faces import FaceReading
+from mien.evaluation.reading.shapes import Reader
 from mien.evaluation.report import Report
 from mien.evaluation.rows import RowMaker
 from mien.evaluation.scans import TestScans, TransferDraws
@@ -33,7 +35,7 @@ def evaluate(
     models: Models, data: FaceDataset, *, part: str = "test", protocol: str = "subject", seed: int = 0,
     styles: int = 2, limit: int | None = 4000, batch: int = 32, controls: Sequence[str] = CONTROLS,
     published: Mapping[str, Mapping[str, Any]] | None = None, speed: bool = True, truth: bool | None = None,
-    predictions: Mapping[str, Path | str] | None = None,
+    predictions: Mapping[str, Path | str] | None = None, judge: Reader | None = None,
 ) -> Report:  # fmt: skip
     """Measures what models make of the faces of one part of a data set.
 
@@ -53,20 +55,25 @@ def evaluate(
             :func:`mien.evaluation.predictions.read_predictions`.
         truth: Compare with the faces without capture noise, too (``rec_avd_mesh_truth``, ...); None: where
             the set keeps them.
+        judge: Reads expressions off pictures of some transferred faces, too (``read_share``, ...), such as
+            :class:`mien.find.reader.FaceReader`.
 
     Returns:
         A report; a metric whose preconditions fail is a dash with the reason.
 
     Raises:
         DataMissing: Truth is asked for and the set keeps none.
+        BadSetting: A judge is given and there is no transfer test.
+        BadMesh: The judge sees no face on most of the scans.
     """
     began, named = time.monotonic(), labeled(models)
     for label, model in named.items():
         model.check_calibrated(label)
     scans = TestScans.of(data, part=part, protocol=protocol, seed=seed, limit=limit, truth=truth)
     draws = _drawn(scans, styles, limit)
-    given = _given(predictions or {}, {*named, *controls}, scans, draws)
-    tasks = given + _tasks(named, scans, draws, controls=controls, batch=batch, speed=speed)
+    reading = None if judge is None else _read(scans, draws, judge)
+    given = _given(predictions or {}, {*named, *controls}, scans, draws, reading)
+    tasks = given + _tasks(named, scans, draws, reading, controls=controls, batch=batch, speed=speed)
     found = [task() for task in track(tasks, "evaluating models")]
     conditions = scans.conditions() | {
         "kind": "faces",
@@ -93,9 +100,18 @@ def _drawn(scans: TestScans, styles: int, limit: int | None) -> TransferDraws | 
         return error.cause
 
 
+def _read(scans: TestScans, draws: TransferDraws | str, judge: Reader) -> FaceReading:
+    """What a judge looks at."""
+    if isinstance(draws, str):
+        raise BadSetting("outside judges look at transferred expressions", received=draws,
+                         remedy="leave out --judges")  # fmt: skip
+    return FaceReading.of(scans, draws, judge)
+
+
 def _given(
-    files: Mapping[str, Path | str], taken: set[str], scans: TestScans, draws: TransferDraws | str
-) -> list[Callable[[], SystemResult]]:
+    files: Mapping[str, Path | str], taken: set[str], scans: TestScans, draws: TransferDraws | str,
+    reading: FaceReading | None,
+) -> list[Callable[[], SystemResult]]:  # fmt: skip
     """Predictions of other programs; all files are read and checked before anything is measured."""
     for label in files:
         if label in taken:
@@ -104,14 +120,17 @@ def _given(
                 remedy="give them another name",
             )  # fmt: skip
     read = {label: read_predictions(path, scans, draws) for label, path in files.items()}
-    return [partial(_of_predictions, label, scans, draws, found) for label, found in read.items()]
+    return [partial(_of_predictions, label, scans, draws, reading, found) for label, found in read.items()]
 
 
 def _of_predictions(
-    label: str, scans: TestScans, draws: TransferDraws | str, predictions: Predictions
-) -> SystemResult:
+    label: str, scans: TestScans, draws: TransferDraws | str, reading: FaceReading | None,
+    predictions: Predictions,
+) -> SystemResult:  # fmt: skip
     """All that is measured of what another program predicted."""
     found = measure_predictions(scans, draws, predictions)
+    if reading is not None:
+        reading.measure_predictions(predictions, found)
     drawn = draws if isinstance(draws, TransferDraws) else None
     return SystemResult(
         label, list(rows_of(RowMaker(label, "model", scans.seed), found, drawn)), values_of_scans(found),
@@ -120,8 +139,8 @@ def _of_predictions(
 
 
 def _tasks(
-    models: Mapping[str, FaceModel], scans: TestScans, draws: TransferDraws | str, *,
-    controls: Sequence[str], batch: int, speed: bool,
+    models: Mapping[str, FaceModel], scans: TestScans, draws: TransferDraws | str,
+    reading: FaceReading | None, *, controls: Sequence[str], batch: int, speed: bool,
 ) -> list[Callable[[], SystemResult]]:  # fmt: skip
     """The models, methods without training beside them, and what needs no model at all."""
     runners = {label: Runner(model, scans, batch) for label, model in models.items()}
@@ -129,18 +148,21 @@ def _tasks(
     added = [name for name in controls if name in MODELS and name not in given]
     sizes = [size for model in models.values() if (size := code_size(model))]
     return [
-        *(partial(_of_model, RowMaker(label, "model", scans.seed), runner, draws, speed=speed)
+        *(partial(_of_model, RowMaker(label, "model", scans.seed), runner, draws, reading, speed=speed)
           for label, runner in runners.items()),
-        *(partial(_of_untrained, name, scans, draws, batch) for name in added),
-        partial(_of_data, scans, draws, sizes),
+        *(partial(_of_untrained, name, scans, draws, reading, batch) for name in added),
+        partial(_of_data, scans, draws, reading, sizes),
     ]  # fmt: skip
 
 
 def _of_model(
-    maker: RowMaker, runner: Runner, draws: TransferDraws | str, *, speed: bool = False
-) -> SystemResult:
+    maker: RowMaker, runner: Runner, draws: TransferDraws | str, reading: FaceReading | None, *,
+    speed: bool = False,
+) -> SystemResult:  # fmt: skip
     """All that is measured of one model."""
     found = measure(runner, draws, speed=speed)
+    if reading is not None:
+        reading.measure(runner, found)
     drawn = draws if isinstance(draws, TransferDraws) else None
     return SystemResult(
         maker.system, list(rows_of(maker, found, drawn)), values_of_scans(found),
@@ -148,7 +170,9 @@ def _of_model(
     )  # fmt: skip
 
 
-def _of_untrained(name: str, scans: TestScans, draws: TransferDraws | str, batch: int) -> SystemResult:
+def _of_untrained(
+    name: str, scans: TestScans, draws: TransferDraws | str, reading: FaceReading | None, batch: int
+) -> SystemResult:
     """A method without training, prepared on the training part and measured like a model."""
     maker = RowMaker(name, "control", scans.seed)
     if not scans.train.has_neutral.any():
@@ -159,10 +183,13 @@ def _of_untrained(name: str, scans: TestScans, draws: TransferDraws | str, batch
         model.calibrate(scans.train)
     except MienError as error:
         return SystemResult(name, [maker.absent("transfer_avd", error.cause)])
-    return _of_model(maker, Runner(model, scans, batch), draws)
+    return _of_model(maker, Runner(model, scans, batch), draws, reading)
 
 
-def _of_data(scans: TestScans, draws: TransferDraws | str, sizes: Sequence[int]) -> SystemResult:
+def _of_data(
+    scans: TestScans, draws: TransferDraws | str, reading: FaceReading | None, sizes: Sequence[int]
+) -> SystemResult:
     """The controls of the data itself."""
     drawn = draws if isinstance(draws, TransferDraws) else None
-    return SystemResult("controls", list(control_rows(scans, sizes, drawn)))
+    read = [] if reading is None else reading.control_rows()
+    return SystemResult("controls", [*control_rows(scans, sizes, drawn), *read])

@@ -201,7 +201,7 @@ def measure_transfer(runner: Runner, found: Measured, draws: TransferDraws | str
     own, draw = np.unique(draws.target, return_inverse=True)  # several draws share a target
     errors: dict[str, NDArray] = {}
     floors: dict[str, NDArray] = {}
-    for part, predicted in _transferred(runner, draws.target, draws.style):
+    for part, predicted in transferred(runner, draws.target, draws.style):
         kept = lost[scans.person[draws.target[part]]]
         for end, truth in scans.compared(draws.target[part]).items():
             plain, detailed = (errors.setdefault(f"transfer_avd{kind}{end}", np.empty(len(draw)))
@@ -210,7 +210,7 @@ def measure_transfer(runner: Runner, found: Measured, draws: TransferDraws | str
             for metric, error in contact(truth, predicted, scans.data.topology, "transfer").items():
                 errors.setdefault(f"{metric}{end}", np.empty(len(draw)))[part] = error
             detailed[part] = metrics.transfer_avd_detail(truth, predicted, kept)
-    for part, predicted in _transferred(runner, own, own):
+    for part, predicted in transferred(runner, own, own):
         for end, truth in scans.compared(own[part]).items():
             floor = floors.setdefault(f"transfer_floor{end}", np.empty(len(own)))
             floor[part] = metrics.transfer_floor(truth, predicted)
@@ -218,8 +218,17 @@ def measure_transfer(runner: Runner, found: Measured, draws: TransferDraws | str
     return None
 
 
-def _transferred(runner: Runner, target: NDArray, source: NDArray) -> Iterator[tuple[NDArray, Meshes]]:
-    """Which draws, and the predictions (k, V, 3)."""
+def transferred(runner: Runner, target: NDArray, source: NDArray) -> Iterator[tuple[NDArray, Meshes]]:
+    """A model's transfers, in batches.
+
+    Args:
+        runner: The model.
+        target: (m,) int, rows of scans of the people who receive an expression.
+        source: (m,) int, rows of the scans that show it.
+
+    Returns:
+        Which draws (k,) int, and the predictions (k, V, 3) float32, millimeters, of each batch.
+    """
     scans, people = runner.scans, runner.neutral_codes
     order = np.argsort(source, kind="stable")  # a scan that serves several draws is encoded once
     for start in range(0, len(order), runner.batch):

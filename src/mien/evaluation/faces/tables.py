@@ -119,6 +119,19 @@ LAYOUTS: tuple[Layout, ...] = (
         ),
     ),
     Layout(
+        "Read by an outside judge",
+        "What MediaPipe's blendshape network reads off clay pictures of some transferred faces. `shown`: "
+        "share of the true scan's rise in scores over the person at rest, 1 is as much, 0 nothing. `error`: "
+        "mean difference of the 52 scores to the true scan's, lower is better; the scan turned a little "
+        "shows how far the judge disagrees with itself. `left`: share still read off predicted neutrals, 0 "
+        "is best. It sees heads without hair or color: compare rows, not single numbers.",
+        (
+            ("read_share", "shown", center), ("read_share", "95 %", interval),
+            ("read_error", "error", center), ("read_error", "95 %", interval), ("read_left", "left", center),
+            ("read_found", "face seen (%)", mean),
+        ),
+    ),
+    Layout(
         "Size and speed",
         "Milliseconds per mesh in batches, best of three, on the machine of this report.",
         (

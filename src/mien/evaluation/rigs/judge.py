@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from mien.data.head_rigs import (
     read_head_rig,
 )
 from mien.errors import BadSetting, WrongTopology
+from mien.evaluation.reading.shapes import Reader, ShapeReading, read_shapes, reading_table
 from mien.evaluation.rigs import measures
 from mien.evaluation.rigs.controls import controls_beside
 from mien.evaluation.rigs.through import seen_skin, tallest_slit
@@ -64,6 +65,7 @@ class RigReport:
             where the head or the rig lacks what is measured.
         artist: The artist's rig.
         made: Name -> (N, 3) float, millimeters: the judged rig's displacements of the artist's vertices.
+        readings: What an outside judge read off the rig, and off the artist's.
     """
 
     head: str
@@ -71,6 +73,7 @@ class RigReport:
     values: Mapping[str, Mapping[str, Sequence[float | None]]]
     artist: HeadRig
     made: Mapping[str, NDArray]
+    readings: tuple[ShapeReading, ...] = ()
 
     def mean(self, system: str, measure: str) -> float | None:
         """The mean over shapes; the largest ``stretch`` and ``lid_slit``; None where nothing was measured."""
@@ -81,7 +84,10 @@ class RigReport:
 
     @property
     def tables(self) -> list[Table]:
-        """The sum of all shapes, and each shape of the rig."""
+        """The sum of all shapes, each shape of the rig, and what was read from outside."""
+        read = [reading_table(self.readings)] if self.readings else []
+        if not self.values:
+            return read
         head = ("system", *(_TITLES[name] for name in MEASURES))
         rows = [(name, *(_cell(self.mean(name, measure)) for measure in MEASURES)) for name in self.values]
         first = next(iter(self.values))
@@ -93,11 +99,19 @@ class RigReport:
         return [
             Table(f"{self.head}: {len(self.shapes)} shapes", NOTE, head, tuple(rows)),
             Table(f"{first}, shape by shape", "", ("shape", *SHAPE_MEASURES), tuple(each)),
+            *read,
         ]
 
+    @property
+    def notes(self) -> list[str]:
+        """What the tables mean, and what was read from outside."""
+        told = [sentence for reading in self.readings for sentence in reading.sentences]
+        return [*(table.note for table in self.tables if table.note), *told]
+
     def to_markdown(self) -> str:
-        """Both tables."""
-        return "\n".join(table.markdown() for table in self.tables)
+        """All tables, and what was read from outside."""
+        told = [sentence for reading in self.readings for sentence in reading.sentences]
+        return "\n".join([*(table.markdown() for table in self.tables), *(f"{line}\n" for line in told)])
 
     def to_csv(self) -> str:
         """One line a system, shape and measure."""
@@ -115,7 +129,14 @@ class RigReport:
     def to_json(self) -> str:
         """Everything, as JSON text."""
         sums = {system: {name: self.mean(system, name) for name in MEASURES} for system in self.values}
-        found = {"head": self.head, "shapes": self.shapes, "sums": sums, "values": self.values}
+        found: dict[str, object] = {
+            "head": self.head,
+            "shapes": self.shapes,
+            "sums": sums,
+            "values": self.values,
+        }
+        if self.readings:
+            found["readings"] = [reading.as_dict() for reading in self.readings]
         return json.dumps(found, indent=1)
 
     def save(self, folder: Path | str, name: str = "rig") -> list[Path]:
@@ -253,24 +274,40 @@ def _cell(value: float | None) -> str:
 
 
 def compare_rig_files(
-    rig: Path | str, artist: Path | str, beside: Mapping[str, Path | str] | None = None,
-    names: Path | None = None, out: Path | None = None,
+    rig: Path | str, artist: Path | str | None, beside: Mapping[str, Path | str] | None = None,
+    names: Path | None = None, out: Path | None = None, judge: Reader | None = None,
 ) -> RigReport:  # fmt: skip
     """Judges rig files, under ARKit's names.
 
     Args:
         rig: What is judged.
-        artist: The artist's, on the same head.
+        artist: The artist's, on the same head; None if there is only an outside judge.
         beside: Name -> further rigs of this head, or rigs of others, a file or a folder, which are carried
             over; see :func:`mien.evaluation.rigs.controls.controls_beside`.
         names: A table for names of no known scheme, of all rigs that lack one.
         out: Where to write the tables, or None.
+        judge: Reads what each shape shows, such as :class:`mien.find.reader.FaceReader`.
+
+    Raises:
+        BadSetting: There is nothing to judge the rig by.
     """
-    theirs = read_head_rig(artist).in_arkit_names(names)
-    others: dict[str, HeadRig] = {}
-    for name, place in (beside or {}).items():
-        others |= controls_beside(theirs, name, place, names)
-    report = judge_rig(read_head_rig(rig).in_arkit_names(names), theirs, beside=others)
+    if artist is None and (judge is None or beside):
+        raise BadSetting(
+            "there is no artist's rig to compare with", received=str(rig),
+            remedy="name one of the same head, or let the judge look at the rig alone (--judges)",
+        )  # fmt: skip
+    own = read_head_rig(rig).in_arkit_names(names)
+    if artist is None:
+        report = RigReport(own.name, (), {}, own, {})
+    else:
+        theirs = read_head_rig(artist).in_arkit_names(names)
+        others: dict[str, HeadRig] = {}
+        for name, place in (beside or {}).items():
+            others |= controls_beside(theirs, name, place, names)
+        report = judge_rig(own, theirs, beside=others)
+    if judge is not None:
+        looked = [own] if artist is None else [own, replace(report.artist, name=ARTIST)]
+        report = replace(report, readings=tuple(read_shapes(item, judge) for item in looked))
     if out is not None:
         report.save(out)
     return report

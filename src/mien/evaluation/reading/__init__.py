@@ -1,0 +1,1 @@
+"""An outside judge: what a network for photographs reads off pictures of faces."""
