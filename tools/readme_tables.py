@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from mien import hub
@@ -22,28 +23,21 @@ PAGES = (
     DOCS / "models" / "residual_morphable.md",
 )  # fmt: skip
 RESULTS = README.parent / "benchmarks" / "results"
-PLACE = re.compile(r"(<!-- capabilities:[^>]*-->\n).*?(<!-- end -->)", re.DOTALL)
-RESULT_PLACE = re.compile(r"(<!-- results: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
-RIG_PLACE = re.compile(r"(<!-- rigs: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
-FACE_PLACE = re.compile(r"(<!-- faces: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
+CAPABILITIES = re.compile(r"(<!-- capabilities:[^>]*-->\n).*?(<!-- end -->)", re.DOTALL)
 FACE_LENGTHS = ("spread_mm", "registration_mm")
-WORLD_PLACE = re.compile(r"(<!-- worlds: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
-BENCH_PLACE = re.compile(r"(<!-- bench: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
 BENCH_COLUMNS = {
     "rec_avd_mesh_truth": "reconstruction", "neu_avd_truth": "neutralization", "id_mad": "consistency",
     "transfer_avd_truth": "transfer", "rank1_mesh": "recognition",
 }  # fmt: skip
-READ_PLACE = re.compile(r"(<!-- read: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
-JUDGE_PLACE = re.compile(r"(<!-- judge: [^>]*?(\S+)\.csv -->\n).*?(<!-- end -->)", re.DOTALL)
-ARMS_PLACE = re.compile(r"(<!-- arms: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
 ARMS_COLUMNS = (
     "rest_avd", "rest_confidence", "neu_avd", "neu_avd_truth", "id_mad", "id_between_avd", "rec_avd_mesh",
 )  # fmt: skip
-RESIDUAL_PLACE = re.compile(r"(<!-- residuals: [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
 RESIDUAL_COLUMNS = (
     "rec_avd_mesh", "rec_avd_mesh_truth", "neu_avd", "neu_avd_truth", "id_mad", "id_ratio", "id_std_pooled",
     "transfer_avd", "transfer_avd_truth",
 )  # fmt: skip
+FIELD_COLUMNS = ("neu_avd_truth", "transfer_avd_truth")
+FIELD_CONTROLS = ("input as prediction", "deformation_transfer", "class mean, label given")
 RIG_COLUMNS = {
     "error": "error", "cosine": "cosine", "size": "size", "leak": "leak", "stretch": "stretch",
     "lid_gap": "lid gap", "lid_slit": "slit of closed eyes", "lip_gap": "lips apart in jawOpen",
@@ -160,9 +154,10 @@ def read_table(path: Path) -> str:
     return "\n".join(lines)
 
 
-def judge_table(start: Path) -> str:
+def judge_table(path: Path) -> str:
     """One line a shape that the outside judge tells, of the CSVs of ``benchmarks/read_shapes.py``."""
-    with Path(f"{start}.csv").open(newline="", encoding="utf-8") as file:
+    start = path.with_suffix("")
+    with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     with Path(f"{start}-exchanged.csv").open(newline="", encoding="utf-8") as file:
         (wrong,) = csv.DictReader(file)
@@ -198,18 +193,56 @@ def _apart(row: dict[str, str] | None) -> str:
     return f"{float(row['mean']):.2f}{between}"
 
 
+def field_table(path: Path) -> str:
+    """One line a system of a bench's CSV: two columns a set of scans, in millimeters against the truth."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = {(row["data"], row["system"], row["metric"]): row for row in csv.DictReader(file)}
+    whats = ("neutral face", "transfer")
+    sets = list(dict.fromkeys(name for name, system, _ in rows if system in FIELD_CONTROLS))
+    titles = [f"{name.removeprefix('ict, ')}: {what}" for name in sets for what in whats]
+    lines = [f"| system | {' | '.join(titles)} |", "|---" * (1 + len(titles)) + "|"]
+    models = [system for (_, system, _), row in rows.items() if row["kind"] == "model"]
+    for system in [*FIELD_CONTROLS, *dict.fromkeys(models)]:
+        cells = [_cell(rows.get((name, system, metric))) for name in sets for metric in FIELD_COLUMNS]
+        if any(cell != "–" for cell in cells):
+            name = system.replace("_", " ")
+            lines.append(f"| {f'*{name}*' if system in FIELD_CONTROLS else name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def claims_table(path: Path) -> str:
+    """One line a claim that a bench has decided: what was found, what was printed, and the verdict."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    lines = ["| claim | says | data | measured | claimed | published | verdict |", "|---" * 7 + "|"]
+    for row in rows:
+        found = f"{float(row['value']):.2f} ({float(row['low']):.2f} to {float(row['high']):.2f})"
+        means = f"{float(row['arm_mean']):.2f} / {float(row['against_mean']):.2f}"
+        says = f"{row['claim']} (`{row['metric']}`)"
+        told = (row["id"], says, row["data"], f"{means}: {found}", row["side"], row["published"] or "–",
+                row["state"])  # fmt: skip
+        lines.append(f"| {' | '.join(told)} |")
+    return "\n".join(lines)
+
+
+def arms_table(path: Path) -> str:
+    """The arms of the VAE without neutrals."""
+    return results_table(path, ARMS_COLUMNS)
+
+
+TABLES: dict[str, Callable[[Path], str]] = {
+    "results": results_table, "rigs": rigs_table, "faces": faces_table, "worlds": worlds_table,
+    "bench": bench_table, "read": read_table, "judge": judge_table, "arms": arms_table,
+    "residuals": residuals_table, "field": field_table, "claims": claims_table,
+}  # fmt: skip
+"""Word of a mark ``<!-- WORD: ... NAME.csv -->`` -> what writes the table below it."""
+MARKS = re.compile(rf"(<!-- ({'|'.join(TABLES)}): [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
 def current(text: str) -> str:
     """A page with the tables as the code and the committed results have them."""
-    text = FACE_PLACE.sub(lambda m: f"{m[1]}{faces_table(RESULTS / m[2])}\n{m[3]}", text)
-    text = RIG_PLACE.sub(lambda m: f"{m[1]}{rigs_table(RESULTS / m[2])}\n{m[3]}", text)
-    text = READ_PLACE.sub(lambda m: f"{m[1]}{read_table(RESULTS / m[2])}\n{m[3]}", text)
-    text = JUDGE_PLACE.sub(lambda m: f"{m[1]}{judge_table(RESULTS / m[2])}\n{m[3]}", text)
-    text = ARMS_PLACE.sub(lambda m: f"{m[1]}{results_table(RESULTS / m[2], ARMS_COLUMNS)}\n{m[3]}", text)
-    text = WORLD_PLACE.sub(lambda m: f"{m[1]}{worlds_table(RESULTS / m[2])}\n{m[3]}", text)
-    text = BENCH_PLACE.sub(lambda m: f"{m[1]}{bench_table(RESULTS / m[2])}\n{m[3]}", text)
-    text = RESIDUAL_PLACE.sub(lambda m: f"{m[1]}{residuals_table(RESULTS / m[2])}\n{m[3]}", text)
-    text = PLACE.sub(lambda match: f"{match[1]}{hub.capability_table()}\n{match[2]}", text, count=1)
-    return RESULT_PLACE.sub(lambda m: f"{m[1]}{results_table(RESULTS / m[2])}\n{m[3]}", text, count=1)
+    text = CAPABILITIES.sub(lambda m: f"{m[1]}{hub.capability_table()}\n{m[2]}", text, count=1)
+    return MARKS.sub(lambda m: f"{m[1]}{TABLES[m[2]](RESULTS / m[3])}\n{m[4]}", text)
 
 
 def main() -> int:
