@@ -13,11 +13,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from commands import Studio, run, tree
 
+from mien.data.dataset import FaceDataset
 from mien.errors import BadFile, BadSetting, MienError
+from mien.evaluation.predictions import rows_to_predict
 from mien.experiments import queue
 from mien.experiments.bench import bench_result, jobs_of, run_bench
 from mien.experiments.bench_file import bench_names, read_bench
@@ -239,6 +242,30 @@ def test_the_state_of_a_bench(
     states = bench_result(read_bench(tmp_path / "changed.yaml"), out).states
     assert states["faces morphable/seed-0"]["state"] == "waiting"
     assert states["faces learned/seed-0"]["state"] == "done"
+
+
+def test_what_another_program_predicted_stands_in_the_table(studio: Studio, tmp_path: Path) -> None:
+    data = FaceDataset.load(studio.data)
+    told = csv.DictReader(io.StringIO(rows_to_predict(data, protocol="fold-1-of-3")))
+    rows = np.array([int(line["row"]) for line in told if line["task"] == "scan"])
+    file = tmp_path / "predictions.npz"
+    np.savez(file, rows=rows, reconstructions=data[rows])
+    path = written(
+        tmp_path, data={"faces": {"source": "folder", "path": str(studio.data)}}, protocol="fold-1-of-3",
+        systems={"copy": {"predictions": str(file), "data": "faces"}, "morphable": {"settings": {"identity_size": 4, "expression_size": 2}},
+                 "lost": {"predictions": "nowhere.npz", "data": "faces"}},
+    )  # fmt: skip
+
+    def value(system: str, metric: str = "rec_avd_mesh") -> float | None:
+        result = run_bench(read_bench(path), tmp_path / "out", workers=2)
+        return result.reports["faces"].row(system, metric).mean
+
+    assert value("copy") == pytest.approx(0, abs=1e-5) and (value("morphable") or 0) > 0.01
+    assert value("lost") is None
+    np.savez(file, rows=rows, reconstructions=data[rows] + np.float32([0, 0, 2]))
+    assert value("copy") == pytest.approx(2, abs=1e-4)  # a file that changed is judged anew
+    with pytest.raises(BadFile, match="needs one name as data"):
+        read_bench(written(tmp_path, systems={"copy": {"predictions": str(file)}}))
 
 
 def test_data_that_cannot_be_built_is_one_sentence(

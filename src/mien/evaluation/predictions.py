@@ -138,11 +138,16 @@ def read_predictions(
     found = dict.fromkeys((*ROWS_OF, "samples")) | {
         name: _meshes(path, name, shapes, wanted, scans) for name in kinds
     }
+    return Predictions(**found, file=path.name, sha256=file_digest(path))
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, as hexadecimal digits."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
-    return Predictions(**found, file=path.name, sha256=digest.hexdigest())
+    return digest.hexdigest()
 
 
 def _shapes(path: Path) -> dict[str, tuple[int, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from mien.data.dataset import FaceDataset
 from mien.errors import BadSetting, UnknownName
 from mien.evaluation import Report, Row, Table
 from mien.evaluation.paired import HEADLINES, paired_differences
+from mien.evaluation.predictions import file_digest
 from mien.evaluation.seeds import pooled
 from mien.evaluation.table_cells import mean_interval
 from mien.evaluation.tables import Layout, arranged
@@ -202,10 +204,16 @@ def jobs_of(bench: Bench) -> tuple[list[QueuedRun], list[QueuedRun]]:
     runs = [
         QueuedRun(f"{data} {CONTROLS}", task(data) | {"controls": True}) for data in used if bench.controls
     ]
+    for system, told in bench.systems.items():
+        if "predictions" in told:
+            file, data = os.path.expandvars(told["predictions"]), told["data"]
+            own = task(data) | {"predictions": file, "label": f"{system}/seed-{bench.seeds_of(data)[0]}"}
+            digest = file_digest(Path(file)) if Path(file).is_file() else ""  # then the run says so
+            runs.append(QueuedRun(f"{data} {own['label']}", own, {"file": digest}))
     seeds = dict.fromkeys(seed for data in used for seed in bench.seeds_of(data))
     # A whole table of one seed first, set by set: what is cut has something to show.
     for seed, data in ((seed, data) for seed in seeds for data in used if seed in bench.seeds_of(data)):
-        for system in (name for name in bench.systems if data in bench.data_of(name)):
+        for system in bench.runs_of(data):
             label, told = f"{system}/seed-{seed}", bench.systems[system]
             asked = {"model": told.get("model", system), "settings": told.get("settings", {}), "seed": seed,
                      "profile": told.get("profile", bench.profile), "minutes": bench.minutes}  # fmt: skip
@@ -273,8 +281,8 @@ def _facts(jobs: Sequence[QueuedRun], found: Mapping[str, Mapping[str, Any]]) ->
         if state["state"] != DONE or "label" not in job.task:
             continue
         own = facts.setdefault(job.task["label"].rpartition("/")[0], {"seconds": [], "steps": ""})
-        own["seconds"].append(state["training_seconds"])
-        own["steps"] = "; ".join(f"{stage}: {step}" for stage, step in state["stopped_at"].items())
+        own["seconds"].append(state.get("training_seconds", 0.0))
+        own["steps"] = "; ".join(f"{stage}: {step}" for stage, step in state.get("stopped_at", {}).items())
     return {
         system: {
             "training_seconds": round(sum(own["seconds"]) / len(own["seconds"]), 1),

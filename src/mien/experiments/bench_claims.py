@@ -79,9 +79,9 @@ def system_of(bench: Bench, data: str, method: str, arm: str) -> str | None:
     telling = {key for other in rivals for key in other.settings}
     plan = plan_training(wanted.model, dict(wanted.settings), profile=bench.profile)
     needs = _told(plan, telling)
-    for system in bench.systems:
+    for system in bench.runs_of(data):
         own = bench.plan(system, bench.seeds[0])
-        if data in bench.data_of(system) and own.model == wanted.model and _told(own, telling) == needs:
+        if own.model == wanted.model and _told(own, telling) == needs:
             return system
     return None
 

@@ -22,7 +22,7 @@ from mien.training.recipes import recipe_names
 FOLDER = Path(__file__).parent.parent / "benches"
 """The bench files of Mien; they are part of the installed package."""
 BUILDERS = ("procedural", "ict", "folder")
-SYSTEM_KEYS = ("model", "settings", "profile", "data")
+SYSTEM_KEYS = ("model", "settings", "profile", "data", "predictions")
 _HOW = "docs/experiments.md has an example"
 
 
@@ -36,7 +36,9 @@ class Bench:
             ``vertices``, ``manner``, ``sequences`` ...; ``from`` for ict, ``path`` for a folder; ``seeds``
             where a set is worth fewer runs than the others.
         systems: Name -> ``model`` (a method or a recipe; by default the name), ``settings``, ``profile``, and
-            ``data``, the sets that it is for.
+            ``data``, the sets that it is for; or ``predictions``, the file in which another program wrote
+            what it made of the one set that ``data`` names, see
+            :func:`mien.evaluation.predictions.read_predictions`.
         seeds: One run each.
         minutes: Of processor time a run; None for all steps of the profile.
         profile: Whose settings to start from.
@@ -87,6 +89,11 @@ class Bench:
     def seeds_of(self, data: str) -> tuple[int, ...]:
         """The seeds of the runs on a data set."""
         return tuple(self.data[data].get("seeds", self.seeds))
+
+    def runs_of(self, data: str) -> list[str]:
+        """The systems that are trained on a data set."""
+        return [name for name in self.systems
+                if data in self.data_of(name) and "predictions" not in self.systems[name]]  # fmt: skip
 
     def told_of(self, data: str) -> dict[str, Any]:
         """What a data set is built with."""
@@ -222,4 +229,10 @@ def _check(bench: Bench) -> None:
         for data in bench.data_of(name):
             if data not in bench.data:
                 raise UnknownName(f"data of the system {name!r}", str(data), bench.data)
-        bench.plan(name, 0)
+        if "predictions" not in told:
+            bench.plan(name, 0)
+        elif not isinstance(told.get("data"), str) or {"model", "settings", "profile"} & set(told):
+            raise BadFile(
+                f"the system {name!r} has predictions: it needs one name as data, and nothing to train",
+                received=", ".join(told), remedy=_HOW,
+            )  # fmt: skip

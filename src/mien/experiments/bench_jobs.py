@@ -28,17 +28,19 @@ def bench_job(task: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Does one job of a bench; see :func:`mien.experiments.bench.jobs_of` for the tasks.
 
     Args:
-        task: ``data``, and ``plan`` and ``system`` for a run.
+        task: ``data``; ``plan`` and ``label`` for a run, ``predictions`` and ``label`` for a program's file.
         folder: Of the bench.
 
     Returns:
         ``report`` (nothing for a data set), and of a run ``training_seconds`` and ``stopped_at``.
     """
     torch.set_num_threads(1)
-    if "plan" not in task and "controls" not in task:
+    if not {"plan", "controls", "predictions"} & set(task):
         build_data(task["told"], data_folder(folder, task))
         return {}
     data = FaceDataset.load(data_folder(folder, task))
+    if "predictions" in task:
+        return {"report": _judged({}, data, task, {task["label"]: task["predictions"]})}
     if "plan" not in task:
         return {"report": _judged({}, data, task)}
     run = folder / "runs" / task["key"] / f"seed-{task['plan']['seed']}"
@@ -59,14 +61,19 @@ def data_folder(folder: Path, task: Mapping[str, Any]) -> Path:
     return Path(told["path"]) if told["source"] == "folder" else folder / "data" / task["data"]
 
 
-def _judged(models: Mapping[str, Any], data: FaceDataset, task: Mapping[str, Any]) -> dict[str, Any]:
-    """The report on one run, or on what needs no training, which is judged once, by a job of its own."""
+def _judged(
+    models: Mapping[str, Any], data: FaceDataset, task: Mapping[str, Any],
+    predictions: Mapping[str, str] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """The report on one run, on a program's file, or on what needs no training, by a job of its own."""
+    named = {*models, *(predictions or {})}
     options: dict[str, Any] = {"protocol": task["protocol"]}
-    moving, asked = bool((data.row_clip >= 0).any()), task.get("generation")
+    moving = bool((data.row_clip >= 0).any())
+    asked = None if predictions else task.get("generation")
     if moving:
         report = evaluate_sequences(models, data, controls=not models, **options)
-    elif models:  # milliseconds of a machine whose cores are all busy mean nothing
-        report = evaluate(models, data, controls=(), speed=False, **options)
+    elif named:  # milliseconds of a machine whose cores are all busy mean nothing
+        report = evaluate(models, data, controls=(), speed=False, predictions=predictions, **options)
     else:
         report = evaluate(models, data, speed=False, **options)
     rows, people = list(report.rows), dict(report.people)
@@ -75,9 +82,9 @@ def _judged(models: Mapping[str, Any], data: FaceDataset, task: Mapping[str, Any
         made, _ = evaluate_generation(models, data, settings=settings, **options)
         rows += made.rows
         people |= {name: {**people.get(name, {}), **values} for name, values in made.people.items()}
-    if models:
-        rows = [row for row in rows if row.system in models]
-        people = {name: values for name, values in people.items() if name in models}
+    if named:
+        rows = [row for row in rows if row.system in named]
+        people = {name: values for name, values in people.items() if name in named}
     elif not rows:
         raise BadSetting("no control can be judged on this data")
     report = Report(
