@@ -20,15 +20,17 @@ from meshes import icosphere
 from numpy.typing import NDArray
 from test_registration import on_template, stranger, template
 
+from mien.data.sources.procedural.topology import procedural_topology
 from mien.errors import BadFile, BadMesh, DataMissing
 from mien.find import weights
-from mien.find.face import INSIDE_OUT, face_points, find_face, searcher_for
+from mien.find.face import INSIDE_OUT, face_points, find_face, networks_here, searcher_for
 from mien.find.fusion import PARTS, Fused, fuse, place
 from mien.find.given import EXCHANGED, place_by_given
 from mien.find.known_points import KnownPoints, known_points
 from mien.find.landmarker import POINTS, Landmarker, Square, square_around
 from mien.find.looking import Sighting, Subject, camera_of, look
 from mien.find.search import Searcher
+from mien.find.shipped_points import FILE, shipped_points
 from mien.find.tflite import Network
 from mien.find.windows import windows
 from mien.geometry.registration import main_piece
@@ -281,6 +283,24 @@ def test_points_kept_with_a_model_are_not_measured_again(monkeypatch: pytest.Mon
     searcher = searcher_for(topology, kept=kept)
     assert searcher is not None
     np.testing.assert_array_equal(searcher.known.numbers, kept["numbers"])
+
+
+@needs_networks
+def test_points_of_our_template_come_with_mien_and_are_where_the_networks_see_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    topology, found = procedural_topology(), networks_here()
+    assert found is not None
+    look_again = known_points(topology, [], *found)
+    monkeypatch.setattr("mien.find.face.known_points", None)
+    searcher = searcher_for(topology)
+    assert searcher is not None and look_again is not None
+    shipped = searcher.known
+    assert len(shipped.numbers) > 350 and json.loads(FILE.read_text())["networks"] == found[1]
+    both, first, second = np.intersect1d(shipped.numbers, look_again.numbers, return_indices=True)
+    apart = np.linalg.norm(shipped.template[first] - look_again.template[second], axis=1)
+    assert len(both) > 300 and np.median(apart) < 1.5 and np.quantile(apart, 0.95) < 4
+    assert shipped_points(template()[0]) is None  # of no other template
 
 
 def test_a_fifth_of_wrong_points_does_not_turn_the_placement() -> None:

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import strangers
 import takes
 from commands import run
 
 from mien import apply
 from mien.apply.default_model import default_model
+from mien.data import textbook_sources
 from mien.data.sources.makehuman.release import has_makehuman, load_makehuman, read_target
 from mien.data.textbook import LONELY, agree
-from mien.data.textbook_sources import sources_at_hand, textbook_shapes
+from mien.data.textbook_sources import (
+    LIDS_AND_LIPS,
+    ShapeSource,
+    on_template,
+    sources_at_hand,
+    textbook_shapes,
+)
 from mien.errors import BadFile, DataMissing, UnknownName
+from mien.geometry.registration import Registration, register
 from mien.io.glb import read_glb_targets
 from mien.io.mesh import write_obj
 from mien.models.files import load_model, save_model
@@ -61,6 +71,32 @@ def test_shapes_that_nobody_has_are_left_out() -> None:
     assert set(agree({"a": {"x": bump(1, 1, 1), "still": 0 * GRID}}, GRID, ["x", "still", "unknown"])) == {
         "x"
     }
+
+
+def test_a_source_is_laid_on_the_template_by_its_lids_and_lips(monkeypatch: pytest.MonkeyPatch) -> None:
+    topology, head = strangers.template()[0], strangers.stranger()
+    names = [name for name in topology.landmarks.names if name in LIDS_AND_LIPS]
+    marks = topology.landmarks.positions(strangers.on_template(head.neutral))
+    truth = {name: marks[topology.landmarks.names.index(name)] for name in names}
+    opened = head.remesh.of(head.performed(jawOpen=1.0)) - head.vertices
+    source = ShapeSource("a", head.vertices, head.faces, {"jawOpen": opened}, "", landmarks=truth)
+    laid: list[Registration] = []
+
+    def kept(*args: Any, **settings: Any) -> Registration:
+        assert settings["landmarks"] is truth
+        laid.append(register(*args, **settings))
+        return laid[-1]
+
+    monkeypatch.setattr(textbook_sources, "register", kept)
+    people = np.zeros((0, *topology.template.shape), np.float32)
+    target = ShapeSource("b", topology.template, topology.faces, {}, "", topology, people)
+    found = on_template(source, target)
+    lies = topology.landmarks.positions(laid[0].placement.back(laid[0].vertices))
+    off = [np.linalg.norm(lies[topology.landmarks.names.index(name)] - truth[name]) for name in names]
+    assert len(names) == 32 and max(off) < 3 and np.mean(off) < 1
+    own = strangers.on_template(head.performed(jawOpen=1.0) - head.neutral)
+    cosine = (found["jawOpen"] * own).sum() / np.linalg.norm(found["jawOpen"]) / np.linalg.norm(own)
+    assert cosine > 0.95
 
 
 @pytest.fixture(scope="module")

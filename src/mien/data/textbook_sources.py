@@ -15,6 +15,7 @@ from mien.data.expressions import ARKIT, SHAPES
 from mien.data.sources.ict import reduced
 from mien.data.sources.ict_release import IctModel, load_ict
 from mien.data.sources.makehuman.release import has_makehuman, load_makehuman
+from mien.data.sources.makehuman.template import landmarks_of
 from mien.data.sources.procedural.anthropometry import NORMS
 from mien.data.sources.procedural.person import ProceduralPerson
 from mien.data.sources.procedural.topology import procedural_topology
@@ -29,6 +30,8 @@ ICT = "MIEN_ICT"
 """Environment variable: where the ICT-FaceKit release lies."""
 ICT_VERTICES = 4000
 MODES, DRAWN = 40, 48
+LIDS_AND_LIPS = tuple(f"ibug_{number}" for number in range(36, 68))
+"""Landmarks that lie at the same places of every head that has them; rows of brows and jaws do not."""
 COMPANIONS = {"mouthClose": "jawOpen"}
 """Shapes that mean nothing but on top of another one: they are followed there, and told apart from it."""
 
@@ -45,6 +48,7 @@ class ShapeSource:
         license: Of the shapes.
         topology: What makes it usable as a template: slits, landmarks, regions; None where it has none.
         people: (K, N, 3) float32, millimeters. Principal modes of neutral faces, or None.
+        landmarks: Name -> (3,) float64, millimeters. Its lids and lips, which guide a template onto it.
     """
 
     name: str
@@ -54,6 +58,7 @@ class ShapeSource:
     license: str
     topology: Topology | None = None
     people: NDArray[np.float32] | None = None
+    landmarks: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +155,7 @@ def on_template(source: ShapeSource, template: ShapeSource) -> dict[str, NDArray
     assert template.topology is not None
     lying = register(
         source.vertices.astype(np.float32), source.faces, template.topology, people=template.people,
-        name=source.name,
+        name=source.name, landmarks=source.landmarks,
     )  # fmt: skip
     poses = np.stack([_posed(source, name) for name in source.shapes])
     moved = lying.follow(poses).astype(np.float64) - lying.vertices
@@ -202,7 +207,9 @@ def _makehuman() -> ShapeSource:
     head = load_makehuman()
     faces, _ = head.polygons.triangulate()
     shapes = {name: unit for name, unit in head.units.items() if name in ARKIT}
-    return ShapeSource("makehuman", head.mean, faces, shapes, "CC0 (MakeHuman)")
+    marks = landmarks_of(head)
+    landmarks = {name: marks[name] for name in LIDS_AND_LIPS}
+    return ShapeSource("makehuman", head.mean, faces, shapes, "CC0 (MakeHuman)", landmarks=landmarks)
 
 
 def _procedural() -> ShapeSource:
@@ -218,9 +225,11 @@ def _procedural() -> ShapeSource:
     flat = (aligned - aligned.mean(axis=0)).reshape(DRAWN, -1)
     _, spread, axes = np.linalg.svd(flat, full_matrices=False)
     modes = (spread[:MODES, None] / np.sqrt(DRAWN) * axes[:MODES]).reshape(MODES, -1, 3)
+    points = dict(zip(topology.landmarks.names, topology.landmarks.positions(person.neutral), strict=True))
     return ShapeSource(
-        "procedural", person.neutral, topology.faces, shapes, "MIT (Mien)", topology, modes.astype(np.float32)
-    )
+        "procedural", person.neutral, topology.faces, shapes, "MIT (Mien)", topology,
+        modes.astype(np.float32), {name: points[name] for name in LIDS_AND_LIPS},
+    )  # fmt: skip
 
 
 _SOURCES: Mapping[str, Callable[[], ShapeSource]] = {

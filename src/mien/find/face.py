@@ -17,6 +17,7 @@ from mien.find.landmarker import Landmarker
 from mien.find.looking import Subject
 from mien.find.pieces import MeshPieces
 from mien.find.search import ALL_TURNS, MOST_SIGHTS, Searcher, Seen
+from mien.find.shipped_points import shipped_points
 from mien.find.weights import HOW_TO_GET, landmarker_file
 from mien.find.windows import LIKELY, STOUT, turns
 from mien.geometry.placement import Placement, place_by_shape
@@ -80,12 +81,13 @@ def searcher_for(
         modes: (K, V, 3) float, millimeters, or None. Modes of known faces, see
             :func:`mien.find.known_points.drawn_people`.
         kept: Name -> (K,) or (K, 3) array, or None. What :func:`face_points` gave, kept with a model; used
-            where it is of the same networks.
+            where it is of the same networks; else what comes with Mien for the template.
     """
-    if (found := _networks_here()) is None:
+    if (found := networks_here()) is None:
         return None
     networks, version = found
     known = KnownPoints.kept(kept, topology, version)
+    known = known or KnownPoints.kept(shipped_points(topology), topology, version)
     known = known or known_points(topology, drawn_people(topology, modes), networks, version)
     return Searcher(networks, known) if known else None
 
@@ -100,13 +102,13 @@ def face_points(topology: Topology, people: Sequence[NDArray]) -> Arrays | None:
     Returns:
         Name -> (K,) or (K, 3) array, for :func:`searcher_for`.
     """
-    if (found := _networks_here()) is None:
+    if (found := networks_here()) is None:
         return None
     known = known_points(topology, people, *found)
     return known.arrays(found[1]) if known else None
 
 
-def _networks_here() -> tuple[Landmarker, str] | None:
+def networks_here() -> tuple[Landmarker, str] | None:
     """The networks and what tells them from others; None where they or the renderer are missing."""
     path = landmarker_file()
     if path is None:

@@ -131,11 +131,31 @@ def without_strays(moved: NDArray, faces: NDArray, slits: Sequence[Sides]) -> ND
             found[side[found] == side[row]]
             for row, found in zip(rows, np.split(ring.indices, ring.indptr[1:-1]))
         ]
+        count = np.array([len(found) for found in around])
+        # All rows with as many neighbors at once: medians of ragged lists take a second.
+        alike = [(row, np.stack([around[k] for k in row])) for row in map(np.flatnonzero, _each(count))]
         for _ in range(_STEPS):
-            middle = np.stack([np.median(flat[:, found], axis=1) for found in around], axis=1)
-            apart = [np.linalg.norm(flat[:, f] - middle[:, [k]], axis=2) for k, f in enumerate(around)]
-            usual = np.stack([np.median(distance, axis=1) for distance in apart], axis=1)
-            off = np.linalg.norm(flat[:, rows] - middle, axis=2)
-            stray = off > np.maximum(_STRAY_MM, _STRAY * usual)
-            flat[:, rows] = np.where(stray[..., None], middle, flat[:, rows])
+            changed = [(rows[row], *_strays(flat, rows[row], near)) for row, near in alike]
+            if not any(stray.any() for _, stray, _ in changed):
+                break
+            for row, stray, middle in changed:
+                flat[:, row] = np.where(stray[..., None], middle, flat[:, row])
     return result
+
+
+def _each(values: NDArray) -> list[NDArray[np.bool_]]:
+    """For each distinct value where it stands."""
+    return [values == value for value in np.unique(values)]
+
+
+def _strays(moved: NDArray, rows: NDArray, around: NDArray) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Which of vertices (n,) in movements (B, V, 3) differ from those around them (n, k) as strays do.
+
+    Returns:
+        (B, n) bool, and (B, n, 3) the median movement around each.
+    """
+    near = moved[:, around]
+    middle = np.median(near, axis=2)
+    usual = np.median(np.linalg.norm(near - middle[:, :, None], axis=3), axis=2)
+    off = np.linalg.norm(moved[:, rows] - middle, axis=2)
+    return off > np.maximum(_STRAY_MM, _STRAY * usual), middle

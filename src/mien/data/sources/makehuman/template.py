@@ -62,15 +62,29 @@ def makehuman_topology(head: MakeHuman) -> Topology:
     uv = _laid_out(head.uv, island)
     polygons = head.polygons
     faces, uv_faces = polygons.triangulate()
-    places = np.full(VERTEX_COUNT, -1)
-    places[head.rows] = np.arange(len(head.rows))
-    marks = {f"ibug_{number}": int(places[vertex]) for number, vertex in enumerate(LANDMARKS)}
+    marks = _marks(head)
     mean = np.round(head.mean, 3).astype(np.float32)
     bare = Topology(
         "makehuman", faces, mean, polygons, uv, uv_faces, Landmarks.at_vertices(marks),
         mirror=mirror_of(head.base, tolerance=0.1),
     )  # fmt: skip
     return replace(bare, regions=_regions(head, bare, _of_island(polygons, island, "mouth", len(mean))))
+
+
+def _marks(head: MakeHuman) -> dict[str, int]:
+    """Landmark -> vertex of the head."""
+    places = np.full(VERTEX_COUNT, -1)
+    places[head.rows] = np.arange(len(head.rows))
+    return {f"ibug_{number}": int(places[vertex]) for number, vertex in enumerate(LANDMARKS)}
+
+
+def landmarks_of(head: MakeHuman) -> dict[str, NDArray[np.float64]]:
+    """Landmark -> (3,) float64, millimeters, on the head of the mean young adult.
+
+    Args:
+        head: The release.
+    """
+    return {name: np.asarray(head.mean[vertex], np.float64) for name, vertex in _marks(head).items()}
 
 
 def reduced_makehuman(head: MakeHuman, vertices: int | None) -> tuple[Topology, NDArray[np.int64]]:
