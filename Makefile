@@ -33,7 +33,7 @@ unit mutants: export PYTHONDONTWRITEBYTECODE =
 unit: $(DEV_STAMP)
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
-# Plants faults in copies of the library and shows that its tests find every one (two minutes on two cores).
+# Plants faults in copies of the library and shows that its tests find every one (minutes).
 mutants: $(DEV_STAMP)
 	$(BIN)/python tools/mutants.py
 

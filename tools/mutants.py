@@ -10,6 +10,7 @@ its text is no longer found (once) in the library, or if its tests do not pass w
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import shutil
@@ -28,8 +29,13 @@ ROOT = Path(__file__).parent.parent
 LIST = Path(__file__).with_suffix(".yaml")
 WORKERS = 2
 LONGEST = 120  #: processor seconds that the tests of one fault may take before they count as hanging
+TOGETHER = 12  #: files that are run in one process where no fault is planted: they share what they build
 #: What every test needs and no fault is in: imported once, in the process that all others are forked from.
-SHARED = ["pytest", "hypothesis", "torch", "scipy.sparse.linalg", "scipy.spatial", "lightning_fabric", "rich"]
+SHARED = [
+    "pytest", "xdist.plugin", "anyio.pytest_plugin", "hypothesis.strategies", "torch._dynamo",
+    "lightning_fabric", "scipy.sparse.linalg", "scipy.spatial", "scipy.signal", "scipy.ndimage",
+    "msgspec", "rich",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -112,12 +118,13 @@ def tried(mutant: Mutant | None, tests: Sequence[str]) -> Outcome:
     sys.dont_write_bytecode = True
     import pytest
 
+    gc.freeze()  # what all processes share is not looked through again in each of them
     with copied(mutant) as copy, (copy / "output").open("w") as output:
         os.chdir(copy)
         # What is cached by content is built anew: the code that builds it may be what is wrong.
         os.environ |= {"MIEN_CACHE": str(copy / "cache"), "PYTHONPATH": str(copy / "src")}
         signal.signal(signal.SIGPROF, hang)
-        signal.setitimer(signal.ITIMER_PROF, LONGEST)
+        signal.setitimer(signal.ITIMER_PROF, LONGEST if mutant else LONGEST * len(tests))
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
             code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--rootdir=.", *tests], plugins=[first])
         signal.setitimer(signal.ITIMER_PROF, 0)
@@ -136,14 +143,21 @@ def verdict(mutant: Mutant | None, outcome: Outcome) -> str:
     return "" if outcome.code else f"LIVES{f', but {outcome.skipped} was skipped' * bool(outcome.skipped)}"
 
 
+def parts_of(mutants: Sequence[Mutant]) -> list[tuple[str, ...]]:
+    """All tests that are named for faults, a few files together."""
+    files: dict[str, list[str]] = {}
+    for test in dict.fromkeys(test for mutant in mutants for test in mutant.tests):
+        files.setdefault(test.split("::")[0], []).append(test)
+    names = list(files)
+    parts = [names[start : start + TOGETHER] for start in range(0, len(names), TOGETHER)]
+    return [tuple(test for name in part for test in files[name]) for part in parts]
+
+
 def main() -> None:
     mutants = read_mutants(sys.argv[1:])
     complaints = [f"{m.name}: its text is not found once in src" for m in mutants if place_of(m) is None]
     mutants = [mutant for mutant in mutants if place_of(mutant) is not None]
-    files: dict[str, list[str]] = {}
-    for test in dict.fromkeys(test for mutant in mutants for test in mutant.tests):
-        files.setdefault(test.split("::")[0], []).append(test)
-    jobs: list[tuple[Mutant | None, tuple[str, ...]]] = [(None, tuple(tests)) for tests in files.values()]
+    jobs: list[tuple[Mutant | None, tuple[str, ...]]] = [(None, tests) for tests in parts_of(mutants)]
     jobs += [(mutant, mutant.tests) for mutant in mutants]
     os.environ["OMP_NUM_THREADS"] = "1"  # the workers share the processors
     context = multiprocessing.get_context("forkserver")
@@ -151,7 +165,7 @@ def main() -> None:
     began = time.monotonic()
     with context.Pool(WORKERS, maxtasksperchild=1) as pool:
         for (mutant, tests), outcome in zip(jobs, pool.imap(attempt, jobs), strict=True):
-            name = mutant.name if mutant else f"(no fault: {tests[0].split('::')[0]})"
+            name = mutant.name if mutant else f"(no fault: {len(tests)} tests from {tests[0]} on)"
             wrong = verdict(mutant, outcome)
             complaints += [f"{name}: {wrong}"] if wrong else []
             print(
