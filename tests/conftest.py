@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from commands import Studio
     from heads import Workshop
+
+    from mien.data.dataset import FaceDataset
 
 # Two workers on two cores: one thread each, set before torch or OpenMP read it. Subprocesses inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -32,3 +36,23 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     from heads import make_workshop
 
     return make_workshop(tmp_path_factory.mktemp("workshop"))
+
+
+@pytest.fixture(scope="session")
+def build_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., FaceDataset]:
+    """``build_procedural``, which builds the same people once: several examples begin with them."""
+    from mien.data.dataset import FaceDataset
+    from mien.data.sources.procedural.build import build_procedural
+
+    built: dict[str, Path] = {}
+
+    def build(out: Path, **options: Any) -> FaceDataset:
+        key = repr(sorted(options.items()))
+        if key not in built:
+            folder = tmp_path_factory.mktemp("built") / "data"
+            build_procedural(folder, **options)
+            built[key] = folder
+        shutil.copytree(built[key], out)
+        return FaceDataset.load(out)
+
+    return build

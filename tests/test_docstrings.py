@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from sources import FILES, SOURCE, place_of, tree_of
+from sources import FILES, SOURCE, nodes_of, place_of, tree_of
 
 ARRAYS = ("NDArray", "ndarray", "Tensor")
 #: Functions of arrays are no arrays, and losses are named scalars by definition.
@@ -42,10 +42,10 @@ def is_array(annotation: ast.expr | None, named: set[str]) -> bool:
     return bool(re.search(rf"(?<!\.)\b({'|'.join((*ARRAYS, *sorted(named)))})\b(?![.(])", text))
 
 
-def array_names(tree: ast.Module) -> set[str]:
+def array_names(file: Path) -> set[str]:
     """What a file calls arrays: its own names for their types and those that it imports."""
-    found = aliases(tree)
-    for node in ast.walk(tree):
+    found = aliases(tree_of(file))
+    for node in nodes_of(file):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mien."):
             path = SOURCE.joinpath(*node.module.split(".")[1:]).with_suffix(".py")
             if path.is_file():
@@ -127,7 +127,7 @@ def methods_by_class() -> dict[str, set[str]]:
 def unsaid(path: Path) -> list[str]:
     """What takes or gives arrays in a file and does not state their shape."""
     tree = tree_of(path)
-    named, wrong = array_names(tree), []
+    named, wrong = array_names(path), []
     for name, given, returns, text in signatures(tree):
         prose, arguments, result = sections(text)
         open_questions = []

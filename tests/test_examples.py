@@ -5,9 +5,12 @@ from __future__ import annotations
 import ast
 import runpy
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+import mien
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -15,10 +18,15 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_example(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    path: Path,
+    build_once: Callable[..., mien.FaceDataset],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     prose = ast.get_docstring(ast.parse(path.read_text())) or ""
     assert len(prose.split()) > 60 and f"python examples/{path.name} out" in prose
+    monkeypatch.setattr(mien, "build_procedural", build_once)
     monkeypatch.setattr(sys, "argv", [str(path), str(tmp_path / "out")])
     runpy.run_path(str(path), run_name="__main__")
     assert capsys.readouterr().out.strip()

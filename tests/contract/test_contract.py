@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,12 @@ def encoded(model: FaceModel, rows: np.ndarray = ROWS) -> Codes:
         return codes_of(model, vertices, neutral if model.anchored else None)
 
 
+@lru_cache
+def known(name: str) -> Codes:
+    """The codes of a few scans; tests share them, because some models take seconds to find them."""
+    return encoded(trained(name))
+
+
 def assert_equal_codes(a: Codes, b: Codes, tolerance: float) -> None:
     for factor in ("identity", "expression", *a.others):
         torch.testing.assert_close(a.factor(factor), b.factor(factor), atol=tolerance, rtol=1e-5)
@@ -58,7 +65,7 @@ def test_configuration_rebuilds_it(name: str) -> None:
 
 def test_shapes_and_types(name: str) -> None:
     model = trained(name)
-    codes = encoded(model)
+    codes = known(name)
     assert len(codes) == len(codes.expression) == len(ROWS)
     assert codes.identity.dtype == codes.expression.dtype == torch.float32
     decoded = model.decode(codes)
@@ -69,7 +76,7 @@ def test_shapes_and_types(name: str) -> None:
 
 def test_millimeters_in_millimeters_out(name: str) -> None:
     vertices, _ = faces(data())
-    decoded = trained(name).decode(encoded(trained(name)))
+    decoded = trained(name).decode(known(name))
     spread = (torch.from_numpy(data()[:].mean(axis=0)) - vertices).norm(dim=2).mean()
     assert (decoded - vertices).norm(dim=2).mean() < 1.5 * spread  # a wrong unit would be far outside
     torch.testing.assert_close(decoded.mean((0, 1)), vertices.mean((0, 1)), atol=3.0, rtol=0)
@@ -77,7 +84,7 @@ def test_millimeters_in_millimeters_out(name: str) -> None:
 
 def test_a_face_does_not_depend_on_its_neighbors_in_a_batch(name: str) -> None:
     model = trained(name)
-    together, alone = encoded(model), [encoded(model, ROWS[i : i + 1]) for i in range(len(ROWS))]
+    together, alone = known(name), [encoded(model, ROWS[i : i + 1]) for i in range(len(ROWS))]
     if precise(name, 0.0):
         difference = model.decode(together) - model.decode(Codes.cat(alone))
         assert difference.norm(dim=2).mean() < precise(name, 0.0)
@@ -88,7 +95,7 @@ def test_a_face_does_not_depend_on_its_neighbors_in_a_batch(name: str) -> None:
 
 
 def test_encoding_twice_gives_the_same(name: str) -> None:
-    first, second = encoded(trained(name)), encoded(trained(name))
+    first, second = known(name), encoded(trained(name))
     assert_equal_codes(first, second, 0.0)
 
 
@@ -102,13 +109,13 @@ def test_sampling_follows_the_generator(name: str) -> None:
     assert_equal_codes(draw[0], draw[1], 0.0)
     assert not torch.equal(draw[0].identity, draw[2].identity)
     assert torch.isfinite(model.decode(draw[0])).all()
-    assert draw[0].identity.shape[1:] == encoded(model).identity.shape[1:]
-    assert draw[0].expression.shape[1:] == encoded(model).expression.shape[1:]
+    assert draw[0].identity.shape[1:] == known(name).identity.shape[1:]
+    assert draw[0].expression.shape[1:] == known(name).expression.shape[1:]
 
 
 def test_named_weights_become_expression_codes(name: str) -> None:
     model = trained(name)
-    count, shape = len(model.expressions), encoded(model).expression.shape[1:]
+    count, shape = len(model.expressions), known(name).expression.shape[1:]
     still = model.express(torch.zeros(2, count))
     assert still.shape == (2, *shape)
     torch.testing.assert_close(still[0], model.calibration.rest)
@@ -133,7 +140,7 @@ def test_frame_by_frame_is_the_whole_motion(name: str) -> None:
 
 def test_calibration_is_finite_and_named(name: str) -> None:
     model = trained(name)
-    codes, calibration = encoded(model), model.calibration
+    codes, calibration = known(name), model.calibration
     assert calibration.offsets.shape == (len(model.expressions), *codes.expression.shape[1:])
     assert calibration.rest.shape == codes.expression.shape[1:]
     assert calibration.identity_std.shape == codes.identity.shape[1:]
@@ -167,7 +174,7 @@ def test_origin_is_a_likely_face(name: str) -> None:
 
 
 def test_mixing_reaches_both_ends(name: str) -> None:
-    codes = encoded(trained(name))
+    codes = known(name)
     a, b = codes[:1], codes[1:2]
     assert_equal_codes(trained(name).mix(a, b, 0.0), a, 1e-5)
     assert_equal_codes(trained(name).mix(a, b, 1.0), b, 1e-4)
@@ -175,7 +182,7 @@ def test_mixing_reaches_both_ends(name: str) -> None:
 
 def test_neutral_faces_are_faces(name: str) -> None:
     model = trained(name)
-    codes = encoded(model)
+    codes = known(name)
     neutral = model.neutral_face(codes)
     assert neutral.shape == (len(ROWS), model.topology.vertex_count, 3)
     changed = codes.replace(expression=codes.expression.roll(1, 0))
@@ -187,10 +194,10 @@ def test_anchored_models_ask_for_the_neutral(name: str) -> None:
     if model.anchored:
         with pytest.raises(MissingNeutral, match=name):
             codes_of(model, vertices)
-        assert torch.equal(encoded(model).identity, neutral)
-        torch.testing.assert_close(model.neutral_face(encoded(model)), neutral, atol=1e-3, rtol=0)
+        assert torch.equal(known(name).identity, neutral)
+        torch.testing.assert_close(model.neutral_face(known(name)), neutral, atol=1e-3, rtol=0)
     else:
-        encoded(model)  # and the scan alone is enough for the others
+        assert len(known(name)) == len(vertices)  # and the scan alone is enough for the others
 
 
 def test_saved_and_loaded_it_is_the_same(name: str, tmp_path: Path) -> None:
@@ -200,7 +207,7 @@ def test_saved_and_loaded_it_is_the_same(name: str, tmp_path: Path) -> None:
     assert type(again) is type(model) and not again.training
     assert again.config == model.config and again.expressions == model.expressions
     assert again.topology.fingerprint == model.topology.fingerprint
-    codes = encoded(model)
+    codes = known(name)
     assert_equal_codes(encoded(again), codes, 1e-6)
     torch.testing.assert_close(again.decode(codes), model.decode(codes), atol=1e-6, rtol=0)
     weights = torch.eye(len(model.expressions))
