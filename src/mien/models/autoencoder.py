@@ -1,4 +1,4 @@
-"""What mesh autoencoders without factors share: standardized vertices, L1 training, a linear split."""
+"""What mesh autoencoders share: standardized vertices, L1 training, a linear split, targets at rest."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from mien.codes import Codes
 from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch, Sampler, faces, virtual_people
 from mien.data.statistics import vertex_statistics
-from mien.errors import BadSetting
+from mien.errors import BadSetting, MissingNeutral
 from mien.models.base import FaceModel, Losses, Stage
+from mien.nn.learning_rate import rising_and_decaying
 from mien.nn.linear_split import LinearSplit
 from mien.nn.muon import optimizer_of
 from mien.progress import track
@@ -47,7 +48,38 @@ class Settings:
 QUICK = {"optimizer": "muon", "rate": 3e-3, "virtual_people": 0.5}
 
 
-class MeshAutoencoder(FaceModel):
+class StandardizedModel(FaceModel):
+    """A model of faces in deviations: every coordinate minus its mean, divided by its deviation.
+
+    Args:
+        topology: What all faces share.
+        expressions: E expression names.
+    """
+
+    mean_face: Tensor
+    deviation: Tensor
+
+    def __init__(self, topology: Topology, expressions: Sequence[str]) -> None:
+        super().__init__(topology, expressions)
+        self.register_buffer("mean_face", torch.from_numpy(topology.template.copy()))
+        self.register_buffer("deviation", torch.ones_like(self.mean_face))
+
+    def standardize(self, data: FaceDataset) -> None:
+        """Measures mean and deviation of every coordinate."""
+        mean, deviation = vertex_scale(data)
+        self.mean_face.copy_(mean)
+        self.deviation.copy_(deviation)
+
+    def normalize(self, vertices: Tensor) -> Tensor:
+        """(B, V, 3) deviations from the mean face of vertices (B, V, 3), millimeters."""
+        return (vertices - self.mean_face) / self.deviation
+
+    def in_millimeters(self, x: Tensor) -> Tensor:
+        """(B, V, 3) vertices, millimeters, of x (B, V, 3) in deviations from the mean face."""
+        return self.mean_face + self.deviation * x
+
+
+class MeshAutoencoder(StandardizedModel):
     """An autoencoder of standardized vertices whose code :class:`LinearSplit` divides after training.
 
     A method adds the two networks: :meth:`compress` and :meth:`expand`.
@@ -62,15 +94,10 @@ class MeshAutoencoder(FaceModel):
     Settings = Settings
     needs_neutrals: ClassVar[bool] = False
 
-    mean_face: Tensor
-    deviation: Tensor
-
     def __init__(
         self, topology: Topology, expressions: Sequence[str], size: int, expression_size: int
     ) -> None:
         super().__init__(topology, expressions)
-        self.register_buffer("mean_face", torch.from_numpy(topology.template.copy()))
-        self.register_buffer("deviation", torch.ones_like(self.mean_face))
         self.split = LinearSplit(size, expression_size)
 
     def compress(self, x: Tensor) -> Tensor:
@@ -89,9 +116,7 @@ class MeshAutoencoder(FaceModel):
                 f"{self.name} splits its code after training, by what the scans of a person share",
                 received="no scan with an identity label", remedy="say who is who (identity_labeled)",
             )  # fmt: skip
-        mean, deviation = vertex_scale(data)
-        self.mean_face.copy_(mean)
-        self.deviation.copy_(deviation)
+        self.standardize(data)
 
     def calibrate(self, data: FaceDataset) -> None:
         """Splits the codes of labeled people, then measures the factors as for every model."""
@@ -116,11 +141,11 @@ class MeshAutoencoder(FaceModel):
 
     def code(self, vertices: Tensor) -> Tensor:
         """(B, V, 3) millimeters to (B, D)."""
-        return self.compress((vertices - self.mean_face) / self.deviation)
+        return self.compress(self.normalize(vertices))
 
     def face(self, z: Tensor) -> Tensor:
         """(B, D) to (B, V, 3) millimeters."""
-        return self.mean_face + self.deviation * self.expand(z)
+        return self.in_millimeters(self.expand(z))
 
     # ---- training
 
@@ -128,7 +153,7 @@ class MeshAutoencoder(FaceModel):
         self, data: FaceDataset, settings: Any, validation: FaceDataset | None = None
     ) -> Iterator[Stage]:
         def losses(batch: Batch) -> Losses:
-            x = (batch.vertices - self.mean_face) / self.deviation
+            x = self.normalize(batch.vertices)
             return {"reconstruction": (self.expand(self.compress(x)) - x).abs().mean()}
 
         yield autoencoder_stage(
@@ -164,14 +189,10 @@ def autoencoder_stage(
     def step(drawn: Batch, index: int) -> Iterator[tuple[str, Losses]]:
         yield "autoencoder", losses(drawn)
 
-    def rate(index: int) -> float:
-        rise = min(1.0, (index + 1) / max(1, settings.warm_up))
-        return rise * settings.decay ** (index // settings.decay_every)
-
     return Stage(
         name, settings.steps, batch, step, {"model": model}, {"autoencoder": optimizer(model, settings)},
-        rates={"autoencoder": rate}, validate=validate, validate_every=settings.validate_every,
-        patience=settings.patience,
+        rates={"autoencoder": rising_and_decaying(settings)}, validate=validate,
+        validate_every=settings.validate_every, patience=settings.patience,
     )  # fmt: skip
 
 
@@ -184,6 +205,38 @@ def vertex_scale(data: FaceDataset) -> tuple[Tensor, Tensor]:
     deviation = np.sqrt(variance)
     raised = np.maximum(deviation, 1e-3 * deviation.mean() + 1e-6)
     return torch.from_numpy(mean).float(), torch.from_numpy(raised).float()
+
+
+def require_neutrals(model: FaceModel, data: FaceDataset) -> None:
+    """Refuses data in which somebody has no neutral scan.
+
+    Raises:
+        MissingNeutral: How many scans are of such people.
+    """
+    if not data.has_neutral.all():
+        raise MissingNeutral(
+            f"{model.name} learns the neutral of every person",
+            received=f"{int((~data.has_neutral).sum())} scans of people without one",
+            remedy="label neutral scans by all-zero weights",
+        )  # fmt: skip
+
+
+def neutral_validation(model: FaceModel, data: FaceDataset | None) -> Callable[[], dict[str, float]] | None:
+    """What measures the predicted neutrals of unseen people; None where their neutrals are not known."""
+    known = data is not None and bool(data.has_neutral.all())
+    return partial(_neutral_error, model, data) if known else None
+
+
+@torch.no_grad()
+def _neutral_error(model: FaceModel, data: FaceDataset) -> dict[str, float]:
+    """Mean vertex distance of the neutrals, millimeters."""
+    wrong = []
+    for start in range(0, len(data), BLOCK):
+        rows = slice(start, start + BLOCK)
+        truth = torch.from_numpy(data.neutral_of(rows)).to(model.device)
+        found = model.decode(model.encode(torch.from_numpy(data[rows]).to(model.device)))
+        wrong.append((found - truth).norm(dim=2).mean(1))
+    return {"neu_avd": float(torch.cat(wrong).mean())}
 
 
 def optimizer(model: FaceModel, settings: Settings) -> torch.optim.Optimizer:

@@ -5,26 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from mien.codes import Codes
 from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch, faces, virtual_people
-from mien.errors import MissingNeutral
 from mien.models import autoencoder
-from mien.models.autoencoder import QUICK, autoencoder_stage, vertex_scale
-from mien.models.base import FaceModel, Losses, Reference, Stage
+from mien.models.autoencoder import (
+    QUICK,
+    StandardizedModel,
+    autoencoder_stage,
+    neutral_validation,
+    require_neutrals,
+)
+from mien.models.base import Losses, Reference, Stage
 from mien.nn.chebyshev import ChebyshevConvolution, ChebyshevLevels
 from mien.nn.chebyshev_blocks import ChebyshevDown, ChebyshevUp
 from mien.topology import Topology
 
 ONLY_REST = "it knows people at rest only and has no code of an expression"
-BLOCK = 64
 
 
-class ConvMeshAE(FaceModel):
+class ConvMeshAE(StandardizedModel):
     """Any scan of a person in, their neutral face out: one code, of who it is, and none of expressions.
 
     Reference: A. Ranjan, T. Bolkart, S. Sanyal, M. J. Black. Generating 3D faces using Convolutional Mesh
@@ -75,9 +78,6 @@ class ConvMeshAE(FaceModel):
                  "decay_every": 1151},
     }  # fmt: skip
 
-    mean_face: Tensor
-    deviation: Tensor
-
     def __init__(
         self,
         topology: Topology,
@@ -89,8 +89,6 @@ class ConvMeshAE(FaceModel):
         coarsest: int | None = None,
     ) -> None:
         super().__init__(topology, expressions)
-        self.register_buffer("mean_face", torch.from_numpy(topology.template.copy()))
-        self.register_buffer("deviation", torch.ones_like(self.mean_face))
         self.levels = ChebyshevLevels(self.fitting_factors((factor,) * len(channels), coarsest))
         self.coarsest = (self.coarsest_level(coarsest, self.levels.factors), channels[-1])
         self.down = ChebyshevDown(channels, order)
@@ -102,27 +100,20 @@ class ConvMeshAE(FaceModel):
     def prepare(self, data: FaceDataset) -> None:
         """Mean and deviation of every coordinate, Laplacians and hierarchy."""
         self.check_data(data)
-        if not data.has_neutral.all():
-            raise MissingNeutral(
-                f"{self.name} learns the neutral of every person",
-                received=f"{int((~data.has_neutral).sum())} scans of people without one",
-                remedy="label neutral scans by all-zero weights",
-            )  # fmt: skip
-        mean, deviation = vertex_scale(data)
-        self.mean_face.copy_(mean)
-        self.deviation.copy_(deviation)
+        require_neutrals(self, data)
+        self.standardize(data)
         self.levels.build(self.topology).to(self.device)
 
     def encode(self, vertices: Tensor, *, neutral: Tensor | None = None) -> Codes:
         """(B, D) who it is, and no expression (B, 0)."""
-        code = self.to_code(self.down((vertices - self.mean_face) / self.deviation, self.levels).flatten(1))
+        code = self.to_code(self.down(self.normalize(vertices), self.levels).flatten(1))
         return Codes(code, code[:, :0])
 
     def decode(self, codes: Codes) -> Tensor:
         """The people at rest."""
         x = functional.relu(self.from_code(codes.identity)).unflatten(1, self.coarsest)
         x = self.last(self.up(x, self.levels), self.levels.laplacians[0])
-        return self.mean_face + self.deviation * x
+        return self.in_millimeters(x)
 
     def stages(
         self, data: FaceDataset, settings: Any, validation: FaceDataset | None = None
@@ -133,20 +124,7 @@ class ConvMeshAE(FaceModel):
             return {"neutral": wrong.abs().mean()}
 
         batch = faces(data, settings.batch_size, neutral=True)
-        known = validation is not None and bool(validation.has_neutral.all())
         yield autoencoder_stage(
             self, virtual_people(batch, data, settings.virtual_people, neutral=True), losses, settings,
-            (lambda: self.validation_error(validation)) if validation is not None and known else None,
-            name="neutralization",
+            neutral_validation(self, validation), name="neutralization",
         )  # fmt: skip
-
-    @torch.no_grad()
-    def validation_error(self, data: FaceDataset) -> dict[str, float]:
-        """Mean vertex distance of predicted neutrals of unseen people, millimeters."""
-        wrong = []
-        for start in range(0, len(data), BLOCK):
-            rows = slice(start, start + BLOCK)
-            truth = torch.from_numpy(data.neutral_of(rows)).to(self.device)
-            found = self.decode(self.encode(torch.from_numpy(data[rows]).to(self.device)))
-            wrong.append((found - truth).norm(dim=2).mean(1))
-        return {"neu_avd": float(torch.cat(wrong).mean())}

@@ -14,10 +14,10 @@ from torch.nn import functional
 from mien.codes import Codes
 from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch, faces, virtual_people
-from mien.errors import MissingNeutral
-from mien.models.autoencoder import vertex_scale
-from mien.models.base import FaceModel, Losses, Reference, Stage, validation_errors
+from mien.models.autoencoder import StandardizedModel, require_neutrals
+from mien.models.base import Losses, Reference, Stage, validation_errors
 from mien.nn.gaussian import kl_divergence, reparameterize
+from mien.nn.learning_rate import rising_and_decaying
 from mien.nn.muon import optimizer_of
 from mien.nn.spiral import SpiralConvolution, SpiralLevels
 from mien.nn.spiral_blocks import DownBlocks, UpBlock
@@ -52,7 +52,7 @@ class Settings:
 QUICK = {"optimizer": "muon", "rate": 3e-3, "virtual_people": 0.5}
 
 
-class DIMeshEncoder(FaceModel):
+class DIMeshEncoder(StandardizedModel):
     """Splits a face into an identity mesh and an expression mesh whose codes know nothing of each other.
 
     Reference: Z. Zhang, C. Yu, H. Li, J. Sun, F. Liu. Learning Distribution Independent Latent
@@ -105,9 +105,6 @@ class DIMeshEncoder(FaceModel):
         "full": {},
     }  # fmt: skip
 
-    mean_face: Tensor
-    deviation: Tensor
-
     def __init__(
         self,
         topology: Topology,
@@ -120,8 +117,6 @@ class DIMeshEncoder(FaceModel):
         coarsest: int | None = None,
     ) -> None:
         super().__init__(topology, expressions)
-        self.register_buffer("mean_face", torch.from_numpy(topology.template.copy()))
-        self.register_buffer("deviation", torch.ones_like(self.mean_face))
         self.levels = SpiralLevels(self.fitting_factors((factor,) * len(channels), coarsest), length)
         size = (self.coarsest_level(coarsest, self.levels.factors), channels[-1])
         sizes = dict(zip(FACTORS, (identity_size, expression_size), strict=True))
@@ -135,15 +130,8 @@ class DIMeshEncoder(FaceModel):
     def prepare(self, data: FaceDataset) -> None:
         """Mean and deviation of every coordinate, spirals and hierarchy."""
         self.check_data(data)
-        if not data.has_neutral.all():
-            raise MissingNeutral(
-                f"{self.name} learns the neutral of every person",
-                received=f"{int((~data.has_neutral).sum())} scans of people without one",
-                remedy="label neutral scans by all-zero weights",
-            )  # fmt: skip
-        mean, deviation = vertex_scale(data)
-        self.mean_face.copy_(mean)
-        self.deviation.copy_(deviation)
+        require_neutrals(self, data)
+        self.standardize(data)
         self.levels.build(self.topology)
 
     # ---- verbs
@@ -156,11 +144,11 @@ class DIMeshEncoder(FaceModel):
     def decode(self, codes: Codes) -> Tensor:
         """The sum of identity mesh and expression mesh."""
         parts = [self.shape(factor, codes.factor(factor)) for factor in FACTORS]
-        return self.mean_face + self.deviation * (parts[0] + parts[1])
+        return self.in_millimeters(parts[0] + parts[1])
 
     def neutral_face(self, codes: Codes) -> Tensor:
         """The identity mesh, which needs no rest code here."""
-        return self.mean_face + self.deviation * self.shape("identity", codes.identity)
+        return self.in_millimeters(self.shape("identity", codes.identity))
 
     def sample(self, count: int, *, generator: Generator | None = None) -> Codes:
         """z_id, z_exp ~ N(0, I)."""
@@ -170,10 +158,6 @@ class DIMeshEncoder(FaceModel):
         return Codes(*drawn.split(sizes, dim=1))
 
     # ---- the branches on x, faces (B, V, 3) in deviations
-
-    def normalize(self, vertices: Tensor) -> Tensor:
-        """(B, V, 3) deviations from the mean face of vertices (B, V, 3), millimeters."""
-        return (vertices - self.mean_face) / self.deviation
 
     def posterior(self, factor: str, x: Tensor) -> tuple[Tensor, ...]:
         """Mean (B, D) and log-variance (B, D) of a factor's code, of x (B, V, 3) in deviations."""
@@ -195,16 +179,12 @@ class DIMeshEncoder(FaceModel):
             "discriminator": torch.optim.Adam(judge.parameters(), settings.discriminator_rate),
         }
 
-        def rate(index: int) -> float:
-            rise = min(1.0, (index + 1) / max(1, settings.warm_up))
-            return rise * settings.decay ** (index // settings.decay_every)
-
         batch = faces(data, settings.batch_size, neutral=True)
         yield Stage(
             "two branches", settings.steps,
             virtual_people(batch, data, settings.virtual_people, neutral=True),
             partial(self._step, judge, settings), {"model": self, "discriminator": judge}, optimizers,
-            rates=dict.fromkeys(optimizers, rate),
+            rates=dict.fromkeys(optimizers, rising_and_decaying(settings)),
             validate=None if validation is None else partial(validation_errors, self, validation, True),
             validate_every=settings.validate_every, patience=settings.patience,
         )  # fmt: skip

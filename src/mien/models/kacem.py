@@ -15,16 +15,15 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from mien.codes import Codes
 from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch, faces, virtual_people
-from mien.errors import MissingNeutral
-from mien.models.autoencoder import vertex_scale
-from mien.models.base import FaceModel, Losses, Reference, Stage
+from mien.models.autoencoder import StandardizedModel, neutral_validation, require_neutrals
+from mien.models.base import Losses, Reference, Stage
+from mien.nn.learning_rate import rising_and_decaying
 from mien.nn.muon import optimizer_of
 from mien.nn.spiral import SpiralConvolution, SpiralLevels
 from mien.nn.spiral_blocks import DownBlocks, UpBlock
 from mien.topology import Topology
 
 ONLY_REST = "its publication neutralizes and recognizes, and has no code of an expression"
-BLOCK = 64
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Settings:
 QUICK = {"optimizer": "muon", "rate": 3e-3, "virtual_people": 0.5}
 
 
-class Kacem(FaceModel):
+class Kacem(StandardizedModel):
     """Neutralizes and recognizes: a generator maps the code of any scan to the code of its person at rest.
 
     Reference: A. Kacem, K. Cherenkova, D. Aouada. Disentangled Face Identity Representations for joint 3D
@@ -109,9 +108,6 @@ class Kacem(FaceModel):
         "full": {},
     }  # fmt: skip
 
-    mean_face: Tensor
-    deviation: Tensor
-
     def __init__(
         self,
         topology: Topology,
@@ -124,8 +120,6 @@ class Kacem(FaceModel):
         coarsest: int | None = None,
     ) -> None:
         super().__init__(topology, expressions)
-        self.register_buffer("mean_face", torch.from_numpy(topology.template.copy()))
-        self.register_buffer("deviation", torch.ones_like(self.mean_face))
         self.levels = SpiralLevels(self.fitting_factors((factor,) * len(channels), coarsest), length)
         self.coarsest = (self.coarsest_level(coarsest, self.levels.factors), channels[-1])
         self.down = DownBlocks(channels, length)
@@ -141,15 +135,8 @@ class Kacem(FaceModel):
     def prepare(self, data: FaceDataset) -> None:
         """Mean and deviation of every coordinate, spirals and hierarchy."""
         self.check_data(data)
-        if not data.has_neutral.all():
-            raise MissingNeutral(
-                f"{self.name} learns the neutral of every person",
-                received=f"{int((~data.has_neutral).sum())} scans of people without one",
-                remedy="label neutral scans by all-zero weights",
-            )  # fmt: skip
-        mean, deviation = vertex_scale(data)
-        self.mean_face.copy_(mean)
-        self.deviation.copy_(deviation)
+        require_neutrals(self, data)
+        self.standardize(data)
         self.levels.build(self.topology)
 
     # ---- verbs
@@ -161,13 +148,9 @@ class Kacem(FaceModel):
 
     def decode(self, codes: Codes) -> Tensor:
         """The people at rest."""
-        return self.mean_face + self.deviation * self.expand(codes.identity)
+        return self.in_millimeters(self.expand(codes.identity))
 
     # ---- the autoencoder on x, faces (B, V, 3) in deviations
-
-    def normalize(self, vertices: Tensor) -> Tensor:
-        """(B, V, 3) deviations from the mean face of vertices (B, V, 3), millimeters."""
-        return (vertices - self.mean_face) / self.deviation
 
     def compress(self, x: Tensor) -> Tensor:
         """E: (B, V, 3) to (B, D)."""
@@ -197,19 +180,14 @@ class Kacem(FaceModel):
             "discriminator": torch.optim.Adam(judge.parameters(), settings.discriminator_rate),
         }
 
-        def rate(index: int) -> float:
-            rise = min(1.0, (index + 1) / max(1, settings.warm_up))
-            return rise * settings.decay ** (index // settings.decay_every)
-
         batch = faces(data, settings.batch_size, neutral=True)
-        known = validation is not None and bool(validation.has_neutral.all())
         yield Stage(
             "neutralization", settings.steps,
             virtual_people(batch, data, settings.virtual_people, neutral=True),
             partial(self._step, judge, who, settings),
             {"model": self, "discriminator": judge, "identity": who}, optimizers,
-            rates=dict.fromkeys(optimizers, rate),
-            validate=partial(self.validation_error, validation) if validation is not None and known else None,
+            rates=dict.fromkeys(optimizers, rising_and_decaying(settings)),
+            validate=neutral_validation(self, validation),
             validate_every=settings.validate_every, patience=settings.patience,
         )  # fmt: skip
 
@@ -238,14 +216,3 @@ class Kacem(FaceModel):
         shown, drawn = judge(true.detach()), judge(made.detach())
         told = bce(shown, torch.ones_like(shown)) + bce(drawn, torch.zeros_like(drawn))
         yield "discriminator", {"discriminator": told}
-
-    @torch.no_grad()
-    def validation_error(self, data: FaceDataset) -> dict[str, float]:
-        """Mean vertex distance of predicted neutrals of unseen people, millimeters."""
-        wrong = []
-        for start in range(0, len(data), BLOCK):
-            rows = slice(start, start + BLOCK)
-            truth = torch.from_numpy(data.neutral_of(rows)).to(self.device)
-            found = self.decode(self.encode(torch.from_numpy(data[rows]).to(self.device)))
-            wrong.append((found - truth).norm(dim=2).mean(1))
-        return {"neu_avd": float(torch.cat(wrong).mean())}

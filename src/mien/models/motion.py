@@ -19,6 +19,7 @@ from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch
 from mien.errors import MissingNeutral
 from mien.models.base import FaceModel, Losses, Stage
+from mien.nn.learning_rate import rising_and_decaying
 from mien.nn.muon import MuonWithAdam, optimizer_of
 from mien.nn.principal import principal_axes
 from mien.topology import Topology
@@ -274,14 +275,11 @@ class MotionModel(FaceModel):
         batch = clip_batches(data, clips, self.signals(data, clips), settings.batch_size, settings.pairs)
         optimizer = self._optimizer(settings)
 
-        def rate(index: int) -> float:
-            rise = min(1.0, (index + 1) / max(1, settings.warm_up))
-            return rise * settings.decay ** (index // settings.decay_every)
-
         yield Stage(
             "motion", settings.steps, batch, partial(self.training_step, settings=settings), {"model": self},
-            {"motion": optimizer}, rates={"motion": rate}, validate=self._validation(validation),
-            validate_every=settings.validate_every, patience=settings.patience,
+            {"motion": optimizer}, rates={"motion": rising_and_decaying(settings)},
+            validate=self._validation(validation), validate_every=settings.validate_every,
+            patience=settings.patience,
         )  # fmt: skip
 
     def _optimizer(self, settings: Any) -> torch.optim.Optimizer:

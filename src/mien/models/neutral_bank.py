@@ -17,8 +17,8 @@ from mien.codes import Codes
 from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch, faces
 from mien.errors import BadSetting, UnknownName
-from mien.models.autoencoder import autoencoder_stage, vertex_scale
-from mien.models.base import FaceModel, Losses, Reference, Stage, validation_errors
+from mien.models.autoencoder import StandardizedModel, autoencoder_stage
+from mien.models.base import Losses, Reference, Stage, validation_errors
 from mien.nn.gaussian import kl_divergence, reparameterize
 from mien.nn.spiral import SpiralLevels
 from mien.nn.spiral_blocks import DownBlocks
@@ -53,7 +53,7 @@ class Settings:
     patience: int | None = None
 
 
-class NeutralBank(FaceModel):
+class NeutralBank(StandardizedModel):
     """A two-branch variational autoencoder whose faces without expression follow a bank of person averages.
 
     Reference: G. Li, H. Yang, D. Huang, Y. Wang. 3D Face Modeling via Weakly-supervised Disentanglement
@@ -116,9 +116,6 @@ class NeutralBank(FaceModel):
         "full": {},
     }  # fmt: skip
 
-    mean_face: Tensor
-    deviation: Tensor
-
     def __init__(
         self,
         topology: Topology,
@@ -133,8 +130,6 @@ class NeutralBank(FaceModel):
         coarsest: int | None = None,
     ) -> None:
         super().__init__(topology, expressions)
-        self.register_buffer("mean_face", torch.from_numpy(topology.template.copy()))
-        self.register_buffer("deviation", torch.ones_like(self.mean_face))
         self.levels = SpiralLevels(self.fitting_factors((factor,) * len(channels), coarsest), length)
         wide = self.coarsest_level(coarsest, self.levels.factors) * channels[-1]
         sizes = {"identity": identity_size, "expression": expression_size}
@@ -155,20 +150,18 @@ class NeutralBank(FaceModel):
                 f"{self.name} learns from which scans show the same person",
                 received="no scan with an identity label", remedy="say who is who (identity_labeled)",
             )  # fmt: skip
-        mean, deviation = vertex_scale(data)
-        self.mean_face.copy_(mean)
-        self.deviation.copy_(deviation)
+        self.standardize(data)
         self.levels.build(self.topology)
 
     # ---- verbs
 
     def encode(self, vertices: Tensor, *, neutral: Tensor | None = None) -> Codes:
         """The means of both posteriors."""
-        x = (vertices - self.mean_face) / self.deviation
+        x = self.normalize(vertices)
         return Codes(self.posterior("identity", x)[0], self.posterior("expression", x)[0])
 
     def decode(self, codes: Codes) -> Tensor:
-        return self.mean_face + self.deviation * self.join(codes.identity, codes.expression)
+        return self.in_millimeters(self.join(codes.identity, codes.expression))
 
     def sample(self, count: int, *, generator: Generator | None = None) -> Codes:
         """z_id, z_exp ~ N(0, I)."""
@@ -209,7 +202,7 @@ class NeutralBank(FaceModel):
         yield stage
 
     def _losses(self, bank: PersonBank, settings: Any, batch: Batch) -> Losses:
-        x = (batch.vertices - self.mean_face) / self.deviation
+        x = self.normalize(batch.vertices)
         losses: Losses = {}
         codes = []
         for factor in ("identity", "expression"):

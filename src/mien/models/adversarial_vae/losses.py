@@ -33,6 +33,7 @@ from mien.models.adversarial_vae.pointnet import PointNetClassifier, running_sta
 from mien.models.base import Losses, Stage, validation_errors
 from mien.nn.gaussian import kl_divergence, reparameterize
 from mien.nn.laplacian import MeshLaplacian
+from mien.nn.learning_rate import rising_and_decaying
 
 DIFFERENT, SAME = 0, 1
 
@@ -200,13 +201,9 @@ def joint_training(
     bank: Any = modules.get("bank")
     objective = Objective(model, discriminator, settings, bank)
 
-    def rate(index: int) -> float:
-        rise = min(1.0, (index + 1) / max(1, settings.warm_up))
-        return rise * settings.decay ** (index // settings.decay_every)
-
     return Stage(
         "joint training", settings.steps, batch, objective.step, modules, optimizers,
-        rates=dict.fromkeys(optimizers, rate),
+        rates=dict.fromkeys(optimizers, rising_and_decaying(settings)),
         validate=partial(validation_errors, model, validation, settings.neutrals) if validation else None,
         validate_every=settings.validate_every, patience=settings.patience,
         begin=partial(closed_form_start, model, data, known or settings.at_rest)

@@ -24,6 +24,7 @@ from mien.models.facetunegan.networks import (
     StyleParameters,
     perceptron,
 )
+from mien.nn.learning_rate import rising_and_decaying
 from mien.nn.muon import optimizer_of
 from mien.nn.spiral import SpiralLevels
 from mien.nn.spiral_blocks import kaiming
@@ -239,14 +240,10 @@ class FaceTuneGAN(FaceModel):
             )
         }  # fmt: skip
 
-        def rate(index: int) -> float:
-            rise = min(1.0, (index + 1) / max(1, settings.warm_up))
-            return rise * settings.decay ** (index // settings.decay_every)
-
         return Stage(
             "translation", settings.steps, batch,
             TranslationLosses(self, generator, discriminator, settings, reader).step, modules, optimizers,
-            rates=dict.fromkeys(optimizers, rate),
+            rates=dict.fromkeys(optimizers, rising_and_decaying(settings)),
             validate=None if validation is None else partial(self.validation_error, validation),
             validate_every=settings.validate_every, patience=settings.patience,
         )  # fmt: skip

@@ -14,8 +14,8 @@ from torch import Generator, Tensor, nn
 from mien.codes import Codes
 from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch, faces, virtual_people
-from mien.errors import BadSetting, MissingNeutral
-from mien.models.autoencoder import autoencoder_stage
+from mien.errors import BadSetting
+from mien.models.autoencoder import autoencoder_stage, require_neutrals
 from mien.models.base import FaceModel, Losses, Reference, Stage
 from mien.models.jiang.deformation import Deformation
 from mien.models.jiang.networks import FEATURES, Fusion, GraphBranch
@@ -147,12 +147,7 @@ class Jiang(FaceModel):
     def prepare(self, data: FaceDataset) -> None:
         """The mean face, the scale of the features, and what expressions are on it."""
         self.check_data(data)
-        if not data.has_neutral.all():
-            raise MissingNeutral(
-                f"{self.name} learns the neutral of every person",
-                received=f"{int((~data.has_neutral).sum())} scans of people without one",
-                remedy="label neutral scans by all-zero weights",
-            )  # fmt: skip
+        require_neutrals(self, data)
         named = data.take(data.row_labeled("expression"))
         if not (named.row_weights.max(axis=1, initial=0) > 0).any():
             raise BadSetting(
