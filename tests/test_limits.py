@@ -6,6 +6,7 @@ import gzip
 import io
 import struct
 import tarfile
+import time
 import zipfile
 import zlib
 from pathlib import Path
@@ -20,6 +21,7 @@ from mien.data.texture_files import read_texture
 from mien.errors import BadFile, BadMesh, DataMissing
 from mien.io import mesh as mesh_files
 from mien.io.mesh import read_mesh
+from mien.io.table import table_rows
 from mien.limits import MOST_VERTICES, UNPACKED_ALWAYS
 from mien.models.bounded import BoundedTensors
 from mien.npz import array_heads, open_array, read_npz
@@ -43,6 +45,14 @@ def refused(path: Path, words: str) -> None:
     with pytest.raises(BadFile, match=words) as caught:
         read_npz(path, "the file", "make it again")
     assert "\n" not in str(caught.value)
+
+
+def test_a_header_of_a_hundred_thousand_columns_answers_at_once(tmp_path: Path) -> None:
+    path, began = tmp_path / "a.csv", time.process_time()
+    path.write_text(",".join(f"c{number}" for number in range(100_000)) + ",c1\n")
+    with pytest.raises(BadFile, match="the table has a column twice; received 'c1'"):
+        table_rows(path, "the table", ["c0"], "write it again")
+    assert time.process_time() - began < 5
 
 
 def test_arrays_are_read_as_numpy_reads_them(tmp_path: Path) -> None:

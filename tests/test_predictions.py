@@ -138,6 +138,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "missing": (lambda p: {"rows": p["rows"][:-1], "reconstructions": p["reconstructions"][:-1],
                            "neutrals": p["neutrals"][:-1]}, "predictions are missing"),
     "twice": (lambda p: {"rows": np.append(p["rows"][:-1], p["rows"][0])}, "predictions come twice"),
+    "an empty axis": (lambda p: {"rows": np.zeros(0, np.int64)}, "predictions are missing"),
     "unknown": (lambda p: {"rows": np.append(p["rows"][:-1], 9999)}, "such as 9999"),
     "vertices": (lambda p: {"neutrals": p["neutrals"][:, :-1]}, "'neutrals' .* wrong shape"),
     "infinite": (lambda p: {"neutrals": nan()}, "not finite; received mesh 2"),

@@ -5,22 +5,26 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fixtures import planted
 
 from mien import temporary
+from mien.data import examples
 from mien.data.dataset import FaceDataset
+from mien.data.examples import add_examples
 from mien.data.writer import DatasetWriter
 from mien.errors import BadSetting, DataMissing
 from mien.io.atomic import atomic_file, whole_folder, write_bytes
 from mien.io.lock import alone
 from mien.models.base import FaceModel
-from mien.temporary import clear_stale, neighbor
+from mien.temporary import clear_stale, neighbor, passing_folder
 from mien.topology import save_npz
 from mien.training import fit_model, plan_training
 
@@ -181,6 +185,25 @@ def test_names_beside_a_target_differ(tmp_path: Path) -> None:
     assert len(names) == 100 and {name.parent for name in names} == {tmp_path}
 
 
+@needs_fork
+def test_what_a_killed_process_needed_for_a_while_goes_with_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(temporary, "_CLEARED", set())
+
+    def use(end: Callable[[], object]) -> None:
+        with passing_folder() as folder:
+            assert folder.parent == tmp_path and folder.stat().st_mode & 0o077 == 0
+            (folder / "upload.obj").write_text("v 0 0 0")
+            end()
+
+    in_a_killed_process(lambda: use(die))
+    assert len(list(tmp_path.rglob("upload.obj"))) == 1
+    use(lambda: None)
+    assert list(tmp_path.iterdir()) == []
+
+
 # ---- data sets
 
 
@@ -207,3 +230,28 @@ def test_a_killed_build_leaves_no_data_set_and_the_next_one_is_whole(
             FaceDataset.load(folder)
     assert data.save(out).fingerprint == FaceDataset.load(out).fingerprint
     assert hashes(out) == hashes(whole) and set(tmp_path.iterdir()) == {out, whole}
+
+
+@needs_fork
+def test_examples_appear_with_their_data_set_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, out = planted().data, tmp_path / "faces"
+
+    def build() -> None:
+        with DatasetWriter(out, data.topology, data.expressions, further=add_examples) as writer:
+            for row in range(len(data)):
+                writer.append(data[row], data.row_weights[row], subject=data.subjects[data.row_subject[row]])
+
+    calls, write = iter(range(100)), examples.write_obj
+
+    def cut(*given: Any, **named: Any) -> None:
+        die() if next(calls) == 2 else write(*given, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(examples, "write_obj", cut)
+        in_a_killed_process(build)
+    assert not out.exists() and len(list(tmp_path.rglob("*.obj"))) == 2
+    build()
+    assert list(tmp_path.iterdir()) == [out] and FaceDataset.load(out).subjects == data.subjects
+    assert len(list((out / "examples").glob("*.obj"))) > 2

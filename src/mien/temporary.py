@@ -8,11 +8,15 @@ import platform
 import re
 import secrets
 import shutil
+import tempfile
 import time
 import zlib
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+PASSING = "mien"
+"""Of the names of passing folders, between dots."""
 _HOST = f"{zlib.crc32(platform.node().encode()):08x}"
 _PROCESS = secrets.token_hex(4)
 _NUMBERS = itertools.count()
@@ -35,6 +39,24 @@ def neighbor(path: Path) -> Path:
         _CLEARED.add(folder)
         clear_stale(path.parent)
     return path.with_name(f".{path.name}.{_HOST}-{os.getpid()}-{_PROCESS}-{next(_NUMBERS)}.tmp")
+
+
+@contextmanager
+def passing_folder() -> Iterator[Path]:
+    """A folder among the system's temporary files for what nobody keeps; it is gone afterwards.
+
+    Only its owner may look inside. Those of killed processes are cleared by the next process that makes one:
+    the standard library's stay until the machine is started again.
+
+    Yields:
+        The folder.
+    """
+    folder = neighbor(Path(tempfile.gettempdir()) / PASSING)
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def clear_stale(folder: Path) -> None:

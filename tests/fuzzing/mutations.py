@@ -180,10 +180,14 @@ def json_bytes(value: Any) -> bytes:
 
 
 def damaged_json(data: bytes, chance: random.Random) -> bytes:
-    """A JSON file with values exchanged, or damaged as text."""
+    """A JSON file with values exchanged, or damaged as text; what is none any more is damaged as text, too."""
     if chance.random() < 0.2:
         return damaged_text(data, chance)
-    return json_bytes(damaged_value(json.loads(data), chance))
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return damaged_text(data, chance)
+    return json_bytes(damaged_value(value, chance))
 
 
 def damaged_glb(data: bytes, chance: random.Random) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +30,7 @@ from mien.io.json_text import write_json
 from mien.io.materials import Material, bring_materials, read_materials
 from mien.io.mesh import Mesh, read_mesh, write_mesh, write_obj_sequence
 from mien.models.base import FaceModel
+from mien.temporary import passing_folder
 from mien.topology import Topology
 
 Notes = tuple[str, ...]
@@ -353,8 +353,8 @@ class OpenedFace:
     def _write_by_blender(self, path: Path, rig: Rig, names: Notes, **options: Any) -> Notes:
         """A rig as a GLB first, which Blender turns into one of its other forms."""
         blender_command()  # says that it is missing before the work begins
-        with tempfile.TemporaryDirectory() as folder:
-            glb = Path(folder) / "rig.glb"
+        with passing_folder() as folder:
+            glb = folder / "rig.glb"
             notes = self.write_rig(glb, rig, names, **options)
             write_with_blender(path, glb.read_bytes())
         return notes

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mien.apply.rig_people import rig_set
 from mien.data.dataset import FaceDataset
-from mien.data.examples import write_examples
+from mien.data.examples import add_examples
 from mien.data.writer import DatasetWriter, refuse_existing
 from mien.models.base import FaceModel
 
@@ -44,12 +44,10 @@ def prepare_rigs(
         "units": f"millimeters, at the size and place of {found.base.rig.name}, whose topology all have",
     }  # fmt: skip
     about = {"source": "rigs", "license": license, "citation": citation, "facts": facts}
-    with DatasetWriter(out, found.topology, found.names, **about) as writer:
+    with DatasetWriter(out, found.topology, found.names, further=add_examples, **about) as writer:
         for person in found.people():
             writer.append(person.neutral, {}, subject=person.name)
             for name, moved, shown in zip(found.names, person.displacements, person.shown, strict=True):
                 if shown:
                     writer.append(person.neutral + moved, {name: 1.0}, subject=person.name)
-    dataset = FaceDataset.load(out)
-    write_examples(dataset, out / "examples")
-    return dataset
+    return FaceDataset.load(out)

@@ -42,6 +42,11 @@ def write_examples(
     return paths
 
 
+def add_examples(folder: Path) -> None:
+    """Puts examples, see :func:`write_examples`, into the folder of a data set, under ``examples``."""
+    write_examples(FaceDataset.load(folder), folder / "examples")
+
+
 def _chosen_rows(data: FaceDataset, person: int, count: int) -> list[tuple[int, str]]:
     """(row, expression) of a person's neutral and of the strongest row of some expressions."""
     mine = data.row_subject == person

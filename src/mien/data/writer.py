@@ -7,7 +7,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -41,16 +41,18 @@ class DatasetWriter:
         folder: Where the data set is to appear; must not exist yet (or be empty).
         topology: What all faces share.
         expressions: Names of the weight columns.
+        further: Writes what else belongs into the folder when the data is there, before the folder appears.
         about: ``fps``, ``source``, ``license``, ``citation``, ``facts``, ``factors`` of
             :class:`~mien.data.dataset.FaceDataset`.
     """
 
     def __init__(
-        self, folder: Path | str, topology: Topology, expressions: Sequence[str], **about: Any
-    ) -> None:
+        self, folder: Path | str, topology: Topology, expressions: Sequence[str], *,
+        further: Callable[[Path], object] | None = None, **about: Any,
+    ) -> None:  # fmt: skip
         self.folder = Path(folder)
         refuse_existing(self.folder)
-        self.topology, self.expressions = topology, tuple(expressions)
+        self.topology, self.expressions, self.further = topology, tuple(expressions), further
         self.about: dict[str, Any] = {
             "fps": 0.0,
             "source": "memory",
@@ -194,6 +196,8 @@ class DatasetWriter:
         about["factors"] = {name: list(classes) for name, classes in about["factors"].items()}
         text = json.dumps(about, indent=1, ensure_ascii=False)
         (self.partial / "dataset.json").write_text(text, encoding="utf-8")
+        if self.further is not None:
+            self.further(self.partial)
         if self.folder.is_dir():
             self.folder.rmdir()
         os.replace(self.partial, self.folder)

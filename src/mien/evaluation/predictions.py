@@ -206,12 +206,12 @@ def _order(
             received=f"{shape or 'none'} in {path}", remedy=f"give {wanted[name].shape} row numbers; {_HOW}",
         )  # fmt: skip
     stored = read_npz(path, _WHAT, _WRITE, [name])[name]
-    given = [tuple(line) for line in stored.reshape(shape[0], -1).tolist()]
+    given = [tuple(line) for line in stored.reshape(shape[0], truth.shape[1]).tolist()]
     place = {line: number for number, line in enumerate(given)}
-    asked = [tuple(line) for line in truth.tolist()]
+    asked = dict.fromkeys(tuple(line) for line in truth.tolist())
     odd = {
         "come twice": [line for number, line in enumerate(given) if place[line] != number],
-        "are not of this test": [line for line in place if line not in set(asked)],
+        "are not of this test": [line for line in place if line not in asked],
         "are missing": [line for line in asked if line not in place],
     }
     for what, lines in odd.items():

@@ -6,7 +6,6 @@ import importlib.util
 import os
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 from mien.errors import BadFile, BadSetting, MissingPackage
@@ -14,6 +13,7 @@ from mien.io.atomic import write_bytes
 from mien.io.endings import BLENDER
 from mien.io.pieces import mesh_of, pieces_by, run_process
 from mien.io.record import Mesh
+from mien.temporary import passing_folder
 
 _SCRIPT = Path(__file__).with_name("blender_process.py")
 
@@ -58,8 +58,8 @@ def write_with_blender(path: Path, glb: bytes) -> None:
         raise BadFile("Blender writes FBX and its own files here", received=str(path),
                       remedy="name the output *.fbx or *.blend")  # fmt: skip
     command = blender_command()
-    with tempfile.TemporaryDirectory() as folder:
-        source, out = Path(folder) / f"{path.stem}.glb", Path(folder) / f"out{path.suffix.lower()}"
+    with passing_folder() as folder:
+        source, out = folder / f"{path.stem}.glb", folder / f"out{path.suffix.lower()}"
         source.write_bytes(glb)
         run_process([*command, "convert", str(source), str(out)], path.name, out)
         write_bytes(path, out.read_bytes())

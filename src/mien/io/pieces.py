@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from mien.errors import BadFile, BadMesh
 from mien.io.record import Mark, Mesh, assemble
+from mien.temporary import passing_folder
 
 _LONGEST_SECONDS = 300  # that a process may take
 _NO_MATERIAL = "default"
@@ -73,8 +73,8 @@ def pieces_by(command: Sequence[str], source: Path) -> ScenePieces:
         command: What to run; the file and an ``.npz`` file to write are added.
         source: The file.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "pieces.npz"
+    with passing_folder() as folder:
+        out = folder / "pieces.npz"
         run_process([*command, str(source), str(out)], source.name, out)
         try:
             with np.load(out, allow_pickle=False) as arrays:

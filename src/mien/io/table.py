@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +72,7 @@ def table_rows(path: Path, what: str, needed: Sequence[str], remedy: str) -> lis
     if not set(needed) <= set(header):
         raise BadFile(f"{what} needs the columns {', '.join(needed)}", remedy=remedy,
                       received=f"{path}: {', '.join(header)[:120] or 'nothing'}")  # fmt: skip
-    if twice := [name for place, name in enumerate(header) if name in header[:place]]:
+    if twice := [name for name, count in Counter(header).items() if count > 1]:
         raise BadFile(f"{what} has a column twice", received=f"{twice[0][:80]!r} in {path}", remedy=remedy)
     found = []
     for line, cells in rows[1:]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from mien.data.rig_sizes import sizes_table
 from mien.errors import BadSetting, UnknownName
 from mien.io.gltf import write_glb
 from mien.io.mesh import write_mesh
+from mien.temporary import passing_folder
 from mien.viewer.engine import Engine
 from mien.viewer.session import State
 from mien.viewer.uploads import plain_name
@@ -131,8 +131,8 @@ MENU = (
 
 
 def _written(suffix: str, write: Callable[[Path], object]) -> bytes:
-    with tempfile.TemporaryDirectory(prefix="mien-") as folder:
-        path = Path(folder) / f"face{suffix}"
+    with passing_folder() as folder:
+        path = folder / f"face{suffix}"
         write(path)
         return path.read_bytes()
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from mien.errors import BadFile, BadSetting, MienError
 from mien.io.worker import Canceled
+from mien.temporary import PASSING
 from mien.viewer.export import Download
 from mien.viewer.page import studio_page
 from mien.viewer.picking import Unplaced
@@ -215,7 +216,7 @@ def _number(query: Query, name: str) -> int:
 
 def _plain(sentence: str) -> str:
     """A sentence without folders of this machine that only ever held an upload."""
-    return re.sub(re.escape(tempfile.gettempdir()) + r"[/\\]+mien-[^/\\\s'\"]*[/\\]*", "", sentence)
+    return re.sub(re.escape(tempfile.gettempdir()) + rf"[/\\]+\.{PASSING}\.[^/\\\s'\"]*[/\\]*", "", sentence)
 
 
 def _help(error: MienError) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from mien.io.landmarks import read_landmarks
 from mien.io.materials import Picture
 from mien.io.mesh import READERS, read_mesh
 from mien.io.record import Mesh
+from mien.temporary import passing_folder
 from mien.viewer.actions import LONGEST_CLIP, WEIGHTS
 from mien.viewer.picking import LoadedHead
 from mien.viewer.session import Take
@@ -136,8 +136,8 @@ def _as_file(name: str, data: bytes, kinds: Sequence[str], limit: int) -> Iterat
             f"{safe!r} is too large", received=f"{len(data) / MEGABYTE:.0f} MB",
             remedy=f"the studio takes up to {limit / MEGABYTE:.0f} MB (--limit)",
         )  # fmt: skip
-    with tempfile.TemporaryDirectory(prefix="mien-") as folder:
-        path = Path(folder) / safe
+    with passing_folder() as folder:
+        path = folder / safe
         path.write_bytes(data)
         try:
             yield path

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.dataset import FILES, FaceDataset
-from mien.data.examples import write_examples
+from mien.data.examples import add_examples
 from mien.data.inspect import DataCheck
 from mien.data.sources.correspondence import CorrespondingMeshes
 from mien.data.sources.frames import judge_frame
@@ -83,11 +83,9 @@ def prepare_folder(
         about = {"source": "folder", "license": license, "citation": citation, "facts": facts, "fps": fps}
         if not any(entry.clip for entry in labels.files):
             about["fps"] = 0.0
-        with DatasetWriter(out, topology, labels.expressions, **about) as writer:
+        with DatasetWriter(out, topology, labels.expressions, further=add_examples, **about) as writer:
             _write(writer, labels, faces, folder, textures)
-    dataset = FaceDataset.load(out)
-    write_examples(dataset, out / "examples")
-    return dataset
+    return FaceDataset.load(out)
 
 
 def holds_table(folder: Path | str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,6 +16,7 @@ from mien.data.sources.moved_regions import moved_regions
 from mien.errors import BadFile, DataMissing, UnknownName
 from mien.io.obj import read_obj
 from mien.progress import track
+from mien.temporary import passing_folder
 from mien.topology import Landmarks, Polygons, Topology, cache_folder, save_npz
 
 NEUTRAL = "generic_neutral_mesh"
@@ -168,8 +168,8 @@ def _vertices_of(content: bytes, name: str) -> NDArray[np.float32]:
 
 def _connectivity(content: bytes) -> dict[str, NDArray]:
     """Polygons and uv of the neutral, read by the library's own OBJ reader."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"{NEUTRAL}.obj"
+    with passing_folder() as folder:
+        path = folder / f"{NEUTRAL}.obj"
         path.write_bytes(content)
         mesh = read_obj(path)
     assert mesh.polygons is not None and mesh.uv is not None and mesh.polygons.uv_corners is not None

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from mien.data.clip_performance import EXTREMENESS, FRAMES_PER_SECOND, clip_activations, draw_frames
 from mien.data.dataset import FaceDataset
 from mien.data.deformation import FaceActor
-from mien.data.examples import write_examples
+from mien.data.examples import add_examples
 from mien.data.expressions import ExpressionSet
 from mien.data.foretold import Ceiling
 from mien.data.performance import Style, Variation, capture_noise, take_activations
@@ -108,7 +108,8 @@ def record(
     factors, ceiling, names = factors_of(plan.visemes), Ceiling(), plan.names
     told = dict(facts)
     with DatasetWriter(
-        out, topology, names.columns, fps=FRAMES_PER_SECOND if plan.sequences else 0.0, source=source,
+        out, topology, names.columns, further=add_examples,
+        fps=FRAMES_PER_SECOND if plan.sequences else 0.0, source=source,
         license=license, citation=citation, facts=told, factors=factors,
     ) as writer:  # fmt: skip
         people = _clips_of(cast, plan) if plan.sequences else _scans_of(cast, plan, ceiling)
@@ -125,9 +126,7 @@ def record(
                     texture=None if skin is None else skin.wearing(face.active), truth=face.truth,
                 )  # fmt: skip
         told |= ceiling.facts()
-    dataset = FaceDataset.load(out)
-    write_examples(dataset, Path(out) / "examples")
-    return dataset
+    return FaceDataset.load(out)
 
 
 def _scans_of(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.dataset import FaceDataset
-from mien.data.examples import write_examples
+from mien.data.examples import add_examples
 from mien.data.sources.correspondence import CorrespondingMeshes, explained
 from mien.data.sources.flame import eyeball_mask, load_flame
 from mien.data.sources.folder import check_options, read_vertex_landmarks
@@ -145,7 +145,8 @@ def prepare_field(
         "missing": len(tree.check.missing), "left_out": left_out, "every": prepare.every, **tree.facts,
     }  # fmt: skip
     with DatasetWriter(
-        out, frame.topology, tree.expressions, fps=tree.fps / prepare.every, source=kind.name,
+        out, frame.topology, tree.expressions, further=add_examples,
+        fps=tree.fps / prepare.every, source=kind.name,
         license=kind.license, citation=kind.citation, facts=facts,
     ) as writer:  # fmt: skip
         clips: dict[tuple[str, str], int] = {}
@@ -156,9 +157,7 @@ def prepare_field(
             for scan, vertices in _labeled(tree, found, frame, prepare, left_out):
                 clip = clips.setdefault((scan.subject, scan.clip), len(clips)) if scan.clip else -1
                 _append(writer, scan, vertices, clip, tree, out, prepare.textures)
-    dataset = FaceDataset.load(out)
-    write_examples(dataset, out / "examples")
-    return dataset
+    return FaceDataset.load(out)
 
 
 def _append(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mien.data.clip_performance import EXTREMENESS, FRAMES_PER_SECOND, clip_activations, draw_frames
 from mien.data.dataset import FaceDataset
-from mien.data.examples import write_examples
+from mien.data.examples import add_examples
 from mien.data.expressions import SHAPES, ExpressionSet, expression_set
 from mien.data.foretold import Ceiling
 from mien.data.performance import Style, Variation, take_activations
@@ -100,7 +100,8 @@ def build_procedural(
         facts["textures"] = {"pixels": textures, "crop": TEXTURE_CROP}
     ceiling = Ceiling()
     with DatasetWriter(
-        out, topology, names.columns, fps=FRAMES_PER_SECOND if sequences else 0.0, source="procedural",
+        out, topology, names.columns, further=add_examples,
+        fps=FRAMES_PER_SECOND if sequences else 0.0, source="procedural",
         license=LICENSE, citation=CITATION, facts=facts, factors=factors,
     ) as writer:  # fmt: skip
         people = (
@@ -117,9 +118,7 @@ def build_procedural(
                     texture=None if skin is None else skin.wearing(face.active),
                 )  # fmt: skip
         facts |= ceiling.facts()
-    dataset = FaceDataset.load(out)
-    write_examples(dataset, Path(out) / "examples")
-    return dataset
+    return FaceDataset.load(out)
 
 
 def _reduced(vertices: int | None) -> tuple[Topology, NDArray[np.int64]]:
