@@ -252,8 +252,11 @@ def test_what_another_program_predicted_stands_in_the_table(studio: Studio, tmp_
     np.savez(file, rows=rows, reconstructions=data[rows])
     path = written(
         tmp_path, data={"faces": {"source": "folder", "path": str(studio.data)}}, protocol="fold-1-of-3",
-        systems={"copy": {"predictions": str(file), "data": "faces"}, "morphable": {"settings": {"identity_size": 4, "expression_size": 2}},
-                 "lost": {"predictions": "nowhere.npz", "data": "faces"}},
+        systems={
+            "copy": {"predictions": str(file), "data": "faces"},
+            "morphable": {"settings": {"identity_size": 4, "expression_size": 2}},
+            "lost": {"predictions": "nowhere.npz", "data": "faces"},
+        },
     )  # fmt: skip
 
     def value(system: str, metric: str = "rec_avd_mesh") -> float | None:

@@ -223,8 +223,9 @@ def require_neutrals(model: FaceModel, data: FaceDataset) -> None:
 
 def neutral_validation(model: FaceModel, data: FaceDataset | None) -> Callable[[], dict[str, float]] | None:
     """What measures the predicted neutrals of unseen people; None where their neutrals are not known."""
-    known = data is not None and bool(data.has_neutral.all())
-    return partial(_neutral_error, model, data) if known else None
+    if data is None or not data.has_neutral.all():
+        return None
+    return partial(_neutral_error, model, data)
 
 
 @torch.no_grad()
