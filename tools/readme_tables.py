@@ -198,7 +198,10 @@ def field_table(path: Path) -> str:
     with path.open(newline="", encoding="utf-8") as file:
         rows = {(row["data"], row["system"], row["metric"]): row for row in csv.DictReader(file)}
     whats = ("neutral face", "transfer")
-    sets = list(dict.fromkeys(name for name, system, _ in rows if system in FIELD_CONTROLS))
+    dials = {
+        name: float(row["manner"]) for (name, system, _), row in rows.items() if system in FIELD_CONTROLS
+    }
+    sets = sorted(dials, key=lambda name: dials[name])
     titles = [f"{name.removeprefix('ict, ')}: {what}" for name in sets for what in whats]
     lines = [f"| system | {' | '.join(titles)} |", "|---" * (1 + len(titles)) + "|"]
     models = [system for (_, system, _), row in rows.items() if row["kind"] == "model"]
