@@ -293,7 +293,7 @@ def _check_textures(data: FaceDataset, folder: Path, check: DataCheck) -> None:
 
 
 def in_short(value: object) -> str:
-    """A fact in one line of a table."""
+    """A fact about a data set in one line of the table of ``mien data info``."""
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, dict):

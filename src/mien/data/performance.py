@@ -85,7 +85,7 @@ FORMER = Variation(
 
 
 def shape_pairs(shapes: Sequence[str]) -> NDArray[np.int64]:
-    """(A,) int: a number per shape that both sides (``_L``, ``_R``) of a pair share."""
+    """Which shapes a performer moves together: (A,) int, a number that both sides (``_L``, ``_R``) share."""
     number = {stem: index for index, stem in enumerate(shape_stems(shapes))}
     return np.array([number[_stem(shape)] for shape in shapes], np.int64)
 

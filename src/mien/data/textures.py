@@ -112,5 +112,5 @@ def textured(
 
 
 def signed(images: torch.Tensor) -> torch.Tensor:
-    """uint8 0..255 to float -1..1."""
+    """Texture images, uint8 0..255, as the floats -1..1 that networks take and give."""
     return images.float() / 127.5 - 1.0

@@ -226,7 +226,7 @@ class Picking:
 
 
 def unfactorized(face: OpenedFace) -> OpenedFace:
-    """The face without what its registration keeps to carry results, which no other process can be given.
+    """A face for the studio's worker process, which cannot be given the matrices that carry results.
 
     Args:
         face: Any face.
