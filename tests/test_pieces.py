@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from mien.geometry.following import with_head
 from mien.geometry.named_pieces import NamedPieces, NamedTriangles
 from mien.geometry.openings import openings
 from mien.geometry.part_list import piece_rows, pieces_sentence
-from mien.geometry.piece_forms import kind_in_mouth
+from mien.geometry.piece_forms import eyeball_of, kind_in_mouth
 from mien.geometry.piece_kinds import KINDS, kind_of_word, kinds_of_names
 from mien.geometry.procrustes import procrustes
 from mien.geometry.registration import Registration
@@ -241,6 +242,17 @@ def test_what_is_called_an_eye_is_one_only_where_eyes_are() -> None:
     assert by_title["EyeLeft"] == ("eye", "name")
     said = dressed({"shirt": "eye"}, {"shirt": "shirt"})  # but the user's word counts anywhere
     assert ("shirt", "eye", "user") in {(part.title, part.kind, part.told_by) for part in said.carrier.parts}
+
+
+def test_an_eye_whose_corner_was_not_found_is_told_by_the_size_of_the_other() -> None:
+    """A stylized head: eyeballs as large as they may be, and one eye is read too narrow."""
+    center = [np.array([side * 32.0, 0.0, 0.0]) for side in (-1, 1)]
+    balls = [icosphere(2, radius=21.0)[0] + middle - (0, 0, 15) for middle in center]
+    plan = SimpleNamespace(eyes=[SimpleNamespace(center=middle, width=width)
+                                 for middle, width in zip(center, (26.0, 22.0), strict=True)])  # fmt: skip
+    found = [eyeball_of(cloud, plan) for cloud in balls]  # type: ignore[arg-type]
+    assert [item is not None and round(item[1]) for item in found] == [21, 21]
+    assert eyeball_of(balls[0] * 1.2, plan) is None  # type: ignore[arg-type]
 
 
 def test_teeth_with_a_palate_and_a_row_that_is_filled_are_no_tongues() -> None:

@@ -106,11 +106,10 @@ def eyeball_of(cloud: NDArray, plan: FacePlan) -> tuple[NDArray[np.float64], flo
     if found is None:
         return None
     center, radius = found
-    for eye in plan.eyes:
-        near = float(np.linalg.norm(center - eye.center)) < 0.9 * eye.width
-        if near and _RADIUS[0] * eye.width < radius < _RADIUS[1] * eye.width:
-            return found
-    return None
+    near = any(float(np.linalg.norm(center - eye.center)) < 0.9 * eye.width for eye in plan.eyes)
+    # Both eyes of a face are of one size: where a corner was not found, the other eye is the better measure.
+    width = max((eye.width for eye in plan.eyes), default=0.0)
+    return found if near and _RADIUS[0] * width < radius < _RADIUS[1] * width else None
 
 
 def kind_by_form(cloud: NDArray, plan: FacePlan, balls: Sequence[tuple[NDArray, float]]) -> str:
