@@ -41,6 +41,7 @@ RESULTS = (
 )
 
 
+@pytest.mark.usefixtures("unlooked")
 def test_the_whole_path(tmp_path: Path) -> None:
     out = tmp_path / "demo"
     report = run_demo(out, size=TINY)

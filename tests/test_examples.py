@@ -23,7 +23,10 @@ def test_example(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
 ) -> None:
+    if "rig_a_head" not in path.stem:  # the only one that opens a head of another topology
+        request.getfixturevalue("unlooked")
     prose = ast.get_docstring(ast.parse(path.read_text())) or ""
     assert len(prose.split()) > 60 and f"python examples/{path.name} out" in prose
     monkeypatch.setattr(mien, "build_procedural", build_once)

@@ -41,6 +41,7 @@ def test_it_is_current_and_valid(path: Path, tool: ModuleType) -> None:
     assert items[0]["cell_type"] == "markdown" and items[0]["source"][0].startswith("# ")
 
 
+@pytest.mark.usefixtures("unlooked")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_cell_runs(
     path: Path,

@@ -77,6 +77,7 @@ def test_every_command_is_understood(
         assert not re.search(r"see mien .*--help", told.err, re.IGNORECASE), (arguments, told.err)
 
 
+@pytest.mark.usefixtures("unlooked")
 def test_the_commands_of_the_readme_run(
     capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
