@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import gc
 import hashlib
 import json
 import os
@@ -81,13 +82,13 @@ class Inputs:
         return min((self.data / "examples").glob("*_neutral.obj"))
 
     @classmethod
-    def made(cls, folder: Path) -> Inputs:
-        """Builds and trains them."""
+    def made(cls, folder: Path, names: Sequence[str]) -> Inputs:
+        """Builds and trains them, and does the work of these names once."""
         found = cls(folder)
         mien(*_BUILD, "--subjects", 12, "--out", found.data)
         mien("train", "morphable", "--data", found.data, "--out", found.run, "--set", "identity_size=6")
-        for name, work in WORK.items():  # what is imported and computed once is no part of what is killed
-            work(found, folder / "once" / name)
+        for name in names:  # what is imported and computed once is no part of what is killed
+            WORK[name](found, folder / "once" / name)
         return found
 
 
@@ -187,6 +188,7 @@ def in_a_process(work: Callable[[], None], places: Sequence[Path], temporary: Pa
         cut: When it is killed.
     """
     told, tell = os.pipe()
+    gc.freeze()  # what is loaded already is shared with the copy, and not looked through there
     child = os.fork()
     if not child:
         os.close(told)
@@ -356,7 +358,7 @@ def soak(name: str, work: Callable[[Inputs, Path], None], inputs: Inputs, kills:
                     tally.by_file, tally.by_moment = tally.by_file + by_file, tally.by_moment + (not by_file)
                     tally.fault("half_written", half_written(out, right))
                     step()
-            if hashes(out) != right:  # it may have been killed when all was done
+            if hashes(out) != right or hashes(temporary):  # it may have been killed when all was done
                 once(out, Cut())
             found = hashes(out)
             tally.fault("different", [key for key in right if found.get(key, right[key]) != right[key]])
@@ -386,7 +388,7 @@ def main() -> int:
     tallies = []
     with tempfile.TemporaryDirectory(prefix="mien-soak-") as folder:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = f"{folder}/inductor"  # PyTorch's own folder, which it keeps
-        inputs = Inputs.made(Path(folder))
+        inputs = Inputs.made(Path(folder), names)
         for number, name in enumerate(names):
             kills = options.kills * (number + 1) // len(names) - options.kills * number // len(names)
             tallies.append(soak(name, WORK[name], inputs, kills, options.seed))
