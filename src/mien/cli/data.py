@@ -22,7 +22,7 @@ def build(
         "facescape20", help="facescape20, arkit, emotion6; *_units label with action units instead of names."
     ),
     origin: Path | None = typer.Option(
-        None, "--from", help="ict: its archive or folder; makehuman: another folder of its data."
+        None, "--from", help="ict: its archive or folder; makehuman: a folder of MPFB or MakeHuman."
     ),
     region: str = typer.Option("narrow", help="Part of the ICT head: narrow, face or head."),
     vertices: int | None = typer.Option(None, "--vertices", min=200, help="Decimate to about this many."),

