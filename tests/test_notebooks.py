@@ -51,6 +51,7 @@ def test_every_cell_runs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(mien, "build_procedural", build_once)
+    monkeypatch.setattr(mien, "has_makehuman", lambda: False)  # a minute of work for each run of the tests
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     names: dict[str, object] = {"__name__": "__main__"}

@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; PUBLIC says the same fo
     from mien.data.sources.folder import prepare_folder as prepare_folder
     from mien.data.sources.ict import build_ict as build_ict
     from mien.data.sources.makehuman.build import build_makehuman as build_makehuman
+    from mien.data.sources.makehuman.release import has_makehuman as has_makehuman
     from mien.data.sources.procedural.build import build_procedural as build_procedural
     from mien.errors import MienError as MienError
     from mien.evaluation import Report as Report
@@ -81,6 +82,7 @@ PUBLIC = {
     "build_procedural": "mien.data.sources.procedural.build",
     "build_ict": "mien.data.sources.ict",
     "build_makehuman": "mien.data.sources.makehuman.build",
+    "has_makehuman": "mien.data.sources.makehuman.release",
     "prepare_folder": "mien.data.sources.folder",
     "MODELS": "mien.models.registry",
     "train": "mien.training",
