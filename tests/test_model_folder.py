@@ -13,12 +13,14 @@ import pytest
 import torch
 from fixtures import planted
 from safetensors.torch import load, save
+from scipy.sparse import csr_matrix
 
 from mien.errors import BadFile
 from mien.models.base import FaceModel
 from mien.models.calibration import _Sums
 from mien.models.files import load_model, save_model
 from mien.models.pca import PCA
+from mien.nn.spiral import SparseRows
 from mien.topology import Polygons, Topology, save_npz
 
 State = dict[str, torch.Tensor]
@@ -105,7 +107,10 @@ def test_names_that_an_older_version_did_not_check_are_counted(folder: Path) -> 
         (lambda s: s.update({"calibration.identity_root": torch.zeros(3, 3)}), "_root of shape (3, 3)"),
         (lambda s: s.update({"calibration.expression_std": torch.ones(2)}), "expression_std of shape (2,)"),
         (lambda s: s.update({"calibration.expression_mean": torch.ones(2)}), "expression_mean of shape (2,)"),
-        (lambda s: s.update({name: value.flatten() for name, value in s.items()}), "offsets of shape (25,)"),
+        (lambda s: s.update({"calibration.offsets": s["calibration.offsets"].flatten()}),
+         "offsets of shape (25,)"),
+        (lambda s: s.update({name: value.flatten() for name, value in s.items() if "." not in name}),
+         "where one like ("),
         (lambda s: s.pop("calibration.offsets"), "5 names for offsets of shape ()"),
     ],
 )  # fmt: skip
@@ -113,6 +118,30 @@ def test_tensors_of_another_kind_or_shape(folder: Path, change: Callable[[State]
     rewrite(folder, change)
     with pytest.raises(BadFile, match=re.escape(told)):
         load_model(folder)
+
+
+@pytest.mark.parametrize("size", ["12", [12], None, 2.5, {"size": 12}])
+def test_arguments_of_another_type(folder: Path, size: object) -> None:
+    arguments = json.loads((folder / "config.json").read_text())["config"]
+    configure(folder, config=arguments | {"size": size})
+    with pytest.raises(BadFile, match="config.json is damaged.*argument 'size' is of another type.*int"):
+        load_model(folder)
+
+
+def test_a_sparse_matrix_that_names_entries_which_it_does_not_have() -> None:
+    """Indices of a stranger's file go into code that checks none of them."""
+
+    def rows() -> SparseRows:
+        return SparseRows().set(csr_matrix(np.array([[0, 2.0, 1.0], [0, 0, 3.0]])))
+
+    assert rows().disagreement() == ""
+    for name, values in (
+        ("columns", [1, 2, 3]), ("columns", [-1, 2, 2]), ("rows", [0, 0, 2]), ("starts", [0, 4]),
+        ("starts", [2, 0]), ("row_starts", [0, -1, 1]), ("values", [2.0]),
+    ):  # fmt: skip
+        broken = rows()
+        setattr(broken, name, torch.tensor(values))
+        assert name.split("_")[-1] in broken.disagreement(), (name, values)
 
 
 def test_a_file_of_another_form_with_a_right_checksum(folder: Path) -> None:

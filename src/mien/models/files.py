@@ -7,8 +7,9 @@ import inspect
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
+import msgspec
 import torch
 from torch import Tensor, nn
 
@@ -131,9 +132,11 @@ def load_model(
     if not intact:
         raise BadFile("the model's topology.npz is damaged", received=str(folder), remedy="copy it again")
     _check_kinds(model, state, folder)
+    _check_shapes(model, state, folder)
     put_state(model, state)
-    if odd := model.calibration.disagreement():
-        raise _damaged(f"tensors that do not fit together: {odd}", folder)
+    for module in model.modules():
+        if odd := getattr(module, "disagreement", str)():
+            raise _damaged(f"tensors that do not fit together: {odd}", folder)
     if "face_points" in config:  # folders that have none are calibrated when a face is first looked for
         points = load_tensors(folder / FACE_POINTS, config["face_points"])
         _refuse_not_finite(points, folder)
@@ -206,6 +209,20 @@ def _check_kinds(model: FaceModel, state: Mapping[str, Tensor], folder: Path) ->
             raise _damaged(f"{found} where {needed} is needed at {name}", folder)
 
 
+def _check_shapes(model: FaceModel, state: Mapping[str, Tensor], folder: Path) -> None:
+    """Raises where a buffer has another number of axes than the model computes with, or other vertices.
+
+    Sizes of buffers may follow from data; what was measured of codes is checked where it is at home.
+    """
+    face = (model.topology.vertex_count, 3)
+    for name, buffer in model.named_buffers():
+        shape, needed = tuple(state.get(name, buffer).shape), tuple(buffer.shape)
+        if name.startswith("calibration.") or not buffer.numel():
+            continue
+        if len(shape) != len(needed) or (needed[-2:] == face and shape[-2:] != face):
+            raise _damaged(f"{name} of shape {shape} where one like {needed} is needed", folder)
+
+
 def class_of_folder(
     folder: Path | str, *, method: str | type[FaceModel] | None = None, trust_code: bool = False
 ) -> type[FaceModel]:
@@ -250,7 +267,23 @@ def _built(
             f"the model was saved with other arguments than {kind.__qualname__} takes today",
             received=", ".join(odd), remedy="use the code that it was saved with, or train again",
         )  # fmt: skip
+    _check_types(kind, arguments)
     return kind(topology, expressions, **arguments)
+
+
+def _check_types(kind: type[FaceModel], arguments: Mapping[str, Any]) -> None:
+    """Raises ValueError for an argument of another type than the constructor states, if that can be told."""
+    try:
+        hints = get_type_hints(kind.__init__)
+    except NameError:  # a type of somebody's own method that is there for type checkers alone
+        return
+    for name, value in arguments.items():
+        try:
+            msgspec.convert(value, hints.get(name, Any))
+        except msgspec.ValidationError as error:
+            raise ValueError(f"the argument {name!r} is of another type: {error}") from error
+        except TypeError:  # a type that no JSON value has
+            continue
 
 
 def _check_argument(name: str, value: Any, depth: int) -> None:

@@ -70,6 +70,22 @@ class SparseRows(nn.Module):
         """(V, N)."""
         return len(self.starts), len(self.row_starts)
 
+    def disagreement(self) -> str:
+        """Which tensor names an entry that the matrix or its transpose does not have; empty if none does."""
+        count, rows = self.shape
+        for name, most in (("columns", rows), ("rows", count)):
+            if _outside(getattr(self, name), most):
+                return f"{name} beyond a matrix of {count} x {rows}"
+        for name, entries, values in (
+            ("starts", self.columns, self.values), ("row_starts", self.rows, self.row_values)
+        ):  # fmt: skip
+            starts = getattr(self, name)
+            if _outside(starts, len(entries) + 1) or bool((starts.diff() < 0).any()):
+                return f"{name} that are no starts among {len(entries)} entries"
+            if len(values) not in (0, len(entries)):
+                return f"{len(values)} values for {len(entries)} entries"
+        return ""
+
     def times(self, x: Tensor) -> Tensor:
         """(N, D) to (V, D)."""
         if len(self.columns) == len(self.starts) and not len(self.values):  # a selection of rows
@@ -83,6 +99,11 @@ class SparseRows(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, D) to (B, V, D), differentiable any number of times."""
         return _Apply.apply(x, self, False)
+
+
+def _outside(numbers: Tensor, most: int) -> bool:
+    """Whether any (k,) int is not among 0, 1 ... most - 1."""
+    return bool(((numbers < 0) | (numbers >= most)).any())
 
 
 def _bag(x: Tensor, columns: Tensor, starts: Tensor, values: Tensor) -> Tensor:
