@@ -102,15 +102,20 @@ class _Watch:
             if writes and isinstance(path, (str, bytes, os.PathLike)):
                 self._check(event, path)
         elif event in _MOVES:
+            # A tree is removed by names below folders that are open: ``os.remove`` tells which one last.
+            below = values[1] if event in ("os.remove", "os.rmdir") and len(values) > 1 else -1
             for path in values[:2] if event in ("os.rename", "os.link", "os.symlink") else values[:1]:
                 if isinstance(path, (str, bytes, os.PathLike)):
-                    self._check(event, path)
+                    self._check(event, path, below)
         elif event in _FORBIDDEN or (event == "subprocess.Popen" and not self.may_start):
             if not (self.may_start and event in ("os.posix_spawn", "os.fork")):
                 self.seen.append(event)
 
-    def _check(self, event: str, path: Any) -> None:
-        place = os.path.abspath(os.fsdecode(path))
+    def _check(self, event: str, path: Any, below: int = -1) -> None:
+        name = os.fsdecode(path)
+        place = os.path.abspath(
+            name if below < 0 else os.path.join(os.readlink(f"/proc/self/fd/{below}"), name)
+        )
         if not any((place + os.sep).startswith(root) for root in self.allowed) and place != os.devnull:
             self.seen.append(f"{event} {place}")
 
