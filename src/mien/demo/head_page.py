@@ -39,8 +39,8 @@ clip; Blender, Unity, Unreal and browsers open the file.
 {said}"""
 PICKED = """
 
-This head was picked by looking, out of the three below: on the others more shows that is not good yet, such
-as skin of the mouth's inside that stands across the open mouth, or dark edges of shut lids."""
+Not good yet: in the open mouth, skin of its inside may stand across the opening, on this head, too; on others
+shut lids have dark edges."""
 PERFORMED = """\
 `head/clip.glb`: the rig with {seconds:.1f} seconds of weights at {fps:.0f} frames a second, as
 `mien animate head.obj --curves TAKE` writes from a phone's recording. Good: every expression arrives, the
