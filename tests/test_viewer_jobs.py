@@ -90,6 +90,36 @@ def test_what_runs_and_what_waits_can_be_canceled(worker: Worker) -> None:
     assert unpack(studio.watch(0, -1))[0]["jobs"] == []
 
 
+def test_a_job_can_be_canceled_at_any_moment_of_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While its process starts, and before: it neither stumbles over half a process nor runs to its end."""
+    fresh, told, starting = Worker(seconds=100, megabytes=3000), [], threading.Event()
+    begin = fresh._started
+
+    def slowly() -> object:
+        starting.set()
+        time.sleep(0.3)
+        return begin()
+
+    def sleep() -> None:
+        with pytest.raises(Canceled) as caught:
+            fresh.run(time.sleep, 60)
+        told.append(str(caught.value))
+
+    monkeypatch.setattr(fresh, "_started", slowly)
+    thread, began = threading.Thread(target=sleep), time.monotonic()
+    thread.start()
+    starting.wait()
+    fresh.cancel()
+    thread.join(30)
+    assert told == ["this was canceled."] and time.monotonic() - began < 30
+    process = fresh._process
+    with pytest.raises(Canceled):
+        fresh.run(time.sleep, 60, unless=lambda: True)
+    assert fresh._process is process, "nothing was started for it"
+    assert fresh.run(len, "abc") == 3
+    fresh.close()
+
+
 def test_heads_are_read_and_registered_in_the_other_process(worker: Worker, tmp_path: Path) -> None:
     studio = Studio([Engine("small", small_model())], worker=worker)
     shown = faces_of(studio, studio.load("my_head.obj", obj_bytes(HEAD, tmp_path)))[0]

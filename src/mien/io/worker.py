@@ -36,22 +36,30 @@ class Worker:
         self._process: Any = None
         self._pipe: Connection | None = None
         self._running = threading.Lock()
+        self._life = threading.Lock()  # the process begins and ends under it: half of one cannot be killed
         self._ended = ""
 
-    def run(self, function: Callable[..., Any], *values: Any) -> Any:
+    def run(
+        self, function: Callable[..., Any], *values: Any, unless: Callable[[], bool] = lambda: False
+    ) -> Any:
         """What a function of a module gives; its refusals are raised here.
 
         Args:
             function: Of a module, so that the other process finds it.
             values: What it takes.
+            unless: Whether nobody wants it any longer, asked when all is ready. Whoever makes this true before
+                :meth:`cancel` stops the function, however early.
 
         Raises:
-            Canceled: :meth:`cancel` was called meanwhile.
+            Canceled: :meth:`cancel` was called meanwhile, or ``unless`` held.
             BadFile: It took too long or too much memory, or its process ended.
         """
         with self._running:
-            pipe = self._started()
-            self._ended = ""
+            with self._life:
+                if unless():
+                    raise Canceled("this was canceled")
+                pipe = self._started()
+                self._ended = ""
             clock = threading.Timer(self.seconds, self._end, (_LATE,))
             clock.daemon = True
             clock.start()
@@ -59,7 +67,8 @@ class Worker:
                 pipe.send((function, values))
                 kind, value = pipe.recv()
             except (OSError, EOFError) as error:
-                raise self._why() from error
+                with self._life:
+                    raise self._why() from error
             finally:
                 clock.cancel()
         if kind == "done":
@@ -75,10 +84,11 @@ class Worker:
         self._end("closed")
 
     def _end(self, why: str) -> None:
-        process, self._ended = self._process, why
-        if process is not None:
-            process.kill()
-            process.join()
+        with self._life:
+            self._ended = why
+            if self._process is not None:
+                self._process.kill()
+                self._process.join()
 
     def _why(self) -> MienError:
         """Why the process ended before it had answered."""

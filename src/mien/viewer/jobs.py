@@ -34,7 +34,10 @@ class StudioJob:
             raise Canceled(f"{self.title} was canceled")
         worker = self._queue.worker
         try:
-            made = function(*values) if worker is None else worker.run(function, *values)
+            if worker is None:
+                made = function(*values)
+            else:
+                made = worker.run(function, *values, unless=lambda: self.canceled)
         except Canceled as error:
             raise Canceled(f"{self.title} was canceled") from error
         if self.canceled:  # between two steps
