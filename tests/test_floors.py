@@ -17,6 +17,7 @@ FLOORS = (
         "codes",
         "errors",
         "progress",
+        "cores",
         "machine",
         "version",
         "landmark_names",

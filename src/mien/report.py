@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mien.models.base import FaceModel
 
 MAX_WIDTH = 2000  # pixels: wider pictures gain nothing on a page
+PLOT_COLORS = 10_000  # a sheet of faces has more, a plot fewer
 POLICY = (
     "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
     "connect-src data: blob:"
@@ -171,7 +172,7 @@ def _figure(picture: Figure) -> str:
 
 
 def _encoded(picture: Any) -> tuple[str, bytes, tuple[int, int]]:
-    """The smaller of PNG (plots) and JPEG (faces)."""
+    """The smaller of PNG (plots) and JPEG (faces); PNG takes long on what has many colors, and is larger."""
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(np.asarray(picture, np.uint8))
     image = image.convert("RGB")
     if image.width > MAX_WIDTH:
@@ -179,7 +180,10 @@ def _encoded(picture: Any) -> tuple[str, bytes, tuple[int, int]]:
             (MAX_WIDTH, round(image.height * MAX_WIDTH / image.width)), Image.Resampling.LANCZOS
         )
     results = {}
-    for kind, options in (("png", {"optimize": True}), ("jpeg", {"quality": 88, "subsampling": 0})):
+    forms: dict[str, dict[str, object]] = {"jpeg": {"quality": 88, "subsampling": 0}}
+    if image.getcolors(PLOT_COLORS) is not None:
+        forms["png"] = {"optimize": True}
+    for kind, options in forms.items():
         buffer = io.BytesIO()
         image.save(buffer, kind, **options)  # type: ignore[arg-type]
         results[kind] = buffer.getvalue()

@@ -35,7 +35,7 @@ class Size:
 
     people: int = 60
     vertices: int | None = None
-    settings: tuple[tuple[str, Any], ...] = ()
+    settings: tuple[tuple[str, Any], ...] = (("steps", 120), ("validate_every", 60))
     picture: int = 200
     heads: int = 3
     skin: int | None = 512

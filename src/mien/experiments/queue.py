@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mien.cores import cores
 from mien.errors import BadFile, MienError
 from mien.io.atomic import write_bytes
 
@@ -93,7 +94,7 @@ def run_queue(jobs: Sequence[QueuedRun], work: Work, folder: Path, *, workers: i
         workers: Processes at a time; None for one a core.
     """
     waiting = [job for job in jobs if result_of(job, folder)["state"] == WAITING]
-    most = workers or _cores()
+    most = workers or cores()
     running: list[tuple[QueuedRun, Any]] = []
     if not waiting:
         return
@@ -149,11 +150,6 @@ def _note_death(job: QueuedRun, folder: Path, code: int | None) -> None:
 
 def _file(job: QueuedRun, folder: Path) -> Path:
     return folder / "results" / f"{job.key}.json"
-
-
-def _cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _context() -> Any:

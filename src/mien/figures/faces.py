@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pictures
 
+from mien.cores import at_once
 from mien.data.dataset import FaceDataset
 from mien.data.sources.procedural.region_colors import COLORS, region_colors
 from mien.data.texture_files import read_texture
@@ -50,10 +52,16 @@ def face_sheet(
     view = view or face_view(topology, yaw=yaw)
     cells = [(r, c) for r, row in enumerate(meshes) for c, mesh in enumerate(row) if mesh is not None]
     pictures: list[list[NDArray | None]] = [[None] * len(row) for row in meshes]
-    for row, column in track(cells, "drawing faces"):
-        texture = None if maps is None else maps[row][column]
-        mesh = np.asarray(meshes[row][column])
-        pictures[row][column] = draw(mesh, topology, size=size, view=view, texture=texture)
+    draws = (
+        partial(
+            draw, np.asarray(meshes[r][c]), topology, size=size, view=view,
+            texture=None if maps is None else maps[r][c],
+        )
+        for r, c in cells
+    )  # fmt: skip
+    drawn = track(at_once(draws), "drawing faces", total=len(cells))
+    for (row, column), picture in zip(cells, drawn, strict=True):
+        pictures[row][column] = picture
     return grid(pictures, row_labels, column_labels, title, note=note)
 
 
@@ -202,13 +210,13 @@ def error_maps(
     view, columns, rows = face_view(topology), ["truth"], []
     for name in predicted:
         columns += [name, "error"]
+    face = partial(draw, topology=topology, size=size, view=view)
     for row in track(range(len(truth)), "drawing faces"):
-        cells = [draw(truth[row], topology, size=size, view=view)]
+        cells = [partial(face, truth[row])]
         for name, meshes in predicted.items():
-            cells.append(draw(meshes[row], topology, size=size, view=view))
-            error = errors[name][row]
-            cells.append(draw(truth[row], topology, size=size, view=view, errors=error, maximum=maximum))
-        rows.append(cells)
+            cells.append(partial(face, meshes[row]))
+            cells.append(partial(face, truth[row], errors=errors[name][row], maximum=maximum))
+        rows.append(list(at_once(cells)))
     return with_bar(grid(rows, labels, columns, title), maximum)
 
 
@@ -289,14 +297,13 @@ def disentanglement_figure(
     pairs = [_pairs(split, topology.template) for split in splits]
     errors = [[np.linalg.norm(b - a, axis=-1) for a, b in pair] for pair in pairs]
     maximum = maximum or nice_maximum(np.array(errors))
-    view = face_view(topology)
+    face = partial(draw, topology=topology, size=size, view=face_view(topology))
     blocks = []
     for number, pair in enumerate(track(pairs, "drawing faces")):
-        rows = [[draw(parts[k], topology, size=size, view=view) for parts in pair] for k in (0, 1)]
-        drawn = zip(pair, errors[number])
-        rows.append(
-            [draw(a, topology, size=size, view=view, errors=e, maximum=maximum) for (a, _), e in drawn]
-        )
+        cells = [partial(face, parts[k]) for k in (0, 1) for parts in pair]
+        cells += [partial(face, a, errors=e, maximum=maximum) for (a, _), e in zip(pair, errors[number])]
+        drawn = list(at_once(cells))
+        rows = [drawn[k : k + len(pair)] for k in range(0, len(drawn), len(pair))]
         side = ("truth", "prediction", "error") if number == 0 else ()
         blocks.append(grid(rows, side, ("full face", "neutral", "expression"), splits[number].label))
     return with_bar(side_by_side(blocks, title), maximum)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from PIL import Image, ImageDraw
 
 from mien.apply.clips import Signal, frames_to_show
 from mien.apply.files import OpenedFace
+from mien.cores import at_once
 from mien.figures.faces import draw, face_view
 from mien.figures.plots import COLORS, axes_of, picture_of
 from mien.figures.sheets import FAINT, INK, font, grid
@@ -88,8 +90,9 @@ def film(
         view: The camera; None for the usual one.
     """
     view = view or face_view(topology)
-    for number, frame in enumerate(track(frames, "drawing frames", total=len(frames))):
-        face = Image.fromarray(draw(frame, topology, size=size, view=view))
+    draws = (partial(draw, frame, topology, size=size, view=view) for frame in frames)
+    for number, drawn in enumerate(track(at_once(draws), "drawing frames", total=len(frames))):
+        face = Image.fromarray(drawn)
         if weights is None:
             yield face
             continue

@@ -36,7 +36,7 @@ class Worker:
         self._process: Any = None
         self._pipe: Connection | None = None
         self._running = threading.Lock()
-        self._life = threading.Lock()  # the process begins and ends under it: half of one cannot be killed
+        self._life = threading.Lock()  # the process begins and ends under it: nobody meets half of one
         self._ended = ""
 
     def run(
@@ -47,8 +47,8 @@ class Worker:
         Args:
             function: Of a module, so that the other process finds it.
             values: What it takes.
-            unless: Whether nobody wants it any longer, asked when all is ready. Whoever makes this true before
-                :meth:`cancel` stops the function, however early.
+            unless: Whether nobody wants it any longer, asked when all is ready. Whoever makes this true
+                before :meth:`cancel` stops the function, however early.
 
         Raises:
             Canceled: :meth:`cancel` was called meanwhile, or ``unless`` held.

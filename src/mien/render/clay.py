@@ -27,6 +27,9 @@ BLOCKED = 0.9  # of the light that full occlusion takes
 KEY = np.array([-0.50, 0.62, 0.60], np.float32) / np.float32(np.linalg.norm([-0.50, 0.62, 0.60]))
 FILL = np.array([0.75, 0.05, 0.66], np.float32) / np.float32(np.linalg.norm([0.75, 0.05, 0.66]))
 RIM = np.array([0.80, 0.35, -0.48], np.float32) / np.float32(np.linalg.norm([0.80, 0.35, -0.48]))
+KEY_COLOR = np.array([1.02, 0.96, 0.88], np.float32)
+FILL_COLOR = np.array([0.20, 0.22, 0.26], np.float32)
+SKY_COLOR = np.array([0.96, 1.0, 1.06], np.float32)
 
 
 def clay_shade(normals: NDArray, toward: NDArray, albedo: NDArray, light: NDArray, gloss: float) -> NDArray:
@@ -55,9 +58,9 @@ def clay_shade(normals: NDArray, toward: NDArray, albedo: NDArray, light: NDArra
     fill = np.clip((normals @ FILL + 0.3) / 1.3, 0, 1)
     sky = 0.5 + 0.5 * normals[:, 1]
     diffuse = (
-        wrapped[:, None] * np.array([1.02, 0.96, 0.88])
-        + (fill * openness)[:, None] * np.array([0.20, 0.22, 0.26])
-        + ((0.10 + 0.16 * sky) * openness)[:, None] * np.array([0.96, 1.0, 1.06])
+        wrapped[:, None] * KEY_COLOR
+        + (fill * openness)[:, None] * FILL_COLOR
+        + ((0.10 + 0.16 * sky) * openness)[:, None] * SKY_COLOR
     )
     color = albedo * diffuse
     edge = np.clip(1 - facing, 0, 1) ** 3

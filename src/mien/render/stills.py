@@ -124,7 +124,11 @@ def _paint(
         return picture
     corners = faces[hit.triangles]
     normals = vertex_normals(vertices, faces).astype(np.float32)
-    light = hit.interpolate(vertex_light(vertices, normals, scene)[corners])
+    seen = np.zeros(len(vertices), bool)
+    seen[corners] = True
+    light = np.zeros((len(vertices), 2), np.float32)
+    light[seen] = vertex_light(vertices[seen], normals[seen], scene)
+    light = hit.interpolate(light[corners])
     shaded = clay_shade(hit.interpolate(normals[corners]), hit.toward_camera, albedo, light, gloss)
     picture[hit.pixels] = shaded
     return picture

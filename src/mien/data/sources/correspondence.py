@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.cores import at_once
 from mien.errors import BadFile, BadMesh, MienError, WrongTopology
 from mien.io.face import check_topology
 from mien.io.mesh import Mesh, read_mesh
 from mien.io.number_text import parse_floats
 from mien.topology import Topology
 
-_AHEAD = 2  # meshes a core that may wait to be used
 _NO_KEYWORD = bytes.maketrans(b"v", b" ")
 
 
@@ -64,15 +62,7 @@ class CorrespondingMeshes:
         Yields:
             (V, 3) vertices of each file, in its own unit, or the mistake in it.
         """
-        workers = os.cpu_count() or 1
-        with ThreadPoolExecutor(workers) as pool:
-            ahead: deque[Future[NDArray[np.float32] | MienError]] = deque()
-            for path in paths:
-                ahead.append(pool.submit(self._attempt, path))
-                if len(ahead) > _AHEAD * workers:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
+        return at_once(partial(self._attempt, path) for path in paths)
 
     def _attempt(self, path: Path) -> NDArray[np.float32] | MienError:
         try:
