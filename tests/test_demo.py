@@ -155,8 +155,10 @@ def test_numbers_stand_beside_what_is_good() -> None:
         target("jawOpen", 0.04),
         target("blink", 0, right=-2.0),
     ]
-    facts = rig_facts({"linearity_mm": 0.0, "report": {"targets": targets, "lips_mm": 0.48}})
-    assert list(facts.values()) == ["0.00 mm", "0.25 mm", "0.48 mm", "4.0 %"]
+    facts = rig_facts(
+        {"linearity_mm": 0.0, "report": {"targets": targets, "lips_mm": 0.48, "mouth_covered": 0.12}}
+    )
+    assert list(facts.values()) == ["0.00 mm", "0.25 mm", "0.48 mm", "12.0 %", "4.0 %"]
     assert all("good: " in name for name in facts) and "of jawOpen" in list(facts)[-1]
     assert len(rig_facts({"linearity_mm": 0.0, "report": None})) == 1
     assert "25% nearer" in transfer_verdict(1.5, 2.0) and "Doing nothing wins" in transfer_verdict(2.0, 1.5)

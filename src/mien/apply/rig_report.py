@@ -16,11 +16,14 @@ from mien.data.correctives import HALFWAY
 from mien.geometry.carry import Carrier
 from mien.geometry.contact import Meets
 from mien.geometry.lids import CLOSED_MM
+from mien.geometry.mouth_opening import covered_share
 
 FAR_MM, MOVED_MM = 15.0, 0.3
 """Motion of skin farther than the first from all that the model moves by more than the second is a leak."""
 MET_MM = 0.3
 """Lids and lips that come nearer than this have met."""
+FREE = 0.05
+"""Of an open mouth, skin of its inside covers no more."""
 _SIDES = ("left", "right")
 
 
@@ -55,11 +58,14 @@ class RigOnHead:
         eyes: Which eyes have lids that stand open at rest.
         lips_mm: Mean distance of the lips from where they touch at rest, in mouthClose over jawOpen; None
             without these targets, or where no lips part.
+        covered: The share of the opened mouth that skin covers, see :func:`covered_share`, in jawOpen or half
+            of it; None as before.
     """
 
     targets: tuple[TargetReport, ...]
     eyes: tuple[str, ...]
     lips_mm: float | None
+    covered: float | None = None
 
     @property
     def sentences(self) -> list[str]:
@@ -79,6 +85,11 @@ class RigOnHead:
         if self.lips_mm is not None:
             how = "meet" if self.lips_mm <= MET_MM else "do not meet"
             said.append(f"Lips {how} in mouthClose over jawOpen ({self.lips_mm:.1f} mm off).")
+        if self.covered is not None and self.covered > FREE:
+            said.append(
+                f"Skin stands across {self.covered:.0%} of the open mouth in jawOpen (good: {FREE:.0%} "
+                "at most): look at it; landmarks of the lips help."
+            )
         still = [target.name for target in self.targets if target.largest_mm < MOVED_MM]
         if still:
             said.append(f"Targets that move no skin: {', '.join(still)}.")
@@ -94,7 +105,11 @@ class RigOnHead:
             for item in self.targets
         ]  # fmt: skip
         lips = None if self.lips_mm is None else round(self.lips_mm, 3)
-        return {"targets": rows, "eyes": list(self.eyes), "lips_mm": lips, "notes": self.sentences}
+        covered = None if self.covered is None else round(self.covered, 4)
+        return {
+            "targets": rows, "eyes": list(self.eyes), "lips_mm": lips, "mouth_covered": covered,
+            "notes": self.sentences,
+        }  # fmt: skip
 
 
 def report_rig(face: OpenedFace, rig: Rig) -> RigOnHead | None:
@@ -126,7 +141,8 @@ def report_rig(face: OpenedFace, rig: Rig) -> RigOnHead | None:
         for k, name in enumerate(names)
     )
     eyes = tuple(_SIDES[eye.side] for eye in carrier.eyes)
-    return RigOnHead(rows, eyes, _lips_apart(carrier, moved, meets))
+    covered = None if meets.jaw is None else _covered(carrier, moved[meets.jaw])
+    return RigOnHead(rows, eyes, _lips_apart(carrier, moved, meets), covered)
 
 
 def _halfway(carrier: Carrier, moved: NDArray, side: NDArray) -> float:
@@ -144,6 +160,16 @@ def _lips_apart(carrier: Carrier, moved: NDArray, meets: Meets) -> float | None:
     if lips is None:
         return None
     return float(np.linalg.norm(lips.apart(moved[meets.jaw] + moved[meets.lips]), axis=1).mean())
+
+
+def _covered(carrier: Carrier, jaw_open: NDArray) -> float | None:
+    """How much of the mouth skin covers when displacements (M, 3), or half of them, open it."""
+    lips = carrier.lips(jaw_open)
+    if lips is None:
+        return None
+    foremost = lips.foremost(carrier.points)
+    faces = carrier.skin_faces
+    return max(covered_share(carrier.points + part * jaw_open, faces, *foremost) for part in (0.5, 1.0))
 
 
 def _target(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mien import apply
-from mien.apply.rig_report import MET_MM
+from mien.apply.rig_report import FREE, MET_MM
 from mien.data.texture_files import read_texture
 from mien.data.textures import texture_paths
 from mien.demo.folder import DemoFolder, DemoPeople
@@ -39,8 +39,7 @@ clip; Blender, Unity, Unreal and browsers open the file.
 {said}"""
 PICKED = """
 
-Not good yet: in the open mouth, skin of its inside may stand across the opening, on this head, too; on others
-shut lids have dark edges."""
+Not good yet: on some heads shut lids have dark edges, and corners of an open mouth small folds."""
 PERFORMED = """\
 `head/clip.glb`: the rig with {seconds:.1f} seconds of weights at {fps:.0f} frames a second, as
 `mien animate head.obj --curves TAKE` writes from a phone's recording. Good: every expression arrives, the
@@ -76,6 +75,10 @@ def rig_facts(facts: Mapping[str, Any]) -> dict[str, str]:
     if report["lips_mm"] is not None:
         found[f"lips apart when closed over an open jaw (good: below {MET_MM} mm)"] = (
             f"{report['lips_mm']:.2f} mm"
+        )
+    if report["mouth_covered"] is not None:
+        found[f"of the open mouth have skin standing across it (good: below {100 * FREE:.0f} %)"] = (
+            f"{100 * report['mouth_covered']:.1f} %"
         )
     worst = max(report["targets"], key=lambda item: item["leak"])
     found[

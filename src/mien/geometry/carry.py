@@ -10,29 +10,26 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
-from scipy.sparse.csgraph import connected_components, dijkstra
 
+from mien.geometry.attachment import Attachment, attached
 from mien.geometry.carried import MovedSurface, check_carried
 from mien.geometry.contact import Eye, Lips, Meets, find_eyes, find_lips, lids_closed
 from mien.geometry.correctives import lids_halfway, turned_with_jaw
 from mien.geometry.defects import Defects
-from mien.geometry.differential import adjacency, cotangent_laplacian, vertex_areas, vertex_normals
+from mien.geometry.differential import cotangent_laplacian, vertex_areas, vertex_normals
 from mien.geometry.eyeballs import turned
+from mien.geometry.mouth_inside import MouthInside, find_mouth_inside
 from mien.geometry.named_pieces import NamedPieces
-from mien.geometry.openings import Opening, edge_lengths, opening_loops, openings
+from mien.geometry.openings import Opening, edge_lengths, openings
 from mien.geometry.overshoot import flung, held
 from mien.geometry.parts import Part, eyeballs, find_parts
-from mien.geometry.slit_sides import Sides, sides_of_slits, without_strays
+from mien.geometry.slit_sides import without_strays
 from mien.geometry.sparse_solver import factored
-from mien.geometry.surface import Places, Surface, connected, rim_vertices, welded
+from mien.geometry.surface import Places, Surface, welded
 from mien.topology import Topology
 
-_BELIEF_MM = 3.0  # farther from the template's surface than this, a vertex is told by its neighbors
-_PIECE_MM = 25.0  # a card of hair or a lash is not farther from the skin than this
-_FADE_MM = 70.0  # along the surface beyond the template: nothing moves from there on
 _THINNEST = 0.02  # sine of a triangle's angle: what is thinner counts as if it were that
 _SPREAD_MM = 30.0  # above this scale what lies beyond the template stretches rather than bends
-_SMOOTH = 3.0  # edges of the template: bends of shorter wavelength come from its triangles, not from the face
 _LID_REACH = 1.7  # radii of an eyeball within which skin is lids, which slide over it
 _LOOSE = 1.35  # times as far as anything on the template: more is no continuation of what moves there
 _FIN = 4.0  # and so much more is nothing that necks and scalps do
@@ -85,13 +82,15 @@ class Carrier:
         defects = Defects.of(self._points, self._faces, self._skin)
         sound = self._faces[defects.sound(self._faces)]
         self._edges = edge_lengths(sound, self._points).max(axis=1).toarray().ravel()
-        self._solve, inner = _skin_map(
-            self._points, sound, self._skin, _bound(self.parts, len(first)), self.registered, topology
-        )
+        bound = _bound(self.parts, len(first))
+        lies = attached(self._points, sound, self._skin, bound, self.registered, topology)
+        self._sides = lies.sides
+        self._solve = _skin_map(self._points, sound, self._skin | bound, lies)
         flight = flung(self._solve, self.registered)
         self.loose, self.fins = (flight > _LOOSE) | defects.held, flight > _FIN
-        if (calmed := self.loose | inner).any():
+        if (calmed := self.loose | lies.inner).any():
             self._solve = held(self._solve, calmed, self._faces)
+        self._inside = self._behind_lips(sound, lies)
 
     def carry(
         self, moved: NDArray, gaze: NDArray | None = None, meets: Meets | None = None
@@ -109,6 +108,9 @@ class Carrier:
         change = (moved - self.registered).reshape(-1, *self.registered.shape)
         columns = change.transpose(1, 0, 2).reshape(len(self.registered), -1)
         carried = self._solve(columns).reshape(len(self._points), -1, 3).transpose(1, 0, 2)
+        if self._inside is not None:
+            moves = self._inside.moved(carried, self._points, self.registered, change)
+            carried[:, self._inside.members] = moves
         for ball in self._balls:
             offset = np.linalg.norm(self._points - ball.center, axis=1)
             near = self._skin & (offset < _LID_REACH * ball.radius)
@@ -201,14 +203,6 @@ class Carrier:
         moved = np.einsum("nk,...nkc->...nc", places.weights, change[..., places.corners, :])
         return without_strays(moved, self.topology.faces, self._sides)
 
-    @cached_property
-    def _sides(self) -> list[Sides]:
-        """The sides of lips and lids, on the template and on the mesh."""
-        normals = np.where(self._skin[:, None], vertex_normals(self._points, self._faces), 0.0)
-        template = Surface(self.registered, self.topology.faces.astype(np.int64))
-        place = template.located(self._points, normals)
-        return sides_of_slits(self._points, self._faces, self._skin, self.registered, self.topology, place)
-
     def lips(self, jaw_open: NDArray) -> Lips | None:
         """The lips of the welded mesh, by displacements (M, 3) in millimeters that drop its jaw."""
         mouth = next((slit for slit in self._slits if slit.kind == "mouth"), None)
@@ -223,6 +217,11 @@ class Carrier:
     def skin(self) -> NDArray[np.bool_]:
         """(M,) bool: its skin."""
         return self._skin
+
+    @property
+    def skin_faces(self) -> NDArray[np.int64]:
+        """(F, 3) the triangles of the welded mesh's skin."""
+        return self._faces[self._skin[self._faces].all(axis=1)]
 
     def welded(self, values: NDArray) -> NDArray:
         """(..., M, 3) of values (..., N, 3) at the vertices of the mesh as it came."""
@@ -239,8 +238,16 @@ class Carrier:
     @cached_property
     def eyes(self) -> list[Eye]:
         """The eyes of the mesh whose lids stand open at rest."""
-        skin = self._faces[self._skin[self._faces].all(axis=1)]
-        return find_eyes(self._points, skin, self.registered, self._slits, self._balls)
+        return find_eyes(self._points, self.skin_faces, self.registered, self._slits, self._balls)
+
+    def _behind_lips(self, faces: NDArray, lies: Attachment) -> MouthInside | None:
+        """The inside of the mouth, of the mesh's sound triangles (F, 3)."""
+        mouth = next((slit for slit in self._slits if slit.kind == "mouth"), None)
+        if mouth is None:
+            return None
+        return find_mouth_inside(
+            self._points, faces, lies.inner, lies.at_lips, lies.above, self.registered, mouth
+        )
 
     def _check(self, carried: NDArray, change: NDArray) -> None:
         """Refuses what the skin and what follows it do where the model does not."""
@@ -274,28 +281,25 @@ def _bound(parts: list[Part], count: int) -> NDArray[np.bool_]:
 
 
 def _skin_map(
-    points: NDArray, faces: NDArray, skin: NDArray, bound: NDArray, registered: NDArray, topology: Topology
-) -> tuple[Callable[[NDArray], NDArray[np.float64]], NDArray[np.bool_]]:
-    """A function from (V, n) values on the template to (M, n) values on the mesh, and (M,) what of its skin
-    the template says nothing about though it is not beyond the rim around it.
-    """
-    matrix, belief, pinned, inner = attachment(points, faces, skin, bound, registered, topology)
+    points: NDArray, faces: NDArray, moving: NDArray, lies: Attachment
+) -> Callable[[NDArray], NDArray[np.float64]]:
+    """A function from (V, n) values on the template to (M, n) values on the mesh."""
     areas = np.maximum(vertex_areas(points, faces), 1e-12) if len(faces) else np.ones(len(points))
     areas = np.maximum(areas, 0.02 * np.median(areas[areas > 1e-12]) if (areas > 1e-12).any() else 1.0)
-    rows = np.flatnonzero((skin | bound) & ~pinned)
+    rows = np.flatnonzero(moving & ~lies.far)
     energy = _stretch(points, faces, areas)
-    weight = areas * belief
+    weight = areas * lies.belief
     # A vertex alone, or a piece that nothing is believed of, stays at rest.
     system = (diags(weight) + energy + 1e-7 * diags(areas)).tocsr()[rows][:, rows]
     factor = factored(system)
-    attached = diags(weight) @ matrix
+    pulls = diags(weight) @ lies.weights
 
     def carried(values: NDArray) -> NDArray:
         result = np.zeros((len(points), values.shape[1]))
-        result[rows] = factor.solve((attached @ values)[rows])
+        result[rows] = factor.solve((pulls @ values)[rows])
         return result
 
-    return carried, inner
+    return carried
 
 
 def _stretch(points: NDArray, faces: NDArray, areas: NDArray) -> csr_matrix:
@@ -306,99 +310,3 @@ def _stretch(points: NDArray, faces: NDArray, areas: NDArray) -> csr_matrix:
     laplacian = cotangent_laplacian(points, faces, smallest_sine=_THINNEST)
     bending = laplacian.T @ diags(1 / areas) @ laplacian
     return (bending + laplacian / _SPREAD_MM**2).tocsr()
-
-
-def attachment(
-    points: NDArray, faces: NDArray, skin: NDArray, bound: NDArray, registered: NDArray, topology: Topology
-) -> tuple[csr_matrix, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Where vertices of a mesh lie on a registered template.
-
-    Args:
-        points: (M, 3) float, millimeters. The mesh in the template's frame.
-        faces: (F, 3) int. Its triangles; none for a point scan.
-        skin: (M,) bool. The pieces that the template was aligned to.
-        bound: (M,) bool. Further pieces that move with the skin next to them, such as lashes.
-        registered: (V, 3) float, millimeters. The template on the mesh.
-        topology: Of the template.
-
-    Returns:
-        (M, V) sparse barycentric weights; (M,) how much each is believed, per fourth power of a length:
-        what bending costs; (M,) which are so far off that they rest; (M,) which are skin that is not
-        believed at all though it is neither far off nor beyond the rim around the template.
-    """
-    normals = vertex_normals(points, faces) if len(faces) else Surface(points, faces).normals
-    normals = np.where(skin[:, None], normals, 0.0)  # cards of hair and lashes face anywhere
-    template = Surface(registered, topology.faces.astype(np.int64))
-    place = template.located(points, normals)
-    corners, weights = place.corners, place.weights
-    slits, outer = rims(topology)
-    beyond = place.among(slits | outer)
-    for slit, sign in product(
-        sides_of_slits(points, faces, skin | bound, registered, topology, place), (1.0, -1.0)
-    ):
-        # Only what lies clearly on the wrong side is moved: next to the corners both sides are one.
-        chosen = np.flatnonzero(slit.there & (sign * slit.label > _LABELED) & (sign * slit.here < -_WRONG_MM))
-        triangles = slit.triangles(topology.faces, sign)
-        if len(chosen) and triangles.any():
-            part = Surface(registered, topology.faces[triangles]).located(points[chosen], normals[chosen])
-            corners[chosen], weights[chosen] = part.corners, part.weights
-            beyond[chosen] = part.among(slits | outer)
-    place = Places(corners, weights, template)
-    beyond = np.where(skin, beyond, place.among(outer))
-    distance = np.linalg.norm(place.points - points, axis=1)
-    distance[bound] -= _nearest_of_piece(faces, distance, len(points))[bound]
-    facing = np.where(skin, (place.normals * normals).sum(axis=1), 1.0)
-    certain = np.exp(-((distance / _BELIEF_MM) ** 2)) * np.clip((facing - 0.1) / 0.5, 0, 1)
-    certain[beyond | (certain < 1e-3) | ~(skin | bound)] = 0.0
-    belief = certain * (2 * np.pi / (_SMOOTH * _spacing(registered, topology)[corners].mean(axis=1))) ** 4
-    rows = np.repeat(np.arange(len(points)), 3)
-    matrix = csr_matrix((weights.ravel(), (rows, corners.ravel())), (len(points), len(registered)))
-    far = _far(points, faces, certain, skin | bound)
-    return matrix, belief, far, skin & (certain == 0) & ~far & ~place.among(_border(topology))
-
-
-def _nearest_of_piece(faces: NDArray, distance: NDArray, count: int) -> NDArray[np.float64]:
-    """(M,) how near the piece of each vertex comes to the template, as far as it can be part of the face."""
-    piece = connected(faces, count)
-    nearest = np.full(piece.max() + 1, np.inf)
-    np.minimum.at(nearest, piece, distance)
-    return np.minimum(nearest, _PIECE_MM)[piece]
-
-
-def rims(topology: Topology) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """(V,) rim of lips and lids, and (V,) every other rim of a template."""
-    slits = np.zeros(topology.vertex_count, bool)
-    for loop in opening_loops(topology):
-        slits[loop] = True
-    return slits, rim_vertices(topology.faces, topology.vertex_count) & ~slits
-
-
-def _border(topology: Topology) -> NDArray[np.bool_]:
-    """(V,) the rim around a template: of its rims the largest, as slits and pockets end in smaller ones."""
-    rim = np.flatnonzero(rim_vertices(topology.faces, topology.vertex_count))
-    mask = np.zeros(topology.vertex_count, bool)
-    if len(rim):
-        count, label = connected_components(adjacency(topology.faces, len(mask))[rim][:, rim], False)
-        size = [
-            np.linalg.norm(np.ptp(topology.template[rim[label == item]], axis=0)) for item in range(count)
-        ]
-        mask[rim[label == int(np.argmax(size))]] = True
-    return mask
-
-
-def _spacing(vertices: NDArray, topology: Topology) -> NDArray[np.float64]:
-    """(V,) mean length of the edges around each vertex, millimeters."""
-    lengths = edge_lengths(topology.faces, vertices)
-    return np.asarray(lengths.sum(axis=1)).ravel() / np.maximum(np.diff(lengths.indptr), 1)
-
-
-def _far(points: NDArray, faces: NDArray, certain: NDArray, moving: NDArray) -> NDArray[np.bool_]:
-    """(M,) vertices farther from the believed ones, along the mesh, than anything reaches."""
-    known = np.flatnonzero(certain > 0.2)
-    if not len(known):
-        return ~moving
-    distance = dijkstra(edge_lengths(faces, points), False, known, min_only=True, limit=_FADE_MM)
-    alone = connected(faces, len(points))
-    reached = np.zeros(alone.max() + 1, bool)
-    reached[alone[known]] = True
-    return (distance > _FADE_MM) & reached[alone] | ~reached[alone]

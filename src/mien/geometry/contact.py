@@ -136,6 +136,15 @@ class Lips:
         """(..., n, 3) millimeters that displacements (..., M, 3) move each place from the one below it."""
         return change[..., self.upper, :] - change[..., self.lower, :]
 
+    def foremost(self, points: NDArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(k,) upper and (k,) lower places of the lips themselves, not of what touches behind them.
+
+        Args:
+            points: (M, 3) float, millimeters, +Z out of the face. The mesh.
+        """
+        front = points[self.upper, 2] >= np.median(points[self.upper, 2])
+        return self.upper[front], self.lower[front]
+
     def closed(self, change: NDArray) -> NDArray[np.float64]:
         """(M, 3) what has to be added to displacements (M, 3) so that the lips lie as they do at rest."""
         more = np.zeros_like(change)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ _EYES = (
     {"corners": (42, 45), "upper": (43, 44), "lower": (46, 47)},
 )
 """And the lids of the right and the left eye."""
+_NOTHING = -9999  # what SciPy gives for a vertex that no path leads to
 _POCKET = 0.6  # widths of the mouth: a rim so far behind the lips is where the pocket of the mouth ends
 
 
@@ -115,6 +117,43 @@ def _of_landmarks(kind: str, rows: Mapping[str, Sequence[int]], topology: Topolo
     return Opening(
         kind, there.mean(axis=0), float(np.ptp(there[:, 0])), upper, lower, outline, False, (left, right)
     )
+
+
+def inside_of_mouth(topology: Topology) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(V,) the line of the inner lips, and (V,) the pocket of the mouth behind it, if there is one.
+
+    The line is the mouth's rim. Without one it goes through the iBUG landmarks of the inner lips, along
+    edges, and counts as such if it cuts a pocket off.
+    """
+    line, pocket = np.zeros((2, topology.vertex_count), bool)
+    mouth = next((item for item in openings(topology) if item.kind == "mouth"), None)
+    if mouth is None:
+        return line, pocket
+    if mouth.is_open:
+        line[mouth.outline] = True
+        return line, pocket
+    points = topology.template.astype(np.float64)
+    lengths = edge_lengths(topology.faces, points)
+    left, right = mouth.corners
+    for side in (mouth.upper, mouth.lower):
+        stops = [left, *side[np.argsort(points[side, 0])], right]
+        before = dijkstra(lengths, False, stops[:-1], return_predecessors=True)[1]
+        for row, (start, place) in enumerate(pairwise(stops)):
+            while place not in (start, _NOTHING):
+                line[place], place = True, before[row, place]
+            line[start] = True
+    return _pocket_behind(line, topology)
+
+
+def _pocket_behind(line: NDArray, topology: Topology) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """A line (V,) that may cut a pocket off, if it does, and (V,) the smaller part that it cuts off."""
+    rest, graph = np.flatnonzero(~line), adjacency(topology.faces, len(line))
+    count, label = connected_components(graph[rest][:, rest], directed=False)
+    beside = np.bincount(label, weights=graph[rest] @ line.astype(float), minlength=count) > 0
+    face = np.argmax(np.where(beside, np.bincount(label, minlength=count), 0))
+    pocket = np.zeros(len(line), bool)
+    pocket[rest] = beside[label] & (label != face)
+    return line & pocket.any(), pocket
 
 
 def opening_of_loop(kind: str, loop: NDArray, vertices: NDArray) -> Opening:

@@ -47,7 +47,7 @@ class Sides:
 
 def sides_of_slits(
     points: NDArray, faces: NDArray, moving: NDArray, registered: NDArray, topology: Topology,
-    place: Places,
+    place: Places, told: NDArray | None = None,
 ) -> list[Sides]:  # fmt: skip
     """The sides of every slit of a template, and of the mesh that it was registered to.
 
@@ -58,6 +58,8 @@ def sides_of_slits(
         registered: (V, 3) float, millimeters. The template on the mesh.
         topology: The template's.
         place: Where the mesh's M vertices lie on the template.
+        told: (M,) bool. Whose place says on which side they are; None for all. The inside of a mouth lies
+            next to either lip.
     """
     found = []
     for opening in openings(topology):
@@ -71,7 +73,7 @@ def sides_of_slits(
         here = np.where(there, (weights * lead[corners]).sum(axis=1), 0.0)
         slit = Sides(lead, near, there, here, here)
         sides = [slit.triangles(topology.faces, sign) for sign in (1.0, -1.0)]
-        sure = np.abs(here) > _SURE_MM
+        sure = np.abs(here) > _SURE_MM if told is None else told & (np.abs(here) > _SURE_MM)
         if all(side.any() for side in sides):
             surfaces = [Surface(registered, topology.faces[side]) for side in sides]
             sure[sure] = _apart(points[sure], surfaces) > _APART_MM

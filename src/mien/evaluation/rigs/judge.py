@@ -27,11 +27,16 @@ from mien.evaluation.rigs import measures
 from mien.evaluation.rigs.controls import controls_beside
 from mien.evaluation.rigs.through import seen_skin, tallest_slit
 from mien.evaluation.tables import Table
+from mien.geometry.mouth_opening import covered_share
 from mien.io.atomic import write_bytes
 
 SHAPE_MEASURES = ("error", "cosine", "size", "leak", "stretch", "seen_error", "hidden_error")
-HEAD_MEASURES = ("lid_gap", "lid_slit", "lip_gap", "mouth_close_gap", "upper_teeth", "lower_teeth", "eyes")
-"""Millimeters, but ``lower_teeth``, which is the relative error of the lower teeth in jaw shapes."""
+HEAD_MEASURES = (
+    "lid_gap", "lid_slit", "lip_gap", "mouth_close_gap", "mouth_covered", "upper_teeth", "lower_teeth",
+    "eyes",
+)  # fmt: skip
+"""Millimeters, but ``mouth_covered``, the share of the open mouth that skin covers, and ``lower_teeth``, the
+relative error of the lower teeth in jaw shapes."""
 MEASURES = (*SHAPE_MEASURES, *HEAD_MEASURES)
 ARTIST, NOTHING = "the artist", "doing nothing"
 _WORST = ("stretch", "lid_slit")  # of which the largest counts
@@ -40,6 +45,7 @@ _TITLES = {
     "error": "error", "cosine": "cosine", "size": "size", "leak": "leak", "stretch": "stretch",
     "seen_error": "error, seen", "hidden_error": "error, hidden",
     "lid_gap": "lid gap", "lid_slit": "lid slit", "lip_gap": "lips apart", "mouth_close_gap": "lips closed",
+    "mouth_covered": "mouth covered",
     "upper_teeth": "upper teeth", "lower_teeth": "lower teeth", "eyes": "eyes",
 }  # fmt: skip
 NOTE = (
@@ -48,7 +54,8 @@ NOTE = (
     "of an edge; the error also apart for skin that is seen at rest and for what is hidden in mouth and "
     "sockets. Lid gap: height of the upper lid over the lower where the artist's meet in a blink, mm; lid "
     "slit: how high the eyeball is seen in it, mm. Lips apart: distance of the "
-    "lips in jawOpen, lips closed: in mouthClose over jawOpen, mm. Upper teeth and eyes: largest motion "
+    "lips in jawOpen, lips closed: in mouthClose over jawOpen, mm. Mouth covered: share of the mouth that "
+    "jawOpen opens across which skin stands, 0 is good. Upper teeth and eyes: largest motion "
     "where they should rest, mm. Lower teeth: relative error in jaw shapes, where the artist moves them. Two "
     "artists never agree fully."
 )
@@ -239,10 +246,14 @@ class _Head:
         """Lids in blinks, lips in jawOpen and in mouthClose over it."""
         skin, rest = self.artist.skin, self.rest
         lids = [p.opening(made[n][skin], rest) for n, p in self.lids.items() if len(p) and n in made]
-        lips: dict[str, list[float | None]] = {"lip_gap": [None], "mouth_close_gap": [None]}
+        lips: dict[str, list[float | None]] = {
+            name: [None] for name in ("lip_gap", "mouth_close_gap", "mouth_covered")
+        }
         if self.lips is not None and len(self.lips) and "jawOpen" in made:
             jaw = np.asarray(made["jawOpen"], np.float64)[skin]
             lips["lip_gap"] = [self.lips.distance(jaw, rest)]
+            pairs = self.lips.upper, self.lips.lower
+            lips["mouth_covered"] = [covered_share(rest + jaw, self.artist.skin_faces, *pairs)]
             if "mouthClose" in made:
                 lips["mouth_close_gap"] = [self.lips.distance(jaw + made["mouthClose"][skin], rest)]
         slits = [

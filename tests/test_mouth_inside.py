@@ -1,0 +1,90 @@
+"""The inside of a mouth goes with the bones that it lies on, and nothing of it stands in the open mouth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mien.data.sources.procedural.person import ProceduralPerson
+from mien.data.sources.procedural.topology import procedural_topology
+from mien.geometry.carry import Carrier
+from mien.geometry.following import jaw_region, with_jaw
+from mien.geometry.mouth_opening import covered_share
+from mien.geometry.named_pieces import NamedPieces
+from mien.geometry.openings import inside_of_mouth, openings
+from mien.geometry.registration import main_piece
+from mien.topology import Topology
+
+CRUMPLED = 0.3  # of its size: registered to a bag of another form, a pocket is left next to the lips
+
+
+@pytest.fixture(scope="module")
+def skin() -> tuple[NDArray[np.int64], Topology]:
+    return main_piece(procedural_topology())
+
+
+@pytest.fixture(scope="module")
+def pocket(skin: tuple[NDArray[np.int64], Topology]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    return inside_of_mouth(skin[1])
+
+
+@pytest.fixture(scope="module")
+def opened(skin: tuple[NDArray[np.int64], Topology]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(V, 3) somebody at rest, and (V, 3) how the jaw opens."""
+    person = ProceduralPerson.draw(np.random.default_rng(5))
+    rest = person.neutral[skin[0]].astype(np.float64)
+    return rest, person.perform({"jawOpen": 1.0})[skin[0]] - rest
+
+
+@pytest.fixture(scope="module")
+def carrier(skin, pocket, opened) -> Carrier:  # type: ignore[no-untyped-def]
+    """A head whose mouth goes on into a bag, under a template whose pocket is crumpled behind the lips."""
+    topology, (line, inside), rest = skin[1], pocket, opened[0]
+    laid = rest.copy()
+    front = rest[line, 2].max()
+    laid[inside, 2] = front + CRUMPLED * (rest[inside, 2] - front)
+    laid[inside, 1] = rest[line, 1].mean() + CRUMPLED * (rest[inside, 1] - rest[line, 1].mean())
+    pieces = NamedPieces.of(rest, topology.faces, [], None)
+    return Carrier(rest, topology.faces, laid, topology, np.ones(len(rest), bool), pieces)
+
+
+def test_a_pocket_is_what_the_line_of_the_inner_lips_cuts_off(pocket, skin) -> None:  # type: ignore[no-untyped-def]
+    line, inside = pocket
+    mouth = openings(skin[1])[0]
+    assert line[[*mouth.corners, *mouth.upper, *mouth.lower]].all() and not (line & inside).any()
+    points = skin[1].template
+    assert 100 < inside.sum() < 400 and points[inside, 2].min() < mouth.center[2] - 30
+    assert points[inside, 2].max() < points[line, 2].max()
+
+
+def test_nothing_stands_in_an_open_mouth(carrier, opened, skin, pocket) -> None:  # type: ignore[no-untyped-def]
+    rest, change = opened
+    moved = carrier.carry(carrier.registered + change)
+    lips = carrier.lips(change)
+    assert lips is not None
+    upper, lower = lips.foremost(rest)
+    for part in (0.5, 1.0):
+        assert covered_share(rest + part * moved, skin[1].faces, upper, lower) == 0
+    # The sheet that is looked for: the lower lip's inside drawn up to the upper lip.
+    torn = rest + moved
+    torn[np.flatnonzero(pocket[1])] -= moved[np.flatnonzero(pocket[1])]
+    assert covered_share(torn, skin[1].faces, upper, lower) > 0.2
+    assert covered_share(rest, skin[1].faces, upper, lower) == 0  # shut: there is no opening
+
+
+def test_the_inside_rests_above_and_turns_with_the_jaw_below(carrier, opened, pocket, skin) -> None:  # type: ignore[no-untyped-def]
+    rest, change = opened
+    moved = carrier.carry(carrier.registered + change)
+    line, inside = pocket
+    depth = rest[line, 2].max() - rest[:, 2]
+    height = rest[:, 1] - rest[line, 1].mean()
+    middle = np.abs(rest[:, 0] - rest[line, 0].mean()) < 12  # at the corners both bones pull
+    deep = inside & middle & (depth > 12) & (depth < 30)
+    above, below = deep & (height > 6), deep & (height < -6)
+    assert above.sum() > 5 and below.sum() > 5
+    assert np.linalg.norm(moved[above], axis=1).mean() < 4
+    jaw = with_jaw(jaw_region(rest, openings(skin[1])[0].on(rest)), np.ones(1))
+    turned = jaw(rest[below], rest, change[None])[0]
+    assert np.linalg.norm(turned, axis=1).min() > 10
+    assert np.linalg.norm(moved[below] - turned, axis=1).mean() < 4
