@@ -60,6 +60,9 @@ def test_arrays_are_read_as_numpy_reads_them(tmp_path: Path) -> None:
         "a": np.arange(6.0).reshape(2, 3),
         "b c": np.array(["x", "yz"]),
         "none": np.zeros((0, 3), "i4"),
+        "columns first": np.asfortranarray(np.arange(6, dtype=">i2").reshape(2, 3)),
+        "one": np.array(7.0),
+        "long": np.arange(100_000),
     }
     np.savez_compressed(tmp_path / "a.npz", **arrays)
     found = read_npz(tmp_path / "a.npz", "the file", "")
@@ -67,6 +70,11 @@ def test_arrays_are_read_as_numpy_reads_them(tmp_path: Path) -> None:
     for name, array in arrays.items():
         np.testing.assert_array_equal(found[name], array)
         assert found[name].dtype == array.dtype
+    found["a"] += 1.0  # it is the reader's own
+    np.save(tmp_path / "columns.npy", arrays["columns first"])
+    np.testing.assert_array_equal(
+        open_array(tmp_path / "columns.npy", np.dtype(">i2")), arrays["columns first"]
+    )
     assert array_heads(tmp_path / "a.npz", "the file", "")["a"].shape == (2, 3)
     assert list(read_npz(tmp_path / "a.npz", "the file", "", ["b c"])) == ["b c"]
     with pytest.raises(BadFile, match="no array 'b'"):
@@ -79,6 +87,18 @@ def test_a_head_has_to_fit_what_follows(tmp_path: Path, shape: object) -> None:
     (tmp_path / "a.npy").write_bytes(lying_head(shape))
     with pytest.raises(ValueError):
         open_array(tmp_path / "a.npy", np.dtype("<f4"))
+
+
+def test_a_broken_checksum_and_an_odd_start_of_the_numbers(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", a=np.arange(40.0))
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    content[content.index(np.arange(40.0).tobytes()) + 9] ^= 1
+    (tmp_path / "a.npz").write_bytes(content)
+    refused(tmp_path / "a.npz", "Bad CRC-32")
+    head = b"{'descr': '<f8', 'fortran_order': False, 'shape': (5,) }\n"
+    odd = b"\x93NUMPY\1\0" + len(head).to_bytes(2, "little") + head + np.arange(5.0).tobytes()
+    found = read_npz(zipped(tmp_path / "b.npz", {"a.npy": odd}), "the file", "")["a"]
+    assert (found == np.arange(5.0)).all() and found.flags.aligned and (10 + len(head)) % 8
 
 
 def test_arrays_that_would_run_or_wrap_are_not_opened(tmp_path: Path) -> None:

@@ -53,6 +53,23 @@ def test_every_form_gives_the_same_clip(forms: dict[str, Path], form: str, fps: 
     assert ("missing frames" in told) == (form == "phone with drops.csv")
 
 
+def test_plain_and_odd_cells_are_read_alike(tmp_path: Path) -> None:
+    """Tables of numbers alone are read at once, others cell by cell: with the same result."""
+    head, rows = "time,Success,jawOpen,mouthSmileLeft\n", ["0,1,0.25,0.5", "0.1,0,9,9", "0.2,yes,1e-1,0"]
+    (tmp_path / "plain.csv").write_text(head + "\n".join(rows) + "\n0.3,1,0.125,1\n")
+    (tmp_path / "odd.csv").write_text(
+        head.replace(",", ";") + ";".join("\n".join(rows).split(",")) + '\n0.3;1;"0,125";1\n'
+    )
+    plain, odd = read_curves(tmp_path / "plain.csv"), read_curves(tmp_path / "odd.csv")
+    expected = [[0.25, 0.5], [np.nan, np.nan], [0.1, 0.0], [0.125, 1.0]]
+    for curves in (plain, odd):
+        np.testing.assert_array_equal(curves.values, expected)
+        np.testing.assert_allclose(curves.times, [0, 0.1, 0.2, 0.3])
+    (tmp_path / "wide.csv").write_text(head + "0,1,0.25,0.5\n0.1,1,1_0,inf\n")
+    with pytest.raises(BadFile, match=r"line 3, column 'mouthSmileLeft': 'inf'"):
+        read_curves(tmp_path / "wide.csv")
+
+
 def test_what_was_understood_is_said(forms: dict[str, Path]) -> None:
     def told(form: str) -> str:
         return " ".join(read_performance(forms[form], EXPRESSIONS)[1])

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Iterable
 from math import prod
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from mien.errors import BadFile
 from mien.limits import unpacked_limit
 
 MOST_MEMBERS = 4096
-_LONGEST_HEAD = 4096
+_LONGEST_HEAD, _PIECE = 4096, 2**18
 _READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
@@ -25,10 +25,14 @@ class ArrayHead(NamedTuple):
     Args:
         shape: Its shape.
         kind: Of its numbers or texts.
+        order: In which it lies in the file: ``C``, the last axis runs fastest, or ``F``, the first does.
+        start: The bytes before its numbers.
     """
 
     shape: tuple[int, ...]
     kind: np.dtype
+    order: Literal["C", "F"]
+    start: int
 
 
 def array_heads(path: Path, what: str, remedy: str) -> dict[str, ArrayHead]:
@@ -97,7 +101,7 @@ def open_array(path: Path, kind: np.dtype) -> NDArray:
         raise ValueError(f"{path.name} holds {head.kind}, not {kind}")
     if not size or not prod(head.shape):
         return np.zeros(head.shape, kind)
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+    return np.memmap(path, kind, "r", head.start, head.shape, head.order)
 
 
 def _damaged(error: Exception, path: Path, what: str, remedy: str) -> BadFile:
@@ -128,15 +132,24 @@ def _head(file: BinaryIO, name: str, size: int) -> ArrayHead:
     version = np.lib.format.read_magic(file)
     if version not in _READERS:
         raise ValueError(f"{name!r} has a head of version {version}")
-    shape, _, kind = _READERS[version](file, max_header_size=_LONGEST_HEAD)
+    shape, columns_first, kind = _READERS[version](file, max_header_size=_LONGEST_HEAD)
     if kind.hasobject or kind.fields is not None or kind.kind not in "biufcSU":
         raise ValueError(f"{name!r} holds {kind}, neither numbers nor texts")
-    follows = size - file.tell()
+    start = file.tell()
+    follows = size - start
     if min(shape, default=0) < 0 or prod(shape) * kind.itemsize != follows:
         raise ValueError(f"{name!r} claims {kind} {shape}, and {follows} bytes follow")
-    return ArrayHead(shape, kind)
+    return ArrayHead(shape, kind, "F" if columns_first else "C", start)
 
 
-def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, _: ArrayHead) -> NDArray:
-    with archive.open(member) as file:
-        return np.lib.format.read_array(file, allow_pickle=False, max_header_size=_LONGEST_HEAD)
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, head: ArrayHead) -> NDArray:
+    data = np.empty(member.file_size, np.uint8)
+    filled = 0
+    with archive.open(member) as file:  # its checksum is compared where it ends
+        while piece := file.read(_PIECE):
+            data[filled : filled + len(piece)] = np.frombuffer(piece, np.uint8)
+            filled += len(piece)
+    if filled < len(data):
+        raise ValueError(f"{member.filename!r} ends after {filled} of {len(data)} bytes")
+    array: NDArray = np.ndarray(head.shape, head.kind, data[head.start :], order=head.order)
+    return np.require(array, requirements="A")

@@ -309,8 +309,8 @@ def _check_shape(
 def _check_indices(array: NDArray, name: str, limit: int | None, path: Path) -> None:
     """Raises unless all indices lie in 0..limit - 1; before they are cast, as a cast wraps."""
     largest = np.iinfo(np.int32).max if limit is None else limit - 1
-    wrong = np.argwhere((array < 0) | (array > largest))
-    if len(wrong):
+    if array.min(initial=0) < 0 or array.max(initial=0) > largest:
+        wrong = np.argwhere((array < 0) | (array > largest))
         value = array[tuple(wrong[0])]
         raise _bad_array(f"{name}{wrong[0].tolist()} is {value}, allowed: 0 to {largest}", path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -84,6 +85,15 @@ class _Table:
     def cells(self, column: int) -> list[str]:
         return [row[column] for row in self.rows]
 
+    def numbers(self, columns: Sequence[int], count: int) -> NDArray[np.float64] | None:
+        """(count, K) finite numbers of columns in the first lines; None where a cell holds none."""
+        try:
+            cells = (float(row[c]) for row in self.rows[:count] for c in columns)
+            found = np.fromiter(cells, np.float64, count * len(columns)).reshape(count, len(columns))
+        except ValueError:
+            return None
+        return found if np.isfinite(found).all() else None
+
 
 def read_curve_table(text: str, path: Path, rate: float | None = None) -> Curves:
     """Curves of a table in any dialect: commas, semicolons or tabs, with decimal points or commas.
@@ -113,14 +123,14 @@ def _cells(text: str, path: Path) -> _Table:
     """The header and the lines below it."""
     numbered = [
         (number, line) for number, line in enumerate(text.splitlines(), 1)
-        if line.strip(" \t,;") and not line.startswith("#") and not line.lower().startswith("sep=")
+        if line.strip(" \t,;") and line[0] != "#" and line[:4].lower() != "sep="
     ]  # fmt: skip
     check_size(len(numbered) - 1, path)
     head = numbered[0][1] if numbered else ""
     mark = next((m for m in "\t;," if m in head), None) or (" " if " " in head.strip() else ",")
     try:
         reader = csv.reader((line for _, line in numbered), delimiter=mark, skipinitialspace=True)
-        found = [[cell.strip() for cell in line] for line in reader]
+        found = [list(map(str.strip, line)) for line in reader]
     except csv.Error as error:
         raise BadFile("the curves are no table", received=f"{path.name}: {error}") from error
     if len(found) != len(numbered):
@@ -129,17 +139,17 @@ def _cells(text: str, path: Path) -> _Table:
     check_columns(len(header), path)
     while header and not header[-1]:
         header.pop()
-    table = _Table(path, header, [], [])
+    width, table = len(header), _Table(path, header, [], [])
     for (number, _), row in zip(numbered[1:], found[1:], strict=True):
-        if any(row[len(header) :]):
+        if len(row) > width and any(row[width:]):
             raise BadFile(
                 "a line of the curves has more cells than the header",
-                received=f"{path.name}, line {number}: {len(row)} cells, {len(header)} names",
+                received=f"{path.name}, line {number}: {len(row)} cells, {width} names",
                 remedy="separate columns by semicolons where numbers have decimal commas",
             )
-        if row[: len(header)] == header:
+        if row[:width] == header:
             raise two_takes(path, f"line {number} repeats the header")
-        table.rows.append((row + [""] * len(header))[: len(header)])
+        table.rows.append(row if len(row) == width else (row + [""] * width)[:width])
         table.lines.append(number)
     return table
 
@@ -166,12 +176,18 @@ def _curve_columns(table: _Table) -> list[int]:
 
 def _values(table: _Table, kept: list[int]) -> tuple[NDArray[np.float64], list[str]]:
     """(T, K) numbers, NaN in the rows of a lost face, and what is to be said; a torn last line is dropped."""
-    count, success = table.column((_COUNT,)), table.column(_SUCCESS)
+    lost = np.zeros(len(table.rows), bool)
+    for column in (table.column((_COUNT,)), table.column(_SUCCESS)):
+        if column is not None:
+            lost |= np.fromiter(map(_is_zero, table.cells(column)), bool, len(lost))
+    plain = table.numbers(kept, len(table.rows))
+    if plain is not None and not lost.all():
+        plain[lost] = np.nan
+        return plain, []
     values, notes = np.full((len(table.rows), len(kept)), np.nan), []
     for number, row in enumerate(table.rows):
-        lost = any(c is not None and _is_zero(row[c]) for c in (count, success))
         given = [row[c] for c in kept]
-        if lost or not any(given):
+        if lost[number] or not any(given):
             continue
         if "" in given and number == len(table.rows) - 1 and number > 0:
             notes.append(f"The last line ({table.lines[number]}) is incomplete and left out.")
@@ -199,13 +215,21 @@ def _number(table: _Table, row: int, column: int) -> float:
             value = float(cell.replace(",", "."))
         except ValueError:
             value = float("nan")
-    if not np.isfinite(value):
+    if not math.isfinite(value):
         raise BadFile(
             "a cell of the curves is not a finite number",
             received=f"{table.path.name}, line {table.lines[row]}, column {table.header[column]!r}: "
             + (repr(cell[:40]) if cell else "no cell"),
         )
     return value
+
+
+def _numbers(table: _Table, column: int, count: int) -> NDArray[np.float64]:
+    """(count,) the numbers of a column in the first lines."""
+    plain = table.numbers((column,), count)
+    if plain is not None:
+        return plain[:, 0]
+    return np.array([_number(table, row, column) for row in range(count)])
 
 
 def _timed(
@@ -229,7 +253,7 @@ def _timed(
             notes.append(f"Its timecode drops frame numbers: {read.counted:.2f} frames a second.")
         return Curves(names, values, times, form, notes=tuple(notes))
     if clock is not None:
-        raw = np.array([_number(table, row, clock) for row in range(count)])
+        raw = _numbers(table, clock, count)
         times, note = in_seconds(raw, _TIMES[key_of(table.header[clock])], path)
         return Curves(names, values, times, form, notes=(*notes, *([note] if note else [])))
     return Curves(names, values, None, form, frames=_frames(table, count), notes=tuple(notes))
@@ -254,7 +278,7 @@ def _frames(table: _Table, count: int) -> NDArray[np.float64] | None:
     column = table.column(_FRAMES)
     if column is None:
         return None
-    found = np.array([_number(table, row, column) for row in range(count)])
+    found = _numbers(table, column, count)
     if (np.diff(found) < 0).any():
         raise two_takes(table.path, f"{table.header[column] or 'the frame number'} starts again")
     rising = bool((np.diff(found) > 0).all()) and found[-1] - found[0] < MOST_FRAMES
