@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import math
 import os
 import random
 import sys
@@ -28,9 +29,9 @@ COLUMNS = ("reader", "inputs", "read", "refused", "failures", "most_seconds", "m
 
 
 def shares(names: list[str], count: int) -> dict[str, int]:
-    """How many of all inputs each reader gets."""
+    """How many inputs each reader gets: of all together at least so many."""
     total = sum(WEIGHTS.get(name, 1.0) for name in names)
-    return {name: max(1, round(count * WEIGHTS.get(name, 1.0) / total)) for name in names}
+    return {name: math.ceil(count * WEIGHTS.get(name, 1.0) / total) for name in names}
 
 
 def summary(reader: str, outcomes: list[Outcome]) -> dict[str, object]:

@@ -168,6 +168,7 @@ def _serve(reader: Reader, numbers: Sequence[int], seed: int, work: Path, tell: 
     """Reads inputs and tells of each; never returns by an exception."""
     gc.freeze()  # what is loaded already is not looked through before each input
     warnings.simplefilter("ignore")
+    sys.dont_write_bytecode = True  # what an input has imported here first is no file that it writes
     devnull = os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, 1)
     os.dup2(devnull, 2)
