@@ -67,6 +67,7 @@ def test_facescape_models_keep_names_order_units_and_textures(facescape: Path, t
     assert texture == (facescape / "facescape_trainset_001_100/10/models_reg/7_jaw_forward.jpg").resolve()
     assert data.facts["left_out_by_owner"] == ["847"] and "documented" in data.facts["units"]
     assert "26,317" in " ".join(data.facts["notes"]) and "CVPR 2020" in data.citation
+    assert "name their folder in MIEN_TEXTURES" in " ".join(data.facts["notes"])
     np.testing.assert_allclose(data.topology.template, data[data.is_neutral].mean(axis=0), atol=2e-3)
     shown = {path.name.split("_")[0] for path in (tmp_path / "out" / "examples").glob("*.obj")}
     assert shown <= {"2", "10"}  # never a person who may not be shown

@@ -258,3 +258,34 @@ def test_a_template_of_several_pieces_has_a_distance_and_a_picture() -> None:
     assert found.quality.distance.shape == (120,)
     assert (found.quality.distance[skin] < 1e-3).all() and np.isnan(found.quality.distance[~skin]).all()
     assert registration_sheet(found, "tiny", size=64).size[0] > 3 * 64
+
+
+@pytest.mark.parametrize(
+    ("extent", "spun"),
+    [((0, 0, 0), 0), ((100, 0, 0), 1), ((0, 100, 0), 0), ((80, 120, 0), 1), ((80, 0, 120), 0)],
+)
+def test_what_has_no_depth_is_refused_before_it_is_looked_at(
+    monkeypatch: pytest.MonkeyPatch, extent: tuple[int, int, int], spun: int
+) -> None:
+    """A point, lines and planes, also at an angle and far from the origin."""
+    monkeypatch.setattr("mien.geometry.registration.place_by_shape", None)  # it would be called
+    rng = np.random.default_rng(0)
+    turn = random_rotation(rng) if spun else np.eye(3)
+    vertices = (rng.uniform(-1, 1, (600, 3)) * extent @ turn.T + 500).astype(np.float32)
+    faces = np.arange(600).reshape(-1, 3)
+    with pytest.raises(
+        BadMesh, match="'mesh' is no head; received vertices that lie in one place, on a line"
+    ):
+        register(vertices, faces, template()[0])
+
+
+def test_a_head_of_too_many_vertices_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    head = stranger()
+    monkeypatch.setattr("mien.geometry.registration.MOST_HEAD_VERTICES", len(head.vertices) - 1)
+    monkeypatch.setattr("mien.geometry.registration.place_by_shape", None)
+    words = f"received {len(head.vertices):,}; allowed are {len(head.vertices) - 1:,}; decimate a copy"
+    with pytest.raises(BadMesh, match=words):
+        register(head.vertices, head.faces, template()[0])
+    monkeypatch.setattr("mien.geometry.registration.MOST_HEAD_VERTICES", len(head.vertices))
+    with pytest.raises(TypeError, match="NoneType"):
+        register(head.vertices, head.faces, template()[0])

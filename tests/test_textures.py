@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from fixtures import tiny_data
 from PIL import Image
 
 from mien.data.dataset import FaceDataset
+from mien.data.inspect import check_dataset
 from mien.data.sampling import faces
 from mien.data.texture_files import read_texture
 from mien.data.textures import Textures, textured
@@ -167,8 +170,10 @@ def test_a_folders_texture_column(tmp_path: Path) -> None:
     assert not (tmp_path / "again").exists()
 
 
-def test_references_outside_the_folder_stay_references(tmp_path: Path) -> None:
-    """A set may name its owner's images; copies of the set name the same files."""
+def test_references_outside_the_folder_stay_references(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A set may name its owner's images; copies of the set name the same files. They are read if told so."""
     data = tiny_data()
     (tmp_path / "owner").mkdir()
     Image.fromarray(picture(3, 64)).save(tmp_path / "owner" / "a.jpg", quality=100)
@@ -178,5 +183,36 @@ def test_references_outside_the_folder_stay_references(tmp_path: Path) -> None:
     assert (
         copy.textures == ("../../owner/a.jpg",) and not (tmp_path / "deeper" / "copy" / "textures").exists()
     )
+    words = rf"'../../owner/a.jpg' in .*copy; if .* set MIEN_TEXTURES={tmp_path / 'owner'}"
+    with pytest.raises(BadFile, match=f"a texture lies outside of its data set; received {words}"):
+        Textures(copy, 8)
+    assert "outside of its data set" in check_dataset(tmp_path / "deeper" / "copy").wrong[0]
+    monkeypatch.setenv("MIEN_TEXTURES", os.pathsep.join([str(tmp_path / "none"), str(tmp_path / "owner")]))
+    assert not check_dataset(tmp_path / "deeper" / "copy").wrong
     image = Textures(copy, 8)[[0]][0].astype(int)
     assert np.abs(image - picture(3, 8).transpose(2, 0, 1)).max() < 12
+
+
+@pytest.mark.parametrize(
+    "name", ["{secret}", "textures/../../secret/a.png", "link.png", "linked/a.png", "loop.png"]
+)
+def test_a_strangers_set_reads_no_picture_of_its_user(tmp_path: Path, name: str) -> None:
+    """Whole paths, ways up, links to files and folders: none is opened, not even to identify the set."""
+    data = tiny_data()
+    (tmp_path / "secret").mkdir()
+    Image.fromarray(picture(3, 8)).save(tmp_path / "secret" / "a.png")
+    with DatasetWriter(tmp_path / "set", data.topology, data.expressions) as writer:
+        writer.append(
+            data[0], data.weights[0], subject="a", texture=name.format(secret=tmp_path / "secret" / "a.png")
+        )
+    (tmp_path / "set" / "link.png").symlink_to(tmp_path / "secret" / "a.png")
+    (tmp_path / "set" / "textures").mkdir()
+    (tmp_path / "set" / "linked").symlink_to(tmp_path / "secret")
+    (tmp_path / "set" / "loop.png").symlink_to("loop.png")
+    found = FaceDataset.load(tmp_path / "set")
+    with pytest.raises((BadFile, DataMissing), match="outside of its data set|a texture is missing"):
+        Textures(found, 8)
+    if name != "loop.png":
+        with patch.object(Path, "read_bytes", side_effect=AssertionError("opened")):
+            found.fingerprint  # noqa: B018
+    assert check_dataset(tmp_path / "set").wrong + check_dataset(tmp_path / "set").missing

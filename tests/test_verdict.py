@@ -260,9 +260,14 @@ def onto_front(vertices: NDArray) -> dict[str, NDArray]:
 
 
 def shapes_without_a_face() -> dict[str, tuple[NDArray, NDArray]]:
-    """A ball, an egg, a ring, a hand, and the back of the stranger's head."""
+    """A ball, an egg, a ring, a hand, a body without its head, and the back of the stranger's head."""
     ball_points, faces = icosphere(4, 1.0)
     fingers = [(ball_points * (9, 40, 9) + (x, 80, 0), faces) for x in (-36, -12, 12, 36)]
+    limbs = [(60, 280, 60, x, -40) for x in (-250, 250)] + [(80, 400, 80, x, -600) for x in (-100, 100)]
+    body = joined(
+        (ball_points * (190, 300, 110), faces), (ball_points * (60, 60, 60) + (0, 300, 0), faces),
+        *((ball_points * limb[:3] + (*limb[3:], 0), faces) for limb in limbs),
+    )  # fmt: skip
     turn, around = np.meshgrid(np.linspace(0, 2 * np.pi, 48, False), np.linspace(0, 2 * np.pi, 24, False))
     wide = 70 + 35 * np.cos(around)
     ring = np.stack([wide * np.cos(turn), wide * np.sin(turn), 35 * np.sin(around)], axis=-1).reshape(-1, 3)
@@ -279,11 +284,12 @@ def shapes_without_a_face() -> dict[str, tuple[NDArray, NDArray]]:
     return {
         "ball": (ball_points * 95, faces), "egg": (ball_points * (75, 110, 95), faces),
         "ring": (ring, ring_faces), "hand": joined((ball_points * (45, 55, 15), faces), *fingers),
+        "body": body,
         "back": (head.vertices[kept] * (-1, 1, -1), number[head.faces[is_back[head.faces].all(axis=1)]]),
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["ball", "egg", "ring", "hand", "back"])
+@pytest.mark.parametrize("name", ["ball", "egg", "ring", "hand", "back", "body"])
 def test_what_is_no_face_is_refused_with_landmarks_too(name: str) -> None:
     vertices, faces = shapes_without_a_face()[name]
     words = "neither lids nor lips" if name in ("ball", "egg") else "do not lie like those of a face"

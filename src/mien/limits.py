@@ -4,6 +4,8 @@ from __future__ import annotations
 
 MOST_VERTICES = 2_000_000
 """Vertices of a mesh that is read; also the polygons' corners are bounded, see :data:`MOST_CORNERS`."""
+MOST_HEAD_VERTICES = 400_000
+"""Vertices of a head that is registered and rigged: what its movements are solved by grows with them."""
 MOST_CORNERS = 6 * MOST_VERTICES
 MOST_MESH_BYTES = 2**30
 """Of a mesh file."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mien.data.dataset_file import read_dataset_file
 from mien.data.splits import PARTS, assign
 from mien.data.table import FACTORS, read_samples
-from mien.data.texture_files import digest_textures
+from mien.data.texture_files import digest_textures, is_within
 from mien.data.writer import RESTS, TRUTH, DatasetWriter
 from mien.errors import BadFile, BadMesh, DataMissing, MissingNeutral, UnknownName
 from mien.npz import open_array
@@ -340,8 +340,8 @@ class FaceDataset:
         if self.folder is None or self.textures is None or not self.textures[row]:
             return None
         path = self.folder / self.textures[row]
-        inside = self.folder.resolve() in path.resolve().parents
-        return path if inside else os.path.relpath(path.resolve(), folder.resolve())
+        inside = is_within(path, (self.folder,))
+        return path if inside else os.path.relpath(os.path.realpath(path), folder.resolve())
 
     @staticmethod
     def load(folder: Path | str) -> FaceDataset:

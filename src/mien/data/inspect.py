@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mien.data.dataset import FILES, FaceDataset
 from mien.data.foretold import foretold_share
-from mien.data.texture_files import is_there
+from mien.data.texture_files import is_there, texture_file
 from mien.errors import MienError
 from mien.geometry.alignment import procrustes
 from mien.progress import track
@@ -288,8 +288,16 @@ def _check_labels(data: FaceDataset, check: DataCheck) -> None:
 
 
 def _check_textures(data: FaceDataset, folder: Path, check: DataCheck) -> None:
-    absent = sorted({name for name in data.textures or () if name and not is_there(folder / name)})
-    check.missing += [f"texture {name}" for name in absent[:10]]
+    absent: list[str] = []
+    outside: list[str] = []
+    for name in sorted({name for name in data.textures or () if name}):
+        try:
+            if not is_there(texture_file(folder, name)):
+                absent.append(f"texture {name}")
+        except MienError as error:
+            outside.append(str(error))
+    check.missing += absent[:10]
+    check.wrong += outside[:10]
 
 
 def in_short(value: object) -> str:

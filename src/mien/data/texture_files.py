@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
 import warnings
 import zlib
@@ -23,6 +24,10 @@ DAMAGE = (
     OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, EOFError,
     NotImplementedError, struct.error, zlib.error,
 )  # fmt: skip
+
+OWNERS_FOLDERS = "MIEN_TEXTURES"
+"""The variable of the environment that names folders, separated as in ``PATH``, in which the textures of data
+sets may lie: a set refers to originals there, and to nothing else outside of its own folder."""
 
 #: Left, top, right and bottom of a part of an image, as shares of its width and height.
 Crop = tuple[float, float, float, float]
@@ -69,10 +74,49 @@ def read_texture(path: Path | str, *, size: int | None = None, crop: Crop = WHOL
     return np.asarray(picture.resize((size, size), method, box=box))  # type: ignore[arg-type]
 
 
+def texture_file(folder: Path, name: str) -> Path:
+    """The file of a data set's texture.
+
+    Args:
+        folder: Of the data set.
+        name: Path relative to the folder.
+
+    Raises:
+        BadFile: It lies, links followed, neither in that folder nor in one of :data:`OWNERS_FOLDERS`.
+    """
+    path = folder / name
+    if not is_within(path, (folder, *_owners_folders())):
+        place = os.path.normpath(folder.resolve() / name)
+        raise BadFile(
+            "a texture lies outside of its data set", received=f"{name[:200]!r} in {folder}",
+            remedy=f"if that is the owner's own folder, set {OWNERS_FOLDERS}={os.path.dirname(place)}",
+        )  # fmt: skip
+    return path
+
+
+def _owners_folders() -> list[Path]:
+    return [Path(item) for item in os.environ.get(OWNERS_FOLDERS, "").split(os.pathsep) if item]
+
+
+def is_within(path: Path, folders: Sequence[Path]) -> bool:
+    """Whether a path, links followed, leads into one of some folders; one that no system can have does not.
+
+    Args:
+        path: Of a file or a folder.
+        folders: Where it may lie.
+    """
+    try:
+        real = path.resolve()
+        return any(folder.resolve() in real.parents for folder in folders)
+    except (OSError, ValueError, RuntimeError):  # RuntimeError: links that lead in a circle
+        return False
+
+
 def digest_textures(folder: Path, names: Sequence[str]) -> bytes:
     """sha256 of the texture files of a whole data set, in order.
 
-    Files that the set only refers to count by name and size: an owner's originals may be a hundred gigabytes.
+    Files that the set only refers to are not opened and count by name and size: an owner's originals may be a
+    hundred gigabytes.
 
     Args:
         folder: Of the data set.
@@ -85,7 +129,7 @@ def digest_textures(folder: Path, names: Sequence[str]) -> bytes:
             path = folder / name
             if not is_there(path):
                 raise DataMissing("a texture is missing", received=str(path), remedy="restore the file")
-            refers = name.startswith("..")
+            refers = not is_within(path, (folder,))
             digest.update(str(path.stat().st_size).encode() if refers else path.read_bytes())
     return digest.digest()
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mien.data.dataset import FaceDataset
 from mien.data.sampling import Batch, Sampler, any_of, draw_rows
-from mien.data.texture_files import WHOLE, Crop, read_texture
+from mien.data.texture_files import WHOLE, Crop, read_texture, texture_file
 from mien.errors import DataMissing
 
 MEMORY_BYTES = 1 << 30
@@ -62,6 +62,7 @@ def texture_paths(data: FaceDataset) -> list[Path]:
 
     Raises:
         DataMissing: Rows without a texture, or a set that is not stored in a folder.
+        BadFile: One lies where the owner did not allow it, see :func:`mien.data.texture_files.texture_file`.
     """
     missing = int((~data.has_textures).sum())
     if missing or data.folder is None or data.textures is None:
@@ -70,7 +71,7 @@ def texture_paths(data: FaceDataset) -> list[Path]:
             remedy="build the data set with textures, or take the rows that have one",
         )  # fmt: skip
     assert data.rows is not None
-    return [data.folder / data.textures[row] for row in data.rows]
+    return [texture_file(data.folder, data.textures[row]) for row in data.rows]
 
 
 def textured(

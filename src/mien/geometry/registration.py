@@ -25,6 +25,7 @@ from mien.geometry.rims import shared_rims
 from mien.geometry.surface import Surface, welded
 from mien.geometry.verdict import judge_registration
 from mien.landmark_names import landmark_key
+from mien.limits import MOST_HEAD_VERTICES
 from mien.topology import Landmarks, Topology
 
 _SHARE = 0.05  # of the template that only a further piece of the mesh covers: then the piece is skin
@@ -32,6 +33,7 @@ _COVER_MM = 8.0
 _LARGEST_ERROR = 2.5  # millimeters from the surface on average: worse is no registration
 _MANY_GUIDES = 30  # as many as where a face was seen: eyes are there, though a statue's have no lids
 _SMALLEST_COVER, _SEEN_COVER = 0.55, 0.4  # of the template; less is enough where a face was seen
+_FLATTEST = 1e-3  # thickness over length; a face is a fifth as deep as it is high
 _STAYS_MM = 1.0  # right templates move by 0.2 mm when they are bent again
 _MOST_AGAIN = 4  # times
 
@@ -310,9 +312,23 @@ def other_clouds(placed: NDArray, pieces: NamedPieces, skin: NDArray) -> list[ND
 
 
 def check_head(vertices: NDArray, name: str) -> None:
-    """Refuses vertices (N, 3) that cannot be a head in any unit."""
+    """Refuses vertices (N, 3) that cannot be a head in any unit, or are more than memory is sure to hold."""
     if len(vertices) < 50 or not np.isfinite(vertices).all():
         raise BadMesh(f"{name!r} is no head: it needs 50 finite vertices or more", received=len(vertices))
+    if len(vertices) > MOST_HEAD_VERTICES:
+        raise BadMesh(
+            f"{name!r} has more vertices than a head that is registered may have",
+            received=f"{len(vertices):,}; allowed are {MOST_HEAD_VERTICES:,}",
+            remedy="decimate a copy of it, as Blender's Decimate does, and use that",
+        )  # fmt: skip
+    middle = np.asarray(vertices, np.float64) - vertices[0]
+    middle -= middle.mean(axis=0)
+    spread = np.linalg.eigvalsh(middle.T @ middle)
+    if not spread[0] > _FLATTEST**2 * spread[2]:
+        raise BadMesh(
+            f"{name!r} is no head", received="vertices that lie in one place, on a line or in a plane",
+            remedy="export the mesh again, at rest and with its modifiers",
+        )  # fmt: skip
 
 
 def landmark_guides(topology: Topology, landmarks: Mapping[str, NDArray]) -> Guides:

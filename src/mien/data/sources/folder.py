@@ -17,7 +17,7 @@ from mien.data.inspect import DataCheck
 from mien.data.sources.correspondence import CorrespondingMeshes
 from mien.data.sources.frames import judge_frame
 from mien.data.sources.labels import UNLABELED, LabelTable, find_table, read_table
-from mien.data.texture_files import read_texture
+from mien.data.texture_files import is_within, read_texture
 from mien.data.writer import DatasetWriter, refuse_existing
 from mien.errors import BadFile, BadMesh, BadSetting, DataMissing, MienError, WrongTopology
 from mien.geometry.alignment import procrustes, unit_named
@@ -174,7 +174,6 @@ def _write(writer: DatasetWriter, labels: LabelTable, faces: Faces, folder: Path
 
 def _check_files(folder: Path, labels: LabelTable) -> None:
     """Every file of the table is there, inside the folder, before any is read; its spelling is mended."""
-    root = folder.resolve()
     for entry in labels.files:
         for kind in ("file", "texture"):
             name = getattr(entry, kind)
@@ -182,7 +181,7 @@ def _check_files(folder: Path, labels: LabelTable) -> None:
                 continue
             where = f"{name!r} in line {entry.line} of {labels.path.name}"
             found = find_spelled(folder, name)
-            if root not in ((found or folder / name).resolve()).parents:
+            if not is_within(found or folder / name, (folder,)):
                 raise BadFile(
                     "a file of the label table lies outside the folder", received=where, remedy="move it in"
                 )

@@ -19,7 +19,7 @@ from mien.data.sources.flame import eyeball_mask, load_flame
 from mien.data.sources.folder import check_options, read_vertex_landmarks
 from mien.data.sources.frames import judge_frame
 from mien.data.sources.tree import Faces, FieldSet, Scan, Tree, TreeOptions, leave_out, read_names
-from mien.data.texture_files import read_texture
+from mien.data.texture_files import OWNERS_FOLDERS, read_texture
 from mien.data.writer import DatasetWriter
 from mien.errors import BadSetting, DataMissing, MienError, UnknownName, WrongTopology
 from mien.geometry.alignment import UNITS, FrameDecision, procrustes
@@ -137,6 +137,10 @@ def prepare_field(
     folder, out, prepare = Path(source), Path(out), prepare or PrepareOptions()
     check_options(out, prepare.units, prepare.textures)
     tree = read_tree(kind, folder, options or TreeOptions(), prepare)
+    if prepare.textures is None and any(scan.texture is not None for scan in tree.scans):
+        tree.check.notes.append(
+            f"textures stay where they are: name their folder in {OWNERS_FOLDERS} to train with them"
+        )
     meshes = _first_mesh(kind, tree, folder)
     frame = _survey(kind, tree, meshes, folder, prepare)
     left_out: list[str] = []
