@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from filelock import FileLock
 
 if TYPE_CHECKING:
     from commands import Studio
@@ -22,6 +23,21 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MIEN_CACHE", str(Path(__file__).parent.parent / ".cache" / "mien"))
 
 
+def for_all_workers(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], object]) -> Path:
+    """A folder that the first worker that asks for it builds, and all of them read."""
+    root = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    folder, half = root / name, root / f"{name}.half"
+    with FileLock(root / f"{name}.lock"):
+        if not folder.exists():
+            shutil.rmtree(half, ignore_errors=True)
+            half.mkdir()
+            build(half)
+            half.rename(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
     """A data set, a model trained on it, and example meshes."""
@@ -33,9 +49,9 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     """A model of procedural faces, and a stranger's head on disk."""
-    from heads import make_workshop
+    from heads import Workshop, make_workshop
 
-    return make_workshop(tmp_path_factory.mktemp("workshop"))
+    return Workshop.at(for_all_workers(tmp_path_factory, "workshop", make_workshop))
 
 
 @pytest.fixture(scope="session")
@@ -44,15 +60,12 @@ def build_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., FaceDa
     from mien.data.dataset import FaceDataset
     from mien.data.sources.procedural.build import build_procedural
 
-    built: dict[str, Path] = {}
-
     def build(out: Path, **options: Any) -> FaceDataset:
-        key = repr(sorted(options.items()))
-        if key not in built:
-            folder = tmp_path_factory.mktemp("built") / "data"
-            build_procedural(folder, **options)
-            built[key] = folder
-        shutil.copytree(built[key], out)
+        name = "-".join(["built", *(f"{key}{value}" for key, value in sorted(options.items()))])
+        made = for_all_workers(
+            tmp_path_factory, name, lambda folder: build_procedural(folder / "data", **options)
+        )
+        shutil.copytree(made / "data", out)
         return FaceDataset.load(out)
 
     return build
@@ -62,3 +75,12 @@ def build_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., FaceDa
 def unlooked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Training looks for no points of faces to keep with a model: for new people that takes ten seconds."""
     monkeypatch.setattr("mien.training.run._see_face", lambda model, train: {})
+
+
+@pytest.fixture
+def laid_once() -> Iterator[None]:
+    """Each head is looked for and registered once: seconds of work, and not what is tested."""
+    from remembered import laying_once
+
+    with laying_once():
+        yield

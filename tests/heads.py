@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,15 @@ def joined(*meshes: tuple[NDArray, NDArray]) -> tuple[NDArray, NDArray]:
     )
 
 
+@lru_cache
+def somebody() -> tuple[ProceduralPerson, Remesh]:
+    """A person who is in no data set, and another mesh of the skin."""
+    kept, skin = main_piece(procedural_topology())
+    remesh = remeshed(skin, seed=2)
+    person = ProceduralPerson.draw(np.random.default_rng(11))
+    return person, replace(remesh, corners=kept[remesh.corners])
+
+
 @dataclass(frozen=True)
 class Workshop:
     """A model of procedural faces, and a stranger's head on disk.
@@ -104,26 +114,28 @@ class Workshop:
     mesh: Mesh
     rows: int
 
+    @classmethod
+    def at(cls, root: Path) -> Workshop:
+        """What :func:`make_workshop` made."""
+        person, skin = somebody()
+        return cls(root, root / "model", person, read_mesh(root / "head.obj"), len(skin.corners))
+
     def posed(self, **shapes: float) -> np.ndarray:
         """(N, 3) the head performing, in its own unit and axes."""
-        kept, skin = main_piece(procedural_topology())
-        there = remeshed(skin, seed=2).of(self.person.perform(shapes)[kept])
+        there = somebody()[1].of(self.person.perform(shapes))
         eyes = self.mesh.vertices[self.rows :]
         return np.concatenate([there @ Z_UP.T * 0.001, eyes]).astype(np.float32)
 
 
-def make_workshop(root: Path) -> Workshop:
+def make_workshop(root: Path) -> None:
     """Builds faces, a model of them, and somebody's head that is none of them."""
     build_procedural(root / "data", subjects=10, vertices=900)
     assert command(["train", "morphable", "--data", str(root / "data"), "--out", str(root / "model")]) == 0
-    person = ProceduralPerson.draw(np.random.default_rng(11))
-    kept, skin = main_piece(procedural_topology())
-    remesh = remeshed(skin, seed=2)
-    pieces = [(remesh.of(person.neutral[kept]), remesh.faces), *(ball(eye, 11.5) for eye in person.eyes)]
+    person, skin = somebody()
+    pieces = [(skin.of(person.neutral), skin.faces), *(ball(eye, 11.5) for eye in person.eyes)]
     vertices, faces = joined(*pieces)
     own = (vertices @ Z_UP.T * 0.001).astype(np.float32)
-    marks = (Mark(0, "usemtl", "skin"), Mark(len(remesh.faces), "usemtl", "eyes"))
+    marks = (Mark(0, "usemtl", "skin"), Mark(len(skin.faces), "usemtl", "eyes"))
     uv = own[:, :2] * 4
     mesh = Mesh(own, faces.astype(np.int32), uv=uv, uv_faces=faces.astype(np.int32), marks=marks, name="head")
     write_obj(root / "head.obj", own, mesh)
-    return Workshop(root, root / "model", person, read_mesh(root / "head.obj"), len(pieces[0][0]))

@@ -18,6 +18,7 @@ from mien.io.landmarks import read_landmarks
 from mien.io.mesh import read_mesh, write_obj, write_ply
 
 Capture = pytest.CaptureFixture[str]
+pytestmark = pytest.mark.usefixtures("laid_once")
 
 
 def test_rig(workshop: Workshop, capsys: Capture, tmp_path: Path) -> None:
@@ -70,7 +71,8 @@ def eyes_turn_by_name(made: Morphs, rows: int) -> None:
 
 
 def test_a_glb_comes_back_as_itself_with_targets(workshop: Workshop, capsys: Capture, tmp_path: Path) -> None:
-    source, out = tmp_path / "head.glb", tmp_path / "rig.glb"
+    source, out = tmp_path / "head.glb", tmp_path / "rigged" / "head.glb"  # of one name, so found once
+    out.parent.mkdir()
     upright = workshop.mesh.vertices @ Z_UP * 1000
     write_glb(source, upright, workshop.mesh, name="my head")
     assert run(capsys, "rig", workshop.model, source, "-o", out).code == 0

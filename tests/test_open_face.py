@@ -11,6 +11,7 @@ import pytest
 from commands import Studio, run
 from heads import Z_UP, Workshop
 from meshes import read_pc2
+from remembered import laying_once
 
 import mien
 from mien.apply import OpenedFace, Signal, write_clip
@@ -34,7 +35,8 @@ def model(workshop: Workshop) -> FaceModel:
 @pytest.fixture(scope="module")
 def opened(workshop: Workshop, model: FaceModel) -> OpenedFace:
     """The stranger's head, of another topology, in meters and Z up."""
-    return mien.open_face(workshop.root / "head.obj", model)
+    with laying_once():
+        return mien.open_face(workshop.root / "head.obj", model)
 
 
 @pytest.fixture(scope="module")

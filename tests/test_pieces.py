@@ -268,6 +268,7 @@ def test_teeth_with_a_palate_and_a_row_that_is_filled_are_no_tongues() -> None:
         assert kind_in_mouth(points, mouth) == kind
 
 
+@pytest.mark.usefixtures("laid_once")
 def test_the_same_mesh_in_another_pose_may_have_its_pieces_named(workshop: Workshop) -> None:
     model = mien.load_model(str(workshop.model))
     neutral = replace(workshop.mesh, path=None)
