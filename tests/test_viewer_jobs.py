@@ -120,6 +120,25 @@ def test_a_job_can_be_canceled_at_any_moment_of_its_beginning(monkeypatch: pytes
     fresh.close()
 
 
+def test_a_head_comes_while_the_page_is_there_already(tmp_path: Path) -> None:
+    studio = Studio([Engine("small", small_model())])
+    gate, path = threading.Event(), tmp_path / "Somebody.obj"
+    path.write_bytes(obj_bytes(HEAD, tmp_path))
+
+    def find() -> Path:
+        gate.wait(30)
+        return path
+
+    coming = studio.load_soon(find)
+    before = len(studio.history.state.people)
+    assert not any(person.kind == "loaded" for person in studio.history.state.people), "it is not waited for"
+    gate.set()
+    coming.join(60)
+    assert [person.name for person in studio.history.state.people if person.kind == "loaded"] == ["Somebody"]
+    studio.load_soon(lambda: None).join(60)
+    assert len(studio.history.state.people) == before + 1, "a machine without such a head shows none"
+
+
 def test_heads_are_read_and_registered_in_the_other_process(worker: Worker, tmp_path: Path) -> None:
     studio = Studio([Engine("small", small_model())], worker=worker)
     shown = faces_of(studio, studio.load("my_head.obj", obj_bytes(HEAD, tmp_path)))[0]

@@ -66,17 +66,18 @@ def _cell(row: dict[str, str] | None) -> str:
 
 
 def rigs_table(path: Path) -> str:
-    """One line a system of a CSV of ``benchmarks/artist_heads.py``: means over heads."""
+    """One line a system of a CSV of ``benchmarks/artist_heads.py`` and its like: means over heads."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
+    columns = {name: title for name, title in RIG_COLUMNS.items() if any(row.get(name) for row in rows)}
     counts = {row["heads"] for row in rows}
     first = f"{counts.pop()} heads" if len(counts) == 1 else "| heads"
     lines = [
-        f"| {first} | {' | '.join(RIG_COLUMNS.values())} |",
-        "|---" * (len(RIG_COLUMNS) + first.count("|") + 1) + "|",
+        f"| {first} | {' | '.join(columns.values())} |",
+        "|---" * (len(columns) + first.count("|") + 1) + "|",
     ]
     for row in rows:
-        cells = [f"{float(row[name]):.2f}" if row.get(name) else "–" for name in RIG_COLUMNS]
+        cells = [f"{float(row[name]):.2f}" if row.get(name) else "–" for name in columns]
         cells[:0] = [row["heads"]] if "|" in first else []
         lines.append(f"| {row['system'].replace('_', ' ')} | {' | '.join(cells)} |")
     return "\n".join(lines)

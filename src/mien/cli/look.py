@@ -38,6 +38,7 @@ def view(
     """
     import webbrowser
 
+    from mien.data.sample_head import sample_head
     from mien.viewer import StudioServer
 
     if model_dir and existing(model_dir, "model folder or head").is_file():  # a head in the model's place
@@ -45,6 +46,8 @@ def view(
         model_dir = None
     studio = _studio(model_dir, compare, like, data, device, limit)
     _open_heads(studio, meshes or [], landmarks, piece)
+    if not (model_dir or meshes or like):
+        studio.load_soon(sample_head)
     server = StudioServer(studio, port, title=f"Mien · {studio.engines[0].label}")
     show(server.url)
     say("The studio listens on this machine only. Control-C closes it.")

@@ -225,6 +225,24 @@ class Studio:
                 raise
         return self._opened(name, face, head.rig)
 
+    def load_soon(self, find: Callable[[], Path | None]) -> threading.Thread:
+        """Adds a head of this machine as soon as it is ready; the page is there meanwhile.
+
+        Args:
+            find: What gives its file, or None where there is none.
+
+        Returns:
+            The thread that does so.
+        """
+
+        def load() -> None:
+            if (path := find()) is not None:
+                self.load(path.name, path.read_bytes())
+
+        thread = threading.Thread(target=load, daemon=True)
+        thread.start()
+        return thread
+
     def _load_take(self, name: str, data: bytes) -> bytes:
         state = self.history.state
         with self.jobs.begin(_titled(name)) as job:

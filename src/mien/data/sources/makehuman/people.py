@@ -17,6 +17,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from mien.data.sources.makehuman.lips import lips_met
 from mien.data.sources.makehuman.release import ETHNIC, SEXES, MakeHuman
 from mien.errors import DataMissing
 from mien.geometry.procrustes import procrustes
@@ -50,10 +51,6 @@ LEADING = (
     "nose/nose-scale-depth-decr",
 )
 """Directions that come first: what a face foretells of its manner is read from them."""
-LIPS = ((471, 474, 7227), (481, 523, 7236))
-"""Vertices of the base mesh on the rims of the upper and the lower lip, above one another."""
-PARTED_MM = 0.6
-"""Lips of a face at rest stand no further apart: the jaw closes until they do."""
 OLDEST, BUILD = 0.75, 0.45
 """Share of the targets of old age at the most, and deviation of the weight of the body's build."""
 
@@ -134,18 +131,8 @@ def draw_person(head: MakeHuman, rng: Generator) -> DrawnPerson:
     face = head.base + among.moved(drawn * among.spread)
     for age, share in (("young", 1 - old), ("old", old)):
         face += share * head.grown(age, shares, ethnic, build)
-    face = _lips_met(head, face)
+    face = lips_met(head, face)
     return DrawnPerson(procrustes(face, head.mean).apply(face), drawn, sex)
-
-
-def _lips_met(head: MakeHuman, face: NDArray) -> NDArray[np.float64]:
-    """A face whose jaw has closed as far as its lips stood apart."""
-    places = {int(vertex): place for place, vertex in enumerate(head.rows)}
-    upper, lower = ([places[vertex] for vertex in row] for row in LIPS)
-    jaw = head.units["jawOpen"]
-    apart = float((face[upper, 1] - face[lower, 1]).mean()) - PARTED_MM
-    opens = float((jaw[upper, 1] - jaw[lower, 1]).mean())
-    return face - max(apart, 0.0) / opens * jaw
 
 
 def _pairs(root: Path) -> Iterator[tuple[str, list[Path], list[Path]]]:

@@ -1,0 +1,34 @@
+"""A head to begin with, where somebody has brought none."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from mien.data.sources.makehuman.build import build_makehuman
+from mien.data.sources.makehuman.release import has_makehuman
+from mien.data.textures import texture_paths
+from mien.io.gltf import write_glb
+from mien.topology import cache_folder
+
+VERSION = 1
+"""Part of the path in the cache; raise it when its making changes."""
+TEXELS = 1024
+
+
+def sample_head() -> Path | None:
+    """A person of MakeHuman at rest, with painted skin, as a GLB: made once, then read from the cache.
+
+    Returns:
+        The file; None where MakeHuman's shapes are not on this machine.
+    """
+    if not has_makehuman():
+        return None
+    path = cache_folder() / "samples" / str(VERSION) / "MakeHuman.glb"
+    if not path.is_file():
+        with tempfile.TemporaryDirectory() as folder:
+            data = build_makehuman(Path(folder) / "people", subjects=1, textures=TEXELS)
+            resting = data.take([int(data.is_neutral.argmax())])
+            skin = texture_paths(resting)[0]
+            write_glb(path, resting[0], data.topology, texture=skin, name="MakeHuman head")
+    return path
