@@ -168,6 +168,7 @@ def test_bad_tables(tmp_path: Path) -> None:
         ("file,person,expression,weight,clip,frame", "no column 'subject'.*known columns"),
         ("file,subject,expresion,weight,clip,frame", "unknown column 'expresion'.*did you mean 'expression'"),
         ("file,subject,subject,weight,clip,frame", "appears twice"),
+        ("file,subject" + ",x" * 100_000, "received 100,002 in "),
     ):
         table(folder, *rows, header=header)
         with pytest.raises(BadFile, match=message):

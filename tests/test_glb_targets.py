@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import struct
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from test_gltf import validate
 
-from mien.errors import BadMesh
+from mien.apply import check_existing_targets
+from mien.errors import BadMesh, MienError
 from mien.io.glb import Document, read_glb_targets
 from mien.io.glb_targets import add_glb_targets, move_glb
 from mien.io.gltf import write_glb
@@ -144,3 +147,17 @@ def test_a_point_scan_becomes_points_with_targets(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.targets[0] - found.base, np.tile([0, 1, 0], (60, 1)), atol=1e-4)
     assert found.names == ("up",) and not len(found.faces)
     validate(tmp_path / "scan.glb")
+
+
+@pytest.mark.parametrize("head", ["head.obj", "head.glb"])
+def test_names_are_looked_at_before_the_long_work(tmp_path: Path, head: str) -> None:
+    """The head is not even opened."""
+    model: Any = SimpleNamespace(expressions=("smile",))
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "wrong.csv").write_text("target,name,weight\njawOpen,frown,1\n")
+    for names, words in (
+        ("folder.csv", "folder.csv"), ("wrong.csv", "frown"), ("nowhere.csv", "nowhere"), ("maya", "maya"),
+    ):  # fmt: skip
+        given = names if names == "maya" else str(tmp_path / names)
+        with pytest.raises(MienError, match=words):
+            check_existing_targets(tmp_path / head, tmp_path / "rig.glb", model, given, "refuse")

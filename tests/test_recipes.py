@@ -13,7 +13,7 @@ from fixtures import tiny_data
 
 from mien.data.sources.field import FIELD_SETS
 from mien.data.splits import PROTOCOLS
-from mien.errors import BadFile, DataMissing, UnknownName
+from mien.errors import BadFile, BadSetting, DataMissing, UnknownName
 from mien.models import MODELS, model_class
 from mien.training import resolve_plan
 from mien.training.recipes import FOLDER, Recipe, find_recipe, read_recipe, recipe_names
@@ -151,3 +151,21 @@ def test_damaged_recipes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="did you mean 'settings'"):
         read_recipe(path)
     assert Recipe("pca", {}).seeds == (0,)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ("{size: .inf}", "'size' is out of range: inf"), ("{size: true}", "'size' is of another type"),
+        ("{size: 1.5}", "'size' is of another type: Expected `int`"), ("{size: [1]}", "of another type"),
+        ("{size: 1000000000}", "up to 10,000,000"), ("{steps: 1e3x}", "'steps' is of another type"),
+    ],
+)  # fmt: skip
+def test_settings_of_another_type_are_refused_before_a_run_begins(
+    tmp_path: Path, settings: str, words: str
+) -> None:
+    model = "adversarial_vae" if "steps" in settings else "pca"
+    (tmp_path / "recipe.yaml").write_text(f"model: {model}\ndata: {{name: x}}\nsettings: {settings}\n")
+    with pytest.raises(BadSetting, match=re.escape(words)) as raised:
+        resolve_plan(str(tmp_path / "recipe.yaml"))
+    assert "\n" not in str(raised.value)

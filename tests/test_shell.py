@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ import typer
 
 from mien.cli import shell
 from mien.data.notation import parse_settings, parse_weights
-from mien.errors import BadMesh, BadSetting, UnknownName
+from mien.errors import BadMesh, BadSetting, UnknownName, system_sentence
 from mien.io.json_text import json_text
+from mien.temporary import neighbor
 
 
 def test_weights_are_named_numbers() -> None:
@@ -60,6 +62,8 @@ def test_json_holds_arrays_and_no_nan() -> None:
         (BadMesh("no faces", received="a.obj", remedy="export it again"), 2, "received a.obj; export it"),
         (OSError(errno.ENOSPC, "No space left on device", "out.obj"), 2, "the disk is full: out.obj"),
         (OSError(errno.EFBIG, "File too large", "out.obj"), 2, "the disk is full"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "x" * 9000), 2, "x ... is too long a name"),
+        (OSError(errno.EEXIST, "File exists", b"out"), 2, "out is there already"),
         (FileNotFoundError(errno.ENOENT, "No such file", "nowhere"), 2, "nowhere does not exist"),
         (PermissionError(errno.EACCES, "Permission denied", "locked"), 2, "permissions"),
         (MemoryError(), 2, "not enough memory"),
@@ -89,3 +93,16 @@ def test_no_traceback_unless_debug(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Traceback" not in captured.err + captured.out
     with pytest.raises(BadMesh):
         shell.run(app, ["a.obj", "--debug"])
+
+
+def test_places_are_named_as_their_user_knows_them(tmp_path: Path) -> None:
+    """Not by the name that a file has while it is written, and not by what would lie below a file."""
+    (tmp_path / "taken").touch()
+    for below in (neighbor(tmp_path / "taken" / "people"), tmp_path / "taken" / "model" / "config.json"):
+        with pytest.raises(NotADirectoryError) as raised:
+            below.mkdir()
+        sentence = f"{tmp_path / 'taken'} is a file, and a folder is needed."
+        assert system_sentence(raised.value) == sentence
+    with pytest.raises(FileNotFoundError) as absent:
+        neighbor(tmp_path / "nowhere" / "a.b").mkdir()
+    assert system_sentence(absent.value) == f"{tmp_path / 'nowhere' / 'a.b'} does not exist; check the path."

@@ -9,11 +9,14 @@ from __future__ import annotations
 import difflib
 import errno
 import importlib
+import os
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+_LONGEST_PLACE = 400  # letters of a path in a sentence
 _LINE_BREAKS = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 
 
@@ -106,9 +109,21 @@ def require(module: str, extra: str) -> ModuleType:
         ) from error
 
 
+def _place(error: OSError) -> str:
+    """Where it happened, by its final name; of a file that is used as a folder, that file."""
+    from mien.temporary import whole_name  # only where something went wrong: every start imports this file
+
+    if not isinstance(error.filename, (str, bytes)):
+        return "the output"
+    place = Path(whole_name(os.fsdecode(error.filename)))
+    if error.errno == errno.ENOTDIR:
+        place = next((parent for parent in place.parents if parent.is_file()), place)
+    return str(place) if len(str(place)) < _LONGEST_PLACE else f"{str(place)[:_LONGEST_PLACE]} ..."
+
+
 def system_sentence(error: OSError) -> str:
     """What the operating system refused, in one sentence: the place, why, and what to do."""
-    place = error.filename or "the output"
+    place = _place(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return (
             f"the disk is full: {place} could not be written; nothing half-written was left; free some space."
@@ -119,5 +134,7 @@ def system_sentence(error: OSError) -> str:
         errno.EROFS: "is on a read-only disk; choose another folder",
         errno.EISDIR: "is a folder, and a file is needed",
         errno.ENOTDIR: "is a file, and a folder is needed",
+        errno.EEXIST: "is there already; choose another name",
+        errno.ENAMETOOLONG: "is too long a name; choose a shorter one",
     }
     return f"{place} {reasons.get(error.errno or 0, f'cannot be used ({error.strerror or error})')}."

@@ -41,6 +41,16 @@ def neighbor(path: Path) -> Path:
     return path.with_name(f".{path.name}.{_HOST}-{os.getpid()}-{_PROCESS}-{next(_NUMBERS)}.tmp")
 
 
+def whole_name(path: str) -> str:
+    """A path with the names that things will have when they are whole, for messages.
+
+    Args:
+        path: In which names of :func:`neighbor` may stand.
+    """
+    parts = Path(path).parts
+    return str(Path(*(part[1:].rsplit(".", 2)[0] if _FORM.fullmatch(part) else part for part in parts)))
+
+
 @contextmanager
 def passing_folder() -> Iterator[Path]:
     """A folder among the system's temporary files for what nobody keeps; it is gone afterwards.

@@ -99,7 +99,7 @@ def _nose_height(topology: Topology) -> float:
 
 
 def check_existing_targets(source: Path, out: Path, model: FaceModel, names: str, existing: str) -> None:
-    """Refuses targets that a glTF file has already, before the long work starts.
+    """Refuses a damaged table of names, and targets that a glTF file has already, before the long work.
 
     Args:
         source: The file of the head.
@@ -108,6 +108,8 @@ def check_existing_targets(source: Path, out: Path, model: FaceModel, names: str
         names: As for :func:`rig_by_names`.
         existing: ``refuse``, ``keep`` or ``replace``.
     """
-    if source.suffix.lower() in GLTF and out.suffix.lower() not in USD:
+    keeps = source.suffix.lower() in GLTF and out.suffix.lower() not in USD
+    if keeps or names not in ("model", "arkit"):
         rules, _ = target_rules(names, model.expressions)
+    if keeps:
         check_existing(source, [rule.target for rule in rules], existing)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mien.errors import BadFile
-from mien.temporary import neighbor
+from mien.temporary import neighbor, whole_name
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
         os.replace(temporary, path)
     except OSError as error:
         raise BadFile(
-            f"cannot write {str(path)!r}",
+            f"cannot write {whole_name(str(path))!r}",
             received=error.strerror or str(error),
             remedy="free some space or choose another folder; nothing was left half-written",
         ) from error

@@ -77,7 +77,7 @@ def save_model(model: FaceModel, folder: Path | str, *, facts: Mapping[str, Any]
 
 
 def check_arguments(model: str, arguments: Mapping[str, Any]) -> None:
-    """Raises unless the constructor call of a model can be written down."""
+    """Raises unless the constructor call of a model can be written down, and a folder of it opened again."""
     for name, value in arguments.items():
         try:
             json.dumps(value)
@@ -85,6 +85,13 @@ def check_arguments(model: str, arguments: Mapping[str, Any]) -> None:
             raise BadSetting(
                 f"the constructor argument {name!r} of {model} is no plain JSON value",
                 received=type(value).__name__, remedy="take numbers, texts and lists; make the rest inside",
+            ) from error  # fmt: skip
+        try:
+            _check_argument(name, value, 0)
+        except ValueError as error:
+            raise BadSetting(
+                f"a folder of {model} with such an argument would not be opened again", received=str(error),
+                remedy=f"take numbers up to {LARGEST_ARGUMENT:,.0f}",
             ) from error  # fmt: skip
 
 
@@ -267,14 +274,19 @@ def _built(
             f"the model was saved with other arguments than {kind.__qualname__} takes today",
             received=", ".join(odd), remedy="use the code that it was saved with, or train again",
         )  # fmt: skip
-    _check_types(kind, arguments)
+    check_types(kind.__init__, arguments)
     return kind(topology, expressions, **arguments)
 
 
-def _check_types(kind: type[FaceModel], arguments: Mapping[str, Any]) -> None:
-    """Raises ValueError for an argument of another type than the constructor states, if that can be told."""
+def check_types(takes: Any, arguments: Mapping[str, Any]) -> None:
+    """Raises ValueError for an argument of another type than is stated, if that can be told.
+
+    Args:
+        takes: A constructor or a dataclass that states the types.
+        arguments: By name.
+    """
     try:
-        hints = get_type_hints(kind.__init__)
+        hints = get_type_hints(takes)
     except NameError:  # a type of somebody's own method that is there for type checkers alone
         return
     for name, value in arguments.items():

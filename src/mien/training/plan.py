@@ -12,7 +12,7 @@ from typing import Any
 from mien.data.splits import check_protocol
 from mien.errors import BadSetting, UnknownName
 from mien.models.base import FaceModel
-from mien.models.files import check_arguments
+from mien.models.files import check_arguments, check_types
 from mien.models.own_code import is_address
 from mien.models.registry import method_names, model_class
 from mien.training.recipes import Recipe, find_recipe, recipe_names
@@ -96,7 +96,20 @@ def plan_training(
             remedy=f"give one with --set {missing[0]}=... (Python: {missing[0]}=...)",
         )  # fmt: skip
     check_arguments(kind.name, arguments)
+    _check_kinds(kind, arguments, settings)
     return Plan(kind.name, arguments, settings, **choices)
+
+
+def _check_kinds(kind: type[FaceModel], arguments: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """Raises for values of another type than the method states: training would fail on them, or go wrong."""
+    try:
+        check_types(kind.__init__, arguments)
+        check_types(getattr(kind, "Settings", kind.__init__), settings)
+    except ValueError as error:
+        raise BadSetting(
+            f"{kind.name} cannot be trained with these settings", received=str(error),
+            remedy=f"`mien info {kind.name}` lists them with their usual values",
+        ) from error  # fmt: skip
 
 
 def resolve_plan(

@@ -16,7 +16,7 @@ NEUTRAL_NAMES = ("", "neutral")
 UNLABELED = "?"
 LARGEST_WEIGHT = 10.0
 """Intensities of action units go up to 5; what is above this is a percentage."""
-_LONGEST_CELL = 1_000_000
+_LONGEST_CELL, _MOST_COLUMNS = 1_000_000, 1000
 
 
 @dataclass
@@ -128,7 +128,12 @@ def read_table(path: Path) -> LabelTable:
 
 
 def _check_columns(columns: list[str], path: Path) -> list[str]:
-    """Refuses missing and misspelled columns; notes the ones that are ignored."""
+    """Refuses missing, misspelled and too many columns; notes the ones that are ignored."""
+    if len(columns) > _MOST_COLUMNS:
+        raise BadFile(
+            "the label table has too many columns", received=f"{len(columns):,} in {path}",
+            remedy=f"known columns: {', '.join(COLUMNS)}",
+        )  # fmt: skip
     for needed in ("file", "subject"):
         if needed not in columns:
             raise BadFile(
