@@ -20,7 +20,7 @@ DOCS = README.parent / "docs"
 PAGES = (
     README, DOCS / "your_own_head.md", DOCS / "metrics.md", DOCS / "data" / "ict.md",
     DOCS / "data" / "makehuman.md", DOCS / "experiments.md", DOCS / "models" / "adversarial_vae.md",
-    DOCS / "models" / "residual_morphable.md",
+    DOCS / "models" / "residual_morphable.md", DOCS / "security.md",
 )  # fmt: skip
 RESULTS = README.parent / "benchmarks" / "results"
 CAPABILITIES = re.compile(r"(<!-- capabilities:[^>]*-->\n).*?(<!-- end -->)", re.DOTALL)
@@ -234,10 +234,24 @@ def arms_table(path: Path) -> str:
     return results_table(path, ARMS_COLUMNS)
 
 
+def totals_table(path: Path) -> str:
+    """All lines of a record together: sums of its numbers, the largest of those that say what was most."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    kind, *columns = rows[0]
+    cells = []
+    for name in columns:
+        values = [float(row[name]) for row in rows]
+        cells.append(f"{max(values) if name.startswith('most_') else sum(values):,.10g}")
+    header = " | ".join(name.replace("_", " ") for name in columns)
+    lines = [f"| {kind} | {header} |", "|---" * (1 + len(columns)) + "|"]
+    return "\n".join([*lines, f"| all {len(rows)} | {' | '.join(cells)} |"])
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
     "results": results_table, "rigs": rigs_table, "faces": faces_table, "worlds": worlds_table,
     "bench": bench_table, "read": read_table, "judge": judge_table, "arms": arms_table,
-    "residuals": residuals_table, "field": field_table, "claims": claims_table,
+    "residuals": residuals_table, "field": field_table, "claims": claims_table, "totals": totals_table,
 }  # fmt: skip
 """Word of a mark ``<!-- WORD: ... NAME.csv -->`` -> what writes the table below it."""
 MARKS = re.compile(rf"(<!-- ({'|'.join(TABLES)}): [^>]*?(\S+\.csv) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -8,6 +8,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
+from functools import lru_cache
 
 from fuzzing.mutations import glb_of, lying_array
 
@@ -144,6 +145,7 @@ def curves() -> list[bytes]:
     ]  # fmt: skip
 
 
+@lru_cache
 def landmarks() -> list[tuple[str, bytes]]:
     """Name and content of landmark files."""
     return [
@@ -177,6 +179,7 @@ def recipes() -> list[bytes]:
     ]  # fmt: skip
 
 
+@lru_cache  # asked for with each input, and bombs take a second to pack
 def pictures() -> list[tuple[str, bytes]]:
     """Ending and content of pictures."""
 
