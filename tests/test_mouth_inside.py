@@ -83,8 +83,8 @@ def test_the_inside_rests_above_and_turns_with_the_jaw_below(carrier, opened, po
     deep = inside & middle & (depth > 12) & (depth < 30)
     above, below = deep & (height > 6), deep & (height < -6)
     assert above.sum() > 5 and below.sum() > 5
-    assert np.linalg.norm(moved[above], axis=1).mean() < 4
+    assert np.linalg.norm(moved[above], axis=1).mean() < 5
     jaw = with_jaw(jaw_region(rest, openings(skin[1])[0].on(rest)), np.ones(1))
     turned = jaw(rest[below], rest, change[None])[0]
     assert np.linalg.norm(turned, axis=1).min() > 10
-    assert np.linalg.norm(moved[below] - turned, axis=1).mean() < 4
+    assert np.linalg.norm(moved[below] - turned, axis=1).mean() < 5

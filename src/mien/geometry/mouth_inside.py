@@ -20,7 +20,7 @@ from mien.geometry.sparse_solver import factored
 
 _REACH = 1.3  # widths of the mouth around its middle within which its inside lies
 _ISLAND = 0.25  # of the inside's size: what it encloses and is smaller belongs to it
-_DEEP_MM = 12.0  # so far behind a lip what is there goes with the bone
+_DEEP_MM = 25.0  # over so long a way behind a lip what is there comes to go with the bone
 _LOOSE = 1e-9  # holds what nothing else does
 
 
