@@ -10,10 +10,12 @@ from mien.data.sources.procedural.person import ProceduralPerson
 from mien.data.sources.procedural.topology import procedural_topology
 from mien.geometry.carry import Carrier
 from mien.geometry.following import jaw_region, with_jaw
+from mien.geometry.mouth_inside import _Cover
 from mien.geometry.mouth_opening import covered_share
 from mien.geometry.named_pieces import NamedPieces
 from mien.geometry.openings import inside_of_mouth, openings
 from mien.geometry.registration import main_piece
+from mien.render.rays import Camera, ray_scene
 from mien.topology import Topology
 
 CRUMPLED = 0.3  # of its size: registered to a bag of another form, a pocket is left next to the lips
@@ -88,3 +90,19 @@ def test_the_inside_rests_above_and_turns_with_the_jaw_below(carrier, opened, po
     turned = jaw(rest[below], rest, change[None])[0]
     assert np.linalg.norm(turned, axis=1).min() > 10
     assert np.linalg.norm(moved[below] - turned, axis=1).mean() < 5
+
+
+def test_skin_that_comes_toward_the_inside_pushes_it_back(carrier, opened, pocket, skin, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    """A chin pressed far in: what lies behind it does not come out through the skin."""
+    rest, inside, faces = opened[0], pocket[1], skin[1].faces
+    place = rest[inside][rest[inside, 1].argmin()]  # the bottom of the mouth
+    near = np.exp(-(((rest - place) / 10) ** 2).sum(axis=1))
+    change = -np.array([0.0, 0.0, 25.0]) * near[:, None] * ~inside[:, None]
+
+    def seen(points: NDArray) -> int:
+        hit = Camera(np.eye(3), place, 40.0, 300).cast(ray_scene(points.astype(np.float32), faces))
+        return int(inside[faces[hit.triangles]].all(axis=1).sum())
+
+    assert seen(rest + carrier.carry(carrier.registered + change)) < 1.1 * seen(rest)
+    monkeypatch.setattr(_Cover, "pushed", lambda self, moves, carried: moves)
+    assert seen(rest + carrier.carry(carrier.registered + change)) > 3 * seen(rest)

@@ -246,7 +246,13 @@ class Carrier:
         if mouth is None:
             return None
         return find_mouth_inside(
-            self._points, faces, lies.inner, lies.at_lips, lies.above, self.registered, mouth
+            self._points,
+            faces[self._skin[faces].all(axis=1)],
+            lies.inner,
+            lies.at_lips,
+            lies.above,
+            self.registered,
+            mouth,
         )
 
     def _check(self, carried: NDArray, change: NDArray) -> None:

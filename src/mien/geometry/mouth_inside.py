@@ -1,7 +1,8 @@
 """The inside of a mesh's mouth: above it rests with the skull, below it turns with the jaw.
 
 A template says nothing about what a mesh has behind its lips. Next to them it goes with the lip that it
-belongs to, deeper with the bone; in between, along the mesh, one passes into the other.
+belongs to, deeper with the bone; in between, along the mesh, one passes into the other. Skin that comes
+toward it pushes it back.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import SuperLU
+from scipy.spatial import cKDTree
 
 from mien.geometry.following import Follow, jaw_region, with_jaw
 from mien.geometry.openings import Opening, edge_lengths
@@ -21,6 +23,9 @@ from mien.geometry.sparse_solver import factored
 _REACH = 1.3  # widths of the mouth around its middle within which its inside lies
 _ISLAND = 0.25  # of the inside's size: what it encloses and is smaller belongs to it
 _DEEP_MM = 25.0  # over so long a way behind a lip what is there comes to go with the bone
+_THICK_MM = 1.0  # skin is so thick at least: what lies behind it comes no nearer
+_LIPS_MM = 8.0  # so near to the lips what is behind them goes with them
+_COVERED_MM = 12.0  # what lies deeper behind the skin is not met by it
 _LOOSE = 1e-9  # holds what nothing else does
 
 
@@ -45,6 +50,46 @@ class _Side:
 
 
 @dataclass(frozen=True, eq=False)
+class _Cover:
+    """The skin in front of what lies close behind it.
+
+    Args:
+        rows: (c,) of the inside.
+        corners: (c, 3) vertices of the mesh. The triangle of the skin that is nearest to each.
+        outward: (c, 3) float. Unit normals of these triangles.
+        depth: (c,) float, millimeters. How far behind them each lies at rest.
+    """
+
+    rows: NDArray[np.int64]
+    corners: NDArray[np.int64]
+    outward: NDArray[np.float64]
+    depth: NDArray[np.float64]
+
+    @staticmethod
+    def of(points: NDArray, skin: NDArray, members: NDArray, lips: NDArray) -> _Cover:
+        """What triangles (F, 3) of the skin lie in front of members (m,) of a mesh (M, 3).
+
+        Next to the lips (k,) there are none: what lies behind one of them may be near to the other.
+        """
+        corners = points[skin]
+        normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+        far, nearest = cKDTree(corners.mean(axis=1)).query(points[members])
+        depth = ((corners[nearest].mean(axis=1) - points[members]) * normal[nearest]).sum(axis=1)
+        apart = cKDTree(points[lips]).query(points[members])[0] > _LIPS_MM
+        rows = np.flatnonzero(apart & (depth > 0.3 * far) & (far < _COVERED_MM))
+        return _Cover(rows, skin[nearest[rows]], normal[nearest[rows]], depth[rows])
+
+    def pushed(self, moves: NDArray, carried: NDArray) -> NDArray[np.float64]:
+        """(B, m, 3) movements of the inside that stay behind the skin's (B, M, 3), millimeters."""
+        away = carried[:, self.corners].mean(axis=2) - moves[:, self.rows]
+        depth = self.depth + (away * self.outward).sum(axis=2)
+        lack = np.maximum(np.minimum(self.depth, _THICK_MM) - depth, 0)
+        moves[:, self.rows] -= lack[..., None] * self.outward
+        return moves
+
+
+@dataclass(frozen=True, eq=False)
 class MouthInside:
     """The inside of a mesh's mouth.
 
@@ -53,12 +98,14 @@ class MouthInside:
         share: (m,) float. How much each goes with the jaw, 0 to 1.
         sides: How it goes with the upper and with the lower lip.
         jaw: How what lies below turns with the jaw.
+        cover: The skin in front of it.
     """
 
     members: NDArray[np.int64]
     share: NDArray[np.float64]
     sides: tuple[_Side, _Side]
     jaw: Follow
+    cover: _Cover
 
     def moved(
         self, carried: NDArray, points: NDArray, registered: NDArray, change: NDArray
@@ -75,7 +122,7 @@ class MouthInside:
         above = upper.taken(carried[:, upper.lip])
         beside = carried[:, lower.lip] - self.jaw(points[lower.lip], registered, change)
         below = self.jaw(points[self.members], registered, change) + lower.taken(beside)
-        return above + self.share[:, None] * (below - above)
+        return self.cover.pushed(above + self.share[:, None] * (below - above), carried)
 
 
 def find_mouth_inside(
@@ -86,7 +133,7 @@ def find_mouth_inside(
 
     Args:
         points: (M, 3) float, millimeters, in the template's frame.
-        faces: (F, 3) int. Its triangles.
+        faces: (F, 3) int. The triangles of its skin.
         hidden: (M,) bool. Skin that the template says nothing about.
         at_lips: (M,) bool. What lies nearest to the line of the template's inner lips.
         side: (M,) float. Above zero on the upper lip, below on the lower.
@@ -111,7 +158,8 @@ def find_mouth_inside(
     between = factored((diags(_sums(within) + sum(total) + _LOOSE) - within).tocsr())
     share = np.clip((1 - between.solve(total[0] - total[1])) / 2, 0, 1)
     jaw = with_jaw(jaw_region(registered, mouth), np.ones(1))
-    return MouthInside(rows, share * share * (3 - 2 * share), (sides[0], sides[1]), jaw)
+    cover = _Cover.of(points, faces[~(members | hidden)[faces].any(axis=1)], rows, np.concatenate(lips))
+    return MouthInside(rows, share * share * (3 - 2 * share), (sides[0], sides[1]), jaw, cover)
 
 
 def _pulls(
