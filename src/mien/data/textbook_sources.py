@@ -47,7 +47,8 @@ class ShapeSource:
         shapes: ARKit name -> (N, 3) float64 displacements, millimeters.
         license: Of the shapes.
         topology: What makes it usable as a template: slits, landmarks, regions; None where it has none.
-        people: (K, N, 3) float32, millimeters. Principal modes of neutral faces, or None.
+        people: (K, N, 3) float32, millimeters. Principal modes of neutral faces; None where there are none,
+            or where they are drawn for a template alone.
         landmarks: Name -> (3,) float64, millimeters. Its lids and lips, which guide a template onto it.
     """
 
@@ -102,9 +103,11 @@ def textbook_shapes(names: Sequence[str] | None = None) -> TextbookShapes:
             raise UnknownName("source of shapes", name, _SOURCES)
     sources = [_SOURCES[name]() for name in names]
     template = next((source for source in sources if source.topology is not None), None) or _procedural()
+    if template.people is None:
+        template = replace(template, people=_procedural_people(template))
     assert template.topology is not None and template.people is not None
     alone = {
-        source.name: source.shapes if source is template else on_template(source, template)
+        source.name: source.shapes if source.name == template.name else on_template(source, template)
         for source in track(sources, "laying shapes on the template")
     }
     agreed = agree(alone, template.vertices, tuple(ARKIT))
@@ -220,16 +223,22 @@ def _procedural() -> ShapeSource:
     for name, below in COMPANIONS.items():
         both = person.perform({**ARKIT[below], **ARKIT[name]})
         shapes[name] = both - person.neutral - shapes[below]
-    faces = np.stack([ProceduralPerson.draw(np.random.default_rng([0, k])).neutral for k in range(DRAWN)])
-    aligned = procrustes(faces, topology.template, scale=True).apply(faces)
-    flat = (aligned - aligned.mean(axis=0)).reshape(DRAWN, -1)
-    _, spread, axes = np.linalg.svd(flat, full_matrices=False)
-    modes = (spread[:MODES, None] / np.sqrt(DRAWN) * axes[:MODES]).reshape(MODES, -1, 3)
     points = dict(zip(topology.landmarks.names, topology.landmarks.positions(person.neutral), strict=True))
     return ShapeSource(
         "procedural", person.neutral, topology.faces, shapes, "MIT (Mien)", topology,
-        modes.astype(np.float32), {name: points[name] for name in LIDS_AND_LIPS},
+        landmarks={name: points[name] for name in LIDS_AND_LIPS},
     )  # fmt: skip
+
+
+def _procedural_people(template: ShapeSource) -> NDArray[np.float32]:
+    """(K, V, 3) float32, millimeters: principal modes of drawn people, which takes seconds."""
+    assert template.topology is not None
+    faces = np.stack([ProceduralPerson.draw(np.random.default_rng([0, k])).neutral for k in range(DRAWN)])
+    aligned = procrustes(faces, template.topology.template, scale=True).apply(faces)
+    flat = (aligned - aligned.mean(axis=0)).reshape(DRAWN, -1)
+    _, spread, axes = np.linalg.svd(flat, full_matrices=False)
+    modes = spread[:MODES, None] / np.sqrt(DRAWN) * axes[:MODES]
+    return modes.reshape(MODES, -1, 3).astype(np.float32)
 
 
 _SOURCES: Mapping[str, Callable[[], ShapeSource]] = {

@@ -22,7 +22,7 @@ from mien.geometry.sparse_solver import factored
 
 _REACH = 1.3  # widths of the mouth around its middle within which its inside lies
 _ISLAND = 0.25  # of the inside's size: what it encloses and is smaller belongs to it
-_DEEP_MM = 25.0  # over so long a way behind a lip what is there comes to go with the bone
+_DEEP_MM = 17.0  # over so long a way behind a lip what is there comes to go with the bone
 _THICK_MM = 1.0  # skin is so thick at least: what lies behind it comes no nearer
 _LIPS_MM = 8.0  # so near to the lips what is behind them goes with them
 _COVERED_MM = 12.0  # what lies deeper behind the skin is not met by it
