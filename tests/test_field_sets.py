@@ -82,8 +82,11 @@ def test_facescape_textures_come_along_when_asked(facescape: Path, tmp_path: Pat
     np.testing.assert_allclose(picture.mean(axis=(0, 1)), [20, 7, 0], atol=3)  # person 2 of the tree, scan 7
 
 
-def test_facecam_learns_textures_from_facescapes_maps(facescape: Path, tmp_path: Path) -> None:
+def test_facecam_learns_textures_from_facescapes_maps(
+    facescape: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """From the maps where the owner left them: people get the color of theirs, and expressions, too."""
+    monkeypatch.setenv("MIEN_TEXTURES", str(facescape))
     data = prepared("facescape", facescape, tmp_path / "out")
     torch.manual_seed(0)
     model = FaceCAM(
@@ -497,10 +500,16 @@ def test_unknown_names_and_misplaced_flags(facescape: Path, tmp_path: Path, caps
         field_set("faces")
 
 
-def test_prepare_by_command(facescape: Path, tmp_path: Path, capsys: Capture) -> None:
+def test_prepare_by_command(
+    facescape: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told = run(capsys, "data", "prepare", "facescape", facescape, "--out", tmp_path / "out", "--align")
     assert told.code == 0 and "60 faces of 3 people" in told.out
     assert "millimeters" in told.err and "info_list" in told.err
+    assert run(capsys, "data", "check", tmp_path / "out").code == 2, (
+        "its maps lie outside, and nobody allowed that"
+    )
+    monkeypatch.setenv("MIEN_TEXTURES", str(facescape))
     assert run(capsys, "data", "check", tmp_path / "out").code == 0
     data = FaceDataset.load(tmp_path / "out")
     still = data.topology.regions["rigid"]

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from mien.data.sources.procedural.person import ProceduralPerson
 from mien.data.sources.procedural.topology import procedural_topology
 from mien.geometry.carry import Carrier
+from mien.geometry.cover import Cover
 from mien.geometry.following import jaw_region, with_jaw
-from mien.geometry.mouth_inside import _Cover
 from mien.geometry.mouth_opening import covered_share
 from mien.geometry.named_pieces import NamedPieces
 from mien.geometry.openings import inside_of_mouth, openings
@@ -105,5 +105,26 @@ def test_skin_that_comes_toward_the_inside_pushes_it_back(carrier, opened, pocke
         return int(inside[faces[hit.triangles]].all(axis=1).sum())
 
     assert seen(rest + carrier.carry(carrier.registered + change)) < 1.1 * seen(rest)
-    monkeypatch.setattr(_Cover, "pushed", lambda self, moves, carried: moves)
+    monkeypatch.setattr(Cover, "pushed", lambda self, moves, carried: moves)
     assert seen(rest + carrier.carry(carrier.registered + change)) > 3 * seen(rest)
+
+
+def test_teeth_that_would_come_through_the_chin_are_drawn_back() -> None:
+    """As one piece: by what the tooth that comes out farthest needs, and not at all where none does."""
+    x, y = np.meshgrid(np.arange(-20.0, 21, 4), np.arange(-20.0, 21, 4))
+    skin = np.stack([x.ravel(), y.ravel(), np.zeros(x.size)], axis=1)
+    grid = np.arange(x.size).reshape(x.shape)
+    first, right, up = grid[:-1, :-1].ravel(), grid[:-1, 1:].ravel(), grid[1:, :-1].ravel()
+    faces = np.concatenate([np.stack([first, right, up], 1), np.stack([right, grid[1:, 1:].ravel(), up], 1)])
+    teeth = np.array([[-6.0, 0, -3], [0, 0, -2], [6, 0, -5]])
+    points = np.concatenate([skin, teeth, [[0.0, 100, 0]]])
+    members, lips = len(skin) + np.arange(3), np.array([len(points) - 1])
+    cover = Cover.of(points, faces, members, lips)
+    assert cover.rows.tolist() == [0, 1, 2] and cover.depth.round(6).tolist() == [3, 2, 5]
+    pressed, moves = np.zeros((2, len(points), 3)), np.zeros((2, 3, 3))
+    pressed[0, :, 2] = -4.0  # the chin comes back by 4 mm, in the second pose by none
+    drawn = cover.drawn_back(moves, pressed)
+    np.testing.assert_allclose(drawn[0], np.tile([0, 0, -3.0], (3, 1)), atol=1e-9)  # one of skin is left
+    np.testing.assert_array_equal(drawn[1], 0)
+    near = Cover.of(points, faces, members, np.array([grid[5, 5]]))
+    assert near.rows.tolist() == [], "next to the lips there is no cover"

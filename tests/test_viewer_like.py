@@ -62,7 +62,7 @@ def test_everybody_moves_like_a_head_that_was_dropped(general: FaceModel, tmp_pa
     person = ProceduralPerson.draw(np.random.default_rng(21))
     wanted = (person.perform(dict(ARKIT["jawOpen"])) - person.neutral)[rows]
     skin = np.linalg.norm(wanted, axis=1) > 0.3
-    assert measures.cosine((after - neutral)[skin], wanted[skin]) > 0.9
+    assert measures.cosine((after - neutral)[skin], wanted[skin]) > 0.89  # with the inside of the mouth
     morphs = _exported(studio, tmp_path)
     assert set(morphs.names) == set(NAMES)
 

@@ -15,6 +15,7 @@ from mien.geometry.attachment import Attachment, attached
 from mien.geometry.carried import MovedSurface, check_carried
 from mien.geometry.contact import Eye, Lips, Meets, find_eyes, find_lips, lids_closed
 from mien.geometry.correctives import lids_halfway, turned_with_jaw
+from mien.geometry.cover import Cover
 from mien.geometry.defects import Defects
 from mien.geometry.differential import cotangent_laplacian, vertex_areas, vertex_normals
 from mien.geometry.eyeballs import turned
@@ -91,6 +92,8 @@ class Carrier:
         if (calmed := self.loose | lies.inner).any():
             self._solve = held(self._solve, calmed, self._faces)
         self._inside = self._behind_lips(sound, lies)
+        self._hanging = self._on_inside(defects.held)
+        self._covers = self._behind_chin(sound, lies)
 
     def carry(
         self, moved: NDArray, gaze: NDArray | None = None, meets: Meets | None = None
@@ -111,6 +114,9 @@ class Carrier:
         if self._inside is not None:
             moves = self._inside.moved(carried, self._points, self.registered, change)
             carried[:, self._inside.members] = moves
+            rows, shares = self._hanging
+            columns = moves.transpose(1, 0, 2).reshape(moves.shape[1], -1)
+            carried[:, rows] = (shares @ columns).reshape(len(rows), len(moves), 3).transpose(1, 0, 2)
         for ball in self._balls:
             offset = np.linalg.norm(self._points - ball.center, axis=1)
             near = self._skin & (offset < _LID_REACH * ball.radius)
@@ -118,9 +124,11 @@ class Carrier:
         self._check(carried, change)
         if meets is not None:
             carried = self.settled(carried, meets)
-        for part in self.parts:
+        for number, part in enumerate(self.parts):
             if part.follows is not None:
-                carried[:, part.members] = part.follows(self._points[part.members], self.registered, change)
+                moves = part.follows(self._points[part.members], self.registered, change)
+                cover = self._covers.get(number)
+                carried[:, part.members] = moves if cover is None else cover.drawn_back(moves, carried)
             if part.kind == "eye" and gaze is not None:
                 side = int(part.center[0] < np.median(self.registered[:, 0]))  # +X is the person's left
                 turns = np.broadcast_to(gaze, (*lead, 2, 2)).reshape(-1, 2, 2)[:, side]
@@ -254,6 +262,27 @@ class Carrier:
             self.registered,
             mouth,
         )
+
+    def _on_inside(self, fins: NDArray) -> tuple[NDArray[np.int64], csr_matrix]:
+        """The fins (M,) bool on the inside of the mouth, and the shares that they take of its vertices."""
+        if self._inside is None:
+            return np.zeros(0, np.int64), csr_matrix((0, 0))
+        beside = (edge_lengths(self._faces, self._points)[:, self._inside.members] > 0).astype(float)
+        count = np.asarray(beside.sum(axis=1)).ravel()
+        rows = np.flatnonzero(fins & (count > 0))
+        return rows, (diags(1 / count[rows]) @ beside[rows]).tocsr()
+
+    def _behind_chin(self, faces: NDArray, lies: Attachment) -> dict[int, Cover]:
+        """Number of a part -> the skin before it, for teeth that turn with the jaw."""
+        seen, lips = self._skin & ~lies.inner, np.flatnonzero(lies.at_lips & self._skin)
+        if self._inside is not None:
+            seen[self._inside.members] = False
+            lips = np.concatenate([side.lip for side in self._inside.sides])
+        teeth = [number for number, part in enumerate(self.parts) if part.kind == "lower teeth"]
+        if not teeth or not len(lips):
+            return {}
+        skin = faces[seen[faces].all(axis=1)]
+        return {number: Cover.of(self._points, skin, self.parts[number].members, lips) for number in teeth}
 
     def _check(self, carried: NDArray, change: NDArray) -> None:
         """Refuses what the skin and what follows it do where the model does not."""

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import SuperLU
-from scipy.spatial import cKDTree
 
+from mien.geometry.cover import Cover
 from mien.geometry.following import Follow, jaw_region, with_jaw
 from mien.geometry.openings import Opening, edge_lengths
 from mien.geometry.sparse_solver import factored
@@ -23,9 +23,6 @@ from mien.geometry.sparse_solver import factored
 _REACH = 1.3  # widths of the mouth around its middle within which its inside lies
 _ISLAND = 0.25  # of the inside's size: what it encloses and is smaller belongs to it
 _DEEP_MM = 17.0  # over so long a way behind a lip what is there comes to go with the bone
-_THICK_MM = 1.0  # skin is so thick at least: what lies behind it comes no nearer
-_LIPS_MM = 8.0  # so near to the lips what is behind them goes with them
-_COVERED_MM = 12.0  # what lies deeper behind the skin is not met by it
 _LOOSE = 1e-9  # holds what nothing else does
 
 
@@ -50,46 +47,6 @@ class _Side:
 
 
 @dataclass(frozen=True, eq=False)
-class _Cover:
-    """The skin in front of what lies close behind it.
-
-    Args:
-        rows: (c,) of the inside.
-        corners: (c, 3) vertices of the mesh. The triangle of the skin that is nearest to each.
-        outward: (c, 3) float. Unit normals of these triangles.
-        depth: (c,) float, millimeters. How far behind them each lies at rest.
-    """
-
-    rows: NDArray[np.int64]
-    corners: NDArray[np.int64]
-    outward: NDArray[np.float64]
-    depth: NDArray[np.float64]
-
-    @staticmethod
-    def of(points: NDArray, skin: NDArray, members: NDArray, lips: NDArray) -> _Cover:
-        """What triangles (F, 3) of the skin lie in front of members (m,) of a mesh (M, 3).
-
-        Next to the lips (k,) there are none: what lies behind one of them may be near to the other.
-        """
-        corners = points[skin]
-        normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
-        far, nearest = cKDTree(corners.mean(axis=1)).query(points[members])
-        depth = ((corners[nearest].mean(axis=1) - points[members]) * normal[nearest]).sum(axis=1)
-        apart = cKDTree(points[lips]).query(points[members])[0] > _LIPS_MM
-        rows = np.flatnonzero(apart & (depth > 0.3 * far) & (far < _COVERED_MM))
-        return _Cover(rows, skin[nearest[rows]], normal[nearest[rows]], depth[rows])
-
-    def pushed(self, moves: NDArray, carried: NDArray) -> NDArray[np.float64]:
-        """(B, m, 3) movements of the inside that stay behind the skin's (B, M, 3), millimeters."""
-        away = carried[:, self.corners].mean(axis=2) - moves[:, self.rows]
-        depth = self.depth + (away * self.outward).sum(axis=2)
-        lack = np.maximum(np.minimum(self.depth, _THICK_MM) - depth, 0)
-        moves[:, self.rows] -= lack[..., None] * self.outward
-        return moves
-
-
-@dataclass(frozen=True, eq=False)
 class MouthInside:
     """The inside of a mesh's mouth.
 
@@ -105,7 +62,7 @@ class MouthInside:
     share: NDArray[np.float64]
     sides: tuple[_Side, _Side]
     jaw: Follow
-    cover: _Cover
+    cover: Cover
 
     def moved(
         self, carried: NDArray, points: NDArray, registered: NDArray, change: NDArray
@@ -158,7 +115,7 @@ def find_mouth_inside(
     between = factored((diags(_sums(within) + sum(total) + _LOOSE) - within).tocsr())
     share = np.clip((1 - between.solve(total[0] - total[1])) / 2, 0, 1)
     jaw = with_jaw(jaw_region(registered, mouth), np.ones(1))
-    cover = _Cover.of(points, faces[~(members | hidden)[faces].any(axis=1)], rows, np.concatenate(lips))
+    cover = Cover.of(points, faces[~(members | hidden)[faces].any(axis=1)], rows, np.concatenate(lips))
     return MouthInside(rows, share * share * (3 - 2 * share), (sides[0], sides[1]), jaw, cover)
 
 
