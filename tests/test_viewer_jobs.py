@@ -112,12 +112,15 @@ def test_a_job_can_be_canceled_at_any_moment_of_its_beginning(monkeypatch: pytes
     fresh.cancel()
     thread.join(30)
     assert told == ["this was canceled."] and time.monotonic() - began < 30
-    process = fresh._process
-    with pytest.raises(Canceled):
-        fresh.run(time.sleep, 60, unless=lambda: True)
-    assert fresh._process is process, "nothing was started for it"
     assert fresh.run(len, "abc") == 3
     fresh.close()
+
+
+def test_nothing_is_started_for_what_nobody_wants_any_longer() -> None:
+    fresh = Worker()
+    with pytest.raises(Canceled):
+        fresh.run(len, "abc", unless=lambda: True)
+    assert fresh._process is None
 
 
 def test_a_head_comes_while_the_page_is_there_already(tmp_path: Path) -> None:
