@@ -128,3 +128,6 @@ def test_teeth_that_would_come_through_the_chin_are_drawn_back() -> None:
     np.testing.assert_array_equal(drawn[1], 0)
     near = Cover.of(points, faces, members, np.array([grid[5, 5]]))
     assert near.rows.tolist() == [], "next to the lips there is no cover"
+    bare = Cover.of(points, faces[:0], members, lips)
+    np.testing.assert_array_equal(bare.drawn_back(moves, pressed), moves)
+    np.testing.assert_array_equal(bare.pushed(moves.copy(), pressed), moves)

@@ -41,6 +41,8 @@ class Cover:
             members: (m,) vertices behind it.
             lips: (k,) vertices. What lies near to them has no cover.
         """
+        if not len(skin):  # nothing covers them
+            return Cover(np.zeros(0, np.int64), np.zeros((0, 3), np.int64), np.zeros((0, 3)), np.zeros(0))
         corners = points[skin]
         normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
