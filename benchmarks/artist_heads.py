@@ -13,7 +13,7 @@ import argparse
 import csv
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -69,15 +69,20 @@ def models_of(found: TextbookShapes) -> dict[str, Textbook]:
     return models
 
 
-def contact(artist: HeadRig, made: HeadRig) -> dict[str, float]:
-    """How far teeth and eyes come through the skin of the default rig at most, millimeters."""
+THROUGH = ("through_in_take", "through")
+
+
+def contact(artist: HeadRig, made: HeadRig) -> tuple[float, float]:
+    """How far teeth and eyes come through the skin of a rig at most, in a take and in single shapes; mm."""
     shapes = {name: made.shape(name) for name in made.names}
     found = through_the_skin(Inside(artist, artist.piece), shapes)
-    return {"through_in_take": found.pop("take"), "through": max(found.values())}
+    return found.pop("take"), max(found.values())
 
 
-def summary(reports: Iterable[RigReport], through: Mapping[str, float]) -> list[dict[str, object]]:
-    """Means over heads, one line a system; of what comes through the skin the largest."""
+def summary(
+    reports: Iterable[RigReport], through: Mapping[str, Sequence[tuple[float, float]]]
+) -> list[dict[str, object]]:
+    """Means over heads, one line a system; of what comes through the skin (system -> heads) the largest."""
     reports = list(reports)
     lines = []
     for system in dict.fromkeys(system for report in reports for system in report.values):
@@ -86,7 +91,8 @@ def summary(reports: Iterable[RigReport], through: Mapping[str, float]) -> list[
         known = {name: [value for value in item if value is not None] for name, item in values.items()}
         means = {name: round(float(np.mean(item)), 4) if item else "" for name, item in known.items()}
         worst = {f"worst_{name}": round(max(values[name]), 4) if known[name] else "" for name in _WORST}
-        more = {name: round(value, 3) if system == "default" else "" for name, value in through.items()}
+        most = np.round(np.max(through[system], axis=0), 3) if through.get(system) else ("", "")
+        more = dict(zip(THROUGH, most, strict=True))
         lines.append({"system": system, "heads": len(judged), **means, **worst, **more})
     return lines
 
@@ -101,21 +107,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder of the table of results")
     options = parser.parse_args()
     found = textbook_shapes(options.sources)
-    models, reports, through = models_of(found), [], {}
+    models, reports, through = models_of(found), [], []
     for path in sorted(options.heads.glob("*.npz"))[: options.limit]:
         began = time.perf_counter()
         artist = read_head_rig(path).in_arkit_names()
         rigs = made_for(artist, models)
         own = rigs.pop("default")
-        for name, value in contact(artist, own).items():
-            through[name] = max(value, through.get(name, 0.0))
+        through.append(contact(artist, own))
         reports.append(judge_rig(own, artist, beside=rigs))
         error, cosine = (reports[-1].mean("default", name) for name in ("error", "cosine"))
         print(
             f"{path.stem}: error {error:.2f}, cosine {cosine:.2f}, {time.perf_counter() - began:.0f} s",
             flush=True,
         )
-    lines = summary(reports, through)
+    lines = summary(reports, {"default": through})
     for line in lines:
         print("  ".join(f"{key} {value}" for key, value in line.items()))
     each = {shape: [] for shape in reports[0].shapes}

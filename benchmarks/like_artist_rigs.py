@@ -23,7 +23,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from artist_heads import summary
+from artist_heads import contact, summary
 
 from mien.apply.heads import open_head
 from mien.apply.like import model_like
@@ -43,7 +43,11 @@ METHODS = ("textbook", "mean_expression", "morphable")
 LIKE_ONE, TRAINED, CONTROLS = "like one rig", "{} trained on {} rigs", (NOTHING, ARTIST)
 
 
-def judged(artist: HeadRig, models: Mapping[str, FaceModel]) -> RigReport:
+Through = dict[str, list[tuple[float, float]]]
+"""System -> of each head how far teeth and eyes come through the skin, see :func:`artist_heads.contact`."""
+
+
+def judged(artist: HeadRig, models: Mapping[str, FaceModel], through: Through) -> RigReport:
     """Rigs of models that share a topology, for a head of which they see the rest pose alone."""
     began = time.process_time()
     mesh = Mesh(artist.vertices.astype(np.float32), artist.faces, name=artist.name)
@@ -55,26 +59,27 @@ def judged(artist: HeadRig, models: Mapping[str, FaceModel]) -> RigReport:
         change = moved - head.carry(made.base)
         found.append(replace(artist, name=name, names=made.names, displacements=change.astype(np.float32)))
     report = judge_rig(found[0], artist, beside={item.name: item for item in found[1:]})
-    for name in models:
+    for name, own in zip(models, found, strict=True):
+        through.setdefault(name, []).append(contact(artist, own))
         told = ", ".join(f"{item} {report.mean(name, item):.3f}" for item in ("error", "cosine", "stretch"))
         print(f"{artist.name}, {name}: {told}, {time.process_time() - began:.0f} s", flush=True)
     return report
 
 
-def like_one(heads: Sequence[Path]) -> Iterator[RigReport]:
+def like_one(heads: Sequence[Path], through: Through) -> Iterator[RigReport]:
     """Each block of heads like the first of the next."""
     for start in range(0, len(heads), BLOCK):
         model, _ = model_like([heads[(start + BLOCK) % len(heads)]])
         for path in heads[start : start + BLOCK]:
-            yield judged(read_head_rig(path).in_arkit_names(), {LIKE_ONE: model})
+            yield judged(read_head_rig(path).in_arkit_names(), {LIKE_ONE: model}, through)
 
 
-def like_many(heads: Sequence[Path]) -> Iterator[RigReport]:
+def like_many(heads: Sequence[Path], through: Through) -> Iterator[RigReport]:
     """The last head of each block by models trained on the others, and on five of them."""
     tested = heads[BLOCK - 1 :: BLOCK]
     models = trained([path for path in heads if path not in tested])
     for path in tested:
-        yield judged(read_head_rig(path).in_arkit_names(), models)
+        yield judged(read_head_rig(path).in_arkit_names(), models, through)
 
 
 def trained(rigs: Sequence[Path]) -> dict[str, FaceModel]:
@@ -118,11 +123,12 @@ def main() -> None:
     paths = sorted(options.heads.glob("*.npz"))
     for part in options.parts:
         reports: list[RigReport] = []
-        for report in islice(PARTS[part](paths), options.limit):
+        through: Through = {}
+        for report in islice(PARTS[part](paths, through), options.limit):
             reports.append(report)
             if options.out:  # what was judged so far is kept when a run is cut
-                update(options.out / f"{date.today()}-cpu-like-artist-rigs.csv", summary(reports))
-        for line in summary(reports):
+                update(options.out / f"{date.today()}-cpu-like-artist-rigs.csv", summary(reports, through))
+        for line in summary(reports, through):
             print("  ".join(f"{key} {value}" for key, value in line.items()))
 
 

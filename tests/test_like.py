@@ -365,9 +365,10 @@ VALID = os.environ.get("MIEN_VALID")
 
 @pytest.mark.skipif(not VALID, reason="artists' heads are not here: MIEN_VALID names their folder")
 def test_an_artists_head_like_another_of_the_studio() -> None:
-    """A woman's head like a man's rig, strangers to each other: measured 0.34, 0.93, 3.2 and 0.
+    """A woman's head like a man's rig, strangers to each other: measured 0.27, 0.95, 3.2 and 0.
 
-    Of the error, seen skin has 0.28 and what is hidden in mouth and sockets 0.40.
+    Hidden skin: the mouth of one lies on the mouth of the other, and 0.24 of its motion is missed (0.40 where
+    bones told it).
     """
     source, target = (Path(str(VALID)) / f"{name}.npz" for name in ("Asian_M_2_Casual", "Asian_F_1_Casual"))
     artist = read_head_rig(target).in_arkit_names()
@@ -381,4 +382,5 @@ def test_an_artists_head_like_another_of_the_studio() -> None:
     error, cosine, stretch, teeth = (
         report.mean("made", name) for name in ("error", "cosine", "stretch", "upper_teeth")
     )
-    assert error < 0.34 and cosine > 0.92 and stretch < 4.5 and teeth < 0.2
+    hidden = report.mean("made", "hidden_error")
+    assert error < 0.3 and cosine > 0.94 and hidden < 0.3 and stretch < 4.5 and teeth < 0.2

@@ -8,12 +8,14 @@ from numpy.typing import NDArray
 
 from mien.data.sources.procedural.person import ProceduralPerson
 from mien.data.sources.procedural.topology import procedural_topology
+from mien.geometry.attachment import attached
 from mien.geometry.carry import Carrier
 from mien.geometry.cover import Cover
 from mien.geometry.following import jaw_region, with_jaw
+from mien.geometry.mouth_inside import find_mouth_inside
 from mien.geometry.mouth_opening import covered_share
 from mien.geometry.named_pieces import NamedPieces
-from mien.geometry.openings import inside_of_mouth, openings
+from mien.geometry.openings import edge_lengths, inside_of_mouth, openings
 from mien.geometry.registration import main_piece
 from mien.render.rays import Camera, ray_scene
 from mien.topology import Topology
@@ -107,6 +109,38 @@ def test_skin_that_comes_toward_the_inside_pushes_it_back(carrier, opened, pocke
     assert seen(rest + carrier.carry(carrier.registered + change)) < 1.1 * seen(rest)
     monkeypatch.setattr(Cover, "pushed", lambda self, moves, carried: moves)
     assert seen(rest + carrier.carry(carrier.registered + change)) > 3 * seen(rest)
+
+
+def test_a_pocket_that_lies_on_the_bag_tells_how_it_moves(carrier, opened, pocket, skin) -> None:  # type: ignore[no-untyped-def]
+    """As on heads of the template's own make; crumpled it says nothing, and the bag goes with the bones."""
+    topology, inside, rest = skin[1], pocket[1], opened[0]
+    pieces = NamedPieces.of(rest, topology.faces, [], None)
+    own = Carrier(rest, topology.faces, rest, topology, np.ones(len(rest), bool), pieces)
+    behind = np.clip((rest[~inside, 2].max() - 20 - rest[:, 2]) / 20, 0, 1)  # the back of the bag goes up
+    change = np.array([0.0, 4.0, 0.0]) * (behind * inside)[:, None]
+    told, by_bones = own.carry(rest + change), carrier.carry(carrier.registered + change)
+    assert np.linalg.norm(told - change, axis=1)[inside].max() < 1
+    assert np.linalg.norm(told, axis=1).max() > 3.5 and np.linalg.norm(by_bones[inside], axis=1).max() < 0.5
+
+
+def test_in_the_corners_the_inside_goes_with_both_lips(carrier, opened, pocket, skin) -> None:  # type: ignore[no-untyped-def]
+    """Where neither lip is told: a corner that is drawn back takes along what hangs on it."""
+    points, faces, mouth = carrier.points, carrier._faces, openings(skin[1])[0].on(carrier.registered)
+    lies = attached(points, faces, carrier.skin, ~carrier.skin, carrier.registered, skin[1])
+    corner = points[lies.at_lips][points[lies.at_lips, 0].argmax()]
+    away = np.linalg.norm(points - corner, axis=1)
+    side = np.where(away < 6, 0.0, lies.above)
+    found = find_mouth_inside(points, faces, lies.inner, lies.at_lips, side, carrier.registered, mouth)
+    assert found is not None
+    change = np.array([5.0, 4.0, -6.0]) * np.exp(-((away / 12) ** 2))[:, None]
+    moved = change.copy()
+    still = np.zeros((1, *carrier.registered.shape))
+    moved[found.members] = found.moved(change[None], points, carrier.registered, still)[0]
+    edges = np.argwhere(np.triu(edge_lengths(faces, points).toarray() > 0))
+    inner = np.isin(edges, found.members).any(axis=1) & (away[edges].max(axis=1) < 6)
+    ways = [at[edges[inner, 0]] - at[edges[inner, 1]] for at in (points, points + moved)]
+    length = np.linalg.norm(ways, axis=2)
+    assert inner.sum() > 8 and (length[1] / length[0]).max() < 2.5
 
 
 def test_teeth_that_would_come_through_the_chin_are_drawn_back() -> None:

@@ -175,7 +175,7 @@ def found_by_looking(seen: Seen, faces: NDArray, known: KnownPoints, notes: tupl
     rows = np.flatnonzero(good[known.numbers])
     guides = None
     if len(rows) >= _LEAST_GUIDES:
-        guides = Guides(known.corners[rows], known.weights[rows], seen.points[known.numbers[rows]])
+        guides = Guides(known.corners[rows], known.weights[rows], seen.points[known.numbers[rows]], seen=True)
     return Found(seen.placement, faces, guides, seen, notes)
 
 

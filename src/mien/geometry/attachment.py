@@ -23,6 +23,8 @@ _PIECE_MM = 25.0  # a card of hair or a lash is not farther from the skin than t
 _FADE_MM = 70.0  # along the surface beyond the template: nothing moves from there on
 _SMOOTH = 3.0  # edges of the template: bends of shorter wavelength come from its triangles, not from the face
 _WRONG_MM = 2.0  # and on the wrong side of it from here on
+_TURNED = 0.1  # of a pocket's triangles
+_HALF, _ON_POCKET = 0.5, 0.6  # certain enough, and so much of the inside of a mouth
 _LABELED = 0.2  # of the label of a side, from -1 to 1: nearer to zero nothing is told
 
 
@@ -30,11 +32,9 @@ _LABELED = 0.2  # of the label of a side, from -1 to 1: nearer to zero nothing i
 class Attachment:
     """Where vertices of a mesh lie on a registered template.
 
-    The pocket that a template may have behind its lips is left out: registered, it is crumpled, and parts of
-    it lie next to either lip.
-
     Args:
         weights: (M, V) sparse barycentric weights.
+        certain: (M,) float. From 0 to 1: places that are near and face the same way.
         belief: (M,) float. How much each place is believed, per fourth power of a length: what bending costs.
         far: (M,) bool. What is so far off that it rests.
         inner: (M,) bool. Skin that is not believed at all though it is neither far off nor beyond the rim
@@ -45,6 +45,7 @@ class Attachment:
     """
 
     weights: csr_matrix
+    certain: NDArray[np.float64]
     belief: NDArray[np.float64]
     far: NDArray[np.bool_]
     inner: NDArray[np.bool_]
@@ -54,9 +55,13 @@ class Attachment:
 
 
 def attached(
-    points: NDArray, faces: NDArray, skin: NDArray, bound: NDArray, registered: NDArray, topology: Topology
-) -> Attachment:
+    points: NDArray, faces: NDArray, skin: NDArray, bound: NDArray, registered: NDArray, topology: Topology,
+    *, with_pocket: bool = False,
+) -> Attachment:  # fmt: skip
     """Lays a mesh on a registered template.
+
+    The pocket that a template may have behind its lips is left out as a rule: registered to a mesh of another
+    make it is crumpled, and parts of it lie next to either lip.
 
     Args:
         points: (M, 3) float, millimeters. The mesh in the template's frame.
@@ -65,11 +70,13 @@ def attached(
         bound: (M,) bool. Further pieces that move with the skin next to them, such as lashes.
         registered: (V, 3) float, millimeters. The template on the mesh.
         topology: Of the template.
+        with_pocket: Keeps the pocket, see :func:`pocket_is_laid` and :func:`lies_on_pocket`.
     """
     normals = vertex_normals(points, faces) if len(faces) else Surface(points, faces).normals
     normals = np.where(skin[:, None], normals, 0.0)  # cards of hair and lashes face anywhere
     lips, pocket = inside_of_mouth(topology)
-    outside = topology.faces[~pocket[topology.faces].any(axis=1)].astype(np.int64)
+    left_out = pocket[topology.faces].any(axis=1) & (not with_pocket)
+    outside = topology.faces[~left_out].astype(np.int64)
     first = Surface(registered, outside).located(points, normals)
     told = ~skin | (_certainty(first, points, normals, skin) > _TOLD)
     sides = sides_of_slits(points, faces, skin | bound, registered, topology, first, told)
@@ -88,7 +95,42 @@ def attached(
     belief = certain * (2 * np.pi / (_SMOOTH * spacing)) ** 4
     kinds = [opening.kind for opening in openings(topology)]
     above = _above(sides[kinds.index("mouth")]) if "mouth" in kinds else np.zeros(len(points))
-    return Attachment(weights, belief, far, inner, first.among(lips), sides, above)
+    return Attachment(weights, certain, belief, far, inner, first.among(lips), sides, above)
+
+
+def pocket_is_laid(registered: NDArray, topology: Topology) -> bool:
+    """Whether the pocket behind the lips of a template keeps its form: hardly a triangle is turned over.
+
+    On heads of its own studio an artist's pocket has none that is; ours had 23 to 45 % on artists' heads.
+
+    Args:
+        registered: (V, 3) float, millimeters. The template on the mesh.
+        topology: Of the template.
+    """
+    _, pocket = inside_of_mouth(topology)
+    faces = topology.faces[pocket[topology.faces].all(axis=1)]
+    if not len(faces):
+        return False
+    ways = [_ways(vertices, faces) for vertices in (topology.template.astype(np.float64), registered)]
+    return bool(((ways[0] * ways[1]).sum(axis=1) < 0).mean() < _TURNED)
+
+
+def lies_on_pocket(lies: Attachment, inside: NDArray) -> bool:
+    """Whether the inside of a mesh's mouth lies on the pocket of the template: there it is told how to move.
+
+    Of artists' heads with a rig of their studio 90 to 100 % of it did, with our own template 31 to 54 %.
+
+    Args:
+        lies: With the pocket.
+        inside: (m,) int. Vertices of the mesh.
+    """
+    return bool((lies.certain[inside] > _HALF).mean() > _ON_POCKET)
+
+
+def _ways(vertices: NDArray, faces: NDArray) -> NDArray[np.float64]:
+    """(F, 3) normals of triangles, as long as these are large."""
+    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
+    return np.cross(b - a, c - a)
 
 
 def _on_own_side(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 
-from mien.geometry.attachment import Attachment, attached
+from mien.geometry.attachment import Attachment, attached, lies_on_pocket, pocket_is_laid
 from mien.geometry.carried import MovedSurface, check_carried
 from mien.geometry.contact import Eye, Lips, Meets, find_eyes, find_lips, lids_closed
 from mien.geometry.correctives import lids_halfway, turned_with_jaw
@@ -84,16 +84,16 @@ class Carrier:
         sound = self._faces[defects.sound(self._faces)]
         self._edges = edge_lengths(sound, self._points).max(axis=1).toarray().ravel()
         bound = _bound(self.parts, len(first))
-        lies = attached(self._points, sound, self._skin, bound, self.registered, topology)
+        lies, inside, is_told = self._laid(sound, bound)
         self._sides = lies.sides
         self._solve = _skin_map(self._points, sound, self._skin | bound, lies)
         flight = flung(self._solve, self.registered)
         self.loose, self.fins = (flight > _LOOSE) | defects.held, flight > _FIN
         if (calmed := self.loose | lies.inner).any():
             self._solve = held(self._solve, calmed, self._faces)
-        self._inside = self._behind_lips(sound, lies)
+        self._inside = None if is_told else inside
         self._hanging = self._on_inside(defects.held)
-        self._covers = self._behind_chin(sound, lies)
+        self._covers = self._behind_chin(sound, lies, inside)
 
     def carry(
         self, moved: NDArray, gaze: NDArray | None = None, meets: Meets | None = None
@@ -248,6 +248,19 @@ class Carrier:
         """The eyes of the mesh whose lids stand open at rest."""
         return find_eyes(self._points, self.skin_faces, self.registered, self._slits, self._balls)
 
+    def _laid(self, faces: NDArray, bound: NDArray) -> tuple[Attachment, MouthInside | None, bool]:
+        """The mesh's sound triangles (F, 3) and bound pieces (M,) on the template; the inside of its mouth,
+        and whether a pocket of the template tells how that moves.
+        """
+        given = (self._points, faces, self._skin, bound, self.registered, self.topology)
+        lies = attached(*given)
+        inside = self._behind_lips(faces, lies)
+        if inside is not None and pocket_is_laid(self.registered, self.topology):
+            whole = attached(*given, with_pocket=True)
+            if lies_on_pocket(whole, inside.members):
+                return whole, inside, True
+        return lies, inside, False
+
     def _behind_lips(self, faces: NDArray, lies: Attachment) -> MouthInside | None:
         """The inside of the mouth, of the mesh's sound triangles (F, 3)."""
         mouth = next((slit for slit in self._slits if slit.kind == "mouth"), None)
@@ -272,12 +285,12 @@ class Carrier:
         rows = np.flatnonzero(fins & (count > 0))
         return rows, (diags(1 / count[rows]) @ beside[rows]).tocsr()
 
-    def _behind_chin(self, faces: NDArray, lies: Attachment) -> dict[int, Cover]:
+    def _behind_chin(self, faces: NDArray, lies: Attachment, inside: MouthInside | None) -> dict[int, Cover]:
         """Number of a part -> the skin before it, for teeth that turn with the jaw."""
         seen, lips = self._skin & ~lies.inner, np.flatnonzero(lies.at_lips & self._skin)
-        if self._inside is not None:
-            seen[self._inside.members] = False
-            lips = np.concatenate([side.lip for side in self._inside.sides])
+        if inside is not None:
+            seen[inside.members] = False
+            lips = np.union1d(*(side.lip for side in inside.sides))
         teeth = [number for number, part in enumerate(self.parts) if part.kind == "lower teeth"]
         if not teeth or not len(lips):
             return {}

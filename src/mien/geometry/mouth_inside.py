@@ -93,7 +93,7 @@ def find_mouth_inside(
         faces: (F, 3) int. The triangles of its skin.
         hidden: (M,) bool. Skin that the template says nothing about.
         at_lips: (M,) bool. What lies nearest to the line of the template's inner lips.
-        side: (M,) float. Above zero on the upper lip, below on the lower.
+        side: (M,) float. Above zero on the upper lip, below on the lower, 0 in the corners, which are both.
         registered: (V, 3) float, millimeters. The template on the mesh.
         mouth: Where its mouth is.
     """
@@ -101,7 +101,7 @@ def find_mouth_inside(
     near = np.linalg.norm(points - mouth.center, axis=1) < _REACH * mouth.width
     members = _behind_lips(lengths, hidden & near, at_lips)
     around = np.asarray((lengths @ members.astype(float)) > 0).ravel() & ~members
-    lips = [np.flatnonzero(around & (sign * side > 0)) for sign in (1, -1)]
+    lips = [np.flatnonzero(around & (sign * side >= 0)) for sign in (1, -1)]
     if not all(map(len, lips)):
         return None
     rows = np.flatnonzero(members)
@@ -115,7 +115,7 @@ def find_mouth_inside(
     between = factored((diags(_sums(within) + sum(total) + _LOOSE) - within).tocsr())
     share = np.clip((1 - between.solve(total[0] - total[1])) / 2, 0, 1)
     jaw = with_jaw(jaw_region(registered, mouth), np.ones(1))
-    cover = Cover.of(points, faces[~(members | hidden)[faces].any(axis=1)], rows, np.concatenate(lips))
+    cover = Cover.of(points, faces[~(members | hidden)[faces].any(axis=1)], rows, np.union1d(*lips))
     return MouthInside(rows, share * share * (3 - 2 * share), (sides[0], sides[1]), jaw, cover)
 
 

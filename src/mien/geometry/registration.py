@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -18,10 +18,11 @@ from mien.geometry.differential import vertex_normals
 from mien.geometry.fit_measures import Measure, measured
 from mien.geometry.named_pieces import NamedPieces
 from mien.geometry.nonrigid import Pulls, Schedule, align
+from mien.geometry.openings import openings
 from mien.geometry.placement import Placement, place_by_landmarks, place_by_shape
 from mien.geometry.procrustes import procrustes
 from mien.geometry.quality import Quality, assess
-from mien.geometry.rims import shared_rims
+from mien.geometry.rims import Rim, shared_rims
 from mien.geometry.surface import Surface, welded
 from mien.geometry.verdict import judge_registration
 from mien.landmark_names import landmark_key
@@ -36,6 +37,7 @@ _SMALLEST_COVER, _SEEN_COVER = 0.55, 0.4  # of the template; less is enough wher
 _FLATTEST = 1e-3  # thickness over length; a face is a fifth as deep as it is high
 _STAYS_MM = 1.0  # right templates move by 0.2 mm when they are bent again
 _MOST_AGAIN = 4  # times
+_ABOVE_EYES = 0.45  # widths of an eye from its middle up to brows
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +48,13 @@ class Guides:
         corners: (L, 3) int. Vertices of the template's triangle that each lies in.
         weights: (L, 3) float. Barycentric weights there.
         targets: (L, 3) float, the mesh's own unit and axes.
+        seen: Whether pictures told them, and no person: they yield where the mesh itself tells better.
     """
 
     corners: NDArray[np.integer]
     weights: NDArray[np.floating]
     targets: NDArray[np.float64]
+    seen: bool = False
 
     def matrix(self, count: int) -> csr_matrix:
         """(L, V) barycentric weights over a template of V vertices."""
@@ -228,10 +232,31 @@ def _bent(
         pulls = Pulls(matrix[:, kept], placement.apply(guides.targets[on_skin]))
     known_people = None if people is None else people[:, kept]
     rims = shared_rims(main, surface)
+    guiding = below_brows(pulls, main, rims) if pulls is not None and guides.seen else pulls
     points = align(
-        main.template, main, surface, pulls=pulls, rims=rims, people=known_people, schedule=schedule
+        main.template, main, surface, pulls=guiding, rims=rims, people=known_people, schedule=schedule
     )
     return _Bent(placement, skin, surface, defects, pulls, points)
+
+
+def below_brows(pulls: Pulls, topology: Topology, rims: Sequence[Rim]) -> Pulls:
+    """What was seen up to the lids, where the mesh shares the rims of both eyes; else everything.
+
+    A network sees brows where it is used to them, and a mesh without paint has none: on artists' heads of one
+    mesh they were 4.5 mm off with what it saw there, and 3.8 without.
+
+    Args:
+        pulls: Of what was seen.
+        topology: The template's.
+        rims: That the mesh shares with it.
+    """
+    eyes = [opening for opening in openings(topology) if opening.kind == "eye"]
+    shared = np.concatenate([np.zeros(0, np.int64), *(rim.members for rim in rims)])
+    if not eyes or not all(np.isin(eye.corners, shared).all() for eye in eyes):
+        return pulls
+    level = max(eye.center[1] + _ABOVE_EYES * eye.width for eye in eyes)
+    rows = np.flatnonzero((pulls.matrix @ topology.template)[:, 1] < level)
+    return Pulls(pulls.matrix[rows], pulls.targets[rows])
 
 
 def _settled(
