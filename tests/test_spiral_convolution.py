@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from fixtures import tiny_topology
@@ -48,7 +50,29 @@ def test_same_as_published_with_its_gradients(
         torch.testing.assert_close(a, b)
 
 
-@pytest.mark.parametrize(("inputs", "outputs"), [(2, 3), (3, 2)])
+@pytest.mark.parametrize(("inputs", "outputs"), [(3, 6), (4, 6), (6, 6), (6, 3)])
+@pytest.mark.parametrize("kind", ["plain", "down", "up"])
+def test_a_mesh_in_pieces_is_the_whole_mesh(
+    levels: SpiralLevels, inputs: int, outputs: int, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Single precision and pieces of two or three vertices against one piece in double precision."""
+    torch.manual_seed(3)
+    operator = getattr(levels, kind)[0]
+    layer = SpiralConvolution(inputs, outputs, LENGTH)
+    x = torch.randn(3, operator.gather.shape[1], inputs, requires_grad=True)
+    exact, deep = copy.deepcopy(layer).double(), x.detach().double().requires_grad_()
+    torch.nn.init.normal_(layer.bias)
+    exact.bias.data.copy_(layer.bias.data)
+    whole = gradients(exact(deep, operator), [deep, exact.weight, exact.bias])
+    value = exact(deep, operator).float()
+    monkeypatch.setattr("mien.nn.spiral.CACHED", LENGTH * max(inputs, outputs) * 2)
+    ours = layer(x, operator)
+    torch.testing.assert_close(ours, value, rtol=1e-4, atol=1e-5)
+    for a, b in zip(gradients(ours, [x, layer.weight, layer.bias]), whole, strict=True):
+        torch.testing.assert_close(a, b.float(), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(2, 3), (3, 3), (3, 2)])
 def test_first_and_second_derivatives(levels: SpiralLevels, inputs: int, outputs: int) -> None:
     torch.manual_seed(1)
     operator = levels.up[1]

@@ -10,7 +10,8 @@ copies: memory traffic, not arithmetic, sets its speed, forward and above all ba
 a small matrix product that needs no copies, then a sparse matrix with S ones a row. The same A also holds
 what stands before or after a convolution in a mesh network: rows are left out where pooling drops a vertex
 right away, and barycentric weights of up-sampling multiply in, so that the product runs on the coarse mesh.
-One face after the other keeps h in the cache of a processor; a GPU takes all at once.
+One face after the other, in pieces, keeps h or the copies in the cache of a processor, so that either form
+runs near the speed of the matrix product; a GPU takes all at once.
 
 B batch, V output vertices, U input vertices, C channels in, D channels out, S spiral length.
 """
@@ -18,7 +19,7 @@ B batch, V output vertices, U input vertices, C channels in, D channels out, S s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -30,6 +31,9 @@ from torch.nn import functional
 from mien.geometry.hierarchy import Level, hierarchy
 from mien.geometry.spirals import nose_tip, spiral_indices, spirals
 from mien.topology import Topology
+
+CACHED = 2**18
+"""Numbers of a buffer that a processor has at hand again soon: half or twice as many measured the same."""
 
 
 class SparseRows(nn.Module):
@@ -86,15 +90,42 @@ class SparseRows(nn.Module):
                 return f"{len(values)} values for {len(entries)} entries"
         return ""
 
+    @property
+    def selects(self) -> bool:
+        """Each row of A x is a row of x."""
+        return len(self.columns) == len(self.starts) and not len(self.values)
+
     def times(self, x: Tensor) -> Tensor:
         """(N, D) to (V, D)."""
-        if len(self.columns) == len(self.starts) and not len(self.values):  # a selection of rows
+        if self.selects:
             return x.index_select(0, self.columns)
         return _bag(x, self.columns, self.starts, self.values)
 
     def transposed_times(self, x: Tensor) -> Tensor:
         """(V, D) to (N, D)."""
         return _bag(x, self.rows, self.row_starts, self.row_values)
+
+    def pieces(self, together: int, width: int, *, transposed: bool = False) -> list[_Piece]:
+        """The matrix or its transpose cut into rows whose product with x stays in the cache.
+
+        Args:
+            together: So many rows after each other belong together.
+            width: How many numbers they hold in the product.
+            transposed: Cut the transpose.
+        """
+        columns, starts, values = self.columns, self.starts, self.values
+        if transposed:
+            columns, starts, values = self.rows, self.row_starts, self.row_values
+        size, groups = max(1, CACHED // width), len(starts) // together
+        found = []
+        for first in range(0, groups, size):
+            last = min(first + size, groups)
+            begin = int(starts[first * together])
+            end = int(starts[last * together]) if last < groups else len(columns)
+            rows = starts[first * together : last * together] - begin
+            alone = None if self.selects and not transposed else rows
+            found.append(_Piece(first, last, columns[begin:end], alone, values[begin:end]))
+        return found
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, D) to (B, V, D), differentiable any number of times."""
@@ -109,6 +140,41 @@ def _outside(numbers: Tensor, most: int) -> bool:
 def _bag(x: Tensor, columns: Tensor, starts: Tensor, values: Tensor) -> Tensor:
     weights = values.to(x.dtype) if len(values) else None
     return functional.embedding_bag(columns, x, starts, mode="sum", per_sample_weights=weights)
+
+
+class _Piece(NamedTuple):
+    """Rows of a sparse matrix, groups ``first`` to ``last`` of them; without ``starts`` a selection."""
+
+    first: int
+    last: int
+    columns: Tensor
+    starts: Tensor | None
+    values: Tensor
+
+    def times(self, x: Tensor, buffer: Tensor) -> Tensor:
+        """The product with x (N, D), a group of rows side by side; a selection of rows overwrites ``buffer``:
+        fresh memory for each piece costs more than the copies.
+        """
+        if self.starts is not None:
+            return _bag(x, self.columns, self.starts, self.values).view(self.last - self.first, -1)
+        found = torch.index_select(x, 0, self.columns, out=buffer[: len(self.columns)])
+        if x.dim() == 1:
+            found = found.view(torch.float32)
+        return found.view(self.last - self.first, -1)
+
+
+def _to_gather(x: Tensor, matrix: SparseRows) -> Tensor:
+    """(B, U, C) as pieces take rows best: three single-precision channels and a one are one number of 16
+    bytes, (B, U), which is moved several times as fast as a row.
+    """
+    if x.shape[2] == 3 and x.dtype == torch.float32 and matrix.selects:
+        return functional.pad(x, (0, 1), value=1.0).view(torch.complex128)[..., 0]
+    return x
+
+
+def _buffer(x: Tensor, pieces: list[_Piece]) -> Tensor:
+    """Space for a selection of rows of one of the faces x."""
+    return x.new_empty(len(pieces[0].columns) if pieces else 0, *x.shape[2:])
 
 
 class _Apply(torch.autograd.Function):
@@ -129,63 +195,125 @@ class _Apply(torch.autograd.Function):
 
 
 class _SpreadFirst(torch.autograd.Function):
-    """y = A (x W), W (C, S D), one face after the other so that x W stays in the cache."""
+    """y = A (x W) + b, W (C, S D), one face after the other so that x W stays in the cache."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, matrix: SparseRows) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, operator: SpiralOperator) -> Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.matrix = matrix
-        channels = weight.shape[1] * x.shape[1] // matrix.shape[1]
-        return torch.stack([matrix.times((face @ weight).view(-1, channels)) for face in x.detach()])
+        ctx.matrix = matrix = operator.spread
+        y = x.new_empty(len(x), matrix.shape[0], len(bias))
+        spread = x.new_empty(x.shape[1], weight.shape[1])
+        for face, out in zip(x.detach(), y, strict=True):
+            torch.mm(face, weight, out=spread)
+            torch.add(matrix.times(spread.view(-1, len(bias))), bias, out=out)
+        return y
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         gradient = gradients[0].contiguous()
         if torch.is_grad_enabled():  # a gradient penalty differentiates what follows once more
             spread = _Apply.apply(gradient, ctx.matrix, True).view(*x.shape[:2], -1)
-            return spread @ weight.T, torch.einsum("buc,bud->cd", x, spread), None
-        to_input = torch.empty_like(x) if ctx.needs_input_grad[0] else None
-        to_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
-        for number, face in enumerate(x):
-            spread = ctx.matrix.transposed_times(gradient[number]).view(len(face), -1)
+            weights = torch.einsum("buc,bud->cd", x, spread)
+            return spread @ weight.T, weights, gradient.sum((0, 1)), None
+        wanted = ctx.needs_input_grad
+        to_input, to_weight = _through_spread(gradient, x, weight, ctx.matrix, wanted[0], wanted[1])
+        return to_input, to_weight, gradient.flatten(0, 1).sum(0), None
+
+
+def _through_spread(
+    gradient: Tensor, x: Tensor, weight: Tensor, matrix: SparseRows, for_input: bool, for_weight: bool
+) -> tuple[Tensor | None, Tensor | None]:
+    """Gradients of x and W where y = A (x W): both are products of A^T g, made a cache's worth at a time."""
+    to_input = torch.empty_like(x) if for_input else None
+    to_weight = torch.zeros_like(weight) if for_weight else None
+    pieces = matrix.pieces(matrix.shape[1] // x.shape[1], weight.shape[1], transposed=True)
+    buffer = x.new_empty(0)  # sums of rows need none
+    for number, face in enumerate(x):
+        for piece in pieces:
+            spread = piece.times(gradient[number], buffer)
             if to_input is not None:
-                torch.mm(spread, weight.T, out=to_input[number])
+                torch.mm(spread, weight.T, out=to_input[number, piece.first : piece.last])
             if to_weight is not None:
-                to_weight.addmm_(face.T, spread)
-        return to_input, to_weight, None
+                to_weight.addmm_(face[piece.first : piece.last].T, spread)
+    return to_input, to_weight
 
 
 class _GatherFirst(torch.autograd.Function):
-    """y = (G x) W, G (V S, U), W (S C, D), one face after the other; G x is made again going backward."""
+    """y = (G x) W + b, G (V S, U), W (S C, D), a cache's worth of G x at a time; it is made again going
+    backward, or A^T g stands for it where that is as small and serves both gradients.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, matrix: SparseRows) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, operator: SpiralOperator) -> Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.matrix = matrix
-        y = x.new_empty(len(x), matrix.shape[0] * x.shape[2] // len(weight), weight.shape[1])
-        for face, out in zip(x.detach(), y, strict=True):
-            torch.mm(matrix.times(face).view(-1, len(weight)), weight, out=out)
+        ctx.operator = operator
+        y = x.new_empty(len(x), operator.gather.shape[0] // operator.length, len(bias))
+        faces, apart = _to_gather(x.detach(), operator.gather), 1
+        if faces.dim() == 2:  # the ones of the first place carry the bias
+            weight = functional.pad(weight.view(operator.length, 3, -1), (0, 0, 0, 1)).flatten(0, 1)
+            weight[3], apart = bias, 0
+        pieces = operator.gather.pieces(operator.length, len(weight))
+        buffer = _buffer(faces, pieces)
+        for face, out in zip(faces, y, strict=True):
+            for piece in pieces:
+                gathered = piece.times(face, buffer)
+                torch.addmm(bias, gathered, weight, beta=apart, out=out[piece.first : piece.last])
         return y
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        gradient = gradients[0].contiguous()
+        gradient, matrix = gradients[0].contiguous(), ctx.operator.gather
         if torch.is_grad_enabled():
-            gathered = _Apply.apply(x, ctx.matrix, False).view(*gradient.shape[:2], -1)
+            gathered = _Apply.apply(x, matrix, False).view(*gradient.shape[:2], -1)
             spread = (gradient @ weight.T).view(len(x), -1, x.shape[2])
             weights = torch.einsum("bvc,bvd->cd", gathered, gradient)
-            return _Apply.apply(spread, ctx.matrix, True), weights, None
-        to_input = torch.empty_like(x) if ctx.needs_input_grad[0] else None
-        to_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
-        for number, face in enumerate(x):
-            if to_input is not None:
-                spread = (gradient[number] @ weight.T).view(-1, x.shape[2])
-                to_input[number] = ctx.matrix.transposed_times(spread)
-            if to_weight is not None:
-                to_weight.addmm_(ctx.matrix.times(face).view(-1, len(weight)).T, gradient[number])
-        return to_input, to_weight, None
+            return _Apply.apply(spread, matrix, True), weights, gradient.sum((0, 1)), None
+        for_input, for_weight, *_ = ctx.needs_input_grad
+        to_bias = gradient.flatten(0, 1).sum(0)
+        if ctx.operator.plain and x.shape[2] == weight.shape[1] and for_input:
+            other = _places_beside_outputs(weight, ctx.operator.length)
+            to_input, to_other = _through_spread(
+                gradient, x, other, ctx.operator.spread, for_input, for_weight
+            )
+            to_weight = None if to_other is None else _places_beside_inputs(to_other, ctx.operator.length)
+            return to_input, to_weight, to_bias, None
+        to_input = _to_gathered_input(gradient, x, weight, matrix) if for_input else None
+        to_weight = _to_gathered_weight(gradient, x, weight, ctx.operator) if for_weight else None
+        return to_input, to_weight, to_bias, None
+
+
+def _places_beside_outputs(weight: Tensor, length: int) -> Tensor:
+    """(S C, D) weights of copies side by side as the (C, S D) of a product that runs first."""
+    return weight.view(length, -1, weight.shape[1]).transpose(0, 1).flatten(1)
+
+
+def _places_beside_inputs(weight: Tensor, length: int) -> Tensor:
+    """(C, S D) weights of a product that runs first as the (S C, D) of copies side by side."""
+    return weight.view(len(weight), length, -1).transpose(0, 1).flatten(0, 1)
+
+
+def _to_gathered_input(gradient: Tensor, x: Tensor, weight: Tensor, matrix: SparseRows) -> Tensor:
+    """Gradient of x where y = (G x) W."""
+    to_input = torch.empty_like(x)
+    spread = x.new_empty(gradient.shape[1], len(weight))
+    for of_face, out in zip(gradient, to_input, strict=True):
+        torch.mm(of_face, weight.T, out=spread)
+        out.copy_(matrix.transposed_times(spread.view(-1, x.shape[2])))
+    return to_input
+
+
+def _to_gathered_weight(gradient: Tensor, x: Tensor, weight: Tensor, operator: SpiralOperator) -> Tensor:
+    """Gradient of W where y = (G x) W."""
+    length, faces = operator.length, _to_gather(x, operator.gather)
+    to_weight = weight.new_zeros(length * (4 if faces.dim() == 2 else x.shape[2]), weight.shape[1])
+    pieces = operator.gather.pieces(length, len(to_weight))
+    buffer = _buffer(faces, pieces)
+    for of_face, face in zip(gradient, faces, strict=True):
+        for piece in pieces:
+            to_weight.addmm_(piece.times(face, buffer).T, of_face[piece.first : piece.last])
+    return to_weight.view(length, -1, weight.shape[1])[:, : x.shape[2]].flatten(0, 1)
 
 
 class SpiralOperator(nn.Module):
@@ -249,11 +377,11 @@ class SpiralConvolution(nn.Module):
         if inputs < len(self.weight) or (operator.plain and inputs == len(self.weight)):
             weight, matrix = self.weight.T.contiguous(), operator.gather
             if x.device.type == "cpu":
-                return _GatherFirst.apply(x, weight, matrix) + self.bias
+                return _GatherFirst.apply(x, weight, self.bias, operator)
             return matrix(x).view(len(x), -1, len(weight)) @ weight + self.bias
         weight = self.weight.view(-1, length, inputs).permute(2, 1, 0).flatten(1)  # (C, S D)
         if x.device.type == "cpu":
-            return _SpreadFirst.apply(x, weight, operator.spread) + self.bias
+            return _SpreadFirst.apply(x, weight, self.bias, operator)
         return operator.spread((x @ weight).view(x.shape[0], -1, len(self.weight))) + self.bias
 
 
