@@ -8,7 +8,9 @@ gradients follow from much less work:
   before the product and no pass over the output is needed;
 - with the norm folded in, relu is monotone and commutes with the max over points, so the last layer needs
   one product per mesh, whose result is reduced while it is still in cache;
-- only the winning points carry gradient back through the max.
+- only the winning points carry gradient back through the max;
+- what a layer does to some points does not wait for the others: a layer's values, their moments and all of
+  its gradients are made for a piece of the points while it is in cache.
 
 B batch, V points, C channels in, D channels out.
 """
@@ -21,9 +23,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+from torch.autograd.function import once_differentiable
 
-GROUP = 64
+GROUP = 16
+PIECE = GROUP**2
+"""Points that the last layer sees at once; the layers before it see eight times as many."""
 
 
 class _Moments(torch.autograd.Function):
@@ -35,10 +39,54 @@ class _Moments(torch.autograd.Function):
         return rows.mean(0), rows.T @ rows / len(rows)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (rows,) = ctx.saved_tensors
         mean, second = gradients
         return torch.addmm(mean / len(rows), rows, (second + second.T) / len(rows))
+
+
+class _Layer(torch.autograd.Function):
+    """relu(rows @ weight.T + bias), (N, C) -> (N, D), with the mean (D,) and second moment (D, D) of the
+    result if they are wanted.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor, moments: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        out = rows.new_empty(len(rows), len(weight))
+        total, second = rows.new_zeros(len(weight)), rows.new_zeros(len(weight), len(weight))
+        for given, made in zip(rows.split(8 * PIECE), out.split(8 * PIECE), strict=True):
+            torch.addmm(bias, given, weight.T, out=made).relu_()
+            if moments:
+                total += made.sum(0)
+                second.addmm_(made.T, made)
+        ctx.save_for_backward(rows, weight, out)
+        ctx.moments = moments
+        return out, total / len(rows), second / len(rows)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        rows, weight, out = ctx.saved_tensors
+        gradient, mean, second = gradients
+        shift, mixed = mean / len(rows), (second + second.T) / len(rows)
+        to_rows = torch.empty_like(rows) if ctx.needs_input_grad[0] else None
+        to_weight, to_bias = torch.zeros_like(weight), weight.new_zeros(len(weight))
+        buffer = out.new_empty(min(8 * PIECE, len(out)), len(weight))
+        for first in range(0, len(rows), 8 * PIECE):
+            piece = slice(first, first + 8 * PIECE)
+            given, made, at = rows[piece], out[piece], gradient[piece]
+            carried = buffer[: len(made)]
+            if ctx.moments:
+                at = torch.addmm(at, made, mixed, out=carried).add_(shift)
+            torch.ops.aten.threshold_backward.grad_input(at, made, 0, grad_input=carried)
+            to_bias += carried.sum(0)
+            to_weight.addmm_(carried.T, given)
+            if to_rows is not None:
+                torch.mm(carried, weight, out=to_rows[piece])
+        return to_rows, to_weight, to_bias, None
 
 
 class _LinearMax(torch.autograd.Function):
@@ -46,11 +94,12 @@ class _LinearMax(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, points: Tensor, weight: Tensor) -> Tensor:
-        values, winners = _winners(points, weight)
+        values, winners = _winners(points.detach(), weight.detach())
         ctx.save_for_backward(points, weight, winners)
         return values
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
         points, weight, winners = ctx.saved_tensors
         (gradient,) = gradients
@@ -64,21 +113,24 @@ class _LinearMax(torch.autograd.Function):
 
 
 def _winners(points: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Largest product (B, D) and its point's index (B, D), one mesh at a time to stay in cache."""
+    """Largest product (B, D) and its point's index (B, D), a piece of a mesh at a time to stay in cache."""
     batch, count, _ = points.shape
-    groups = -(-count // GROUP)
-    buffer = points.new_full((groups * GROUP, len(weight)), -torch.inf)
+    pieces = -(-count // PIECE)
+    products = points.new_full((pieces, GROUP, GROUP, len(weight)), -torch.inf)
+    of_groups, of_pieces = torch.empty_like(products[:, 0]), torch.empty_like(products[:, 0, 0])
     column = torch.arange(len(weight), device=points.device)
-    values, winners = [], []
-    for mesh in points.detach():
-        torch.mm(mesh, weight.detach().T, out=buffer[:count])
-        grouped = buffer.view(groups, GROUP, -1)
-        # A max with its index is slow; a plain max of groups, then the index inside one group, is not.
-        best, group = grouped.amax(1).max(0)
-        inside = grouped[group, :, column].argmax(1)
-        values.append(best)
-        winners.append(group * GROUP + inside)
-    return torch.stack(values), torch.stack(winners)
+    values, winners = torch.empty_like(of_pieces[:1].expand(batch, -1)), []
+    # A max with its index is slow; plain maxima of groups and of pieces, then the index inside, are not.
+    for mesh, best in zip(points, values, strict=True):
+        for number, piece in enumerate(mesh.split(PIECE)):
+            torch.mm(piece, weight.T, out=products[number].flatten(0, 1)[: len(piece)])
+            torch.amax(products[number], 1, out=of_groups[number])
+            torch.amax(of_groups[number], 0, out=of_pieces[number])
+        largest, piece = of_pieces.max(0)
+        best.copy_(largest)
+        group = of_groups[piece, :, column].argmax(1)
+        winners.append((piece * GROUP + group) * GROUP + products[piece, group, :, column].argmax(1))
+    return values, torch.stack(winners)
 
 
 class PointNetFeatures(nn.Module):
@@ -106,10 +158,11 @@ class PointNetFeatures(nn.Module):
             for layer, norm in zip(self.layers, self.norms, strict=True):
                 rows = norm(layer(rows)).relu()
             return rows.view(batch, count, -1).amax(1)
-        for layer, norm in zip(self.layers[:-1], self.norms[:-1], strict=True):
-            weight, bias = folded(rows, layer, norm)
-            rows = functional.linear(rows, weight, bias).relu_()
-        weight, bias = folded(rows, self.layers[-1], self.norms[-1])
+        moments = _Moments.apply(rows) if self.norms[0].training else None
+        for layer, norm, following in zip(self.layers[:-1], self.norms[:-1], self.norms[1:], strict=True):
+            weight, bias = folded(layer, norm, moments, len(rows))
+            rows, *moments = _Layer.apply(rows, weight, bias, following.training)
+        weight, bias = folded(self.layers[-1], self.norms[-1], moments, len(rows))
         best = _LinearMax.apply(rows.view(batch, count, -1), weight)
         return (best + bias).relu()
 
@@ -151,19 +204,22 @@ def normalized_perceptron(
     )  # fmt: skip
 
 
-def folded(rows: Tensor, layer: nn.Module, norm: nn.Module) -> tuple[Tensor, Tensor]:
+def folded(
+    layer: nn.Module, norm: nn.Module, moments: Sequence[Tensor] | None, count: int
+) -> tuple[Tensor, Tensor]:
     """Weight (D, C) and bias (D,) of ``norm(layer(rows))`` as one linear map.
 
-    In training mode the batch statistics come from the moments of ``rows`` and the running ones are updated
-    as :class:`torch.nn.BatchNorm1d` does.
+    In training mode the batch statistics come from the moments of the rows (mean (C,) and second moment
+    (C, C) of ``count`` rows) and the running ones are updated as :class:`torch.nn.BatchNorm1d` does.
     """
     assert isinstance(layer, nn.Linear) and isinstance(norm, nn.BatchNorm1d)
     if norm.training:
-        mean_in, second = _Moments.apply(rows)
+        assert moments is not None
+        mean_in, second = moments
         covariance = second - torch.outer(mean_in, mean_in)
         variance = torch.einsum("dc,ce,de->d", layer.weight, covariance, layer.weight).clamp_min(0)
         mean = layer.weight @ mean_in + layer.bias
-        _track(norm, mean.detach(), variance.detach(), len(rows))
+        _track(norm, mean.detach(), variance.detach(), count)
     else:
         assert norm.running_mean is not None and norm.running_var is not None
         mean, variance = norm.running_mean, norm.running_var
