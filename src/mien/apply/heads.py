@@ -25,7 +25,7 @@ from mien.geometry.contact import Meets
 from mien.geometry.named_pieces import NamedPieces, NamedTriangles
 from mien.geometry.part_list import piece_rows, pieces_sentence
 from mien.geometry.procrustes import procrustes
-from mien.geometry.registration import Registration, check_head, register
+from mien.geometry.registration import Registration, check_head, register, standing
 from mien.geometry.rest_pose import MouthGap, mouth_gap
 from mien.io.landmarks import read_landmarks
 from mien.io.record import Mesh
@@ -167,10 +167,11 @@ def open_head(
             :data:`mien.geometry.piece_kinds.KINDS`; in place of what its name and form say.
     """
     people = known_people(model)
-    vertices, faces, name = mesh.vertices, mesh.faces.reshape(-1, 3), mesh.name
+    vertices, whole, name = mesh.vertices, mesh.faces.reshape(-1, 3), mesh.name
     check_head(vertices, name)
+    faces = whole[~standing(vertices, whole)]  # what lies across a face hides it
     naming = naming_of(mesh)
-    parts = NamedPieces.of(vertices, faces, naming, pieces)
+    parts = NamedPieces.of(vertices, whole, naming, pieces)
     given = None if landmarks is None else landmark_positions(landmarks, mesh)
     searcher = searcher_for(model.topology, people, model.face_points)
     if given:
@@ -178,8 +179,8 @@ def open_head(
     else:
         found = _found(vertices, faces, parts, model.topology, searcher, name)
     laid = register(
-        vertices, found.faces, model.topology, landmarks=given, people=people, name=name,
-        placement=found.placement, guides=found.guides, pieces=parts,
+        vertices, whole[:, ::-1] if INSIDE_OUT in found.notes else whole, model.topology, landmarks=given,
+        people=people, name=name, placement=found.placement, guides=found.guides, pieces=parts,
     )  # fmt: skip
     closed = (EYES_CLOSED,) if eyes_are_closed(found.seen) else ()
     told = told_handedness(found.notes, mesh, naming, found.placement)
@@ -194,8 +195,7 @@ def _found(
     used, corners = np.unique(pieces.uncovered(faces), return_inverse=True)
     if len(used) < 50 or len(used) == len(vertices):
         return find_face(vertices, faces, topology, searcher, name=name)
-    found = find_face(vertices[used], corners.reshape(-1, 3), topology, searcher, name=name)
-    return replace(found, faces=faces[:, ::-1] if INSIDE_OUT in found.notes else faces)
+    return find_face(vertices[used], corners.reshape(-1, 3), topology, searcher, name=name)
 
 
 def naming_of(mesh: Mesh) -> list[NamedTriangles]:

@@ -22,7 +22,7 @@ from mien.geometry.eyeballs import turned
 from mien.geometry.mouth_inside import MouthInside, find_mouth_inside
 from mien.geometry.named_pieces import NamedPieces
 from mien.geometry.openings import Opening, edge_lengths, openings
-from mien.geometry.overshoot import flung, held
+from mien.geometry.overshoot import flung, held, holding
 from mien.geometry.parts import Part, eyeballs, find_parts
 from mien.geometry.slit_sides import without_strays
 from mien.geometry.sparse_solver import factored
@@ -70,30 +70,31 @@ class Carrier:
         self._place = welded(np.asarray(vertices, np.float32))
         _, first = np.unique(self._place, return_index=True)
         self._points = np.asarray(vertices, np.float64)[first]
-        self._faces = _proper(self._place[np.asarray(faces, np.int64)])
+        every = _proper(self._place[np.asarray(faces, np.int64)])
         self._skin = np.asarray(skin, bool)[first]
         stray = ~self._skin  # vertices of no triangle; a point scan is all skin
-        stray[self._faces] = False
+        stray[every] = False
         self.stray = stray[self._place]
         welded_pieces = replace(pieces, label=np.where(stray, -1, pieces.label[first]))
+        defects = Defects.of(self._points, every, self._skin)
+        self._faces = every[defects.sound(every)]
         self.parts: list[Part] = find_parts(
-            self._points, self._skin, welded_pieces, self.registered, topology
+            self._points, self._skin, welded_pieces, self.registered, topology, defects.fins
         )
-        self._balls = eyeballs(self.parts, self._points)
-        defects = Defects.of(self._points, self._faces, self._skin)
-        sound = self._faces[defects.sound(self._faces)]
-        self._edges = edge_lengths(sound, self._points).max(axis=1).toarray().ravel()
+        self._balls = eyeballs(self.parts, self._points, defects.fins)
+        self._edges = edge_lengths(self._faces, self._points).max(axis=1).toarray().ravel()
         bound = _bound(self.parts, len(first))
-        lies, inside, is_told = self._laid(sound, bound)
+        lies, inside, is_told = self._laid(bound)
         self._sides = lies.sides
-        self._solve = _skin_map(self._points, sound, self._skin | bound, lies)
+        self._solve = _skin_map(self._points, self._faces, self._skin | bound, lies)
         flight = flung(self._solve, self.registered)
         self.loose, self.fins = (flight > _LOOSE) | defects.held, flight > _FIN
+        around = defects.around(every, len(first))
         if (calmed := self.loose | lies.inner).any():
-            self._solve = held(self._solve, calmed, self._faces)
+            self._solve = held(self._solve, calmed, around)
+        self._hold = holding(defects.held & (self._skin | bound), around)
         self._inside = None if is_told else inside
-        self._hanging = self._on_inside(defects.held)
-        self._covers = self._behind_chin(sound, lies, inside)
+        self._covers = self._behind_chin(self._faces, lies, defects.fins, inside)
 
     def carry(
         self, moved: NDArray, gaze: NDArray | None = None, meets: Meets | None = None
@@ -114,14 +115,11 @@ class Carrier:
         if self._inside is not None:
             moves = self._inside.moved(carried, self._points, self.registered, change)
             carried[:, self._inside.members] = moves
-            rows, shares = self._hanging
-            columns = moves.transpose(1, 0, 2).reshape(moves.shape[1], -1)
-            carried[:, rows] = (shares @ columns).reshape(len(rows), len(moves), 3).transpose(1, 0, 2)
         for ball in self._balls:
             offset = np.linalg.norm(self._points - ball.center, axis=1)
             near = self._skin & (offset < _LID_REACH * ball.radius)
             carried[:, near] = ball.slid_over(self._points[near], carried[:, near], self._edges[near])
-        self._check(carried, change)
+        self._check(self._hold(carried), change)
         if meets is not None:
             carried = self.settled(carried, meets)
         for number, part in enumerate(self.parts):
@@ -133,6 +131,7 @@ class Carrier:
                 side = int(part.center[0] < np.median(self.registered[:, 0]))  # +X is the person's left
                 turns = np.broadcast_to(gaze, (*lead, 2, 2)).reshape(-1, 2, 2)[:, side]
                 carried[:, part.members] = turned(self._points[part.members], part.center, turns)
+        carried = self._hold(carried)
         return carried[:, self._place].reshape(*lead, len(self._place), 3)
 
     def settled(self, carried: NDArray, meets: Meets) -> NDArray[np.float64]:
@@ -248,13 +247,13 @@ class Carrier:
         """The eyes of the mesh whose lids stand open at rest."""
         return find_eyes(self._points, self.skin_faces, self.registered, self._slits, self._balls)
 
-    def _laid(self, faces: NDArray, bound: NDArray) -> tuple[Attachment, MouthInside | None, bool]:
-        """The mesh's sound triangles (F, 3) and bound pieces (M,) on the template; the inside of its mouth,
-        and whether a pocket of the template tells how that moves.
+    def _laid(self, bound: NDArray) -> tuple[Attachment, MouthInside | None, bool]:
+        """The mesh, with bound pieces (M,), on the template; the inside of its mouth, and whether a pocket of
+        the template tells how that moves.
         """
-        given = (self._points, faces, self._skin, bound, self.registered, self.topology)
+        given = (self._points, self._faces, self._skin, bound, self.registered, self.topology)
         lies = attached(*given)
-        inside = self._behind_lips(faces, lies)
+        inside = self._behind_lips(self._faces, lies)
         if inside is not None and pocket_is_laid(self.registered, self.topology):
             whole = attached(*given, with_pocket=True)
             if lies_on_pocket(whole, inside.members):
@@ -276,16 +275,9 @@ class Carrier:
             mouth,
         )
 
-    def _on_inside(self, fins: NDArray) -> tuple[NDArray[np.int64], csr_matrix]:
-        """The fins (M,) bool on the inside of the mouth, and the shares that they take of its vertices."""
-        if self._inside is None:
-            return np.zeros(0, np.int64), csr_matrix((0, 0))
-        beside = (edge_lengths(self._faces, self._points)[:, self._inside.members] > 0).astype(float)
-        count = np.asarray(beside.sum(axis=1)).ravel()
-        rows = np.flatnonzero(fins & (count > 0))
-        return rows, (diags(1 / count[rows]) @ beside[rows]).tocsr()
-
-    def _behind_chin(self, faces: NDArray, lies: Attachment, inside: MouthInside | None) -> dict[int, Cover]:
+    def _behind_chin(
+        self, faces: NDArray, lies: Attachment, fins: NDArray, inside: MouthInside | None
+    ) -> dict[int, Cover]:
         """Number of a part -> the skin before it, for teeth that turn with the jaw."""
         seen, lips = self._skin & ~lies.inner, np.flatnonzero(lies.at_lips & self._skin)
         if inside is not None:
@@ -295,7 +287,13 @@ class Carrier:
         if not teeth or not len(lips):
             return {}
         skin = faces[seen[faces].all(axis=1)]
-        return {number: Cover.of(self._points, skin, self.parts[number].members, lips) for number in teeth}
+        covers = {}
+        for number in teeth:
+            members = self.parts[number].members
+            own = np.flatnonzero(~fins[members])
+            cover = Cover.of(self._points, skin, members[own], lips)
+            covers[number] = replace(cover, rows=own[cover.rows])
+        return covers
 
     def _check(self, carried: NDArray, change: NDArray) -> None:
         """Refuses what the skin and what follows it do where the model does not."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import UnknownName
+from mien.geometry.defects import standing_faces
 from mien.geometry.piece_kinds import COVERS, kind_of_word, kinds_of_names
 from mien.geometry.surface import connected, welded
 
@@ -62,7 +63,7 @@ class NamedPieces:
             label = np.zeros(len(vertices), np.int64)
         else:
             place = welded(np.asarray(vertices, np.float32))
-            label = connected(place[faces], int(place.max()) + 1)[place].astype(np.int64)
+            label = _connected(place[faces], int(place.max()) + 1)[place]
         count = int(label.max(initial=0)) + 1
         names = _names(label, faces, naming, count)
         told = {number: kind for number, kind in enumerate(kinds_of_names(names)) if kind}
@@ -112,6 +113,22 @@ class NamedPieces:
     def may_be_skin(self, number: int) -> bool:
         """Whether nobody says that a piece is something else."""
         return self.kind(number) in (None, "skin")
+
+
+def _connected(faces: NDArray, count: int) -> NDArray[np.int64]:
+    """(N,) the piece of each vertex: what stands on pieces joins none and is of the largest it touches."""
+    standing = standing_faces(faces)
+    label = connected(faces[~standing], count).astype(np.int64)
+    loose = np.ones(count, bool)
+    loose[faces[~standing]] = False
+    apart = faces[standing]
+    while len(apart := apart[loose[apart].any(axis=1) & ~loose[apart].all(axis=1)]):
+        piece = np.where(loose[apart], count, label[apart]).min(axis=1)
+        own = loose[apart]
+        label[apart[own]] = count
+        np.minimum.at(label, apart[own], np.broadcast_to(piece[:, None], apart.shape)[own])
+        loose[apart[own]] = False
+    return label
 
 
 def _names(

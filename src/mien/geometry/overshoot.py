@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, diags
 
-from mien.geometry.differential import adjacency
 from mien.geometry.sparse_solver import factored
 
 Solve = Callable[[NDArray], NDArray[np.float64]]
@@ -36,24 +35,51 @@ def flung(solve: Solve, template: NDArray) -> NDArray[np.float64]:
     return np.abs(solve(np.hstack(values))).max(axis=1)
 
 
-def held(solve: Solve, loose: NDArray, faces: NDArray) -> Solve:
+def held(solve: Solve, loose: NDArray, around: csr_matrix) -> Solve:
     """The same map, but loose vertices take means of those around them, and so never more than these.
 
     Args:
         solve: From (V, n) to (M, n) values.
         loose: (M,) bool.
-        faces: (F, 3) int. The mesh's triangles.
+        around: (M, M) sparse. Which vertices are neighbors.
     """
+    mean = _means(loose, around)
+
+    def calm(values: NDArray) -> NDArray[np.float64]:
+        return mean(solve(values))
+
+    return calm
+
+
+def holding(loose: NDArray, around: csr_matrix) -> Solve:
+    """A map of displacements (B, M, 3) in which loose vertices take means of those around them.
+
+    Args:
+        loose: (M,) bool.
+        around: (M, M) sparse. Which vertices are neighbors.
+    """
+    if not loose.any():
+        return np.asarray
+    mean = _means(loose, around)
+
+    def hold(carried: NDArray) -> NDArray[np.float64]:
+        columns = carried.transpose(1, 0, 2).reshape(len(loose), -1)
+        return mean(columns).reshape(len(loose), len(carried), 3).transpose(1, 0, 2)
+
+    return hold
+
+
+def _means(loose: NDArray, graph: csr_matrix) -> Solve:
+    """A map of (M, n) values in which loose vertices take means of those around them."""
     rows = np.flatnonzero(loose)
-    graph = adjacency(faces, len(loose)).astype(np.float64).tocsr()
     degree = np.asarray(graph.sum(axis=1)).ravel()
     # What has no neighbors at all rests.
     system = (diags(degree + 1e-9) - graph).tocsr()[rows]
-    factor, around = factored(system[:, rows].tocsr()), csr_matrix(-system[:, np.flatnonzero(~loose)])
+    factor, beside = factored(system[:, rows].tocsr()), csr_matrix(-system[:, np.flatnonzero(~loose)])
 
-    def calm(values: NDArray) -> NDArray[np.float64]:
-        result = solve(values)
-        result[rows] = factor.solve(around @ result[~loose])
+    def mean(values: NDArray) -> NDArray[np.float64]:
+        result = np.array(values)
+        result[rows] = factor.solve(beside @ result[~loose])
         return result
 
-    return calm
+    return mean

@@ -42,8 +42,9 @@ class Part:
 
 
 def find_parts(
-    points: NDArray, skin: NDArray, pieces: NamedPieces, registered: NDArray, topology: Topology
-) -> list[Part]:
+    points: NDArray, skin: NDArray, pieces: NamedPieces, registered: NDArray, topology: Topology,
+    fins: NDArray | None = None,
+) -> list[Part]:  # fmt: skip
     """Tells what the pieces of a mesh are: by the user's word, by their names, by their place and form.
 
     What is no piece, vertices of no triangle, is left out: it rests.
@@ -54,16 +55,17 @@ def find_parts(
         pieces: Of these vertices; numbers below 0 belong to no triangle.
         registered: (V, 3) float, millimeters. The aligned template.
         topology: The template's.
+        fins: (M,) bool or None. Vertices that stand on pieces and say nothing about their form.
     """
     plan = FacePlan.of(registered, topology)
     order = np.argsort(pieces.label, kind="stable")
     starts = np.flatnonzero(np.diff(pieces.label[order], prepend=-1))
     every = np.split(order, starts[1:])
     others = [members for members in every if not skin[members[0]] and pieces.label[members[0]] >= 0]
-    finder = _Finder(points, pieces, plan)
+    finder = _Finder(points, pieces, plan, np.zeros(len(points), bool) if fins is None else fins)
     eyes = [part for members in others if (part := finder.eye(members))]
     taken = {int(part.members[0]) for part in eyes}
-    balls = [(part.center, sphere_radius(points[part.members], part.center)) for part in eyes]
+    balls = [(part.center, sphere_radius(finder.cloud(part.members), part.center)) for part in eyes]
     rest = [finder.other(members, balls) for members in others if int(members[0]) not in taken]
     return eyes + finder.in_two_rows(rest)
 
@@ -75,11 +77,16 @@ class _Finder:
     points: NDArray
     pieces: NamedPieces
     plan: FacePlan
+    fins: NDArray
+
+    def cloud(self, members: NDArray) -> NDArray:
+        """(n, 3) where the vertices of a piece are, millimeters."""
+        return self.points[_own(members, self.fins)]
 
     def eye(self, members: NDArray) -> Part | None:
         """A piece as an eyeball; names alone make none of what is flat, but the user's word does."""
         number = int(self.pieces.label[members[0]])
-        said, cloud = self.pieces.kind(number), self.points[members]
+        said, cloud = self.pieces.kind(number), self.cloud(members)
         found = eyeball_of(cloud, self.plan)
         if found is None and self.pieces.said.get(number) == "eye" and len(cloud) >= 4:
             center = sphere_center(cloud)
@@ -91,7 +98,7 @@ class _Finder:
     def other(self, members: NDArray, balls: Sequence[tuple[NDArray, float]]) -> Part:
         """A piece that is no eyeball itself."""
         number = int(self.pieces.label[members[0]])
-        cloud = self.points[members]
+        cloud = self.cloud(members)
         kind, told_by = self.pieces.kind(number), self._teller(number)
         if kind == "eye":  # lashes, irises and films lie in groups of this name, too
             form = kind_by_form(cloud, self.plan, balls)
@@ -160,18 +167,26 @@ def _share(cloud: NDArray, mouth: Opening) -> NDArray[np.float64]:
     return np.clip(0.5 - (cloud[:, 1] - mouth.center[1]) / (2 * _SPAN * mouth.width), 0, 1)
 
 
-def eyeballs(parts: list[Part], points: NDArray) -> list[Ball]:
+def _own(members: NDArray, fins: NDArray) -> NDArray:
+    """The vertices of a piece without fins that stand on it; all of what is nothing else."""
+    own = members[~fins[members]]
+    return own if len(own) else members
+
+
+def eyeballs(parts: list[Part], points: NDArray, fins: NDArray) -> list[Ball]:
     """The eyeballs of a head; irises and other pieces inside one are left out.
 
     Args:
         parts: The pieces of the head.
         points: (V, 3) float, millimeters.
+        fins: (V,) bool. Vertices that stand on pieces.
     """
     found: list[Ball] = []
     for part in parts:
         if part.kind == "eye":
-            cloud = points[part.members] - part.center
-            radius = sphere_radius(points[part.members], part.center)
+            members = _own(part.members, fins)
+            cloud = points[members] - part.center
+            radius = sphere_radius(points[members], part.center)
             if all(np.linalg.norm(part.center - other.center) > 0.5 * other.radius for other in found):
                 found.append(Ball(part.center, radius, cloud))
     return found

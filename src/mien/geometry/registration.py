@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix
 from mien.errors import BadMesh
 from mien.geometry.carry import Carrier
 from mien.geometry.contact import Meets
-from mien.geometry.defects import Defects
+from mien.geometry.defects import Defects, standing_faces
 from mien.geometry.differential import vertex_normals
 from mien.geometry.fit_measures import Measure, measured
 from mien.geometry.named_pieces import NamedPieces
@@ -222,7 +222,7 @@ def _bent(
     """Bends a placed template onto the skin of a mesh."""
     placed = placement.apply(vertices)
     kept, main = main_piece(topology)
-    skin = _skin(placed, faces, main, pieces)
+    skin = _skin(placed, faces[~standing(placed, faces)], main, pieces)
     defects, sound = _defects(placed, faces, skin)
     surface = _part(placed, sound, skin)
     pulls = None
@@ -295,7 +295,7 @@ def _laid(
             f"the template could not be laid onto {name!r}", received=quality.sentence,
             remedy="give landmarks, or check that the mesh is one face, eyes and mouth included",
         )  # fmt: skip
-    clouds = other_clouds(placed, pieces, found.skin)
+    clouds = other_clouds(placed, pieces, found.skin | found.defects.fins)
     measures = measured(found.points, main, found.surface, quality, clouds)
     if found.pulls is not None and len(found.pulls.targets) >= _MANY_GUIDES:
         measures = [measure for measure in measures if measure.name != "no eyes"]
@@ -306,8 +306,13 @@ def _laid(
     whole = with_pieces(topology.template, topology, kept, found.points)
     return Registration(
         topology, whole, found.placement, vertices, faces, found.skin, pieces, quality, tuple(measures),
-        (*found.defects.sentences(placed, found.points), *notes),
+        (*found.defects.sentences(placed, faces, found.points), *notes),
     )  # fmt: skip
+
+
+def standing(vertices: NDArray, faces: NDArray) -> NDArray[np.bool_]:
+    """(F,) the triangles (F, 3) that are no part of the surfaces of a mesh of vertices (N, 3), any unit."""
+    return standing_faces(welded(np.asarray(vertices, np.float32))[faces])
 
 
 def _defects(placed: NDArray, faces: NDArray, skin: NDArray) -> tuple[Defects, NDArray]:
@@ -325,7 +330,7 @@ def other_clouds(placed: NDArray, pieces: NamedPieces, skin: NDArray) -> list[ND
     Args:
         placed: (N, 3) float, millimeters, in the template's frame.
         pieces: Of the mesh.
-        skin: (N,) bool.
+        skin: (N,) bool. What is left out.
 
     Returns:
         (n, 3) float64, millimeters, of each.
