@@ -1,6 +1,13 @@
-"""What a file may ask of this machine, derived from its own size: the limits that all readers share."""
+"""What a file may ask of this machine, derived from its own size, and which numbers a person may give."""
 
 from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from mien.errors import BadSetting
 
 MOST_VERTICES = 2_000_000
 """Vertices of a mesh that is read; also the polygons' corners are bounded, see :data:`MOST_CORNERS`."""
@@ -13,6 +20,11 @@ UNPACKED_ALWAYS = 2**28
 """Bytes that any compressed file may unpack to."""
 UNPACKED_TIMES = 64
 """Times its own size that a larger file may unpack to; real data pack to a tenth at best."""
+LARGEST_NUMBER = 1e12
+"""Of any that a person gives: nothing in a face or its training is larger, and sums of it are still exact."""
+LARGEST_SEED = 2**32 - 1
+"""Every generator of random numbers takes it."""
+_SEEDS = ("seed", "seeds", "more", "split_seed")
 
 
 def unpacked_limit(size: int) -> int:
@@ -22,3 +34,46 @@ def unpacked_limit(size: int) -> int:
         size: Of the file, in bytes.
     """
     return max(UNPACKED_ALWAYS, UNPACKED_TIMES * size)
+
+
+def check_seed(seed: Any, what: str = "seed") -> None:
+    """Raises BadSetting unless a seed is a whole number that every generator takes.
+
+    Args:
+        seed: What was given.
+        what: What to call it.
+    """
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= LARGEST_SEED:
+        raise BadSetting(f"{what} is no seed", received=seed, remedy="give a whole number from 0 to 2^32 - 1")
+
+
+def numbers_in(value: Any) -> Iterator[int | float]:
+    """The numbers of a value and of lists and tables in it; true and false are none."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield value
+    elif isinstance(value, (list, tuple, dict)):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from numbers_in(part)
+
+
+def numbers_checked(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A command whose numbers are refused, by the name of their option, where they are no finite ones.
+
+    Parsers take ``nan`` for a number within any range.
+
+    Args:
+        function: What is called with keywords for its options.
+    """
+
+    @functools.wraps(function)
+    def checked(**options: Any) -> Any:
+        for name, value in options.items():
+            what = "--" + ("seeds" if name == "more" else name).replace("_", "-")
+            for number in numbers_in(value):
+                if name in _SEEDS:
+                    check_seed(number, what)
+                elif not math.isfinite(number) or abs(number) > LARGEST_NUMBER:
+                    raise BadSetting(f"{what} is out of range", received=number, remedy="give a usual number")
+        return function(**options)
+
+    return checked

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import typer
 
 from mien.errors import MienError, UnknownName, system_sentence
+from mien.limits import numbers_checked
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -68,7 +69,9 @@ def add(app: typer.Typer, panel: str | None, *commands: Callable[..., Any], word
     """Adds commands under their functions' names, each with its examples below its help."""
     for function in commands:
         name = function.__name__.removesuffix("_").replace("_", "-")
-        app.command(name, epilog=_examples(f"{words} {name}"), rich_help_panel=panel)(function)
+        app.command(name, epilog=_examples(f"{words} {name}"), rich_help_panel=panel)(
+            numbers_checked(function)
+        )
 
 
 def _examples(command: str) -> str:

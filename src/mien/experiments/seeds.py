@@ -9,6 +9,7 @@ from typing import Any
 from mien.data.dataset import FaceDataset
 from mien.errors import BadSetting
 from mien.experiments.division import training_data
+from mien.limits import check_seed
 from mien.training import train
 
 RUNS = "seed-"
@@ -46,6 +47,8 @@ def train_seeds(
             "the folder of the seeds is a run itself", received=str(out), remedy="choose another"
         )
     faces, protocol = training_data(data, protocol, split)
+    for seed in seeds:  # all of them before the first is trained
+        check_seed(seed)
     folders = {seed: out / f"{RUNS}{seed}" for seed in seeds}
     for seed, folder in folders.items():
         resume = (folder / "run.json").is_file()

@@ -11,10 +11,12 @@ from typing import Any
 
 from mien.data.splits import check_protocol
 from mien.errors import BadSetting, UnknownName
+from mien.limits import check_seed
 from mien.models.base import FaceModel
 from mien.models.files import check_arguments, check_types
 from mien.models.own_code import is_address
 from mien.models.registry import method_names, model_class
+from mien.training.ranges import check_ranges
 from mien.training.recipes import Recipe, find_recipe, recipe_names
 
 PROFILES = ("smoke", "standard", "full")
@@ -72,6 +74,8 @@ def plan_training(
     if profile not in PROFILES:
         raise UnknownName("profile", profile, PROFILES)
     check_protocol(choices.get("protocol", "subject"))
+    for name in ("seed", "split_seed"):
+        check_seed(choices.get(name, 0), name)
     minutes = choices.get("minutes")
     if minutes is not None and not (isinstance(minutes, (int, float)) and 0 < minutes < 1e6):
         raise BadSetting("minutes of processor time are a positive number", received=minutes)
@@ -97,6 +101,8 @@ def plan_training(
         )  # fmt: skip
     check_arguments(kind.name, arguments)
     _check_kinds(kind, arguments, settings)
+    if kind.__module__.startswith("mien."):  # in a method of somebody's own these names may mean other things
+        check_ranges(kind.name, {**arguments, **settings})
     return Plan(kind.name, arguments, settings, **choices)
 
 

@@ -11,6 +11,7 @@ from mien.data.splits import check_protocol
 from mien.errors import BadFile, DataMissing, UnknownName
 from mien.io.schema import checked_as, parse_bounded_yaml
 from mien.io.text import read_text
+from mien.limits import LARGEST_SEED
 
 FOLDER = Path(__file__).parent.parent / "recipes"
 """The recipes of Mien; they are part of the installed package."""
@@ -71,13 +72,13 @@ def read_recipe(path: Path | str) -> Recipe:
             raise UnknownName("recipe key", str(key), known)
     recipe = checked_as(found, Recipe, "the recipe", path, _HOW)
     check_protocol(recipe.protocol)
-    if not recipe.model or not 0 < len(recipe.seeds) <= _MOST_SEEDS or not all(map(_is_seed, recipe.seeds)):
+    if (
+        not recipe.model
+        or not 0 < len(recipe.seeds) <= _MOST_SEEDS
+        or not all(0 <= seed <= LARGEST_SEED for seed in recipe.seeds)
+    ):
         raise BadFile("a recipe needs a model and whole seeds from 0 on", received=str(path), remedy=_HOW)
     return recipe
-
-
-def _is_seed(seed: int) -> bool:
-    return 0 <= seed < 2**32
 
 
 def recipe_names() -> list[str]:

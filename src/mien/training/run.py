@@ -21,7 +21,7 @@ from mien.io.atomic import write_bytes
 from mien.io.lock import LOCK, alone
 from mien.machine import machine
 from mien.models.base import FaceModel
-from mien.models.files import load_model, save_model
+from mien.models.files import DAMAGE, load_model, save_model
 from mien.models.registry import model_class
 from mien.temporary import clear_stale
 from mien.training.budget import Budget
@@ -130,15 +130,17 @@ def fit_model(
     first = fabric is None or fabric.is_global_zero
     if first:
         _refuse_used(out)
+    model = None
+    if not (out / "config.json").is_file():  # what cannot be made is refused before anything is written
+        model = _started(plan, data, method if isinstance(method, FaceModel) else kind)
     with alone(out, "run folder") if first else nullcontext():
-        if _open_everywhere(fabric, out, header, resume):
+        if _open_everywhere(fabric, out, header, resume) or model is None:
             return load_model(out, method=kind)
         if first:
             text = split_text(data, protocol=plan.protocol, seed=plan.split_seed)
             write_bytes(out / SPLIT, text.encode())
-        start = method if isinstance(method, FaceModel) else kind
         header |= {} if see_face else {"face_points": "not looked for in this run; measured on first use"}
-        return _fitted(plan, data, out, header, start, fabric, progress and first, save_seconds)
+        return _fitted(plan, data, out, header, model, fabric, progress and first, save_seconds)
 
 
 def _fitted(
@@ -146,17 +148,16 @@ def _fitted(
     data: FaceDataset,
     out: Path,
     header: dict[str, Any],
-    start: type[FaceModel] | FaceModel,
+    model: FaceModel,
     fabric: Any,
     progress: bool,
     save_seconds: float,
 ) -> FaceModel:
     """The model of a run folder that is open, trained and saved."""
-    kind = start if isinstance(start, type) else type(start)
+    kind = type(model)
     train, validation = (
         data.split(part, protocol=plan.protocol, seed=plan.split_seed) for part in ("train", "validation")
     )
-    model = _started(plan, data, start)
     model.prepare(train)
     if fabric is not None:
         display = Display(out, progress)
@@ -196,9 +197,23 @@ def _see_face(model: FaceModel, train: FaceDataset) -> dict[str, str]:
 
 
 def build_model(plan: Plan, data: FaceDataset, method: str | type[FaceModel] | None = None) -> FaceModel:
-    """A freshly initialized model for a data set; the plan's seed decides its weights."""
+    """A freshly initialized model for a data set; the plan's seed decides its weights.
+
+    Raises:
+        BadSetting: A method of Mien cannot be made with these arguments.
+    """
     torch.manual_seed(plan.seed)
-    return model_class(method or plan.model)(data.topology, data.expressions, **plan.arguments)
+    kind = model_class(method or plan.model)
+    try:
+        return kind(data.topology, data.expressions, **plan.arguments)
+    except DAMAGE as error:
+        if not kind.__module__.startswith("mien."):
+            raise  # whoever wrote the method wants to know where
+        raise BadSetting(
+            f"{kind.name} cannot be made with these arguments",
+            received=f"{dict(plan.arguments)}: {type(error).__name__}: {str(error)[:160]}",
+            remedy=f"`mien info {kind.name}` lists them with their usual values",
+        ) from error  # fmt: skip
 
 
 def _started(plan: Plan, data: FaceDataset, method: type[FaceModel] | FaceModel) -> FaceModel:
