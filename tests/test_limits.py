@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
+import os
 import struct
 import tarfile
 import time
@@ -20,9 +22,10 @@ from mien.data.archive import archive_members
 from mien.data.texture_files import read_texture
 from mien.errors import BadFile, BadMesh, DataMissing
 from mien.io import mesh as mesh_files
-from mien.io.mesh import read_mesh
+from mien.io.mesh import read_head, read_mesh
+from mien.io.stated_count import stated_vertices
 from mien.io.table import table_rows
-from mien.limits import MOST_VERTICES, UNPACKED_ALWAYS
+from mien.limits import MOST_HEAD_VERTICES, MOST_VERTICES, UNPACKED_ALWAYS
 from mien.models.bounded import BoundedTensors
 from mien.npz import array_heads, open_array, read_npz
 
@@ -225,3 +228,48 @@ def test_the_limit_grows_with_the_file() -> None:
     from mien.limits import unpacked_limit
 
     assert unpacked_limit(0) == UNPACKED_ALWAYS and unpacked_limit(2**30) == 64 * 2**30
+
+
+def stated(kind: str, count: int, path: Path) -> Path:
+    """A file that says how many vertices it has, and holds a few of them at most."""
+    file = path / f"large.{kind}"
+    if kind == "obj":
+        file.write_bytes(b"v 0 1 2\n" * (count - 1) + b"v\t0 1 2\r\nvn 0 0 1\nf 1 2 3\n")
+    elif kind == "ply":
+        file.write_bytes(
+            b"ply\r\nformat ascii 1.0\r\ncomment x\r\nelement vertex %d\r\nend_header\r\n" % count
+        )
+    elif kind == "stl":
+        file.write_bytes(b"\0" * 80 + struct.pack("<I", 2 * count))
+        os.truncate(file, 84 + 100 * count)
+    else:
+        primitives = [{"attributes": {"POSITION": number}} for number in (0, 1, 1, -1, 7, None)]
+        document = {"accessors": [{"count": count - 5}, {"count": 5}, {"count": 9}, 3],
+                    "meshes": [{"primitives": primitives}, {"primitives": [4]}, 5]}  # fmt: skip
+        text = json.dumps(document).encode()
+        head = struct.pack("<4sIIII", b"glTF", 2, 20 + len(text), len(text), 0x4E4F534A)
+        file.write_bytes(text if kind == "gltf" else head + text)
+    return file
+
+
+@pytest.mark.parametrize("kind", ["obj", "ply", "stl", "glb", "vrm", "gltf"])
+def test_a_head_of_a_million_vertices_is_refused_before_it_is_read(kind: str, tmp_path: Path) -> None:
+    assert stated_vertices(stated(kind, 1234, tmp_path)) == 1234
+    path = stated(kind, 1_000_000, tmp_path)
+    began = time.process_time()
+    with pytest.raises(
+        BadMesh, match=f"'large' has more .* received 1,000,000; allowed are {MOST_HEAD_VERTICES:,}"
+    ):
+        read_head(path)
+    assert time.process_time() - began < 1
+
+
+def test_what_a_file_does_not_say_is_no_vertex(tmp_path: Path) -> None:
+    for name, data in (
+        ("a.obj", b""), ("a.ply", b"ply\n" + b"x" * 70_000), ("a.stl", b"solid\n"), ("a.glb", b"glTF"),
+        ("a.glb", b"glTF\2\0\0\0\xff\xff\xff\xff\xff\xff\xff\xffJSON"), ("a.gltf", b"[1"), ("a.gltf", b"[]"),
+        ("a.wrl", b"#VRML V2.0 utf8\n"),
+    ):  # fmt: skip
+        (tmp_path / name).write_bytes(data)
+        assert stated_vertices(tmp_path / name) == 0, name
+    assert stated_vertices(tmp_path / "nothing.obj") == 0

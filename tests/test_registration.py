@@ -317,11 +317,11 @@ def test_what_has_no_depth_is_refused_before_it_is_looked_at(
 
 def test_a_head_of_too_many_vertices_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     head = stranger()
-    monkeypatch.setattr("mien.geometry.registration.MOST_HEAD_VERTICES", len(head.vertices) - 1)
+    monkeypatch.setattr("mien.limits.MOST_HEAD_VERTICES", len(head.vertices) - 1)
     monkeypatch.setattr("mien.geometry.registration.place_by_shape", None)
     words = f"received {len(head.vertices):,}; allowed are {len(head.vertices) - 1:,}; decimate a copy"
     with pytest.raises(BadMesh, match=words):
         register(head.vertices, head.faces, template()[0])
-    monkeypatch.setattr("mien.geometry.registration.MOST_HEAD_VERTICES", len(head.vertices))
+    monkeypatch.setattr("mien.limits.MOST_HEAD_VERTICES", len(head.vertices))
     with pytest.raises(TypeError, match="NoneType"):
         register(head.vertices, head.faces, template()[0])

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from mien.errors import BadSetting
+from mien.errors import BadMesh, BadSetting
 
 MOST_VERTICES = 2_000_000
 """Vertices of a mesh that is read; also the polygons' corners are bounded, see :data:`MOST_CORNERS`."""
@@ -34,6 +34,21 @@ def unpacked_limit(size: int) -> int:
         size: Of the file, in bytes.
     """
     return max(UNPACKED_ALWAYS, UNPACKED_TIMES * size)
+
+
+def check_head_size(count: int, name: str) -> None:
+    """Raises BadMesh for a head of more vertices than :data:`MOST_HEAD_VERTICES`.
+
+    Args:
+        count: Of its vertices.
+        name: What to call it.
+    """
+    if count > MOST_HEAD_VERTICES:
+        raise BadMesh(
+            f"{name!r} has more vertices than a head that is registered may have",
+            received=f"{count:,}; allowed are {MOST_HEAD_VERTICES:,}",
+            remedy="decimate a copy of it, as Blender's Decimate does, and use that",
+        )  # fmt: skip
 
 
 def check_seed(seed: Any, what: str = "seed") -> None:

@@ -28,7 +28,7 @@ from mien.io.glb_targets import add_glb_targets, move_glb
 from mien.io.gltf import write_glb
 from mien.io.json_text import write_json
 from mien.io.materials import Material, bring_materials, read_materials
-from mien.io.mesh import Mesh, read_mesh, write_mesh, write_obj_sequence
+from mien.io.mesh import Mesh, read_head, read_mesh, write_mesh, write_obj_sequence
 from mien.models.base import FaceModel
 from mien.temporary import passing_folder
 from mien.topology import Topology
@@ -416,7 +416,7 @@ def _open(
 def _read(source: str | Path | Mesh) -> tuple[Mesh, Document | None]:
     """The mesh, and all that its glTF file holds, whose file is not needed again."""
     if isinstance(source, (str, Path)):
-        mesh = read_mesh(source, points=True)
+        mesh = read_head(source)
         return mesh, Document(Path(source)) if Path(source).suffix.lower() in GLTF else None
     if not isinstance(source, Mesh):
         raise BadSetting(

@@ -17,7 +17,7 @@ from mien.data.rig_names import ARKIT_52
 from mien.errors import BadMesh, WrongTopology
 from mien.geometry.procrustes import procrustes
 from mien.io.face import face_of_mesh
-from mien.io.mesh import read_mesh
+from mien.io.mesh import read_head
 from mien.io.record import Mesh
 from mien.models.base import FaceModel
 from mien.models.textbook import Textbook
@@ -59,7 +59,7 @@ def model_like(
         BadMesh: There is no face on a rig.
     """
     found, notes = read_rigs(rigs, table)
-    mesh = read_mesh(head, points=True) if isinstance(head, (str, Path)) else head
+    mesh = read_head(head) if isinstance(head, (str, Path)) else head
     same = [] if mesh is None else [item for rig in found if (item := _resized(rig, mesh))]
     if same:
         return _copying([rig for rig, _ in same]), (*notes, *(note for _, note in same))

@@ -40,14 +40,14 @@ def register(
     from mien.io.json_text import write_json
     from mien.io.landmarks import write_landmarks
     from mien.io.landmarks_to_fill import write_landmarks_to_fill
-    from mien.io.mesh import read_mesh, write_mesh
+    from mien.io.mesh import read_head, write_mesh
 
     model = open_model(onto)
     if save_landmarks:
         write_landmarks_to_fill(save_landmarks, model.topology)
     try:
         marks = Marks.of(landmarks, mesh, pieces=piece)
-        source = read_mesh(mesh, points=True)
+        source = read_head(mesh)
         head = open_head(model, source, landmarks=marks[mesh], pieces=marks.pieces.get(mesh))
     except BadMesh as error:
         raise with_picture(error, mesh.stem, out.with_suffix(".png")) from error

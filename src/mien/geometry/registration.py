@@ -26,7 +26,7 @@ from mien.geometry.rims import Rim, shared_rims
 from mien.geometry.surface import Surface, welded
 from mien.geometry.verdict import judge_registration
 from mien.landmark_names import landmark_key
-from mien.limits import MOST_HEAD_VERTICES
+from mien.limits import check_head_size
 from mien.topology import Landmarks, Topology
 
 _SHARE = 0.05  # of the template that only a further piece of the mesh covers: then the piece is skin
@@ -345,12 +345,7 @@ def check_head(vertices: NDArray, name: str) -> None:
     """Refuses vertices (N, 3) that cannot be a head in any unit, or are more than memory is sure to hold."""
     if len(vertices) < 50 or not np.isfinite(vertices).all():
         raise BadMesh(f"{name!r} is no head: it needs 50 finite vertices or more", received=len(vertices))
-    if len(vertices) > MOST_HEAD_VERTICES:
-        raise BadMesh(
-            f"{name!r} has more vertices than a head that is registered may have",
-            received=f"{len(vertices):,}; allowed are {MOST_HEAD_VERTICES:,}",
-            remedy="decimate a copy of it, as Blender's Decimate does, and use that",
-        )  # fmt: skip
+    check_head_size(len(vertices), name)
     middle = np.asarray(vertices, np.float64) - vertices[0]
     middle -= middle.mean(axis=0)
     spread = np.linalg.eigvalsh(middle.T @ middle)

@@ -18,15 +18,17 @@ from mien.io.mistaken import refuse_mistaken
 from mien.io.obj import obj_faces, obj_header, obj_vertices, read_obj
 from mien.io.ply import ply_bytes, read_ply
 from mien.io.record import Mark, Mesh
+from mien.io.stated_count import stated_vertices
 from mien.io.stl import read_stl
 from mien.io.vrml import read_wrl
-from mien.limits import MOST_MESH_BYTES, MOST_VERTICES
+from mien.limits import MOST_MESH_BYTES, MOST_VERTICES, check_head_size
 from mien.topology import Topology
 
 __all__ = [
     "READERS",
     "Mark",
     "Mesh",
+    "read_head",
     "read_mesh",
     "write_mesh",
     "write_obj",
@@ -95,6 +97,21 @@ def read_mesh(path: str | Path, *, points: bool = False) -> Mesh:
             remedy="repair the mesh or export it again",
         )
     return mesh
+
+
+def read_head(path: str | Path) -> Mesh:
+    """Reads the mesh of a head, or a scan of its points, that is to be registered.
+
+    Args:
+        path: As for :func:`read_mesh`.
+
+    Raises:
+        BadMesh: It has more vertices than can be registered; its header or lines say so before it is read.
+        BadFile: See :func:`read_mesh`.
+    """
+    path = Path(path)
+    check_head_size(stated_vertices(path), path.stem)
+    return read_mesh(path, points=True)
 
 
 def write_obj(
