@@ -14,6 +14,10 @@ MOST_VERTICES = 2_000_000
 MOST_HEAD_VERTICES = 400_000
 """Vertices of a head that is registered and rigged: what its movements are solved by grows with them."""
 MOST_CORNERS = 6 * MOST_VERTICES
+MOST_TARGET_ROWS = 2 * MOST_CORNERS
+"""Vertices of all morph targets of a file together, where the file is not itself larger in bytes."""
+MOST_PIXELS = 2**27
+"""Of one image: more than 8192 x 8192, and not more than 400 MB when it is unpacked."""
 MOST_MESH_BYTES = 2**30
 """Of a mesh file."""
 UNPACKED_ALWAYS = 2**28

@@ -168,7 +168,7 @@ def open_head(
     """
     people = known_people(model)
     vertices, whole, name = mesh.vertices, mesh.faces.reshape(-1, 3), mesh.name
-    check_head(vertices, name)
+    check_head(vertices, whole, name)
     faces = whole[~standing(vertices, whole)]  # what lies across a face hides it
     naming = naming_of(mesh)
     parts = NamedPieces.of(vertices, whole, naming, pieces)

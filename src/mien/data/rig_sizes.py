@@ -13,6 +13,9 @@ from mien.errors import BadFile, BadSetting, DataMissing, UnknownName
 
 COLUMNS_OF_SIZES = ("target", "size")
 _TABLE = ".csv"
+_MOST_BYTES = 2**20  # thousands of targets
+LARGEST_SIZE = 100.0
+"""Of a target: farther no shape is meant to go."""
 
 
 def given_sizes(items: Sequence[str], known: Sequence[str]) -> dict[str, float]:
@@ -25,7 +28,14 @@ def given_sizes(items: Sequence[str], known: Sequence[str]) -> dict[str, float]:
     sizes: dict[str, float] = {}
     for item in items:
         is_table = "=" not in item and item.lower().endswith(_TABLE)
-        sizes |= read_sizes(Path(item), known) if is_table else parse_weights([item], known)
+        found = read_sizes(Path(item), known) if is_table else parse_weights([item], known)
+        for name, size in found.items():
+            if not 0 <= size <= LARGEST_SIZE:
+                raise BadSetting(
+                    f"the size of {name!r} is out of range", received=f"{size:g}",
+                    remedy=f"give a factor from 0 to {LARGEST_SIZE:g}; 1 is as large as the target comes",
+                )  # fmt: skip
+        sizes |= found
     return sizes
 
 
@@ -43,6 +53,9 @@ def read_sizes(path: Path, known: Sequence[str]) -> dict[str, float]:
     """
     if not path.is_file():
         raise DataMissing("the table of sizes does not exist", received=str(path), remedy="check the path")
+    if path.stat().st_size > _MOST_BYTES:
+        raise BadFile("the table of sizes is too large", received=f"{path.stat().st_size:,} bytes in {path}",
+                      remedy="keep one line for each target")  # fmt: skip
     sizes: dict[str, float] = {}
     try:
         rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline=""))

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import BadFile, DataMissing
+from mien.limits import MOST_PIXELS
 
-MOST_PIXELS = 2**27
-"""Of one image: more than 8192 x 8192, and not more than 400 MB when it is unpacked."""
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "TGA", "PPM", "GIF")
 """What textures come in; some other formats of Pillow start programs."""
 # What the readers of these formats raise of damaged files, whatever is wrong with them.
@@ -44,7 +43,7 @@ def read_texture(path: Path | str, *, size: int | None = None, crop: Crop = WHOL
 
     Raises:
         DataMissing: There is no such file.
-        BadFile: It is no such image, damaged, or larger than :data:`MOST_PIXELS`.
+        BadFile: It is no such image, damaged, or larger than :data:`mien.limits.MOST_PIXELS`.
     """
     from PIL import Image
 

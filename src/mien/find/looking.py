@@ -17,6 +17,7 @@ from mien.geometry.surface import welded
 from mien.render.clay import BACKGROUND, CLAY, clay_shade, fill_holes, linear_light, occlusion
 from mien.render.rays import Camera, Hits, ray_scene
 
+_LEAST = 1e-9  # of the size of a subject in its unit: what lies in one point is seen as one
 _DIAGONAL = 1000.0  # a subject's own unit: single precision is enough for rays then
 _NEAR_MM = 160.0  # vertices farther from the middle of the face keep full light
 _GLOSS = 1.0
@@ -48,7 +49,7 @@ class Subject:
         used, index = np.unique(place[corners], return_inverse=True)
         points = points[first[used]]
         low, high = points.min(axis=0), points.max(axis=0)
-        self.middle, self.scale = (low + high) / 2, _DIAGONAL / float(np.linalg.norm(high - low))
+        self.middle, self.scale = (low + high) / 2, _DIAGONAL / max(float(np.linalg.norm(high - low)), _LEAST)
         self.vertices = ((points - self.middle) * self.scale).astype(np.float32)
         self.faces = np.ascontiguousarray(index.reshape(-1, 3), np.int32)
         self._scene = ray_scene(self.vertices, self.faces)

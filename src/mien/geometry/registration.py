@@ -178,7 +178,7 @@ def register(
         BadMesh: No face is found, or the result is no face.
     """
     vertices, faces = np.asarray(vertices), np.asarray(faces).reshape(-1, 3)
-    check_head(vertices, name)
+    check_head(vertices, faces, name)
     named = landmark_guides(topology, landmarks or {})
     if placement is None and landmarks:
         known = _points_of(named, topology.template)
@@ -341,11 +341,19 @@ def other_clouds(placed: NDArray, pieces: NamedPieces, skin: NDArray) -> list[ND
     return np.split(np.asarray(placed, np.float64)[order], starts + 1) if len(order) else []
 
 
-def check_head(vertices: NDArray, name: str) -> None:
-    """Refuses vertices (N, 3) that cannot be a head in any unit, or are more than memory is sure to hold."""
+def check_head(vertices: NDArray, faces: NDArray, name: str) -> None:
+    """Refuses what cannot be a head in any unit, or is more than memory is sure to hold.
+
+    Args:
+        vertices: (N, 3) float, any unit.
+        faces: (F, 3) int; (0, 3) for a point scan. Vertices of no triangle say nothing.
+        name: What to call it.
+    """
+    check_head_size(len(vertices), name)
+    if len(faces):
+        vertices = vertices[np.unique(faces)]
     if len(vertices) < 50 or not np.isfinite(vertices).all():
         raise BadMesh(f"{name!r} is no head: it needs 50 finite vertices or more", received=len(vertices))
-    check_head_size(len(vertices), name)
     middle = np.asarray(vertices, np.float64) - vertices[0]
     middle -= middle.mean(axis=0)
     spread = np.linalg.eigvalsh(middle.T @ middle)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from numpy.typing import NDArray
+
+_PART = 2**20
+_PLAIN = bytes(set(range(256)) - set(b'"[]{}'))
+_OPEN, _CLOSED = np.frombuffer(b"[{", np.uint8), np.frombuffer(b"]}", np.uint8)
 
 
 def first_twice(names: Iterable[str]) -> str | None:
@@ -24,19 +27,18 @@ def depth_of(document: bytes) -> int:
     Args:
         document: The text; it need not be valid.
     """
-    letters = np.frombuffer(document, np.uint8)
-    steps = np.isin(letters, (ord("["), ord("{"))).astype(np.int32) - np.isin(letters, (ord("]"), ord("}")))
-    steps[_in_texts(letters)] = 0
-    return int(np.cumsum(steps).max(initial=0))
-
-
-def _in_texts(letters: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """(n,) whether each byte of a JSON document, (n,) uint8, stands in a text."""
-    slash = letters == ord("\\")
-    place = np.arange(len(letters))
-    # A quotation mark behind an odd number of backslashes is part of the text.
-    run_start = np.maximum.accumulate(np.where(slash, -1, place))
-    odd = np.zeros(len(letters), bool)
-    odd[1:] = (place[:-1] - run_start[:-1]) % 2 == 1
-    marks = (letters == ord('"')) & ~odd
-    return np.cumsum(marks) % 2 == 1
+    depth = deepest = 0
+    in_text = False
+    if b"\\" in document:
+        document = document.replace(b"\\\\", b"").replace(b'\\"', b"")
+    for start in range(0, len(document), _PART):  # a file of 100 MB may hold one text
+        letters = np.frombuffer(document[start : start + _PART].translate(None, _PLAIN), np.uint8)
+        if not len(letters):
+            continue
+        marks = np.cumsum(letters == ord('"')) + in_text
+        steps = np.isin(letters, _OPEN).astype(np.int32) - np.isin(letters, _CLOSED)
+        steps[marks % 2 == 1] = 0
+        depths = depth + np.cumsum(steps)
+        deepest = max(deepest, int(depths.max()))
+        depth, in_text = int(depths[-1]), bool(marks[-1] % 2)
+    return deepest

@@ -12,6 +12,8 @@ from mien.io.glb import MILLIMETERS, Morphs
 from mien.io.pieces import ScenePieces, mesh_of, pieces_by, targets_of
 from mien.io.record import Mesh
 
+_LEAST_MEGABYTES, _TIMES = 600, 30  # of memory for the reader, and so many times the size of a larger file
+
 
 def fbx_pieces(path: Path) -> ScenePieces:
     """The meshes of an FBX file's scene, in meters and +Y up.
@@ -20,7 +22,8 @@ def fbx_pieces(path: Path) -> ScenePieces:
         path: A ``.fbx`` file.
     """
     require("ufbx", "fbx")
-    return pieces_by([sys.executable, "-m", "mien.io.fbx_process"], path)
+    megabytes = _LEAST_MEGABYTES + _TIMES * path.stat().st_size // 1_000_000
+    return pieces_by([sys.executable, "-m", "mien.io.fbx_process"], path, str(megabytes))
 
 
 def read_fbx(path: Path) -> Mesh:

@@ -1,6 +1,6 @@
 """Reads an FBX file by the package ufbx, in a process of its own.
 
-    python -m mien.io.fbx_process HEAD.fbx OUT.npz
+    python -m mien.io.fbx_process HEAD.fbx OUT.npz MEGABYTES
 
 Foreign code that reads foreign bytes may crash; here it takes no one along. The package also counts the
 references to its objects too low, so that those it gave once and were let go are broken the next time: all
@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mien.io.worker_process import limit_memory
 
 _Item = TypeVar("_Item")
 _held: list[Any] = []
@@ -107,7 +109,12 @@ def _pictures(scene: Any, arrays: dict[str, NDArray]) -> list[str]:
 
 if __name__ == "__main__":
     try:
-        main(*sys.argv[1:])
+        limit_memory(int(sys.argv[3]))
+        main(*sys.argv[1:3])
+    except MemoryError:
+        sys.stderr.write(f"it needs more than {sys.argv[3]} MB of memory\n")
+        sys.stderr.flush()
+        os._exit(1)
     except Exception as error:  # whatever the parser says of the file, for the caller's sentence
         sys.stderr.write(f"{error or type(error).__name__}\n")
         sys.stderr.flush()

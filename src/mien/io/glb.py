@@ -14,10 +14,10 @@ from mien.io.colors import from_linear
 from mien.io.gltf_document import TEXTURE_TRANSFORM, Document, draco_of, reading
 from mien.io.gltf_nodes import ShownMesh, scene_note, shown_meshes
 from mien.io.record import Mark, Mesh, assemble
+from mien.limits import MOST_CORNERS, MOST_TARGET_ROWS, MOST_VERTICES
 
 __all__ = ["Document", "Morphs", "PrimitiveGroup", "read_glb", "read_glb_targets"]
 
-MOST_VERTICES = 2**25  # of all meshes that a scene shows; what nodes repeat counts each time
 _NO_MATERIAL = "default"
 _STRIP, _FAN = 5, 6
 MILLIMETERS = 1000.0
@@ -94,14 +94,31 @@ def read_glb(path: Path) -> Mesh:
 
 
 def _check_size(document: Document, shown: Sequence[ShownMesh]) -> None:
-    """Refuses a scene that repeats its meshes without end."""
-    counts = {
-        mesh: sum(document.json["accessors"][part.positions]["count"] for part in _parts(document, mesh))
-        for mesh in {item.mesh for item in shown}
-    }
-    total = sum(counts[item.mesh] for item in shown)
-    if total > MOST_VERTICES:
-        raise ValueError(f"its nodes show {total} vertices in all")
+    """Refuses a scene that repeats its meshes, or lists of corners, without end; and endless targets."""
+    accessors = document.json["accessors"]
+    counts: dict[int, tuple[int, int]] = {}
+    names = set[str]()
+    for mesh in {item.mesh for item in shown}:
+        parts = _parts(document, mesh)
+        vertices = sum(accessors[part.positions]["count"] for part in parts)
+        lists = (item["indices"] for part in parts for item in part.primitives if "indices" in item)
+        counts[mesh] = vertices, sum(accessors[number]["count"] for number in lists)
+        names.update(names_of(document.json["meshes"][mesh]))
+    total, corners = (sum(counts[item.mesh][kind] for item in shown) for kind in (0, 1))
+    if total > MOST_VERTICES or corners > MOST_CORNERS:
+        raise ValueError(f"its nodes show {total} vertices and {corners} corners in all")
+    check_targets(document, len(names) * total)
+
+
+def check_targets(document: Document, rows: int) -> None:
+    """Refuses morph targets of more vertices than a file of its size can mean.
+
+    Args:
+        document: The file.
+        rows: Vertices of all targets together.
+    """
+    if rows > max(MOST_TARGET_ROWS, document.size):
+        raise ValueError(f"its morph targets have {rows} vertices in all")
 
 
 def _joined(pieces: Sequence[_Piece], name: str, notes: tuple[str, ...]) -> Mesh:
@@ -334,6 +351,7 @@ def _morphs(document: Document, number: int) -> Morphs:
     vertex_map = vertex_map_of(mesh, points)
     count = int(vertex_map.max()) + 1
     listed = primitives[0].get("targets") or []
+    check_targets(document, len(listed) * count)
     changes = np.zeros((len(listed), count, 3))
     for change, target in zip(changes, listed, strict=True):
         if "POSITION" in target:

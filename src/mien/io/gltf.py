@@ -7,6 +7,7 @@ that holds them. glTF is in meters, +Y up, +Z out of the face; Mien's millimeter
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from mien.io.glb import Morphs, read_glb, read_glb_targets
 from mien.io.glb_buffer import Buffer
 from mien.io.materials import Material
 from mien.io.record import UNNAMED, Mesh
+from mien.limits import MOST_PIXELS
 from mien.topology import Topology
 
 __all__ = ["Morphs", "png_bytes", "read_glb", "read_glb_targets", "write_glb"]
@@ -165,13 +167,33 @@ def _image(texture: bytes | str | Path, has_uv: bool) -> tuple[bytes, str]:
         if not Path(texture).is_file():
             raise DataMissing("the texture does not exist", received=str(texture), remedy="check the path")
         texture = Path(texture).read_bytes()
-    if texture.startswith(b"\x89PNG\r\n\x1a\n"):
-        return texture, "image/png"
-    if texture.startswith(b"\xff\xd8\xff"):
-        return texture, "image/jpeg"
-    raise BadFile(
-        "the texture is neither PNG nor JPEG", received=repr(texture[:8]), remedy="convert it to PNG"
-    )
+    kinds = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
+    kind = next((kinds[begins] for begins in kinds if texture.startswith(begins)), None)
+    if kind is None:
+        raise BadFile(
+            "the texture is neither PNG nor JPEG", received=repr(texture[:8]), remedy="convert it to PNG"
+        )
+    _check_picture(texture)
+    return texture, kind
+
+
+def _check_picture(texture: bytes) -> None:
+    """Refuses a picture that whoever opens the file could not unpack."""
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is ours
+            width, height = Image.open(io.BytesIO(texture), formats=("PNG", "JPEG")).size
+    except Image.DecompressionBombError as error:
+        raise BadFile("the texture has too many pixels", received=str(error).split(",")[0],
+                      remedy="make it smaller") from error  # fmt: skip
+    except (OSError, SyntaxError, ValueError) as error:
+        raise BadFile("the texture is damaged", received=f"{len(texture)} bytes",
+                      remedy="save it again") from error  # fmt: skip
+    if width * height > MOST_PIXELS:
+        raise BadFile("the texture has too many pixels", received=f"{width} x {height}",
+                      remedy="make it smaller")  # fmt: skip
 
 
 def split_seams(

@@ -44,6 +44,7 @@ class Document:
         self.path = path
         self.text, self.binary, self.rest = read_container(path)
         self.json: dict[str, Any] = parse_json(self.text, path.name)
+        self._beside: dict[str, bytes] = {}
         with reading(path):
             self._check_extensions()
             self._buffers = [self._load(number, item) for number, item in enumerate(self._list("buffers"))]
@@ -63,10 +64,21 @@ class Document:
     def _list(self, key: str) -> list[dict[str, Any]]:
         return self.json.get(key) or []
 
+    def _resource(self, address: str) -> bytes:
+        """What lies elsewhere, once however often it is named."""
+        if address not in self._beside:
+            self._beside[address] = resource(self.path.parent, address)
+        return self._beside[address]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all that the file's arrays are in, what is named twice counted once."""
+        return sum(len(data) for data in {id(data): data for data in self._buffers}.values())
+
     def _load(self, number: int, item: dict[str, Any]) -> bytes:
         """A buffer's bytes; those that stand in for compressed ones have none."""
         if "uri" in item:
-            data = resource(self.path.parent, item["uri"])
+            data = self._resource(item["uri"])
         else:
             data = (self.binary or b"") if number == 0 else b""
         if is_fallback(item):
@@ -80,7 +92,7 @@ class Document:
         found: dict[int, bytes] = {}
         for number, item in enumerate(self._list("images")):
             try:
-                found |= {number: resource(self.path.parent, item["uri"])} if "uri" in item else {}
+                found |= {number: self._resource(item["uri"])} if "uri" in item else {}
             except (DataMissing, BadFile):
                 continue
         return found

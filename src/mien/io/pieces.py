@@ -66,16 +66,17 @@ class ScenePieces:
     skinned: bool = False
 
 
-def pieces_by(command: Sequence[str], source: Path) -> ScenePieces:
+def pieces_by(command: Sequence[str], source: Path, *more: str) -> ScenePieces:
     """Has another process read a file.
 
     Args:
         command: What to run; the file and an ``.npz`` file to write are added.
         source: The file.
+        more: Words behind these two.
     """
     with passing_folder() as folder:
         out = folder / "pieces.npz"
-        run_process([*command, str(source), str(out)], source.name, out)
+        run_process([*command, str(source), str(out), *more], source.name, out)
         try:
             with np.load(out, allow_pickle=False) as arrays:
                 return _loaded(dict(arrays))

@@ -80,7 +80,7 @@ class LoadedHead:
         Raises:
             Unplaced: No face was found, or the template could not be laid on it.
         """
-        check_head(self.mesh.vertices, self.mesh.name)
+        check_head(self.mesh.vertices, self.mesh.faces, self.mesh.name)
         try:
             face = open_face(self.mesh, guide, landmarks, pieces=self.pieces)
         except BadMesh as error:
