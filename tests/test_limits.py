@@ -9,20 +9,30 @@ import os
 import struct
 import tarfile
 import time
+import tracemalloc
 import zipfile
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
+from mien.apply.conversion import read_conversion
 from mien.data import archive, texture_files
 from mien.data.archive import archive_members
+from mien.data.head_rigs import read_head_rig
+from mien.data.rig_names import named_shapes
 from mien.data.texture_files import read_texture
 from mien.errors import BadFile, BadMesh, DataMissing
+from mien.io import bounds
 from mien.io import mesh as mesh_files
-from mien.io.mesh import read_head, read_mesh
+from mien.io.bounds import depth_of
+from mien.io.gltf import read_glb_targets, write_glb
+from mien.io.gltf_document import Document
+from mien.io.mesh import Mesh, read_head, read_mesh
 from mien.io.stated_count import stated_vertices
 from mien.io.table import table_rows
 from mien.limits import MOST_HEAD_VERTICES, MOST_VERTICES, UNPACKED_ALWAYS
@@ -273,3 +283,112 @@ def test_what_a_file_does_not_say_is_no_vertex(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(data)
         assert stated_vertices(tmp_path / name) == 0, name
     assert stated_vertices(tmp_path / "nothing.obj") == 0
+
+
+TRIANGLE = struct.pack("<9f3I", 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 1, 2)
+
+
+def gltf(path: Path, **other: object) -> Path:
+    """A triangle as a ``.gltf`` file beside which ``big.bin`` lies, with parts of its JSON exchanged."""
+    (path / "big.bin").write_bytes(TRIANGLE.ljust(3_000_000, b"\0"))
+    document = {
+        "asset": {"version": "2.0"}, "scenes": [{"nodes": [0]}], "nodes": [{"mesh": 0}],
+        "meshes": [{"primitives": [{"attributes": {"POSITION": 0}, "indices": 1}]}],
+        "accessors": [{"bufferView": 0, "componentType": 5126, "count": 3, "type": "VEC3"},
+                      {"bufferView": 1, "componentType": 5125, "count": 3, "type": "SCALAR"}],
+        "bufferViews": [{"buffer": 0, "byteLength": 36}, {"buffer": 0, "byteOffset": 36, "byteLength": 12}],
+        "buffers": [{"byteLength": 400, "uri": "big.bin"}],
+    }  # fmt: skip
+    file = path / "head.gltf"
+    file.write_text(json.dumps(document | other))
+    return file
+
+
+def test_what_a_gltf_file_names_many_times_is_read_once(tmp_path: Path) -> None:
+    buffers = [{"byteLength": 400, "uri": "big.bin"}] * 4000
+    path = gltf(tmp_path, buffers=buffers, images=[{"uri": "big.bin"}] * 4000)  # 24 GB one by one
+    began = time.process_time()
+    document = Document(path)
+    assert len({id(data) for data in document.pictures.values()}) == 1 and document.size == 3_000_000
+    assert len(read_mesh(path).vertices) == 3
+    assert time.process_time() - began < 2
+
+
+def test_lists_of_corners_and_targets_are_not_repeated_without_end(tmp_path: Path) -> None:
+    primitive = {"attributes": {"POSITION": 0}, "indices": 1}
+    long = {"componentType": 5125, "count": 300_000, "type": "SCALAR"}
+    position = {"bufferView": 0, "componentType": 5126, "count": 3, "type": "VEC3"}
+    many = gltf(tmp_path, meshes=[{"primitives": [primitive] * 50}], accessors=[position, long])
+    with pytest.raises(BadFile, match=r"3 vertices and 15000000 corners in all"):
+        read_mesh(many)
+    empty = {"componentType": 5126, "count": 400_000, "type": "VEC3"}
+    accessors = [empty, {"bufferView": 1, "componentType": 5125, "count": 3, "type": "SCALAR"}]
+    meshes = [{"primitives": [primitive | {"targets": [{"POSITION": 0}] * 3000}], "weights": [1.0] * 3000}]
+    path = gltf(tmp_path, accessors=accessors, meshes=meshes)
+    for read in (read_mesh, read_glb_targets, read_head_rig):
+        began = time.process_time()
+        with pytest.raises(BadFile, match="its morph targets have 1200000000 vertices in all"):
+            read(path)
+        assert time.process_time() - began < 2
+
+
+def test_a_long_text_in_json_takes_no_memory_of_its_own() -> None:
+    text = b'{"a": "' + b"A" * 30_000_000 + b'\\\\\\"[[", "b": [[1]]}'
+    began = time.process_time()
+    tracemalloc.start()
+    assert depth_of(text) == 3
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 4 * len(text) and time.process_time() - began < 3
+
+
+@given(st.recursive(st.text('a"\\[]{}', max_size=4), lambda inner: st.lists(inner, max_size=3)
+                    | st.dictionaries(st.text('"\\[{', max_size=2), inner, max_size=2), max_leaves=8),
+       st.integers(1, 9))  # fmt: skip
+@settings(max_examples=200, deadline=None)
+def test_the_depth_of_json_is_that_of_its_lists_and_mappings(value: object, part: int) -> None:
+    def depth(item: object) -> int:
+        inside = list(item.values()) if isinstance(item, dict) else item if isinstance(item, list) else None
+        return 0 if inside is None else 1 + max(map(depth, inside), default=0)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bounds, "_PART", part)
+        assert depth_of(json.dumps(value).encode()) == depth(value)
+
+
+def test_a_picture_of_billions_of_pixels_is_put_into_no_rig(tmp_path: Path) -> None:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    for side, words in ((60_000, "too many pixels"), (12_000, "too many pixels; received 12000 x 12000"),
+                        (0, "damaged")):  # fmt: skip
+        head = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)) if side else b"IHDR"
+        picture = b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(b"\0" * 9)) + chunk(b"IEND", b"")
+        mesh = Mesh(
+            np.eye(3, dtype=np.float32),
+            np.array([[0, 1, 2]]),
+            uv=np.zeros((3, 2), np.float32),
+            uv_faces=np.array([[0, 1, 2]]),
+        )
+        with pytest.raises(BadFile, match=words):
+            write_glb(tmp_path / "rig.glb", mesh.vertices, mesh, texture=picture)
+        assert not (tmp_path / "rig.glb").exists()
+
+
+def test_numbers_of_tables_have_limits_and_so_have_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("arkit,shape,weight\njawOpen,a,1e308\n")
+    with pytest.raises(BadFile, match="'weight' has a number that is too large; received '1e308' in line 2"):
+        named_shapes(["a"], path)
+    path.write_text("arkit,shape\njawOpen,a\njawOpen,a\n")
+    with pytest.raises(BadFile, match="has a pair twice; received jawOpen, a in line 3"):
+        named_shapes(["a"], path)
+    path.write_text("from,to,weight\na,b,-1e300\n")
+    with pytest.raises(BadFile, match="too large; received '-1e300'"):
+        read_conversion(path)
+    monkeypatch.setattr("mien.io.table.MOST_TABLE_LINES", 2)
+    with pytest.raises(BadFile, match="the table is too large; received 3 lines"):
+        path.write_text("a\n1\n2\n")
+        table_rows(path, "the table", ["a"], "write it again")

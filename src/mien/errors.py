@@ -41,6 +41,14 @@ class MienError(Exception):
         super().__init__(_LINE_BREAKS.sub(" ", "; ".join(parts)) + ".")  # names in files may hold any letter
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory does not suffice, Python's, PyTorch's or a graphics card's."""
+    words = ("can't allocate memory", "out of memory")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+    )
+
+
 class Note(UserWarning):
     """What a user should know although nothing failed; a training run shows it above its progress bar."""
 

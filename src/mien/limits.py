@@ -26,6 +26,8 @@ UNPACKED_TIMES = 64
 """Times its own size that a larger file may unpack to; real data pack to a tenth at best."""
 LARGEST_NUMBER = 1e12
 """Of any that a person gives: nothing in a face or its training is larger, and sums of it are still exact."""
+LARGEST_WEIGHT = 100.0
+"""Of a named expression, of a shape in a sum of shapes, and of a factor on such: 1 is the whole of it."""
 LARGEST_SEED = 2**32 - 1
 """Every generator of random numbers takes it."""
 _SEEDS = ("seed", "seeds", "more", "split_seed")

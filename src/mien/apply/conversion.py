@@ -22,6 +22,7 @@ from mien.errors import BadFile, BadSetting, UnknownName
 from mien.io.atomic import atomic_file, write_bytes
 from mien.io.curves import read_curves
 from mien.io.table import table_rows
+from mien.limits import LARGEST_WEIGHT
 from mien.models.textbook import Textbook
 from mien.topology import cache_folder
 
@@ -166,7 +167,7 @@ def read_conversion(path: str | Path) -> Conversion:
     remedy = "the first line must be: from,to,weight"
     found: dict[str, dict[str, float]] = {}
     for row in table_rows(path, "the table of the conversion", _NEEDED, remedy):
-        found.setdefault(row["from"], {})[row["to"]] = row.number("weight")
+        found.setdefault(row["from"], {})[row["to"]] = row.number("weight", most=LARGEST_WEIGHT)
     target = tuple(dict.fromkeys(name for parts in found.values() for name in parts if name))
     if not target:
         raise BadFile("the table of the conversion has no line", received=path.name)

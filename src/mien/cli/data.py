@@ -17,7 +17,7 @@ BUILT = ("makehuman", "procedural", "ict")
 def build(
     source: str = typer.Argument(..., metavar="SOURCE", help="makehuman, procedural or ict."),
     out: Path = typer.Option(..., "--out", help="Folder of the new data set; must not exist."),
-    subjects: int = typer.Option(..., "--subjects", min=3, help="Number of people."),
+    subjects: int = typer.Option(..., "--subjects", min=3, max=1_000_000, help="Number of people."),
     expressions: str = typer.Option(
         "facescape20", help="facescape20, arkit, emotion6; *_units label with action units instead of names."
     ),

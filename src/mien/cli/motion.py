@@ -34,9 +34,9 @@ def animate(
     rest: str | None = typer.Option(None, "--rest", help="The actor's rest: 30, 10-40 (frames) or a file."),
     smooth: float = typer.Option(0.0, "--smooth", min=0.0, help="Seconds of a smoothing window, like 0.2."),
     gaps: str = typer.Option("interpolate", "--gaps", help="Where the face was lost: interpolate, hold."),
-    strength: float = typer.Option(1.0, "--strength", min=0.0, help="Factor on all weights."),
+    strength: float = typer.Option(1.0, "--strength", min=0.0, max=100.0, help="Factor on all weights."),
     between: str | None = typer.Option(None, "--between", help="Walk between apexes: happy,surprise=0.8"),
-    steps: int = typer.Option(9, "--steps", min=2, help="Faces of that walk."),
+    steps: int = typer.Option(9, "--steps", min=2, max=10_000, help="Faces of that walk."),
     fps: float = typer.Option(30.0, "--fps", min=1.0, help="Frames per second."),
     targets: str = typer.Option(
         "auto", "--targets", help="Of a GLB: named, motion (few, of this clip) or frames (one each)."
@@ -47,7 +47,7 @@ def animate(
     landmarks: list[str] = LANDMARKS,
     piece: list[str] = PIECES,
     rest_mouth_open: bool = MOUTH_OPEN,
-    size: int = typer.Option(420, "--size", min=64, help="Pixels of a film."),
+    size: int = typer.Option(420, "--size", min=64, max=4096, help="Pixels of a film."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON only."),
     out: Path = typer.Option(
         ..., "-o", "--out", help="*.glb, *.usda, *.pc2, *.mp4, *.gif, *.npz, mesh, folder."

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from mien.errors import MienError, UnknownName, system_sentence
+from mien.errors import MienError, UnknownName, is_out_of_memory, system_sentence
 from mien.limits import numbers_checked
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def explain(error: BaseException) -> tuple[int, str]:
         return 0, ""
     if isinstance(error, OSError):
         return MISTAKE, system_sentence(error)
-    if isinstance(error, MemoryError):
+    if is_out_of_memory(error):
         return (
             MISTAKE,
             "there is not enough memory; use fewer faces at once or a decimated data set (--vertices).",

@@ -36,7 +36,7 @@ STYLE = typer.Option(
 
 def generate(
     model_dir: Path = MODEL,
-    count: int = typer.Option(8, "-n", "--count", min=1, help="How many people."),
+    count: int = typer.Option(8, "-n", "--count", min=1, max=1_000_000, help="How many people."),
     seed: int = typer.Option(0, "--seed", help="The same seed gives the same people."),
     expression: list[str] = typer.Option([], "-e", help="Named weight, e.g. smile=0.8; repeat for more."),
     varied: bool = typer.Option(False, "--varied", help="Everybody with a random expression of the model."),
@@ -229,7 +229,7 @@ def interpolate(
     model_dir: Path = MODEL,
     first: Path = typer.Argument(..., metavar="A", help="Where it starts."),
     second: Path = typer.Argument(..., metavar="B", help="Where it ends."),
-    steps: int = typer.Option(9, "--steps", min=2, help="Number of faces, both ends included."),
+    steps: int = typer.Option(9, "--steps", min=2, max=10_000, help="Number of faces, both ends included."),
     factor: str = typer.Option("both", "--factor", help="identity, expression, another factor, or both."),
     first_at: float = typer.Option(0.0, "--from", help="Share of the way at the first face; -0.5: before A."),
     last_at: float = typer.Option(1.0, "--to", help="Share of the way at the last face; 1.5: beyond B."),

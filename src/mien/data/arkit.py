@@ -15,6 +15,7 @@ from mien.data.expressions import ARKIT, ARKIT_MISSING, expression_set
 from mien.errors import BadFile, BadSetting, UnknownName
 from mien.geometry.contact import Meets
 from mien.io.table import TableRow, table_rows
+from mien.limits import LARGEST_WEIGHT
 
 GAZE_DEGREES = {"In": 30.0, "Out": 30.0, "Up": 20.0, "Down": 30.0}
 """How far an eyeball turns at full weight: about as far as eyes go before the head follows. The lids of the
@@ -175,7 +176,7 @@ def _rule(row: TableRow, expressions: Sequence[str]) -> Rule:
     for kind, value, known in (("side", side, SIDES), ("half", half, HALVES)):
         if value not in known:
             raise UnknownName(kind, value, known)
-    return Rule(row["target"], row["name"], row.number("weight", 1.0), side, half)
+    return Rule(row["target"], row["name"], row.number("weight", 1.0, LARGEST_WEIGHT), side, half)
 
 
 def rules_table(rules: Sequence[Rule]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.errors import BadSetting, UnknownName
+from mien.io.curve_record import MOST_FRAMES
 
 Weights = NDArray[np.float32]
 SHAPES = ("minimum-jerk", "raised-cosine", "linear")
@@ -63,6 +64,11 @@ def timing_curve(
         raise BadSetting(
             "a clip needs a positive duration and frame rate", received=f"{duration:g} s, {fps:g}/s"
         )
+    if duration * fps > MOST_FRAMES:
+        raise BadSetting(
+            "a clip is too long", received=f"{duration:g} s, {fps:g}/s",
+            remedy=f"it may have {MOST_FRAMES:,} frames",
+        )  # fmt: skip
     if shape not in SHAPES:
         raise UnknownName("shape of motion", shape, SHAPES)
     times = np.arange(round(duration * fps) + 1) / fps

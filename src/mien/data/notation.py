@@ -12,6 +12,7 @@ from mien.data.motion import Act
 from mien.errors import BadSetting, UnknownName
 from mien.geometry.piece_kinds import KINDS, kind_of_word
 from mien.io.schema import parse_bounded_yaml
+from mien.limits import LARGEST_WEIGHT
 
 
 def parse_weights(items: Sequence[str], known: Sequence[str]) -> dict[str, float]:
@@ -36,6 +37,9 @@ def parse_weights(items: Sequence[str], known: Sequence[str]) -> dict[str, float
             ) from error
         if not math.isfinite(weight):
             raise BadSetting(f"the weight of {name.strip()!r} must be finite", received=repr(number))
+        if abs(weight) > LARGEST_WEIGHT:
+            raise BadSetting(f"the weight of {name.strip()!r} is too large", received=repr(number),
+                             remedy="1 is the whole expression")  # fmt: skip
         weights[name.strip()] = weight
     return weights
 

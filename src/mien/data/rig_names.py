@@ -15,6 +15,7 @@ from types import MappingProxyType
 from mien.data.expressions import ARKIT, ARKIT_MISSING
 from mien.errors import BadFile, BadSetting, UnknownName
 from mien.io.table import table_rows
+from mien.limits import LARGEST_WEIGHT
 
 ARKIT_52: tuple[str, ...] = tuple(sorted((*ARKIT, *ARKIT_MISSING), key=str.lower))
 """Apple's 52 names, ``tongueOut`` among them."""
@@ -106,7 +107,13 @@ def _read_table(path: Path, names: Sequence[str]) -> dict[str, dict[str, float]]
             raise UnknownName("ARKit name", row["arkit"], ARKIT_52)
         if row["shape"] not in names:
             raise UnknownName("shape of the rig", row["shape"], names)
-        found.setdefault(row["arkit"], {})[row["shape"]] = row.number("weight", 1.0)
+        parts = found.setdefault(row["arkit"], {})
+        if row["shape"] in parts:
+            raise BadFile(
+                "the table of names has a pair twice", remedy="keep one of them",
+                received=f"{row['arkit']}, {row['shape']} in {row.where}",
+            )  # fmt: skip
+        parts[row["shape"]] = row.number("weight", 1.0, LARGEST_WEIGHT)
     if not found:
         raise BadFile("the table of names has no line", received=str(path))
     return found

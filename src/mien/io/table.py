@@ -12,8 +12,10 @@ import numpy as np
 
 from mien.errors import BadFile, DataMissing
 from mien.io.text import read_text
+from mien.limits import LARGEST_NUMBER
 
 MOST_TABLE_BYTES = 50_000_000
+MOST_TABLE_LINES = 1_000_000
 LONGEST_CELL = 131_072  # letters
 
 
@@ -32,11 +34,16 @@ class TableRow:
     def __getitem__(self, column: str) -> str:
         return self.cells.get(column, "")
 
-    def number(self, column: str, default: float | None = None) -> float:
+    def number(self, column: str, default: float | None = None, most: float = LARGEST_NUMBER) -> float:
         """A finite number of a cell; the default where it is empty.
 
+        Args:
+            column: Its name.
+            default: For an empty cell.
+            most: How large it may be, its sign aside.
+
         Raises:
-            BadFile: It is none, or empty and there is no default.
+            BadFile: It is none, too large, or empty and there is no default.
         """
         cell = self[column]
         if not cell and default is not None:
@@ -49,6 +56,11 @@ class TableRow:
             raise BadFile(
                 f"the column {column!r} needs a finite number", received=f"{cell[:80]!r} in {self.where}"
             )
+        if abs(value) > most:
+            raise BadFile(
+                f"the column {column!r} has a number that is too large", remedy=f"give {most:,g} at most",
+                received=f"{cell[:80]!r} in {self.where}",
+            )  # fmt: skip
         return value
 
 
@@ -100,7 +112,11 @@ def table_cells(path: Path, what: str) -> list[tuple[int, list[str]]]:
     if path.stat().st_size > MOST_TABLE_BYTES:
         received = f"{path.stat().st_size:,} bytes in {path}"
         raise BadFile(f"{what} is too large", received=received, remedy="name a table")
-    lines = [(number, line) for number, line in enumerate(read_text(path, what).splitlines(), 1)
+    text = read_text(path, what)
+    if text.count("\n") > MOST_TABLE_LINES:
+        raise BadFile(f"{what} is too large", remedy="name a table",
+                      received=f"{text.count(chr(10)):,} lines in {path}")  # fmt: skip
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1)
              if line.strip(" \t,;") and not line.startswith("#")]  # fmt: skip
     header = lines[0][1] if lines else ""
     separator = "," if "," in header else max(";\t", key=header.count)
