@@ -20,7 +20,7 @@ out = Path(sys.argv[1] if len(sys.argv) > 1 else "out")
 data = mien.build_procedural(out / "faces", subjects=12, vertices=400)
 
 # A few steps only; leave the settings out for a real run, or take profile="standard".
-steps = {"steps": 10, "pretraining_steps": 2}
+steps = {"steps": 5, "pretraining_steps": 2, "closed_form_finish": 4, "batch_size": 8}
 vae = mien.train("adversarial_vae", data, out=out / "vae", profile="smoke", seed=1, progress=False, **steps)
 linear = mien.train("morphable", data, out=out / "morphable")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Derived operators are cached by content, so a cache kept in the repository is safe and saves minutes.
 os.environ.setdefault("MIEN_CACHE", str(Path(__file__).parent.parent / ".cache" / "mien"))
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays to the end: nobody looks through thousands of tests for garbage again."""
+    gc.collect()
+    gc.freeze()
 
 
 def for_all_workers(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], object]) -> Path:
@@ -75,6 +82,12 @@ def build_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., FaceDa
 def unlooked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Training looks for no points of faces to keep with a model: for new people that takes ten seconds."""
     monkeypatch.setattr("mien.training.run._see_face", lambda model, train: {})
+
+
+@pytest.fixture
+def few_looked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training looks at two people for the points that it keeps with a model, not at eight."""
+    monkeypatch.setattr("mien.training.run.PEOPLE", 2)
 
 
 @pytest.fixture

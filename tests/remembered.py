@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from mien.apply import heads
+from mien.errors import MienError
 from mien.topology import Topology
 
 
@@ -37,7 +38,7 @@ def _feed(digest: Any, value: Any) -> None:
 
 
 def remembered(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that answers a question of the same content from memory; errors are not remembered."""
+    """A function that answers a question of the same content from memory, or refuses it as before."""
     answers: dict[bytes, Any] = {}
 
     @wraps(function)
@@ -45,7 +46,12 @@ def remembered(function: Callable[..., Any]) -> Callable[..., Any]:
         digest = hashlib.sha256()
         _feed(digest, arguments), _feed(digest, options)
         if (key := digest.digest()) not in answers:
-            answers[key] = function(*arguments, **options)
+            try:
+                answers[key] = function(*arguments, **options)
+            except MienError as error:
+                answers[key] = error
+        if isinstance(answers[key], MienError):
+            raise answers[key]
         return answers[key]
 
     return asked

@@ -18,7 +18,7 @@ from mien.training.budget import Budget, ProcessorClock
 pytest.importorskip("lightning_fabric", reason="needs the extra mien[train]")
 SETTINGS = {
     "identity_size": 4, "expression_size": 4, "hidden": 8, "batch_size": 4, "discriminator_points": 20,
-    "pretraining_steps": 100_000, "steps": 300_000,
+    "pretraining_steps": 100_000, "steps": 300_000, "closed_form_finish": 2,
 }  # fmt: skip
 
 

@@ -82,10 +82,15 @@ def test_unknown_claims_and_too_few_people_are_sentences() -> None:
         claims.verdicts_of(results(0.5, 0.1, people=1), claims.chosen(["G1"]))
 
 
+QUICK = {
+    "steps": 2, "pretraining_steps": 1, "closed_form_finish": 2, "identity_size": 4, "expression_size": 4,
+    "batch_size": 4,
+}  # fmt: skip
+
+
 def test_a_retest_trains_evaluates_and_goes_on_where_it_was(tmp_path) -> None:
     data = planted(subjects=20, interaction=0.2, noise=0.1).data
-    settings = {"steps": 2, "pretraining_steps": 1, "identity_size": 4, "expression_size": 4, "batch_size": 4}
-    options = {"ids": ["G2", "G3"], "profile": "smoke", "seeds": (0,), "settings": settings}
+    options = {"ids": ["G2", "G3"], "profile": "smoke", "seeds": (0,), "settings": QUICK}
     verdicts = claims.retest(data, tmp_path, **options)
     assert [v.claim.metric for v in verdicts] == ["id_std_pooled", "id_mad", "rec_avd_mesh"]
     assert all(v.state in ("held", "reversed", "open") for v in verdicts)
@@ -98,8 +103,7 @@ def test_a_retest_trains_evaluates_and_goes_on_where_it_was(tmp_path) -> None:
 
 def test_a_finished_run_stands_for_an_arm_if_it_is_one(tmp_path) -> None:
     data = planted(subjects=20, interaction=0.2, noise=0.1).data
-    settings = {"steps": 2, "pretraining_steps": 1, "identity_size": 4, "expression_size": 4, "batch_size": 4}
-    options = {"ids": ["G3"], "profile": "smoke", "seeds": (0,), "settings": settings}
+    options = {"ids": ["G3"], "profile": "smoke", "seeds": (0,), "settings": QUICK}
     first = claims.retest(data, tmp_path / "all", **options)
     run = tmp_path / "all/adversarial_vae-without-neutrals-with-discriminator-seed-0"
     again = claims.retest(data, tmp_path / "part", runs={claims.FREE: run}, **options)

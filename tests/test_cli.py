@@ -42,11 +42,13 @@ def test_help_answers_at_once_and_loads_nothing_heavy() -> None:
         "print(time.process_time() - start, sorted(heavy))"
     )
     seconds = []
-    for _ in range(3):  # the fastest of three: other processes may be at work
+    for _ in range(3):  # again if it was slow: other processes may be at work
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         taken, heavy = done.stdout.splitlines()[-1].split(" ", 1)
         assert heavy == "[]"
         seconds.append(float(taken))
+        if seconds[-1] < 0.5:
+            break
     assert min(seconds) < 0.5
     for name in (
         "data",

@@ -20,7 +20,13 @@ from mien.io.mesh import read_mesh
 TINY = Size(
     6,
     400,
-    (("steps", 2), ("pretraining_steps", 1), ("validate_every", 1)),
+    (
+        ("steps", 2),
+        ("pretraining_steps", 1),
+        ("validate_every", 1),
+        ("closed_form_finish", 2),
+        ("batch_size", 8),
+    ),
     40,
     heads=2,
     skin=None,

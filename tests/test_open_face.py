@@ -142,14 +142,17 @@ def test_another_pose_of_the_same_mesh_is_followed_vertex_by_vertex(
 
 
 def test_a_glb_of_another_topology_keeps_nodes_and_materials(
-    workshop: Workshop, model: FaceModel, tmp_path: Path
+    workshop: Workshop, model: FaceModel, opened: OpenedFace, tmp_path: Path
 ) -> None:
     source, out = tmp_path / "head.glb", tmp_path / "rig.glb"
     looks = {"skin": Material((0.5, 0.25, 1.0)), "eyes": Material((1.0, 1.0, 1.0), 0.5)}
     mien.write_glb(
         source, workshop.mesh.vertices @ Z_UP * 1000, workshop.mesh, name="her head", materials=looks
     )
-    face = mien.open_face(mien.read_mesh(source), model)  # in memory, and yet all of its file
+    assert opened.registration is not None
+    names, points = opened.registration.landmarks()
+    marks = dict(zip(names, points @ Z_UP, strict=True))  # where the face is need not be looked for again
+    face = mien.open_face(mien.read_mesh(source), model, marks)  # in memory, and yet all of its file
     assert face.registered and face.write_rig(out, mien.rig(model, face.vertices)) == ()
     before, after = Document(source).json, Document(out).json
     assert after["nodes"] == before["nodes"] and after["nodes"][0]["name"] == "her head"

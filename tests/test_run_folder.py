@@ -33,7 +33,7 @@ PLANS = {
     "pca": {"size": 12, "expression_size": 6},
     "adversarial_vae": {
         "identity_size": 4, "expression_size": 4, "hidden": 8, "steps": 4, "pretraining_steps": 2,
-        "batch_size": 4, "validate_every": 2, "discriminator_points": 20,
+        "batch_size": 4, "validate_every": 2, "discriminator_points": 20, "closed_form_finish": 2,
     },
 }  # fmt: skip
 

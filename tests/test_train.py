@@ -31,8 +31,8 @@ from mien.training import fit_model, loop, plan_training
 pytest.importorskip("lightning_fabric", reason="needs the extra mien[train]")
 
 OVERRIDES = {
-    "identity_size": 4, "expression_size": 4, "hidden": 16, "steps": 12, "pretraining_steps": 6,
-    "batch_size": 4, "validate_every": 5, "decay_every": 4, "discriminator_points": 40,
+    "identity_size": 4, "expression_size": 4, "hidden": 16, "steps": 8, "pretraining_steps": 3,
+    "batch_size": 4, "validate_every": 3, "decay_every": 3, "discriminator_points": 40,
     "closed_form_finish": 2,
 }  # fmt: skip
 SHORT = {"steps": 7, "batch_size": 6, "validate_every": 3}
@@ -68,7 +68,7 @@ Run = Callable[..., dict[str, torch.Tensor]]
 
 
 def cut_and_resumed(
-    run: Run, root: Path, monkeypatch: pytest.MonkeyPatch, *, count: int, latest: int = 4
+    run: Run, root: Path, monkeypatch: pytest.MonkeyPatch, *, count: int, latest: int = 3
 ) -> dict[str, torch.Tensor]:
     """The weights of a run that was cut ``count`` times inside batches, updates and saves."""
     rng = random.Random(20)
@@ -146,7 +146,7 @@ def test_finished_run_is_a_model_folder(data: FaceDataset, uninterrupted: tuple)
     assert all(torch.equal(model.state_dict()[name], value) for name, value in weights.items())
     assert not (out / "checkpoint.safetensors").exists()
     facts = json.loads((out / "config.json").read_text())["facts"]
-    assert facts["plan"]["settings"]["steps"] == 12
+    assert facts["plan"]["settings"]["steps"] == 8
     assert facts["data"]["fingerprint"] == data.fingerprint
     assert facts["machine"]["processor"] == processor() and facts["machine"]["threads"] > 0
     assert facts["face_points"] in (out / "README.md").read_text(encoding="utf-8")

@@ -87,6 +87,7 @@ def test_a_loaded_head_that_looks_wrong_is_registered_again(tmp_path: Path) -> N
         studio.pick_on("average")
 
 
+@pytest.mark.usefixtures("laid_once")
 def test_tables_go_out_and_come_back_with_the_same_places(tmp_path: Path) -> None:
     studio = refused_studio(tmp_path)
     saved = studio.landmark_table(clicked(*NAMES[:4]))
@@ -110,6 +111,7 @@ def test_far_from_the_origin_clicks_keep_their_place() -> None:
     np.testing.assert_allclose(points, near.vertices + far.offset, rtol=0, atol=1e-8)
 
 
+@pytest.mark.usefixtures("laid_once")
 def test_what_cannot_be_is_told_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(MienError, match="no head to pick landmarks on"):
         small_studio().pick_on("")
@@ -134,6 +136,7 @@ def test_what_cannot_be_is_told_in_one_sentence(tmp_path: Path) -> None:
     assert studio.history.state is before
 
 
+@pytest.mark.usefixtures("laid_once")
 def test_the_page_is_told_that_landmarks_help(tmp_path: Path) -> None:
     server = StudioServer(small_studio())
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
