@@ -33,8 +33,9 @@ TOGETHER = 24  #: files that are run in one process where no fault is planted: t
 #: What every test needs and no fault is in: imported once, in the process that all others are forked from.
 SHARED = [
     "pytest", "_pytest.junitxml", "_pytest.unraisableexception", "_pytest.threadexception", "filelock",
-    "hypothesis.strategies", "torch._dynamo", "lightning_fabric", "scipy.sparse.linalg", "scipy.spatial",
-    "scipy.signal", "scipy.ndimage", "msgspec", "rich",
+    "hypothesis.strategies", "torch._dynamo", "lightning_fabric", "safetensors.torch", "scipy.sparse.linalg",
+    "scipy.spatial.transform", "scipy.signal", "scipy.ndimage", "scipy.stats", "scipy.interpolate",
+    "PIL.Image", "msgspec", "rich.console", "rich.progress", "typer",
 ]  # fmt: skip
 #: The name of the first test that fails is all that is asked.
 OPTIONS = ["-x", "-q", "--tb=no", "-p", "no:cacheprovider", "--rootdir=."]
