@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -9,6 +10,7 @@ import shutil
 import struct
 import subprocess
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -23,15 +25,25 @@ from mien.topology import Topology
 SCRIPT = Path(__file__).parent / "validate_glb.mjs"
 
 
+@cache
+def validator() -> subprocess.Popen[str]:
+    """The Khronos validator, started once: it ends with this process, when no more paths can come."""
+    pipe = subprocess.PIPE
+    return subprocess.Popen(["node", str(SCRIPT)], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+
 def issues(path: Path) -> list[tuple[int, str, str]]:
     """(severity, code, message) of what the Khronos validator finds; skips where it is not installed."""
     if shutil.which("node") is None:
         pytest.skip("node is not installed")
-    done = subprocess.run(["node", str(SCRIPT), str(path)], capture_output=True, text=True, check=False)
-    if done.returncode == 3:
+    process = validator()
+    assert process.stdin and process.stdout and process.stderr
+    with contextlib.suppress(BrokenPipeError):
+        print(path.resolve(), file=process.stdin, flush=True)
+    if not (answer := process.stdout.readline()):
+        assert process.wait() == 3, process.stderr.read()
         pytest.skip("run .ci/run, or npm install gltf-validator and set MIEN_GLTF_VALIDATOR to that folder")
-    assert done.returncode == 0, done.stderr
-    return [(item["severity"], item["code"], item["message"]) for item in json.loads(done.stdout)["messages"]]
+    return [(item["severity"], item["code"], item["message"]) for item in json.loads(answer)["messages"]]
 
 
 def validate(path: Path, source: Path | None = None) -> None:

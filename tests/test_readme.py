@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
@@ -54,9 +54,12 @@ def page_id(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def test_the_capability_table_is_current() -> None:
-    done = subprocess.run([sys.executable, ROOT / "tools" / "readme_tables.py", "--check"], check=False)
-    assert done.returncode == 0, "run: make tables"
+def test_the_capability_table_is_current(monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = ROOT / "tools" / "readme_tables.py"
+    monkeypatch.setattr(sys, "argv", [str(tool), "--check"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(tool), run_name="__main__")
+    assert ended.value.code == 0, "run: make tables"
 
 
 @pytest.mark.parametrize("path", PAGES, ids=page_id)
@@ -76,6 +79,8 @@ def test_every_command_is_understood(
     The status of a bench that has not begun is no mistake.
     """
     monkeypatch.chdir(tmp_path)
+    for source in ("MIEN_ICT", "MIEN_VALID"):  # releases at hand, with which a bench would begin
+        monkeypatch.delenv(source, raising=False)
     for arguments in commands(path):
         if arguments[0] in ("demo", "list", "cite") or tuple(arguments[:3]) in EMBEDDED:
             arguments = [*arguments, "--help"]
