@@ -232,7 +232,7 @@ def _bent(
         pulls = Pulls(matrix[:, kept], placement.apply(guides.targets[on_skin]))
     known_people = None if people is None else people[:, kept]
     rims = shared_rims(main, surface)
-    guiding = below_brows(pulls, main, rims) if pulls is not None and guides.seen else pulls
+    guiding = below_brows(pulls, main, rims) if pulls and guides and guides.seen else pulls
     points = align(
         main.template, main, surface, pulls=guiding, rims=rims, people=known_people, schedule=schedule
     )
