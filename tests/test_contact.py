@@ -160,7 +160,7 @@ def test_lips_meet_over_a_dropped_jaw_from_both_sides() -> None:
     assert found is not None and (points[found.upper, 1] > 0).all() and (points[found.lower, 1] < 0).all()
     assert np.abs(found.apart(jaw + close)).max() > 4
     more = found.closed(jaw + close)
-    assert np.abs(found.apart(jaw + close + more)).max() < 0.4
+    assert np.abs(found.apart(jaw + close + more)).max() < 0.1
     assert more[found.upper, 1].min() < -1.5 and more[found.lower, 1].max() > 1.5
     assert np.abs(more[np.abs(points[:, 1]) > 17.5]).max() == 0
     assert find_lips(points, np.ones(len(points), bool), 0.05 * jaw, mouth) is None
