@@ -62,7 +62,29 @@ def test_running_statistics_and_evaluation_mode_agree() -> None:
     torch.testing.assert_close(fast.eval()(points), plain.eval()(points))
 
 
-@pytest.mark.parametrize("count", [64, 65, 128, 1])
+def test_pieces_and_dead_channels_change_nothing() -> None:
+    """More points than a piece holds, and layers that are all zero on half of the mesh or everywhere."""
+    fast, plain = pair(3)
+    points = torch.randn(2, 5000, 3, dtype=torch.float64).sort(1).values
+    for module in (fast, plain):
+        module.norms[-2].bias.data[:8] = -100.0
+        module(points)
+        module.eval()
+    torch.testing.assert_close(fast(points), plain(points))
+    with torch.no_grad():
+        torch.testing.assert_close(fast(points), plain(points))
+        torch.testing.assert_close(fast(points[:, :300]), plain(points[:, :300]))
+    found = []
+    for module in (fast.train(), plain.train()):
+        x = points.clone().requires_grad_()
+        module.zero_grad()
+        module(x).square().sum().backward()
+        found.append([x.grad, *(p.grad for p in module.parameters())])
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("count", [64, 65, 128, 256, 257, 1])
 def test_every_vertex_can_win(count: int) -> None:
     """A point far out in one direction decides the feature, wherever it stands in the file."""
     fast, plain = pair(2)
@@ -70,4 +92,7 @@ def test_every_vertex_can_win(count: int) -> None:
     for place in {0, count // 2, count - 1}:
         points = torch.zeros(2, count, 3, dtype=torch.float64)
         points[:, place] = torch.tensor([30.0, -20.0, 10.0], dtype=torch.float64)
-        torch.testing.assert_close(fast(points), plain(points))
+        expected = plain(points)
+        torch.testing.assert_close(fast(points), expected)
+        with torch.no_grad():
+            torch.testing.assert_close(fast(points), expected)

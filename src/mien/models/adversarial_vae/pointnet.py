@@ -10,7 +10,9 @@ gradients follow from much less work:
   one product per mesh, whose result is reduced while it is still in cache;
 - only the winning points carry gradient back through the max;
 - what a layer does to some points does not wait for the others: a layer's values, their moments and all of
-  its gradients are made for a piece of the points while it is in cache.
+  its gradients are made for a piece of the points while it is in cache;
+- points that stand beside each other in the file are often close, and then share channels in which none of
+  them is above zero: the last layer leaves those out of its product.
 
 B batch, V points, C channels in, D channels out.
 """
@@ -28,6 +30,13 @@ from torch.autograd.function import once_differentiable
 GROUP = 16
 PIECE = GROUP**2
 """Points that the last layer sees at once; the layers before it see eight times as many."""
+
+
+def _at_once(rows: Tensor, count: int) -> int:
+    """How many of (..., N, C) rows make a piece: ``count`` on a processor; elsewhere all, as starting work
+    costs more there.
+    """
+    return count if rows.device.type == "cpu" else max(count, rows.shape[-2])
 
 
 class _Moments(torch.autograd.Function):
@@ -57,7 +66,8 @@ class _Layer(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         out = rows.new_empty(len(rows), len(weight))
         total, second = rows.new_zeros(len(weight)), rows.new_zeros(len(weight), len(weight))
-        for given, made in zip(rows.split(8 * PIECE), out.split(8 * PIECE), strict=True):
+        size = _at_once(rows, 8 * PIECE)
+        for given, made in zip(rows.split(size), out.split(size), strict=True):
             torch.addmm(bias, given, weight.T, out=made).relu_()
             if moments:
                 total += made.sum(0)
@@ -74,16 +84,18 @@ class _Layer(torch.autograd.Function):
         shift, mixed = mean / len(rows), (second + second.T) / len(rows)
         to_rows = torch.empty_like(rows) if ctx.needs_input_grad[0] else None
         to_weight, to_bias = torch.zeros_like(weight), weight.new_zeros(len(weight))
-        buffer = out.new_empty(min(8 * PIECE, len(out)), len(weight))
-        for first in range(0, len(rows), 8 * PIECE):
-            piece = slice(first, first + 8 * PIECE)
-            given, made, at = rows[piece], out[piece], gradient[piece]
+        size = _at_once(rows, 8 * PIECE)
+        buffer = out.new_empty(min(size, len(out)), len(weight))
+        for first in range(0, len(rows), size):
+            piece = slice(first, first + size)
+            made, at = out[piece], gradient[piece]
             carried = buffer[: len(made)]
             if ctx.moments:
                 at = torch.addmm(at, made, mixed, out=carried).add_(shift)
             torch.ops.aten.threshold_backward.grad_input(at, made, 0, grad_input=carried)
-            to_bias += carried.sum(0)
-            to_weight.addmm_(carried.T, given)
+            if ctx.needs_input_grad[1]:  # a discriminator that stands still has none
+                to_bias += carried.sum(0)
+                to_weight.addmm_(carried.T, rows[piece])
             if to_rows is not None:
                 torch.mm(carried, weight, out=to_rows[piece])
         return to_rows, to_weight, to_bias, None
@@ -119,18 +131,45 @@ def _winners(points: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     products = points.new_full((pieces, GROUP, GROUP, len(weight)), -torch.inf)
     of_groups, of_pieces = torch.empty_like(products[:, 0]), torch.empty_like(products[:, 0, 0])
     column = torch.arange(len(weight), device=points.device)
-    values, winners = torch.empty_like(of_pieces[:1].expand(batch, -1)), []
+    values, winners = points.new_empty(batch, len(weight)), []
+    columns, step = weight.T.contiguous(), -(-_at_once(points, PIECE) // PIECE)
     # A max with its index is slow; plain maxima of groups and of pieces, then the index inside, are not.
     for mesh, best in zip(points, values, strict=True):
-        for number, piece in enumerate(mesh.split(PIECE)):
-            torch.mm(piece, weight.T, out=products[number].flatten(0, 1)[: len(piece)])
-            torch.amax(products[number], 1, out=of_groups[number])
-            torch.amax(of_groups[number], 0, out=of_pieces[number])
+        for first in range(0, pieces, step):
+            some = slice(first, first + step)
+            _product(mesh[first * PIECE : (first + step) * PIECE], columns, products[some].flatten(0, 2))
+            torch.amax(products[some], 2, out=of_groups[some])
+            torch.amax(of_groups[some], 1, out=of_pieces[some])
         largest, piece = of_pieces.max(0)
         best.copy_(largest)
         group = of_groups[piece, :, column].argmax(1)
         winners.append((piece * GROUP + group) * GROUP + products[piece, group, :, column].argmax(1))
     return values, torch.stack(winners)
+
+
+def _product(piece: Tensor, columns: Tensor, out: Tensor) -> Tensor:
+    """piece @ columns, (P, C) and (C, D), in the first rows of ``out``; channels of zeros are left out."""
+    if piece.device.type == "cpu":  # elsewhere waiting for the number of channels costs more
+        alive = piece.abs().amax(0).nonzero()[:, 0]
+        if len(alive) < len(columns):
+            piece, columns = piece.index_select(1, alive), columns.index_select(0, alive)
+    return torch.mm(piece, columns, out=out[: len(piece)])
+
+
+def _largest(points: Tensor, maps: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """max over points of maps with relu between them, (B, V, C) -> (B, D), without the last bias."""
+    *before, (weight, _) = maps
+    columns = weight.T.contiguous()
+    size = _at_once(points, PIECE)
+    products = points.new_empty(size, len(weight))
+    values = points.new_full((len(points), len(weight)), -torch.inf)
+    for mesh, best in zip(points, values, strict=True):
+        for rows in mesh.split(_at_once(mesh, 8 * PIECE)):
+            for before_last, bias in before:
+                rows = torch.addmm(bias, rows, before_last.T).relu_()
+            for piece in rows.split(size):
+                torch.maximum(best, _product(piece, columns, products).amax(0), out=best)
+    return values
 
 
 class PointNetFeatures(nn.Module):
@@ -158,7 +197,13 @@ class PointNetFeatures(nn.Module):
             for layer, norm in zip(self.layers, self.norms, strict=True):
                 rows = norm(layer(rows)).relu()
             return rows.view(batch, count, -1).amax(1)
-        moments = _Moments.apply(rows) if self.norms[0].training else None
+        if not torch.is_grad_enabled() and not any(norm.training for norm in self.norms):
+            maps = [
+                folded(layer, norm, None, len(rows))
+                for layer, norm in zip(self.layers, self.norms, strict=True)
+            ]
+            return (_largest(points, maps) + maps[-1][1]).relu()
+        moments: Sequence[Tensor] | None = _Moments.apply(rows) if self.norms[0].training else None
         for layer, norm, following in zip(self.layers[:-1], self.norms[:-1], self.norms[1:], strict=True):
             weight, bias = folded(layer, norm, moments, len(rows))
             rows, *moments = _Layer.apply(rows, weight, bias, following.training)
