@@ -112,9 +112,7 @@ def test_two_hundred_fins_are_told_and_none_flies() -> None:
     moved = np.linalg.norm(sneer(found), axis=1)
     assert (moved[count:] <= moved[root].max(axis=1) + 1e-4).all()
     truth = np.linalg.norm(sneer(with_mesh(head.vertices, head.faces)), axis=1)
-    # Three vertices that nothing is known of are held by what is around them, fins included.
-    np.testing.assert_allclose(moved[:count], truth, atol=0.05)
-    assert (np.abs(moved[:count] - truth) > 1e-3).sum() <= 5
+    np.testing.assert_allclose(moved[:count], truth, atol=1e-3)
 
 
 def with_eyeballs() -> tuple[NDArray, NDArray]:

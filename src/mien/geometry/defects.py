@@ -71,7 +71,7 @@ class Defects:
         return used & ~self.far[faces].any(axis=1) if len(faces) else used
 
     def around(self, faces: NDArray, count: int) -> csr_matrix:
-        """(N, N) float, sparse: which vertices are neighbors; fins of what they stand on.
+        """(N, N) float, sparse: by rows the neighbors that hold a vertex; fins hold none but each other.
 
         Args:
             faces: (F, 3) int. The mesh's triangles, seams closed.
@@ -80,7 +80,7 @@ class Defects:
         sound = adjacency(faces[~self.standing], count).astype(np.float64)
         hanging = adjacency(faces[self.standing], count).astype(np.float64)
         fins = diags(self.fins.astype(np.float64))
-        return (sound + fins @ hanging + hanging @ fins - fins @ hanging @ fins).tocsr()
+        return (sound + fins @ hanging).tocsr()
 
     def sentences(self, points: NDArray, faces: NDArray, registered: NDArray) -> tuple[str, ...]:
         """What a user should know of them.

@@ -73,7 +73,8 @@ def _means(loose: NDArray, graph: csr_matrix) -> Solve:
     """A map of (M, n) values in which loose vertices take means of those around them."""
     rows = np.flatnonzero(loose)
     degree = np.asarray(graph.sum(axis=1)).ravel()
-    # What has no neighbors at all rests.
+    # What has no neighbors at all rests. Fins hang on what does not hang on them: not symmetric, but no row
+    # has more beside its diagonal than on it.
     system = (diags(degree + 1e-9) - graph).tocsr()[rows]
     factor, beside = factored(system[:, rows].tocsr()), csr_matrix(-system[:, np.flatnonzero(~loose)])
 
