@@ -102,18 +102,25 @@ def fitting_factors(vertices: int, factors: Sequence[int]) -> tuple[int, ...]:
         factors: How much smaller each level should be than the one before.
     """
     found = [min(factor, vertices) for factor in factors]  # no level has less than one vertex
-    if _last_count(vertices, found) >= 4:
+    if level_counts(vertices, found)[-1] >= 4:
         return tuple(factors)
-    while _last_count(vertices, found) < _LEAST_OF_FITTED and max(found) > 1:
+    while level_counts(vertices, found)[-1] < _LEAST_OF_FITTED and max(found) > 1:
         place = max(range(len(found)), key=lambda k: (found[k], k))
         found[place] -= 1
     return tuple(found)
 
 
-def _last_count(vertices: int, factors: Sequence[int]) -> int:
+def level_counts(vertices: int, factors: Sequence[int]) -> list[int]:
+    """How many vertices the finest and each further level have: rounded up.
+
+    Args:
+        vertices: Of the finest mesh.
+        factors: How much smaller each level is than the one before.
+    """
+    counts = [vertices]
     for factor in factors:
-        vertices = -(-vertices // factor)
-    return vertices
+        counts.append(-(-counts[-1] // factor))
+    return counts
 
 
 def hierarchy(topology: Topology, factors: Sequence[int] = (4, 4, 4, 4)) -> list[Level]:
@@ -123,11 +130,8 @@ def hierarchy(topology: Topology, factors: Sequence[int] = (4, 4, 4, 4)) -> list
         topology: The finest mesh.
         factors: How much smaller each level is than the one before.
     """
-    count, counts = topology.vertex_count, []
-    for factor in factors:
-        count = -(-count // factor)
-        counts.append(count)
-    if any(factor < 1 for factor in factors) or (counts and counts[-1] < 4):
+    counts = [] if min(factors, default=1) < 1 else level_counts(topology.vertex_count, factors)[1:]
+    if len(counts) < len(factors) or (counts and counts[-1] < 4):
         raise BadSetting(
             f"a hierarchy of {topology.vertex_count} vertices cannot shrink that far",
             received=list(factors),
