@@ -226,3 +226,14 @@ def test_makehumans_head() -> None:
     assert left[:, 0].mean() > 0 > right[:, 0].mean() and 50 < left[:, 0].mean() - right[:, 0].mean() < 75
     jaw = np.linalg.norm(head.units["jawOpen"], axis=1)
     assert jaw[head.piece["lower_teeth"]].min() > 5 > 0.5 > jaw[head.piece["upper_teeth"]].max()
+
+
+def test_a_head_that_is_missing_is_told_before_shapes_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def made(*_: Any) -> None:
+        raise AssertionError("shapes were made")
+
+    monkeypatch.setattr("mien.apply.default_model.default_model", made)
+    told = run(capsys, "rig", tmp_path / "none.glb", "-o", tmp_path / "out.glb")
+    assert told.code == 2 and "does not exist" in told.err and str(tmp_path / "none.glb") in told.err

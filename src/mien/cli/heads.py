@@ -103,8 +103,10 @@ def rig(
     from mien.data.rig_sizes import given_sizes
     from mien.io.atomic import write_bytes
     from mien.io.gltf import png_bytes
+    from mien.io.mesh import mesh_reader
 
     folder, neutral = (model_dir, neutral) if neutral else (None, model_dir)
+    mesh_reader(neutral)  # a file that is missing is told before shapes are made
     model = rigging_model(folder, source, like, neutral, like_names)
     marks = Marks.of(landmarks, neutral, style, pieces=piece)
     if texture is None:

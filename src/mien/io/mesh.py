@@ -28,6 +28,7 @@ __all__ = [
     "READERS",
     "Mark",
     "Mesh",
+    "mesh_reader",
     "read_head",
     "read_mesh",
     "write_mesh",
@@ -62,22 +63,7 @@ def read_mesh(path: str | Path, *, points: bool = False) -> Mesh:
         BadMesh: It has no vertices or faces, NaN or infinite vertices, or faces out of range.
     """
     path = Path(path)
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
-        known = ", ".join(READERS)
-        raise BadFile(
-            f"{path.name!r} is not of a known mesh kind",
-            received=f"the extension {path.suffix!r}",
-            remedy=f"known: {known}",
-        )
-    if not path.is_file():
-        raise BadFile("the mesh file does not exist", received=str(path), remedy="check the path")
-    size = path.stat().st_size
-    if size == 0:
-        raise BadFile("the mesh file is empty", received=str(path), remedy="copy or export it again")
-    if size > MOST_MESH_BYTES:
-        raise BadFile("the mesh file is too large to be read", remedy="decimate the mesh first",
-                      received=f"{size / 2**20:,.0f} MiB in {path}")  # fmt: skip
+    reader = mesh_reader(path)
     try:
         if reader not in (read_blend, read_wrl):  # compressed files of these kinds are known to their readers
             refuse_mistaken(path)
@@ -97,6 +83,35 @@ def read_mesh(path: str | Path, *, points: bool = False) -> Mesh:
             remedy="repair the mesh or export it again",
         )
     return mesh
+
+
+def mesh_reader(path: str | Path) -> Callable[[Path], Mesh]:
+    """What reads a mesh file.
+
+    Args:
+        path: As for :func:`read_mesh`.
+
+    Raises:
+        BadFile: The file is missing, empty, too large, or of an unknown kind.
+    """
+    path = Path(path)
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        known = ", ".join(READERS)
+        raise BadFile(
+            f"{path.name!r} is not of a known mesh kind",
+            received=f"the extension {path.suffix!r}",
+            remedy=f"known: {known}",
+        )
+    if not path.is_file():
+        raise BadFile("the mesh file does not exist", received=str(path), remedy="check the path")
+    size = path.stat().st_size
+    if size == 0:
+        raise BadFile("the mesh file is empty", received=str(path), remedy="copy or export it again")
+    if size > MOST_MESH_BYTES:
+        raise BadFile("the mesh file is too large to be read", remedy="decimate the mesh first",
+                      received=f"{size / 2**20:,.0f} MiB in {path}")  # fmt: skip
+    return reader
 
 
 def read_head(path: str | Path) -> Mesh:
