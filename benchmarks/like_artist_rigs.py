@@ -101,9 +101,15 @@ def trained(rigs: Sequence[Path]) -> dict[str, FaceModel]:
 
 
 def update(path: Path, lines: Sequence[Mapping[str, object]]) -> None:
-    """Writes a table of results; lines of other systems stay, those of one rig stand first."""
-    old = list(csv.DictReader(path.open(newline=""))) if path.exists() else []
-    every = {str(line["system"]): line for line in (*old, *lines)}
+    """Writes a table of results; lines of other systems stay, and controls that were measured on more heads;
+    those of one rig stand first.
+    """
+    old = {line["system"]: line for line in csv.DictReader(path.open(newline=""))} if path.exists() else {}
+    every: dict[str, Mapping[str, object]] = dict(old)
+    for line in lines:
+        system, heads = str(line["system"]), int(str(line["heads"]))
+        if system not in CONTROLS or heads >= int(old.get(system, {"heads": 0})["heads"]):
+            every[system] = line
     order = [name for name in every if name not in CONTROLS]
     order = sorted(order, key=lambda name: name != LIKE_ONE) + [name for name in CONTROLS if name in every]
     with path.open("w", newline="") as file:
