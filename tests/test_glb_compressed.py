@@ -204,7 +204,7 @@ def test_meshopt_data_that_claims_too_much_is_refused_before_anything_is_allocat
     [
         (lambda file: file["accessors"][0].update(count=10**6), "beyond its buffer view"),
         (lambda file: (file["accessors"][0].update(count=10**9), file["accessors"][0].pop("bufferView")),
-         "(vertices in all|without data claims)"),
+         "(vertices and .* in all|without data claims)"),
         (lambda file: file["accessors"][0].update(count=-4), "no count"),
         (lambda file: file["accessors"][0].update(count=True), "no count"),
         (lambda file: file["accessors"][0].update(count="many"), "damaged"),
@@ -220,7 +220,7 @@ def test_meshopt_data_that_claims_too_much_is_refused_before_anything_is_allocat
         (lambda file: file.update(nodes=[{"mesh": 0}] * 10**5, scenes=[{"nodes": list(range(10**5))}]),
          "more than 32768 nodes"),
         (lambda file: file.update(nodes=[{"mesh": 0}] * 30000, scenes=[{"nodes": list(range(30000))}])
-         or file["accessors"][0].update(count=10**6), "30000000000 vertices in all"),
+         or file["accessors"][0].update(count=10**6), "30000000000 vertices and"),
         (lambda file: file.update(scene=7), "damaged"),
         (lambda file: file["nodes"][0].update(matrix=[1] * 15), "damaged"),
         (lambda file: file["nodes"][0].update(skin=0) or file.update(skins=[{"joints": [5]}]), None),

@@ -264,10 +264,10 @@ def test_the_ceiling_is_the_share_that_the_same_face_shares() -> None:
 
 
 def test_bad_dials_are_refused_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for dial in ("1.5", "-0.1", "nan"):
+    for dial, range_told in (("1.5", "0 to 1"), ("-0.1", "0 to 1"), ("nan", "out of range")):
         out = tmp_path / "x"
         told = run(capsys, *"data build procedural --subjects 3".split(), "--out", out, "--manner", dial)
-        assert "0 to 1; received" in told.sentence
+        assert f"{range_told}; received" in told.sentence
     assert list(tmp_path.iterdir()) == []
 
 

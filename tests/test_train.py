@@ -23,6 +23,7 @@ from meshes import mask
 
 from mien.data.dataset import FaceDataset
 from mien.errors import BadFile, BadSetting, Note, UnknownName
+from mien.limits import LARGEST_NUMBER
 from mien.machine import processor
 from mien.models.files import load_model
 from mien.topology import Topology
@@ -220,7 +221,9 @@ def test_damaged_checkpoint_is_one_sentence(
 
 
 def test_diverging_losses_stop_with_their_values(data: FaceDataset, tmp_path: Path) -> None:
-    plan = plan_training("adversarial_vae", OVERRIDES | {"rate": 1e30, "steps": 30}, profile="smoke")
+    plan = plan_training(
+        "adversarial_vae", OVERRIDES | {"rate": LARGEST_NUMBER, "steps": 30}, profile="smoke"
+    )
     with pytest.raises(BadSetting, match="no longer finite"):
         fit_model(plan, data, tmp_path / "run", accelerator="cpu", progress=False)
 

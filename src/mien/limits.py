@@ -94,7 +94,8 @@ def numbers_checked(function: Callable[..., Any]) -> Callable[..., Any]:
                 if name in _SEEDS:
                     check_seed(number, what)
                 elif not math.isfinite(number) or abs(number) > LARGEST_NUMBER:
-                    raise BadSetting(f"{what} is out of range", received=number, remedy="give a usual number")
+                    remedy = f"give a finite number, at most {LARGEST_NUMBER:,.0f} in size"
+                    raise BadSetting(f"{what} is out of range", received=number, remedy=remedy)
         return function(**options)
 
     return checked

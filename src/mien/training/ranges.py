@@ -37,7 +37,7 @@ def check_ranges(model: str, values: Mapping[str, Any]) -> None:
             if not least <= number <= most or (name == "rate" and number == 0):
                 raise BadSetting(
                     f"the setting {name!r} of {model} is out of range", received=number,
-                    remedy=f"give {'more than 0' if name == 'rate' else f'{least} to {most:,.0f}'}; "
+                    remedy=f"give {'more than 0, at most' if name == 'rate' else f'{least} to'} {most:,.0f}; "
                     f"`mien info {model}` lists the usual values",
                 )  # fmt: skip
 
