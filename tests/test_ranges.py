@@ -52,6 +52,13 @@ def test_no_method_trains_with_numbers_out_of_range(method: str) -> None:
             )
 
 
+@pytest.mark.parametrize("share", ["decay", "bank_decay", "momentum", "dropout", "average", "virtual_people"])
+def test_shares_end_at_one(share: str) -> None:
+    check_ranges("any", {share: 1.0})
+    with pytest.raises(BadSetting, match="give 0 to 1;"):
+        check_ranges("any", {share: 1.001})
+
+
 def test_usual_values_profiles_and_recipes_are_within_range() -> None:
     for method in method_names():
         for profile in PROFILES:
