@@ -13,6 +13,7 @@ import contextlib
 import gc
 import multiprocessing
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -28,6 +29,8 @@ import yaml
 ROOT = Path(__file__).parent.parent
 LIST = Path(__file__).with_suffix(".yaml")
 WORKERS = 2
+MOST_BYTES = 6 * 2**30  #: of memory that the tests of one fault may take: a machine that runs out kills them
+SILENT = 900  #: seconds without any outcome: a worker was killed
 LONGEST = 120  #: processor seconds that the tests of one fault may take before they count as hanging
 TOGETHER = 24  #: files that are run in one process where no fault is planted: they share what they build
 #: What every test needs and no fault is in: imported once, in the process that all others are forked from.
@@ -137,6 +140,7 @@ def tried(mutant: Mutant | None, place: Path | None, tests: Sequence[str]) -> Ou
     sys.dont_write_bytecode = True
     import pytest
 
+    resource.setrlimit(resource.RLIMIT_DATA, (MOST_BYTES, MOST_BYTES))
     gc.freeze()  # what all processes share is not looked through again in each of them
     with copied(mutant, place) as copy, (copy / "output").open("w") as output:
         os.chdir(copy)
@@ -185,8 +189,14 @@ def main() -> None:
     context.set_forkserver_preload(SHARED)
     began = time.monotonic()
     with context.Pool(WORKERS, maxtasksperchild=1) as pool:
-        for (mutant, _, tests), outcome in zip(jobs, pool.imap(attempt, jobs), strict=True):
+        outcomes = pool.imap(attempt, jobs)
+        for mutant, _, tests in jobs:
             name = mutant.name if mutant else f"(no fault: {len(tests)} tests from {tests[0]} on)"
+            try:
+                outcome = outcomes.next(SILENT)
+            except multiprocessing.TimeoutError:
+                complaints.append(f"{name}: no outcome in {SILENT} s, its process was killed")
+                break
             wrong = verdict(mutant, outcome)
             complaints += [f"{name}: {wrong}"] if wrong else []
             print(
