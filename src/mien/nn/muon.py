@@ -17,7 +17,7 @@ STEPS = 5
 A, B, C = 3.4445, -4.7750, 2.0315
 """Of K. Jordan's polynomial a x + b x^3 + c x^5, which brings singular values from 0.01 on to about 1."""
 SIZE_OF_ADAM = 0.2
-"""Root mean square of a step of Adam's, at rate 1 (J. Liu et al., section 2.2)."""
+"""Root mean square of a step of Adam's, at rate 1, as J. Liu et al. take it."""
 
 
 def optimizer_of(
@@ -55,11 +55,11 @@ def optimizer_of(
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """Nearly the nearest orthogonal matrix: singular values come to 0.7 to 1.2, singular vectors are kept.
+    """Nearly the nearest orthogonal matrix: singular values come near to 1, singular vectors are kept.
 
     Newton-Schulz steps X <- (a + b X X' + c (X X')^2) X. What they do to the small Gram matrix X X' is kept
-    up beside it, so that the long side takes part twice in all; and in the precision of the matrix: half
-    precision, which graphics processors are fast in, takes processors that lack it fifteen times as long.
+    up beside it, so that the long side takes part twice in all; and in the precision of the matrix.
+    PyTorch's, in half precision, took a processor without it 18 to 98 times as long on three shapes of Mien's.
 
     Args:
         matrix: (m, n) float.
@@ -87,7 +87,8 @@ class Muon(Optimizer):
         m <- mu m + (1 - mu) g
         W <- (1 - rate decay) W - rate 0.2 sqrt(max(m, n)) orthogonal(mu m + (1 - mu) g)
 
-    as J. Liu et al. ("Muon is scalable for LLM training", 2025, arXiv 2502.16982, equation 4) size the steps.
+    with steps of the size that J. Liu et al. ("Muon is scalable for LLM training", 2025, arXiv 2502.16982)
+    give.
 
     Args:
         matrices: (m, n) each.
