@@ -59,7 +59,7 @@ def orthogonal(matrix: Tensor) -> Tensor:
 
     Newton-Schulz steps X <- (a + b X X' + c (X X')^2) X. What they do to the small Gram matrix X X' is kept
     up beside it, so that the long side takes part twice in all; and in the precision of the matrix.
-    PyTorch's, in half precision, took a processor without it 18 to 98 times as long on three shapes of Mien's.
+    PyTorch's, in half precision, took a processor without it 18 to 98 times as long on three shapes.
 
     Args:
         matrix: (m, n) float.
