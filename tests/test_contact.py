@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.spatial import ConvexHull
+from scipy.spatial import ConvexHull, cKDTree
 from scipy.spatial.transform import Rotation
 
 from mien.data.arkit import meets_of
 from mien.data.head_rigs import LEFT_EYE, SKIN, UPPER_TEETH, HeadRig
 from mien.evaluation.rigs.through import Inside, made_up_take, tallest_slit, through_the_skin
-from mien.geometry.contact import Meets, find_eyes, find_lips, lids_closed
+from mien.geometry.contact import Eye, Meets, find_eyes, find_lips, lids_closed
 from mien.geometry.correctives import turned_with_jaw
 from mien.geometry.eyeballs import Ball
+from mien.geometry.lid_pieces import lid_pieces
 from mien.geometry.lids import CLOSED_MM, OVERLAP_MM, Lids, find_lids
 from mien.geometry.openings import Opening
 
@@ -137,6 +138,50 @@ def test_eyes_without_eyeballs_close_and_lashes_go_along() -> None:
     found = lids_closed([eye], carried, meets, np.full(len(whole), 0.9), spread)
     assert (found[0] == 0).all() and eye.lids.seen(found[1, eye.lids.members])[1:-1].max() < 0.1
     assert found[1, -3:, 1].max() < -7  # lashes come down with the rim of 8 mm
+
+
+def film_and_lash() -> tuple[np.ndarray, np.ndarray]:
+    """A film of 9 x 21 points over the open eye, a little under both lids; a lash of 21 roots and 21 tips."""
+    x, t = np.meshgrid(np.linspace(-9, 9, 21), np.linspace(-1.15, 1.15, 9))
+    y = t * OPEN * (1 - (x / HALF_WIDTH) ** 2)
+    film = np.stack([x, y, np.sqrt(12.3**2 - x**2 - y**2)], axis=-1).reshape(-1, 3)
+    along = np.linspace(-9, 9, 21)
+    root = OPEN * (1 - (along / HALF_WIDTH) ** 2)
+    roots = np.stack([along, root, 12.8 - (along**2 + root**2) / 40], axis=1)
+    return film, np.concatenate([roots, roots + (0, 2.0, 4.0)])
+
+
+def test_films_shrink_between_lids_that_close_and_lashes_turn_with_theirs(
+    eye: tuple[np.ndarray, np.ndarray, Lids],
+) -> None:
+    points, _, lids = eye
+    film, lash = film_and_lash()
+    whole = np.concatenate([points, film, lash])
+    skin = np.arange(len(whole)) < len(points)
+    films = np.arange(len(points), len(points) + len(film))
+    lashes = np.arange(len(points) + len(film), len(whole))
+    far = ("tear film", np.array([0, 1, 2]))  # of another eye, at the corner of the skin
+    pieces = [("tear film", films), ("lashes", lashes), ("hair", films), far]
+    found = lid_pieces(whole, skin, [Eye(0, lids, ball())], pieces)
+    assert [piece.is_film for piece in found] == [True, False]
+    carried = np.zeros((3, len(whole), 3))
+    for row, share in enumerate((0.5, 1.0)):
+        carried[row + 1, : len(points)] = blink(points, share)
+    for piece in found:
+        carried[:, piece.members] = piece.moved(carried)
+    assert np.abs(carried[0]).max() < 1e-12
+    posed = whole + carried
+    rim = OPEN * (1 - (film[:, 0] / HALF_WIDTH) ** 2)
+    half, closed = posed[1, films], posed[2, films]
+    share = (film[:, 1] + rim) / (2 * rim)
+    np.testing.assert_allclose((half[:, 1] + rim) / rim, share, atol=0.12)  # as high between them as at rest
+    np.testing.assert_allclose(closed[:, 1], -rim, atol=0.4)  # in the line where they meet
+    lower = cKDTree(points[:, :2]).query(closed[:, :2])[1]
+    assert (points[lower, 2] - closed[:, 2]).min() > 0.4  # behind the lower lid
+    roots, tips = posed[:, lashes[:21]], posed[:, lashes[21:]]
+    np.testing.assert_allclose(roots[2, :, 1], -lash[:21, 1], atol=0.4)
+    np.testing.assert_allclose(np.linalg.norm(tips - roots, axis=2), np.sqrt(20.0), atol=0.1)
+    assert (tips[0] - roots[0])[:, 1].min() > 1.9 and (tips[2] - roots[2])[10, 1] < -0.5  # up, then down
 
 
 def lips() -> tuple[np.ndarray, np.ndarray, np.ndarray, Opening]:

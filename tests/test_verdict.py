@@ -24,6 +24,7 @@ from mien.geometry.nonrigid import Schedule
 from mien.geometry.openings import openings, rim_loops
 from mien.geometry.registration import main_piece, register
 from mien.geometry.rest_pose import mouth_gap
+from mien.geometry.seen_lids import seen_eyes
 from mien.geometry.surface import Surface
 from mien.geometry.verdict import LIMITS, judge_registration
 
@@ -82,6 +83,9 @@ def test_the_measures_know_their_places() -> None:
     moved = rims_beside(bent + (0, 8.0, 0), main, surface)
     there = {item.name: item.value for item in moved}
     assert there["mouth rims"] > 3 and there["eye rims"] > 1.5
+    assert max(eye.apart() for eye in seen_eyes(bent, main, surface, [])) < 1
+    (left, right) = seen_eyes(bent + (0, 3.0, 0), main, surface, [])  # both lids at once
+    assert left.apart() == pytest.approx(3, abs=1) and right.apart() == pytest.approx(3, abs=1)
     nothing = rims_beside(bent, main, Surface(*icosphere(4, 110.0)))
     assert all(item.value == 12.0 for item in nothing)  # as far as one looks
     balls = [ball(eye, 11.5)[0] for eye in registered().placement.apply(stranger().person.eyes)]

@@ -149,7 +149,8 @@ def _halfway(carrier: Carrier, moved: NDArray, side: NDArray) -> float:
     """How far lids (M, 3) cut into an eyeball half-way through a movement that closes eyes, millimeters."""
     if not side.any():
         return 0.0
-    return float(np.linalg.norm(carrier.halfway(moved, side, HALFWAY), axis=1).max(initial=0))
+    more = carrier.halfway(moved, side, HALFWAY)[carrier.skin]
+    return float(np.linalg.norm(more, axis=1).max(initial=0))
 
 
 def _lips_apart(carrier: Carrier, moved: NDArray, meets: Meets) -> float | None:

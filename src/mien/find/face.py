@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mien.errors import BadMesh, MissingPackage, require
 from mien.find.known_points import KnownPoints, drawn_people, known_points
-from mien.find.landmarker import Landmarker
+from mien.find.landmarker import IRISES, Landmarker
 from mien.find.looking import Subject
 from mien.find.pieces import MeshPieces
 from mien.find.search import ALL_TURNS, MOST_SIGHTS, Searcher, Seen
@@ -175,7 +175,10 @@ def found_by_looking(seen: Seen, faces: NDArray, known: KnownPoints, notes: tupl
     rows = np.flatnonzero(good[known.numbers])
     guides = None
     if len(rows) >= _LEAST_GUIDES:
-        guides = Guides(known.corners[rows], known.weights[rows], seen.points[known.numbers[rows]], seen=True)
+        numbers = known.numbers[rows]
+        guides = Guides(
+            known.corners[rows], known.weights[rows], seen.points[numbers], seen=True, gaze=numbers >= IRISES
+        )
     return Found(seen.placement, faces, guides, seen, notes)
 
 

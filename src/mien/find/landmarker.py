@@ -18,6 +18,8 @@ from mien.find.tflite import Network
 from mien.find.weights import read_networks
 
 POINTS = 478
+IRISES = 468
+"""Points from here on are of the irises."""
 DETECTOR_SIZE, LANDMARK_SIZE = 128, 256
 EYE_CORNERS = (33, 263)
 """The outer corners of the person's right and left eye among the points."""

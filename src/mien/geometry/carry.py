@@ -19,6 +19,7 @@ from mien.geometry.cover import Cover
 from mien.geometry.defects import Defects
 from mien.geometry.differential import cotangent_laplacian, vertex_areas, vertex_normals
 from mien.geometry.eyeballs import turned
+from mien.geometry.lid_pieces import LidPiece, lid_pieces
 from mien.geometry.mouth_inside import MouthInside, find_mouth_inside
 from mien.geometry.named_pieces import NamedPieces
 from mien.geometry.openings import Opening, edge_lengths, openings
@@ -122,6 +123,7 @@ class Carrier:
         self._check(self._hold(carried), change)
         if meets is not None:
             carried = self.settled(carried, meets)
+        carried = self._with_lids(carried)
         for number, part in enumerate(self.parts):
             if part.follows is not None:
                 moves = part.follows(self._points[part.members], self.registered, change)
@@ -158,7 +160,8 @@ class Carrier:
             side: (2,) bool. Which eyes close: the person's left, the right.
             part: Of the way, 0 to 1.
         """
-        return lids_halfway(self.eyes, blink, self._edges, side, part)
+        more = lids_halfway(self.eyes, blink, self._edges, side, part)
+        return self._with_lids((part * blink + more)[None])[0] - part * blink
 
     def on_open_jaw(self, jaw_open: NDArray, other: NDArray, closes: bool) -> NDArray[np.float64]:
         """(M, 3) millimeters to be added to a movement on a dropped jaw: it turns with the jaw's skin.
@@ -246,6 +249,17 @@ class Carrier:
     def eyes(self) -> list[Eye]:
         """The eyes of the mesh whose lids stand open at rest."""
         return find_eyes(self._points, self.skin_faces, self.registered, self._slits, self._balls)
+
+    @cached_property
+    def _lid_pieces(self) -> list[LidPiece]:
+        pieces = [(part.kind, part.members) for part in self.parts]
+        return lid_pieces(self._points, self._skin, self.eyes, pieces)
+
+    def _with_lids(self, carried: NDArray) -> NDArray[np.float64]:
+        """(B, M, 3) movements of the welded mesh in which lashes and films of tears go with the lids."""
+        for piece in self._lid_pieces:
+            carried[:, piece.members] = piece.moved(carried)
+        return carried
 
     def _laid(self, bound: NDArray) -> tuple[Attachment, MouthInside | None, bool]:
         """The mesh, with bound pieces (M,), on the template; the inside of its mouth, and whether a pocket of

@@ -72,15 +72,21 @@ def find_eyes(
         own = [ball for ball in balls if np.linalg.norm(ball.center - middle) < _OWN * width]
         ball = min(own, key=lambda item: float(np.linalg.norm(item.center - middle))) if own else None
         up = (registered[slit.upper].mean(axis=0) - registered[slit.lower].mean(axis=0)).astype(np.float64)
-        lids = find_lids(points, faces, ball or _imagined(left, right, up), left, right)
+        lids = find_lids(points, faces, ball or imagined_ball(left, right, up), left, right)
         if lids is not None:
             side = int(middle[0] < np.median(registered[:, 0]))  # +X is the person's left
             found.append(Eye(side, lids, ball))
     return found
 
 
-def _imagined(left: NDArray, right: NDArray, up: NDArray) -> Ball:
-    """An eyeball where a head has none: behind its corners, and nowhere in the way."""
+def imagined_ball(left: NDArray, right: NDArray, up: NDArray) -> Ball:
+    """An eyeball where a head has none: behind its corners, and nowhere in the way.
+
+    Args:
+        left: (3,) float, millimeters. The corner of smaller x.
+        right: (3,) float, millimeters. The other.
+        up: (3,) float. From the lower lid to the upper one.
+    """
     width = float(np.linalg.norm(right - left))
     ahead = np.cross(right - left, up)
     center = (left + right) / 2 - _SOCKET * width * ahead / np.linalg.norm(ahead)

@@ -15,6 +15,7 @@ from mien.geometry.openings import edge_lengths, visible_openings
 from mien.geometry.piece_forms import FacePlan
 from mien.geometry.procrustes import procrustes
 from mien.geometry.quality import Quality
+from mien.geometry.seen_lids import seen_eyes
 from mien.geometry.surface import Surface
 from mien.topology import Topology
 
@@ -60,7 +61,7 @@ def measured(
     if quality.landmark_mm is not None:
         found.append(Measure("landmarks", quality.landmark_mm))
     if not surface.is_scan:
-        found += rims_beside(bent, topology, surface)
+        found += rims_beside(bent, topology, surface, others)
         absent = {item.name for item in found if item.value >= _AROUND_MM}
         found.append(Measure("no eyes", unlike if "eye rims" in absent else 0.0))
         found.append(Measure("no face", unlike if {"eye rims", "mouth rims"} <= absent else 0.0))
@@ -134,21 +135,28 @@ def relief(vertices: NDArray, topology: Topology) -> NDArray[np.float64]:
     return ((points - smooth) * vertex_normals(points, topology.faces)).sum(axis=1)
 
 
-def rims_beside(bent: NDArray, topology: Topology, surface: Surface) -> list[Measure]:
+def rims_beside(
+    bent: NDArray, topology: Topology, surface: Surface, others: Sequence[NDArray] = ()
+) -> list[Measure]:
     """How far from any rim or crease of the mesh the rims of lips and lids lie: of each kind the worst side.
+
+    Where the slit between lids is seen on both, it tells; a mesh of few vertices has no crease beside it.
 
     Args:
         bent: (V, 3) float, millimeters.
         topology: The template's.
         surface: The mesh's skin.
+        others: (n, 3) float, millimeters. Vertices of each piece of the mesh that is not skin.
     """
     found: dict[str, Measure] = {}
+    seen = {eye.opening.corners: eye.apart() for eye in seen_eyes(bent, topology, surface, others)}
     for opening in visible_openings(topology):
         here = opening.on(bent)
         lines = _creases(surface, bent[here.outline])
         for side in (here.upper, here.lower):
             apart = np.full(1, _AROUND_MM) if lines is None else lines.query(bent[side])[0]
             name, value = f"{here.kind} rims", float(np.median(np.minimum(apart, _AROUND_MM)))
+            value = min(seen.get(here.corners, value), _AROUND_MM)
             if len(side) and (name not in found or value > found[name].value):
                 found[name] = Measure(name, value, int(side[len(side) // 2]))
     return list(found.values())

@@ -17,6 +17,7 @@ from mien.geometry.surface import Places, Surface, rim_vertices
 from mien.topology import Arrays, Topology
 
 _MODES = 80
+_THINNEST = 0.02  # sine of a triangle's angle: collapsed triangles would outweigh all others
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,10 +71,10 @@ class Smoothness:
     def __init__(self, topology: Topology) -> None:
         self.areas = np.maximum(vertex_areas(topology.template.astype(np.float64), topology.faces), 1e-6)
         self.areas = np.maximum(self.areas, 0.05 * np.median(self.areas))  # slivers must not weigh nothing
-        laplacian = cotangent_laplacian(topology.template, topology.faces)
+        laplacian = cotangent_laplacian(topology.template, topology.faces, smallest_sine=_THINNEST)
         self.energy = (laplacian.T @ diags(1 / self.areas) @ laplacian).tocsr()
         count = min(_MODES, topology.vertex_count // 4)
-        stored = topology.derived(f"bending-modes-{count}", lambda: self._modes(count))
+        stored = topology.derived(f"bending-modes-of-thin-{count}", lambda: self._modes(count))
         self.modes, self.eigenvalues = stored["modes"], stored["eigenvalues"]
 
     def _modes(self, count: int) -> Arrays:

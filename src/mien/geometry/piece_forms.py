@@ -184,9 +184,10 @@ def inside_mouth(cloud: NDArray, mouth: Opening, template: Surface) -> bool:
 
 def _are_lashes(cloud: NDArray, plan: FacePlan) -> bool:
     """A small piece that grows from the rim of a lid."""
+    width = max(eye.width for eye in plan.eyes)  # as in :func:`eyeball_of`
     for eye in plan.eyes:
-        apart = cKDTree(plan.rim(eye)).query(cloud)[0] / eye.width
-        small = np.ptp(cloud, axis=0).max() < 1.6 * eye.width
+        apart = cKDTree(plan.rim(eye)).query(cloud)[0] / width
+        small = np.ptp(cloud, axis=0).max() < 1.6 * width
         if small and apart.min() < 0.12 and np.median(apart) < 0.35 and apart.max() < 0.7:
             return True
     return False

@@ -49,12 +49,14 @@ class Guides:
         weights: (L, 3) float. Barycentric weights there.
         targets: (L, 3) float, the mesh's own unit and axes.
         seen: Whether pictures told them, and no person: they yield where the mesh itself tells better.
+        gaze: (L,) bool. Which are of irises, that lie behind the lids and look about; None for none.
     """
 
     corners: NDArray[np.integer]
     weights: NDArray[np.floating]
     targets: NDArray[np.float64]
     seen: bool = False
+    gaze: NDArray[np.bool_] | None = None
 
     def matrix(self, count: int) -> csr_matrix:
         """(L, V) barycentric weights over a template of V vertices."""
@@ -225,37 +227,42 @@ def _bent(
     skin = _skin(placed, faces[~standing(placed, faces)], main, pieces)
     defects, sound = _defects(placed, faces, skin)
     surface = _part(placed, sound, skin)
-    pulls = None
+    pulls, gaze = None, np.zeros(0, bool)
     if guides is not None:
         on_skin = np.isin(guides.corners, kept).all(axis=1)
         matrix = guides.matrix(topology.vertex_count)[on_skin]
         pulls = Pulls(matrix[:, kept], placement.apply(guides.targets[on_skin]))
+        gaze = np.zeros(len(pulls.targets), bool) if guides.gaze is None else guides.gaze[on_skin]
     known_people = None if people is None else people[:, kept]
     rims = shared_rims(main, surface)
-    guiding = below_brows(pulls, main, rims) if pulls and guides and guides.seen else pulls
+    guiding = believed(pulls, gaze, main, rims) if pulls and guides and guides.seen else pulls
     points = align(
         main.template, main, surface, pulls=guiding, rims=rims, people=known_people, schedule=schedule
     )
     return _Bent(placement, skin, surface, defects, pulls, points)
 
 
-def below_brows(pulls: Pulls, topology: Topology, rims: Sequence[Rim]) -> Pulls:
-    """What was seen up to the lids, where the mesh shares the rims of both eyes; else everything.
+def believed(pulls: Pulls, gaze: NDArray, topology: Topology, rims: Sequence[Rim]) -> Pulls:
+    """What was seen, without what the mesh tells better.
 
-    A network sees brows where it is used to them, and a mesh without paint has none: on artists' heads of one
-    mesh they were 4.5 mm off with what it saw there, and 3.8 without.
+    Where the mesh shares the rims of both eyes, all up to the lids: a network sees brows where it is used to
+    them, and a mesh without paint has none. On artists' heads of one mesh they were 4.5 mm off with what it
+    saw there, and 3.8 without. Elsewhere all but the irises: on eyes that stand open wider than the
+    template's they draw its lid down to where they are seen, as far as 5 mm.
 
     Args:
         pulls: Of what was seen.
+        gaze: (L,) bool. Which of them are of irises.
         topology: The template's.
         rims: That the mesh shares with it.
     """
     eyes = [opening for opening in openings(topology) if opening.kind == "eye"]
     shared = np.concatenate([np.zeros(0, np.int64), *(rim.members for rim in rims)])
-    if not eyes or not all(np.isin(eye.corners, shared).all() for eye in eyes):
-        return pulls
-    level = max(eye.center[1] + _ABOVE_EYES * eye.width for eye in eyes)
-    rows = np.flatnonzero((pulls.matrix @ topology.template)[:, 1] < level)
+    if eyes and all(np.isin(eye.corners, shared).all() for eye in eyes):
+        level = max(eye.center[1] + _ABOVE_EYES * eye.width for eye in eyes)
+        rows = np.flatnonzero((pulls.matrix @ topology.template)[:, 1] < level)
+    else:
+        rows = np.flatnonzero(~gaze)
     return Pulls(pulls.matrix[rows], pulls.targets[rows])
 
 
