@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.spatial import ConvexHull
 
 from mien.data.expressions import SHAPES, expression_set
 from mien.data.sources.procedural.anthropometry import NORMS, draw_measurements
-from mien.data.sources.procedural.build import build_procedural
+from mien.data.sources.procedural.build import _reduced, build_procedural
 from mien.data.sources.procedural.mesh import EYE_ROW, HALF, MOUTH_ROW, face_mesh
 from mien.data.sources.procedural.person import ProceduralPerson, landmark_vertices, population
 from mien.data.sources.procedural.region_colors import region_colors
 from mien.data.sources.procedural.topology import procedural_topology
+from mien.render.rays import ray_scene
 
 # Lids are laid on round eyeballs after the warp, so what is measured on them may miss by a little.
 LID_TOLERANCE = {"eye_fissure_length": 0.5, "eye_fissure_height": 0.3, "intercanthal_breadth": 0.3}
@@ -164,3 +166,51 @@ def test_paint_colors_regions() -> None:
     colors = region_colors(topology)
     assert colors.shape == (topology.vertex_count, 3) and colors.dtype == np.uint8
     assert len(np.unique(colors, axis=0)) == 8
+
+
+def test_outer_corners_of_eyes_lie_beside_the_eyeballs(people: list[ProceduralPerson]) -> None:
+    """Of a narrow eye, too: a corner that is carried before its eye stands out of the face as a spike."""
+    mesh = face_mesh()
+    more = [ProceduralPerson.draw(np.random.default_rng([0, number])) for number in (2, 4, 7, 19)]
+    for person in people + more:
+        for center, sign in zip(person.eyes, (1, -1), strict=True):
+            corner = person.skin[mesh.at(EYE_ROW, 18 * sign)] - center
+            assert corner[2] < 1.0 and np.linalg.norm(corner) > 12.9
+            behind = corner[2] - (person.skin[mesh.at(EYE_ROW, 20 * sign)] - center)[2]
+            assert behind < 12.5
+
+
+def test_the_outline_of_the_jaw_has_no_notch(people: list[ProceduralPerson]) -> None:
+    """From the front, below the corner of the jaw: how far the outline runs inside its own hull."""
+    mesh, share = face_mesh(), np.linspace(0, 0.9, 10)[:, None, None, None]
+    for person in people:
+        for sign in (1, -1):
+            rows = person.skin[mesh.lower[56:, HALF + sign * np.arange(HALF + 1)], :2] * [sign, 1]
+            places = (rows[:-1] + share * (rows[1:] - rows[:-1])).reshape(-1, 2) - rows[0, 0]
+            angles = np.digitize(np.arctan2(places[:, 1], places[:, 0]), np.linspace(-0.85, -0.35, 17))
+            outline = [max(places[angles == k].tolist(), key=np.linalg.norm) for k in range(1, 17)]
+            hull = ConvexHull([*outline, [0, 0]]).equations
+            inside = -(np.array(outline) @ hull[:, :2].T + hull[:, 2]).max(axis=1)
+            assert inside.max() < 0.6
+
+
+@pytest.mark.parametrize("vertices", [1010, 2000])
+def test_closed_lids_cover_reduced_eyes(vertices: int, people: list[ProceduralPerson]) -> None:
+    topology, kept = _reduced(vertices)
+    eyes = topology.regions["eyeballs"][topology.faces].all(axis=1)
+    for person in people[:3]:
+        closed = person.perform({"eyeBlink_L": 1.0, "eyeBlink_R": 1.0})[kept]
+        for center in person.eyes:
+            x, y = np.meshgrid(np.linspace(-11, 11, 45), np.linspace(-8, 8, 33))
+            start = np.stack([x + center[0], y + center[1], np.full_like(x, 100.0)], -1).reshape(-1, 3)
+            ahead = np.tile(np.array([0, 0, -1], np.float32), (len(start), 1))
+            met = ray_scene(closed, topology.faces).run(start.astype(np.float32), ahead)
+            assert not eyes[met].any()
+
+
+def test_reduced_brows_do_not_run_out_along_large_triangles() -> None:
+    """Its color fades from a vertex to the next: triangles along its outline are small."""
+    topology, _ = _reduced(2000)
+    brow = topology.regions["eyebrows"][topology.faces]
+    corners = topology.template[topology.faces[brow.any(axis=1) & ~brow.all(axis=1)]]
+    assert np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max() < 9.0

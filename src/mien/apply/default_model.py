@@ -12,7 +12,7 @@ from mien.models.files import load_model, save_model
 from mien.models.textbook import Textbook
 from mien.topology import cache_folder
 
-VERSION = 6
+VERSION = 7
 """Part of the key of cached models; raise it when their making changes."""
 
 

@@ -101,6 +101,9 @@ _FACTORS = {
 }  # shares that the norms' own factors explain
 
 
+EYE_TO_CORNER = 13.0  # mm from the middle of an eye out to its outer corner, at the least: eyeball and lid
+
+
 def draw_measurements(rng: Generator) -> tuple[str, dict[str, float]]:
     """Draws a person: sex, and each measurement in millimeters or degrees.
 
@@ -152,7 +155,9 @@ def _reconcile_eyes(measurements: dict[str, float]) -> None:
     middle, half = (inner + outer) / 2, (outer - inner) / 2
     # Pupils sit a millimeter or so lateral of the middle; a fissure runs back by 16 to 31 degrees.
     pupils, length = measurements["interpupillary_breadth"], measurements["eye_fissure_length"]
-    measurements["interpupillary_breadth"] = float(np.clip(pupils, middle + 0.4, middle + 3.6))
+    # No farther out than leaves the outer corner beside the eye, not on it.
+    farthest = max(middle + 0.4, min(middle + 3.6, outer - 2 * EYE_TO_CORNER))
+    measurements["interpupillary_breadth"] = float(np.clip(pupils, middle + 0.4, farthest))
     measurements["eye_fissure_length"] = float(np.clip(length, 1.04 * half, 1.17 * half))
 
 

@@ -27,7 +27,7 @@ from mien.data.sources.procedural.anthropometry import NORMS, leading_coefficien
 from mien.data.sources.procedural.person import ProceduralPerson, population
 from mien.data.sources.procedural.texture import Painter, painted
 from mien.data.sources.procedural.texture_canvas import procedural_canvas
-from mien.data.sources.procedural.topology import procedural_topology
+from mien.data.sources.procedural.topology import procedural_topology, seen_closely
 from mien.data.speech import (
     REST,
     PerformedFace,
@@ -122,11 +122,16 @@ def build_procedural(
 
 
 def _reduced(vertices: int | None) -> tuple[Topology, NDArray[np.int64]]:
-    """The topology with so many vertices, and which of the full one's they are."""
+    """The topology with so many vertices, and which of the full one's they are.
+
+    Where there is room, lids, the lips' line, brows and irises stay: flatter lids would let eyeballs through
+    as they close, and colors of brows and eyes would run out along large triangles.
+    """
     topology = procedural_topology()
     if vertices is None or vertices >= topology.vertex_count:
         return topology, np.arange(topology.vertex_count)
-    smaller = decimate(topology, vertices)
+    stay = seen_closely()
+    smaller = decimate(topology, vertices, keep=stay if vertices >= 2 * len(stay) else None)
     return smaller.topology, smaller.kept
 
 

@@ -58,11 +58,12 @@ def lay_lids(skin: Array, centers: Array) -> Array:
         distance = np.linalg.norm(ray, axis=1, keepdims=True)
         reach = EYE_RADIUS + LID_THICKNESS
         skin += (middle * rows)[:, None] * (reach - distance) * ray / distance
-        # What is still inside comes forward, so that canthi keep their breadth, and its surroundings with it.
+        # What is still inside leaves on the shortest way, its surroundings with it. Straight forward would
+        # carry an outer corner that lies beside the eye's widest part to before the eye, where it stays.
         ray = skin - center
-        front = np.sqrt(np.maximum((reach - 0.3) ** 2 - ray[:, 0] ** 2 - ray[:, 1] ** 2, 0))
-        inside = np.linalg.norm(ray, axis=1) < reach - 0.3
-        skin[:, 2] += _spread(np.where(inside, front - ray[:, 2], 0.0))
+        distance = np.linalg.norm(ray, axis=1)
+        outwards = _spread(np.maximum(reach - 0.3 - distance, 0.0))
+        skin += (outwards / distance)[:, None] * ray
     return skin
 
 

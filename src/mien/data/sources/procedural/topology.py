@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mien.data.sources.procedural.anthropometry import NORMS
-from mien.data.sources.procedural.mesh import BALL_SEGMENTS, MOUTH_ROW, FaceMesh, face_mesh
+from mien.data.sources.procedural.mesh import BALL_SEGMENTS, EYE_ROW, HALF, MOUTH_ROW, FaceMesh, face_mesh
 from mien.data.sources.procedural.person import ProceduralPerson, landmark_vertices, population
 from mien.topology import Landmarks, Polygons, Topology
 
@@ -27,6 +27,10 @@ _IBUG: list[tuple[int, int, int]] = [
     (60, 7, 0), (60, 3, 0), (60, 0, 0), (60, -3, 0), (60, -7, 0),
     (55, -11, 0), (55, -5, 0), (55, 0, 0), (55, 5, 0), (55, 11, 0), (55, 5, 1), (55, 0, 1), (55, -5, 1),
 ]  # fmt: skip
+
+# What a smaller face keeps of the grid: every second row of the lids, brows and what borders on them.
+LID_ROWS, LID_COLUMNS = np.array([-4, -2, 2, 4]), np.arange(6, 19)
+BROW_ROWS, BROW_COLUMNS = np.arange(14, 18), np.arange(3, 19)
 
 
 @lru_cache(maxsize=1)
@@ -51,6 +55,21 @@ def procedural_topology() -> Topology:
         uv.astype(np.float32), uv_faces, Landmarks.at_vertices(landmark_vertices() | places),
         _regions(mesh), mesh.mirror.astype(np.int32),
     )  # fmt: skip
+
+
+def seen_closely() -> NDArray[np.int64]:
+    """(n,) int64 vertices that a smaller face needs: of lids, the lips' line, brows, irises and pupils."""
+    mesh = face_mesh()
+    lids = [grid[np.ix_(EYE_ROW + LID_ROWS, _both(LID_COLUMNS))] for grid in (mesh.upper, mesh.lower)]
+    brows = mesh.upper[np.ix_(BROW_ROWS, _both(BROW_COLUMNS))]
+    rings = [mesh.balls[side][1:].reshape(-1, BALL_SEGMENTS)[:5, ::2] for side in "LR"]
+    parts = [mesh.lids["L"], mesh.lids["R"], mesh.lips[0], *lids, brows, *rings]
+    return np.unique(np.concatenate([part.ravel() for part in parts]))
+
+
+def _both(columns: NDArray) -> NDArray[np.int64]:
+    """Places in a row of the grid of columns on both sides."""
+    return HALF + np.concatenate([-columns, columns])
 
 
 def _regions(mesh: FaceMesh) -> dict[str, NDArray[np.bool_]]:
