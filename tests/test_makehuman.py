@@ -15,13 +15,15 @@ from mien.data.expressions import ARKIT, SHAPES
 from mien.data.inspect import inspect_dataset
 from mien.data.performance import Variation
 from mien.data.sample_head import sample_head
-from mien.data.sources.makehuman.build import MakeHumanCast, build_makehuman
+from mien.data.sources.makehuman.build import MakeHumanCast, build_makehuman, resting_makehuman
 from mien.data.sources.makehuman.lips import height_above, lip_rims, lips_met
 from mien.data.sources.makehuman.people import LEADING, directions, draw_person
 from mien.data.sources.makehuman.places import find_places
 from mien.data.sources.makehuman.release import MakeHuman, has_makehuman, load_makehuman
 from mien.data.sources.makehuman.shapes import TONGUE, performed_shapes
 from mien.data.sources.makehuman.template import ISLANDS, islands, lid_rims, makehuman_topology
+from mien.data.texture_files import read_texture
+from mien.data.textures import texture_paths
 from mien.errors import DataMissing
 from mien.io.mesh import read_mesh
 
@@ -183,9 +185,6 @@ def test_the_same_seed_gives_the_same_people(faces: FaceDataset, tmp_path: Path)
 
 
 def test_skin_eyes_and_teeth_are_painted_where_they_are(tmp_path: Path) -> None:
-    from mien.data.texture_files import read_texture
-    from mien.data.textures import texture_paths
-
     data = build_makehuman(
         tmp_path / "painted", subjects=1, expressions="emotion6", vertices=1400, textures=96
     )
@@ -271,3 +270,11 @@ def test_the_sample_head_is_made_once_and_wears_its_skin(
     assert len(mesh.vertices) == 4748 and mesh.uv is not None and b"image/png" in path.read_bytes()
     written = path.stat().st_mtime_ns
     assert sample_head() == path and path.stat().st_mtime_ns == written
+
+
+def test_the_sample_head_is_the_first_scan_of_a_data_set(tmp_path: Path) -> None:
+    data = build_makehuman(tmp_path / "one", subjects=1, expressions="emotion6", textures=48)
+    topology, face, texture = resting_makehuman(48)
+    assert data.is_neutral[0] and np.array_equal(face, data[0])
+    assert topology.fingerprint == data.topology.fingerprint
+    assert np.array_equal(texture, read_texture(texture_paths(data.take([0]))[0]))

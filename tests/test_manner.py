@@ -10,9 +10,10 @@ import pytest
 from commands import Studio, run
 from meshes import NEEDS_ICT, ict_release_path
 
+from mien.data.ceiling import Ceiling
 from mien.data.dataset import FaceDataset
 from mien.data.expressions import SHAPES, expression_set
-from mien.data.foretold import Ceiling, foretold_share
+from mien.data.foretold import foretold_share
 from mien.data.manner import Manner, traits
 from mien.data.performance import FORMER, Style, Variation, shape_sides, shape_stems, take_activations
 from mien.data.personal_shapes import EXEMPT, personal_shapes

@@ -151,6 +151,14 @@ def test_same_seed_same_people_and_more_people_keep_the_first(tmp_path) -> None:
     assert first.is_neutral.sum() == 2 and (tmp_path / "a" / "examples").is_dir()
 
 
+def test_people_drawn_together_are_those_drawn_alone() -> None:
+    together = ProceduralPerson.draw_all([np.random.default_rng([3, k]) for k in range(3)])
+    alone = [ProceduralPerson.draw(np.random.default_rng([3, k])) for k in range(3)]
+    for one, other in zip(together, alone, strict=True):
+        assert (one.sex, one.measurements) == (other.sex, other.measurements)
+        assert np.array_equal(one.neutral, other.neutral) and np.array_equal(one.eyes, other.eyes)
+
+
 def test_clips_begin_and_end_near_neutral(tmp_path) -> None:
     data = build_procedural(tmp_path / "clips", subjects=1, expressions="emotion6", sequences=True)
     assert data.fps == 30 and len(set(data.row_clip.tolist())) == 7

@@ -144,6 +144,25 @@ def test_texels_of_a_map_and_lookup_are_inverse() -> None:
     np.testing.assert_allclose(lookup(filled, inside)[:, :2], inside, atol=1e-6)
 
 
+def test_every_texel_has_the_last_triangle_that_it_lies_in() -> None:
+    """Of triangles large and small that overlap, with or without an area, as one after the other is laid."""
+    rng = np.random.default_rng(0)
+    uv = np.concatenate([rng.random((60, 2)), rng.random((60, 2)) * 0.05 + 0.4, [[0.3, 0.3]] * 3])
+    faces_ = np.concatenate([rng.integers(0, 120, (40, 3)), np.arange(120).reshape(-1, 3), [[120, 121, 122]]])
+    wanted = np.full(32 * 32, -1)
+    row, column = np.divmod(np.arange(32 * 32), 32)
+    places = np.stack([(column + 0.5) / 32, 1 - (row + 0.5) / 32], axis=1)
+    for number, corners in enumerate(uv[faces_]):
+        sides = np.stack([corners[1] - corners[0], corners[2] - corners[0]], axis=1)
+        if abs(np.linalg.det(sides)) > 1e-9:
+            shares = np.linalg.solve(sides, (places - corners[0]).T)
+            wanted[(shares >= 0).all(axis=0) & (shares.sum(axis=0) <= 1)] = number
+    covered, triangle, _ = texels(uv, faces_, 32)
+    found = np.full(32 * 32, -1)
+    found[covered] = triangle
+    assert np.array_equal(found, wanted) and len(set(found)) > 20
+
+
 def test_a_folders_texture_column(tmp_path: Path) -> None:
     """Images named in the table come along, as they are or at a size; a missing one is named."""
     from mien.data.sources.folder import prepare_folder

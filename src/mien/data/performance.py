@@ -153,7 +153,9 @@ class Style:
                 the style follows as far as the variation's ``manner`` says; None: it follows from nothing.
         """
         variation = variation or Variation()
-        manner = Manner() if identity is None else Manner(variation.manner, traits(identity))
+        manner = Manner()
+        if identity is not None and variation.manner:
+            manner = Manner(variation.manner, traits(identity))
         amplitude = _amplitudes(rng, shapes, variation.subject, variation.asymmetry, manner)
         return Style(tuple(shapes), amplitude, int(rng.integers(2**63)), variation, manner)
 

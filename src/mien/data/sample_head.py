@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
-from mien.data.sources.makehuman.build import build_makehuman
+from mien.data.sources.makehuman.build import resting_makehuman
 from mien.data.sources.makehuman.release import has_makehuman
-from mien.data.textures import texture_paths
-from mien.io.gltf import write_glb
+from mien.io.gltf import png_bytes, write_glb
 from mien.topology import cache_folder
 
 VERSION = 1
@@ -26,9 +24,6 @@ def sample_head() -> Path | None:
         return None
     path = cache_folder() / "samples" / str(VERSION) / "MakeHuman.glb"
     if not path.is_file():
-        with tempfile.TemporaryDirectory() as folder:
-            data = build_makehuman(Path(folder) / "people", subjects=1, textures=TEXELS)
-            resting = data.take([int(data.is_neutral.argmax())])
-            skin = texture_paths(resting)[0]
-            write_glb(path, resting[0], data.topology, texture=skin, name="MakeHuman head")
+        topology, face, skin = resting_makehuman(TEXELS)
+        write_glb(path, face, topology, texture=png_bytes(skin), name="MakeHuman head")
     return path

@@ -233,7 +233,8 @@ def _procedural() -> ShapeSource:
 def _procedural_people(template: ShapeSource) -> NDArray[np.float32]:
     """(K, V, 3) float32, millimeters: principal modes of drawn people, which takes seconds."""
     assert template.topology is not None
-    faces = np.stack([ProceduralPerson.draw(np.random.default_rng([0, k])).neutral for k in range(DRAWN)])
+    drawn = ProceduralPerson.draw_all([np.random.default_rng([0, k]) for k in range(DRAWN)])
+    faces = np.stack([person.neutral for person in drawn])
     aligned = procrustes(faces, template.topology.template, scale=True).apply(faces)
     flat = (aligned - aligned.mean(axis=0)).reshape(DRAWN, -1)
     _, spread, axes = np.linalg.svd(flat, full_matrices=False)

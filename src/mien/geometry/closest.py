@@ -82,25 +82,31 @@ def closest_on_triangles(points: NDArray, triangles: NDArray) -> tuple[NDArray, 
     Returns:
         (n, 3) weights, nonnegative, sum one; (n,) squared distances.
     """
-    a, ab, ac = triangles[:, 0], triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]
-    ap = points - a
-    d00, d01, d11 = (ab * ab).sum(1), (ab * ac).sum(1), (ac * ac).sum(1)
-    d20, d21 = (ap * ab).sum(1), (ap * ac).sum(1)
+    p = np.ascontiguousarray(points.T, np.float64)  # whole rows of coordinates: sums over three are slow
+    a, b, c = np.ascontiguousarray(triangles.transpose(1, 2, 0), np.float64)
+    ab, ac, ap = b - a, c - a, p - a
+    d00, d01, d11, d20, d21 = _dot(ab, ab), _dot(ab, ac), _dot(ac, ac), _dot(ap, ab), _dot(ap, ac)
     determinant = d00 * d11 - d01 * d01
     safe = np.where(determinant > 1e-14 * np.maximum(d00 * d11, 1e-300), determinant, np.inf)
     v, w = (d11 * d20 - d01 * d21) / safe, (d00 * d21 - d01 * d20) / safe
     inside = (v >= 0) & (w >= 0) & (v + w <= 1) & np.isfinite(safe)
-    options = [np.where(inside[:, None], np.stack([np.maximum(1 - v - w, 0), v, w], 1), np.nan)]
+    weights = np.stack([np.maximum(1 - v - w, 0), v, w], axis=1)
+    offset = weights[:, 0] * a + v * b + w * c - p
+    squared = np.where(inside, _dot(offset, offset), np.inf)
+    corners, zero = (a, b, c), np.zeros(len(weights))
     for i, j in ((0, 1), (1, 2), (2, 0)):
-        edge = triangles[:, j] - triangles[:, i]
-        along = ((points - triangles[:, i]) * edge).sum(1) / np.maximum((edge * edge).sum(1), 1e-300)
-        weights = np.zeros((len(points), 3))
-        weights[:, j] = np.clip(along, 0, 1)
-        weights[:, i] = 1 - weights[:, j]
-        options.append(weights)
-    stacked = np.stack(options)
-    offsets = np.einsum("onk,nkc->onc", stacked, triangles) - points
-    squared = np.where(np.isnan(offsets[..., 0]), np.inf, (offsets**2).sum(-1))
-    best = squared.argmin(axis=0)
-    rows = np.arange(len(points))
-    return stacked[best, rows], squared[best, rows]
+        start, edge = corners[i], corners[j] - corners[i]
+        along = np.clip(_dot(p - start, edge) / np.maximum(_dot(edge, edge), 1e-300), 0, 1)
+        offset = (1 - along) * start + along * corners[j] - p
+        apart = _dot(offset, offset)
+        nearer = apart < squared
+        shares = [zero, zero, zero]
+        shares[i], shares[j] = 1 - along, along
+        weights[nearer] = np.stack(shares, axis=1)[nearer]
+        squared[nearer] = apart[nearer]
+    return weights, squared
+
+
+def _dot(first: NDArray, second: NDArray) -> NDArray[np.float64]:
+    """(n,) products of vectors (3, n)."""
+    return first[0] * second[0] + first[1] * second[1] + first[2] * second[2]

@@ -16,12 +16,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.data.ceiling import Ceiling
 from mien.data.clip_performance import EXTREMENESS, FRAMES_PER_SECOND, clip_activations, draw_frames
 from mien.data.dataset import FaceDataset
 from mien.data.deformation import FaceActor
 from mien.data.examples import add_examples
 from mien.data.expressions import ExpressionSet
-from mien.data.foretold import Ceiling
 from mien.data.performance import Style, Variation, capture_noise, take_activations
 from mien.data.sources.procedural.texture import Painter, painted
 from mien.data.speech import (
@@ -127,6 +127,23 @@ def record(
                 )  # fmt: skip
         told |= ceiling.facts()
     return FaceDataset.load(out)
+
+
+def resting_scan(cast: Cast, plan: Recording, number: int = 0) -> tuple[NDArray, NDArray[np.uint8] | None]:
+    """A person's scan at rest as :func:`record` keeps it, without all that the person performs.
+
+    Args:
+        cast: Who performs.
+        plan: Of the recording that the scan is part of.
+        number: Which person.
+
+    Returns:
+        (V, 3) float32, millimeters, and (size, size, 3) uint8 sRGB, the painted texture, or None.
+    """
+    face = next(_scans(*cast.person(number), plan.names, (plan.seed, number), plan.visemes))
+    if plan.painter is None:
+        return face.vertices, None
+    return face.vertices, painted(plan.painter, [plan.seed, number]).wearing(face.active)
 
 
 def _scans_of(

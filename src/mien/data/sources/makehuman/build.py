@@ -26,8 +26,9 @@ from mien.data.sources.makehuman.people import DrawnPerson, draw_person
 from mien.data.sources.makehuman.release import MakeHuman, load_makehuman
 from mien.data.sources.makehuman.shapes import TONGUE, performed_shapes
 from mien.data.sources.makehuman.template import lid_rims, makehuman_topology, reduced_makehuman
-from mien.data.sources.performed import AGAIN, Recording, record
+from mien.data.sources.performed import AGAIN, Recording, record, resting_scan
 from mien.data.sources.procedural.texture import Painter
+from mien.topology import Topology
 
 LICENSE = "CC0 1.0 (MakeHuman base mesh, modeling targets and face units); performed by Mien"
 CITATION = (
@@ -92,6 +93,28 @@ def build_makehuman(
     return record(
         cast, plan, out, topology, source="makehuman", license=LICENSE, citation=CITATION, facts=facts
     )  # fmt: skip
+
+
+def resting_makehuman(size: int) -> tuple[Topology, NDArray, NDArray[np.uint8]]:
+    """The first scan of :func:`build_makehuman` with its texture, without all that the person performs.
+
+    Args:
+        size: Texels of a side.
+
+    Returns:
+        The topology, (V, 3) float32 vertices in millimeters, and (size, size, 3) uint8 sRGB.
+
+    Raises:
+        DataMissing: MakeHuman's data is not on this machine.
+        BadFile: A file of it is damaged.
+    """
+    head, variation = load_makehuman(), Variation()
+    topology, rows = reduced_makehuman(head, None)
+    painter = Painter(makehuman_canvas(head, size))
+    plan = Recording(1, expression_set("facescape20"), variation, 0, False, False, {}, painter)
+    vertices, texture = resting_scan(MakeHumanCast(head, rows, variation, 0), plan)
+    assert texture is not None
+    return topology, vertices, texture
 
 
 def with_tongue(names: ExpressionSet) -> ExpressionSet:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mien.data.sources.makehuman.release import MakeHuman
 from mien.data.sources.makehuman.template import ISLANDS, islands, makehuman_topology
 from mien.data.sources.procedural.texture_canvas import Canvas, fitted_canvas
-from mien.geometry.texels import nearest_texels, texels
+from mien.geometry.texels import texels
 from mien.topology import Topology
 
 LININGS = {"lids": ("left_socket", "right_socket"), "mouth": ("mouth", "tongue")}
@@ -30,10 +30,14 @@ def makehuman_canvas(head: MakeHuman, size: int) -> Canvas:
     island = islands(head)[whole.uv_faces[:, 0]]
     skin = fitted_canvas(_only(whole, island, "head", "neck"), size)
 
+    is_skin = np.zeros(skin.resolution**2, bool)
+    is_skin[skin.skin] = True
+
     def covered(*names: str) -> NDArray[np.int64]:
         part = _only(whole, island, *names)
         assert part.uv is not None and part.uv_faces is not None
-        return np.setdiff1d(texels(part.uv, part.uv_faces, skin.resolution)[0], skin.skin)
+        found = texels(part.uv, part.uv_faces, skin.resolution)[0]
+        return found[~is_skin[found]]
 
     fronts = [covered("right_eye"), covered("left_eye")]
     polar = [_polar(texel, skin.resolution, whole, name) for texel, name in zip(fronts, ("right", "left"))]
@@ -43,10 +47,9 @@ def makehuman_canvas(head: MakeHuman, size: int) -> Canvas:
     teeth = [covered("upper_teeth"), covered("lower_teeth")]
     tooth = np.concatenate([_along(texel, skin.resolution, name) for texel, name in zip(teeth, _ARCHES)])
     linings = {name: covered(*parts) for name, parts in LININGS.items()}
-    every = np.unique(np.concatenate([skin.skin, *balls, *teeth, *linings.values()]))
     return replace(
         skin, balls=tuple(balls), polar=tuple(around), teeth=np.concatenate(teeth), tooth=tooth,
-        linings=linings, nearest=nearest_texels(every, skin.resolution),
+        linings=linings,
     )  # fmt: skip
 
 

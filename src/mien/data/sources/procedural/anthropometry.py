@@ -13,7 +13,7 @@ ZB05 describes a general working population, F94 one ancestry: the drawn people 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -202,18 +202,53 @@ class Gauge:
             for points in measured_landmarks(norm)
         ]
         # A warp is measured thousands of times: all of a kind at once.
-        self._kinds = {
-            kind: [place for place, (norm, _) in enumerate(self.parts) if norm.kind == kind]
-            for kind in dict.fromkeys(norm.kind for norm, _ in self.parts)
-        }
+        self._kinds: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
+        for kind in dict.fromkeys(norm.kind for norm, _ in self.parts):
+            places = [place for place, (norm, _) in enumerate(self.parts) if norm.kind == kind]
+            self._kinds[kind] = np.array(places), np.array([self.parts[place][1] for place in places])
 
     def measure(self, landmarks: NDArray) -> NDArray[np.float64]:
         """(..., L, 3) -> (..., M) one value per norm and side."""
         values = np.empty((*landmarks.shape[:-2], len(self.parts)))
-        for kind, places in self._kinds.items():
-            index = np.array([self.parts[place][1] for place in places])
+        for kind, (places, index) in self._kinds.items():
             values[..., places] = _measure(kind, landmarks[..., index, :])
         return values
+
+    def linearized(
+        self, landmarks: NDArray, width: float = 1e-4
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Measurements, and how they change with landmarks, by central differences.
+
+        Args:
+            landmarks: (B, L, 3) float, millimeters.
+            width: Of the differences, millimeters.
+
+        Returns:
+            values: (B, M) float64, millimeters or degrees.
+            slopes: (B, L, 3, M) float64, the same per millimeter; zero but for the two or three landmarks
+                that a measurement is made of: only they are moved.
+        """
+        values = np.empty((len(landmarks), len(self.parts)))
+        slopes = np.zeros((*landmarks.shape, len(self.parts)))
+        for kind, (places, index) in self._kinds.items():
+            moves = 3 * index.shape[1]
+            nudge = width * np.eye(moves).reshape(moves, 1, -1, 3)
+            nudges = np.concatenate([np.zeros_like(nudge[:1]), nudge, -nudge])
+            found = _measure(kind, landmarks[:, None, index] + nudges)
+            values[:, places] = found[:, 0]
+            change = (found[:, 1 : moves + 1] - found[:, moves + 1 :]) / (2 * width)
+            by_landmark = change.reshape(len(landmarks), -1, 3, len(places))
+            slopes[:, index, :, places[:, None]] = by_landmark.transpose(3, 1, 0, 2)
+        return values, slopes
+
+    def _spread(self, slopes: NDArray, kernel: NDArray) -> NDArray[np.float64]:
+        """The kernel (L, L) times slopes, both (B, L, 3, M): only what is not zero is multiplied."""
+        found = np.zeros_like(slopes)
+        for places, index in self._kinds.values():
+            for column in np.sort(index, axis=1).T:
+                change = slopes[:, column, :, places].transpose(1, 2, 0)
+                found[..., places] += kernel[:, None, column] * change[:, None]
+        return found
 
     def read(self, landmarks: NDArray) -> dict[str, float]:
         """Named measurements of (L, 3) landmarks; those with sides are the mean of both."""
@@ -235,29 +270,21 @@ class Gauge:
         measurements, which may give way a little where they contradict each other.
 
         Args:
-            landmarks: (L, 3) float, millimeters, before the warp.
-            targets: (M,) float.
+            landmarks: (B, L, 3) float, millimeters, before the warp; of B faces.
+            targets: (B, M) float.
             kernel: (L, L) float. Covariance of the warp between landmarks.
 
         Returns:
-            (L, 3) float: weights of the kernel; the warp at a point p is k(p, landmarks) @ weights.
+            (B, L, 3) float: weights of the kernel; the warp at a point p is k(p, landmarks) @ weights.
         """
-        weights = np.zeros_like(landmarks)
+        weights, loose = np.zeros_like(landmarks), CONTRADICTION**2 * np.eye(len(self.parts))
+        flat = len(landmarks), landmarks[0].size, -1
         for _ in range(steps):
-            moved = landmarks + kernel @ weights
-            jacobian = _slopes(self.measure, moved)
-            count = len(targets)
-            spread = np.einsum("ij,mjc->mic", kernel, jacobian).reshape(count, -1)
-            wanted = targets - self.measure(moved) + spread @ weights.ravel()
-            normal = jacobian.reshape(count, -1) @ spread.T + CONTRADICTION**2 * np.eye(count)
-            weights = np.einsum("m,mic->ic", np.linalg.solve(normal, wanted), jacobian)
+            values, slopes = self.linearized(landmarks + kernel @ weights)
+            spread = self._spread(slopes, kernel).reshape(flat)
+            before = np.stack([one.T @ own.ravel() for one, own in zip(spread, weights, strict=True)])
+            wanted = targets - values + before
+            normal = slopes.reshape(flat).swapaxes(1, 2) @ spread + loose
+            share = np.linalg.solve(normal, wanted[..., None])[..., 0]
+            weights = np.stack([np.einsum("m,icm->ic", *pair) for pair in zip(share, slopes, strict=True)])
         return weights
-
-
-def _slopes(
-    measure: Callable[[NDArray], NDArray], points: NDArray, width: float = 1e-4
-) -> NDArray[np.float64]:
-    """(M, L, 3) central differences of (M,) measurements at (L, 3) points."""
-    nudge = width * np.eye(points.size).reshape(points.size, *points.shape)
-    slopes = (measure(points + nudge) - measure(points - nudge)) / (2 * width)
-    return slopes.T.reshape(-1, *points.shape)

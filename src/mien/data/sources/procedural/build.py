@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mien.data.ceiling import Ceiling
 from mien.data.clip_performance import EXTREMENESS, FRAMES_PER_SECOND, clip_activations, draw_frames
 from mien.data.dataset import FaceDataset
 from mien.data.examples import add_examples
 from mien.data.expressions import SHAPES, ExpressionSet, expression_set
-from mien.data.foretold import Ceiling
 from mien.data.performance import Style, Variation, take_activations
 from mien.data.personal_shapes import personal_shapes
 from mien.data.sources.procedural.anthropometry import NORMS, leading_coefficients

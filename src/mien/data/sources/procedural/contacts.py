@@ -75,8 +75,10 @@ def _spread(push: Array, steps: int = 12) -> Array:
     result = push.copy()
     for grid in (mesh.upper, mesh.lower):
         height = push[grid]
+        edge = np.zeros((len(height) + 2, height.shape[1] + 2))
         for _ in range(steps):
-            edge = np.pad(height, 1, mode="edge")
+            edge[1:-1, 1:-1] = height
+            edge[0], edge[-1], edge[:, 0], edge[:, -1] = edge[1], edge[-2], edge[:, 1], edge[:, -2]
             around = (edge[:-2, 1:-1] + edge[2:, 1:-1] + edge[1:-1, :-2] + edge[1:-1, 2:]) / 4
             height = np.maximum(height, 0.97 * (around + height) / 2)
         result[grid] = np.maximum(result[grid], height)

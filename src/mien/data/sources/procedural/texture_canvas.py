@@ -8,7 +8,7 @@ with iBUG's 68 landmarks is laid over the template by them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,6 @@ class Canvas:
         teeth: (m,) flat numbers, and their column 0..1 in ``tooth``.
         tooth: (m,) float.
         linings: What lines lids and lips -> (n,) flat numbers.
-        nearest: (R * R,) int, the painted texel nearest to each, which fills the rest.
     """
 
     size: int
@@ -57,12 +56,17 @@ class Canvas:
     teeth: NDArray[np.int64]
     tooth: Array
     linings: dict[str, NDArray[np.int64]]
-    nearest: NDArray[np.int64]
 
     @property
     def away(self) -> Array:
         """(P,) columns from the midline."""
         return np.abs(self.column)
+
+    @cached_property
+    def nearest(self) -> NDArray[np.int64]:
+        """(R * R,) the painted texel nearest to each, which fills the rest."""
+        covered = np.concatenate([self.skin, *self.balls, self.teeth, *self.linings.values()])
+        return nearest_texels(covered, self.resolution)
 
     def finish(self, picture: NDArray) -> NDArray[np.uint8]:
         """The finished texture of a painted picture.
@@ -112,11 +116,9 @@ def procedural_canvas(size: int) -> Canvas:
     upper, lower = _box(u, v, 0.24, 0.08, 0.59, 0.15), _box(u, v, 0.59, 0.08, 0.94, 0.15)
     teeth = np.concatenate([upper, lower])
     tooth = np.concatenate([(u[upper] - 0.25) / 0.33, (u[lower] - 0.60) / 0.33])
-    covered = np.unique(np.concatenate([skin, *balls, teeth, *linings.values()]))
     return Canvas(
-        size, resolution, skin, row, column, where(row, column), balls, polar, teeth, tooth, linings,
-        nearest_texels(covered, resolution),
-    )  # fmt: skip
+        size, resolution, skin, row, column, where(row, column), balls, polar, teeth, tooth, linings
+    )
 
 
 def _balls(u: NDArray, v: NDArray) -> tuple[tuple[NDArray[np.int64], ...], tuple[Array, ...]]:
@@ -162,10 +164,8 @@ def fitted_canvas(topology: Topology, size: int) -> Canvas:
     skin, triangle, weights = texels(topology.uv, topology.uv_faces, resolution)
     corners = _grid_places(places)[topology.faces[triangle]]
     row, column = np.einsum("pkc,pk->cp", corners, weights)
-    return Canvas(
-        size, resolution, skin, row, column, where(row, column), (), (), np.zeros(0, np.int64), np.zeros(0),
-        {}, nearest_texels(skin, resolution),
-    )  # fmt: skip
+    places, none = where(row, column), np.zeros(0, np.int64)
+    return Canvas(size, resolution, skin, row, column, places, (), (), none, np.zeros(0), {})
 
 
 def _warped(points: NDArray, source: NDArray, target: NDArray) -> Array:

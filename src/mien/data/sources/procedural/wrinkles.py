@@ -104,14 +104,12 @@ class Wrinkles:
     """
 
     def __init__(self, canvas: Canvas) -> None:
-        self.names: list[tuple[Line, str]] = []
-        fields = []
-        for line in LINES:
-            for side, sign in (("L", 1.0), ("R", -1.0)) if line.paired else (("", 1.0),):
-                self.names.append((line, side))
-                fields.append(_profile(canvas, line, sign))
+        self.names = [(line, side) for line in LINES for side in (("L", "R") if line.paired else ("",))]
         #: (K, P) float32, darkness of each line at full depth; negative where folded skin shines.
-        self.fields = np.stack(fields).astype(np.float32)
+        self.fields = np.zeros((len(self.names), len(canvas.places)), np.float32)
+        heights = _Heights(canvas.places)
+        for field, (line, side) in zip(self.fields, self.names, strict=True):
+            _draw(field, heights, line, -1.0 if side == "R" else 1.0)
 
     def depths(self, levels: Mapping[str, float], lines: float, old: float, habit: NDArray) -> Array:
         """(K,) how deep each line is.
@@ -137,23 +135,37 @@ class Wrinkles:
         return depths * habit
 
 
-def _profile(canvas: Canvas, line: Line, sign: float) -> Array:
-    """(P,) darkness across one line: a valley, and folded skin that catches light beside it."""
+class _Heights:
+    """Places in the order of their heights: few of them are compared with a box, of hundreds of thousands."""
+
+    def __init__(self, places: Array) -> None:
+        self.places = places
+        self.order = np.argsort(places[:, 1], kind="stable")
+        self.heights = places[self.order, 1]
+
+    def within(self, low: NDArray, high: NDArray) -> NDArray[np.int64]:
+        """(n,) numbers of the places inside of a box with corners (3,), ascending."""
+        first = np.searchsorted(self.heights, low[1], side="right")
+        last = np.searchsorted(self.heights, high[1], side="left")
+        level = np.sort(self.order[first:last])
+        part = self.places[level]
+        return level[((part > low) & (part < high)).all(axis=1)]
+
+
+def _draw(field: NDArray[np.float32], heights: _Heights, line: Line, sign: float) -> None:
+    """Writes the darkness across one line (P,): a valley, and folded skin that catches light beside it."""
     points = _smooth_path(np.array(line.path), 24)
     points[:, 1] *= sign
     path = where(points[:, 0], points[:, 1])
     reach = 5.0 * line.width
-    box_low, box_high = path.min(0) - reach, path.max(0) + reach
-    near = np.flatnonzero(((canvas.places > box_low) & (canvas.places < box_high)).all(axis=1))
+    near = heights.within(path.min(0) - reach, path.max(0) + reach)
     if not len(near):
-        return np.zeros(len(canvas.places))
-    distance, along = _to_path(canvas.places[near], path)
+        return
+    distance, along = _to_path(heights.places[near], path)
     taper = np.sin(np.pi * np.clip(0.06 + 0.88 * along, 0, 1)) ** 0.6
     valley = np.exp(-((distance / line.width) ** 2))
     ridge = np.exp(-(((distance - 2.2 * line.width) / line.width) ** 2))
-    result = np.zeros(len(canvas.places))
-    result[near] = taper * (valley - RIDGE * ridge)
-    return result
+    field[near] = taper * (valley - RIDGE * ridge)
 
 
 def _smooth_path(points: NDArray, count: int) -> Array:
