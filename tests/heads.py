@@ -73,7 +73,9 @@ def block(center: NDArray, size: tuple[float, float, float]) -> tuple[NDArray, N
     shell = grid[(np.abs(grid).max(axis=1) > 0.49)]
     from scipy.spatial import ConvexHull
 
-    faces = ConvexHull(shell + 1e-3 * np.random.default_rng(0).normal(size=shell.shape) * shell).simplices
+    hull = ConvexHull(shell + 1e-3 * np.random.default_rng(0).normal(size=shell.shape) * shell)
+    inward = np.linalg.det(shell[hull.simplices]) < 0
+    faces = np.where(inward[:, None], hull.simplices[:, ::-1], hull.simplices)
     used, index = np.unique(faces, return_inverse=True)
     return shell[used] * size + center, index.reshape(-1, 3)
 

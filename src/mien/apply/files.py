@@ -117,6 +117,11 @@ class OpenedFace:
         """Whether the mesh has eyeballs in pieces of their own, which look where ``eyeLook`` names say."""
         return self.head is not None and self.head.has_eyeballs
 
+    @property
+    def has_tongue(self) -> bool:
+        """Whether the mesh has a tongue in a piece of its own, which comes out in ``tongueOut``."""
+        return self.head is not None and self.head.has_tongue
+
     def distance(self, vertices: NDArray) -> float:
         """Mean distance, millimeters, of a result (V, 3) on the model's topology from this face."""
         return float(np.linalg.norm(np.asarray(vertices) - self.vertices, axis=-1).mean())

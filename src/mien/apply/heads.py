@@ -114,6 +114,11 @@ class Head:
         """Whether the mesh has eyeballs in pieces of their own, which can turn."""
         return any(part.kind == "eye" for part in self.registration.carrier.parts)
 
+    @property
+    def has_tongue(self) -> bool:
+        """Whether the mesh has a tongue in a piece of its own, which can come out."""
+        return len(self.registration.carrier.tongue) > 0
+
     @cached_property
     def decision(self) -> FrameDecision:
         """The mesh's unit and axes: what brings it to millimeters, upright, without moving it otherwise."""

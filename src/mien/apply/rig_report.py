@@ -17,6 +17,7 @@ from mien.geometry.carry import Carrier
 from mien.geometry.contact import Meets
 from mien.geometry.lids import CLOSED_MM
 from mien.geometry.mouth_opening import covered_share
+from mien.geometry.tongue import JAW_BELOW_TONGUE
 
 FAR_MM, MOVED_MM = 15.0, 0.3
 """Motion of skin farther than the first from all that the model moves by more than the second is a leak."""
@@ -60,12 +61,15 @@ class RigOnHead:
             without these targets, or where no lips part.
         covered: The share of the opened mouth that skin covers, see :func:`covered_share`, in jawOpen or half
             of it; None as before.
+        tongue: How far the tongue comes out over the lower lip, and how deep lips lie in it, millimeters, in
+            tongueOut over a jaw that is open below it; None without a tongue or these targets.
     """
 
     targets: tuple[TargetReport, ...]
     eyes: tuple[str, ...]
     lips_mm: float | None
     covered: float | None = None
+    tongue: tuple[float, float] | None = None
 
     @property
     def sentences(self) -> list[str]:
@@ -90,6 +94,13 @@ class RigOnHead:
                 f"Skin stands across {self.covered:.0%} of the open mouth in jawOpen (good: {FREE:.0%} "
                 "at most): look at it; landmarks of the lips help."
             )
+        if self.tongue is not None:
+            out, inside = self.tongue
+            how = "free of the lips" if inside <= MET_MM else f"{inside:.1f} mm into the lips"
+            said.append(
+                f"The tongue comes {out:.0f} mm out over the lower lip in tongueOut, {how}, where jawOpen is "
+                f"{JAW_BELOW_TONGUE}; closed lips leave it no way."
+            )
         still = [target.name for target in self.targets if target.largest_mm < MOVED_MM]
         if still:
             said.append(f"Targets that move no skin: {', '.join(still)}.")
@@ -108,6 +119,7 @@ class RigOnHead:
         covered = None if self.covered is None else round(self.covered, 4)
         return {
             "targets": rows, "eyes": list(self.eyes), "lips_mm": lips, "mouth_covered": covered,
+            "tongue_mm": None if self.tongue is None else [round(value, 3) for value in self.tongue],
             "notes": self.sentences,
         }  # fmt: skip
 
@@ -132,17 +144,22 @@ def report_rig(face: OpenedFace, rig: Rig) -> RigOnHead | None:
             gaps = eye.lids.gaps(moved[row, eye.lids.members] @ eye.lids.facing.axes.T, eye.ball)
             if np.isfinite(gaps).any():
                 lids[row][_SIDES[eye.side]] = float(np.nanmean(gaps)) - CLOSED_MM
-    skin = carrier.skin
+    seen = np.tile(carrier.skin, (len(names), 1))
+    if meets.tongue is not None:
+        seen[meets.tongue, carrier.tongue] = True
     rows = tuple(
         replace(
-            _target(name, moved[k][skin], carrier.points[skin], change[k], carrier.registered, lids[k]),
+            _target(name, moved[k][seen[k]], carrier.points[seen[k]], change[k], carrier.registered, lids[k]),
             halfway_mm=_halfway(carrier, moved[k], meets.lids[k]),
         )
         for k, name in enumerate(names)
     )
     eyes = tuple(_SIDES[eye.side] for eye in carrier.eyes)
     covered = None if meets.jaw is None else _covered(carrier, moved[meets.jaw])
-    return RigOnHead(rows, eyes, _lips_apart(carrier, moved, meets), covered)
+    tongue = None
+    if meets.jaw is not None and meets.tongue is not None:
+        tongue = carrier.tongue_through(moved[meets.jaw], moved[meets.tongue])
+    return RigOnHead(rows, eyes, _lips_apart(carrier, moved, meets), covered, tongue)
 
 
 def _halfway(carrier: Carrier, moved: NDArray, side: NDArray) -> float:

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from mien.apply.files import OpenedFace
 from mien.apply.rigs import Rig, rig
 from mien.data.arkit import GAZE_NAMES, Rule, target_rules
+from mien.data.expressions import ARKIT, ARKIT_MISSING
 from mien.io.endings import GLTF, USD
 from mien.io.glb_targets import check_existing
 from mien.models.base import FaceModel
 from mien.topology import Topology
 
+NO_TONGUE = "No piece of the head is a tongue, so there is no tongueOut: --piece NAME=tongue says which is."
 _SOFT_MM = 7.0  # over which one side fades into the other
 
 
@@ -35,13 +37,19 @@ def rig_by_names(
         The rig, what its targets are made of, and sentences about what is missing.
     """
     eyes = GAZE_NAMES if names == "arkit" and face.turns_eyes else ()
-    rules, notes = target_rules(names, model.expressions, eyes)
+    tongue = ARKIT_MISSING if face.has_tongue else ()
+    rules, notes = target_rules(names, model.expressions, (*eyes, *tongue))
     made = rig_by_rules(model, face.vertices, rules, style=style)
-    added = [name for name in eyes if name not in made.names]
-    if added:
+    turning = [name for name in eyes if name not in made.names]
+    if turning:
         notes.append(
             "The eyeballs turn with eyeLook..., the lids do not follow: the model has no such expressions."
         )
+    added = turning
+    if names == "arkit" or set(ARKIT) <= set(made.names):
+        added = turning + [name for name in tongue if name not in made.names]
+        if face.registered and not tongue:
+            notes.append(NO_TONGUE)
     return made.with_still(added) if added else made, rules, notes
 
 

@@ -93,7 +93,7 @@ def gaze_of(names: Sequence[str], weights: NDArray | None = None) -> NDArray[np.
 
 
 def meets_of(names: Sequence[str]) -> Meets:
-    """In which targets the eyes close, which one drops the jaw, and which closes the lips over it.
+    """In which targets the eyes close, which drops the jaw, closes the lips over it, or puts the tongue out.
 
     Args:
         names: E names, ARKit's, the ICT release's or of another set whose recipe closes the eyes.
@@ -102,7 +102,9 @@ def meets_of(names: Sequence[str]) -> Meets:
     shapes = [recipes.get(_in_arkit(name), {}) for name in names]
     lids = [[shape.get(f"eyeBlink_{side}", 0.0) >= 1 for side in "LR"] for shape in shapes]
     plain = [_in_arkit(name) for name in names]
-    rows = (plain.index(name) if name in plain else None for name in ("jawOpen", "mouthClose"))
+    rows = (
+        plain.index(name) if name in plain else None for name in ("jawOpen", "mouthClose", *ARKIT_MISSING)
+    )
     return Meets(np.array(lids, bool).reshape(-1, 2), *rows)
 
 

@@ -28,6 +28,7 @@ from mien.geometry.parts import Part, eyeballs, find_parts
 from mien.geometry.slit_sides import without_strays
 from mien.geometry.sparse_solver import factored
 from mien.geometry.surface import Places, Surface, welded
+from mien.geometry.tongue import JAW_BELOW_TONGUE, depth_in_tongue, lips_of, put_out
 from mien.topology import Topology
 
 _THINNEST = 0.02  # sine of a triangle's angle: what is thinner counts as if it were that
@@ -133,8 +134,19 @@ class Carrier:
                 side = int(part.center[0] < np.median(self.registered[:, 0]))  # +X is the person's left
                 turns = np.broadcast_to(gaze, (*lead, 2, 2)).reshape(-1, 2, 2)[:, side]
                 carried[:, part.members] = turned(self._points[part.members], part.center, turns)
+        if meets is not None and meets.tongue is not None and len(self.tongue):
+            carried[meets.tongue, self.tongue] += self._tongue_out(carried, change, meets.jaw)
         carried = self._hold(carried)
         return carried[:, self._place].reshape(*lead, len(self._place), 3)
+
+    def _tongue_out(self, carried: NDArray, change: NDArray, jaw: int | None) -> NDArray[np.float64]:
+        """(t, 3) what puts the tongue out, between the lips that the movement of the jaw parts."""
+        mouth, cloud = self._mouth, self._points[self.tongue]
+        assert mouth is not None
+        if jaw is None:
+            return put_out(cloud, mouth)
+        open_face = self.registered + JAW_BELOW_TONGUE * change[jaw]
+        return put_out(cloud, mouth, lips_of(open_face, mouth), JAW_BELOW_TONGUE * carried[jaw, self.tongue])
 
     def settled(self, carried: NDArray, meets: Meets) -> NDArray[np.float64]:
         """(B, M, 3) movements of the welded mesh, millimeters, in which what should meet does.
@@ -215,8 +227,34 @@ class Carrier:
 
     def lips(self, jaw_open: NDArray) -> Lips | None:
         """The lips of the welded mesh, by displacements (M, 3) in millimeters that drop its jaw."""
-        mouth = next((slit for slit in self._slits if slit.kind == "mouth"), None)
+        mouth = self._mouth
         return None if mouth is None else find_lips(self.points, self.skin, jaw_open, mouth)
+
+    @cached_property
+    def _mouth(self) -> Opening | None:
+        return next((slit for slit in self._slits if slit.kind == "mouth"), None)
+
+    @cached_property
+    def tongue(self) -> NDArray[np.int64]:
+        """(t,) vertices of the welded mesh's tongue; none without one, or where the mouth is not known."""
+        tongues = [part.members for part in self.parts if part.kind == "tongue" and self._mouth is not None]
+        return np.concatenate([np.zeros(0, np.int64), *tongues])
+
+    def tongue_through(self, jaw_open: NDArray, out: NDArray) -> tuple[float, float] | None:
+        """How far the tongue comes out over the lower lip, and how deep lips lie in it, millimeters.
+
+        Args:
+            jaw_open: (M, 3) float, millimeters. Displacements of the welded mesh that drop the jaw.
+            out: (M, 3) float, millimeters. Those that put the tongue out.
+        """
+        lips = self.lips(jaw_open)
+        if lips is None or not len(self.tongue):
+            return None
+        there = self._points + JAW_BELOW_TONGUE * jaw_open + out
+        is_tongue = np.isin(self._faces, self.tongue).all(axis=1)
+        touching = there[np.concatenate([lips.upper, lips.lower])]
+        inside = depth_in_tongue(touching, there, self._faces[is_tongue])
+        return float(there[self.tongue, 2].max() - there[lips.lower, 2].max()), inside
 
     @property
     def points(self) -> NDArray[np.float64]:
@@ -276,7 +314,7 @@ class Carrier:
 
     def _behind_lips(self, faces: NDArray, lies: Attachment) -> MouthInside | None:
         """The inside of the mouth, of the mesh's sound triangles (F, 3)."""
-        mouth = next((slit for slit in self._slits if slit.kind == "mouth"), None)
+        mouth = self._mouth
         if mouth is None:
             return None
         return find_mouth_inside(

@@ -29,11 +29,13 @@ class Meets:
         lids: (B, 2) bool. Whether the left and the right eye (the person's own) close.
         jaw: The movement that drops the jaw, or None.
         lips: The movement that closes the lips over it, or None.
+        tongue: The movement that puts the tongue out between them, or None.
     """
 
     lids: NDArray[np.bool_]
     jaw: int | None = None
     lips: int | None = None
+    tongue: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

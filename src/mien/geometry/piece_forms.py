@@ -20,6 +20,7 @@ _AT_EYE = 1.2  # widths of an eye around its middle in which what is called an e
 _MIXED = 0.15  # of a piece above and below the line of the mouth: then it is gums, or both rows of teeth
 _MIDDLE = 0.12  # widths of the mouth to either side of its middle
 _TONGUE = (0.25, 0.85)  # widths of the mouth; rows of teeth are 0.9 and more
+_BROAD_TONGUE, _LONG = 1.1, 1.2  # a tongue may be so broad if it is longer; rows of teeth are broader
 _IN_FRONT_MM = 2.5  # lenses stand off the face
 _BROW_MM = 9.0  # brows lie no farther from the skin
 _FAR_MM = 45.0  # what comes nowhere nearer to the face is no part of it
@@ -151,7 +152,8 @@ def kind_in_mouth(cloud: NDArray, mouth: Opening) -> str:
     size = np.ptp(offset, axis=0)
     middle = np.abs(offset[:, 0] - np.median(offset[:, 0])) < _MIDDLE
     low = float(np.median(offset[:, 1])) < 0
-    central = low and abs(float(offset[:, 0].mean())) < _MIDDLE and _TONGUE[0] < size[0] < _TONGUE[1]
+    broadest = _BROAD_TONGUE if size[2] > _LONG * size[0] else _TONGUE[1]
+    central = low and abs(float(offset[:, 0].mean())) < _MIDDLE and _TONGUE[0] < size[0] < broadest
     # A row of teeth bends around the tongue: in the middle there is its front only.
     if central and size[2] > 0.4 and middle.any() and np.ptp(offset[middle, 2]) > 0.7 * size[2]:
         return "tongue"

