@@ -16,8 +16,14 @@ def tree_of(path: Path) -> ast.Module:
 
 
 @cache
-def nodes_of(path: Path) -> tuple[ast.AST, ...]:
-    return tuple(ast.walk(tree_of(path)))
+def statements_of(path: Path) -> tuple[ast.AST, ...]:
+    """Every statement of a file, however deep; not the expressions in them, which are nearly all nodes."""
+    found: list[ast.AST] = [tree_of(path)]
+    for node in found:  # grows while it is walked
+        for part in ("body", "handlers", "cases", "orelse", "finalbody"):
+            inner = getattr(node, part, ())
+            found += inner if isinstance(inner, list) else ()
+    return tuple(found)
 
 
 def place_of(path: Path) -> str:

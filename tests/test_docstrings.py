@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from sources import FILES, SOURCE, nodes_of, place_of, tree_of
+from sources import FILES, SOURCE, place_of, statements_of, tree_of
 
 ARRAYS = ("NDArray", "ndarray", "Tensor")
 #: Functions of arrays are no arrays, and losses are named scalars by definition.
@@ -45,7 +45,7 @@ def is_array(annotation: ast.expr | None, named: set[str]) -> bool:
 def array_names(file: Path) -> set[str]:
     """What a file calls arrays: its own names for their types and those that it imports."""
     found = aliases(tree_of(file))
-    for node in nodes_of(file):
+    for node in statements_of(file):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mien."):
             path = SOURCE.joinpath(*node.module.split(".")[1:]).with_suffix(".py")
             if path.is_file():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy.sparse.csgraph import connected_components
-from sources import FILES, SOURCE, nodes_of, place_of, tree_of
+from sources import FILES, SOURCE, place_of, statements_of, tree_of
 
 FLOORS = (
     (
@@ -59,7 +59,7 @@ SINGLE_USERS = {"chebyshev", "export"}
 def imports_of(path: Path) -> set[tuple[str, ...]]:
     """The modules of Mien that a file imports, each as a path below the package."""
     found: set[tuple[str, ...]] = set()
-    for node in nodes_of(path):
+    for node in statements_of(path):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -118,7 +118,7 @@ def test_commands_parse_call_and_print() -> None:
     """What computes lies below, where Python and the studio reach it: no arrays, no geometry in commands."""
     for path in (SOURCE / "cli").rglob("*.py"):
         packages = set()
-        for node in nodes_of(path):
+        for node in statements_of(path):
             if isinstance(node, ast.Import):
                 packages |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
@@ -137,7 +137,7 @@ def test_the_command_line_stays_small() -> None:
 def test_functions_are_short() -> None:
     long = []
     for path in FILES:
-        for node in nodes_of(path):
+        for node in statements_of(path):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 start = node.body[0].end_lineno if ast.get_docstring(node) else node.lineno
                 length = (node.end_lineno or 0) - (start or 0) + 1

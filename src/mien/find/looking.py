@@ -112,10 +112,9 @@ class Subject:
         picture[:] = BACKGROUND
         fill_holes(picture, hit)
         if len(hit.pixels):
-            corners = self.faces[hit.triangles]
             turn = camera.turn.astype(np.float32)
-            normals = hit.interpolate(self.normals[corners]) @ turn.T
-            light = hit.interpolate(self._light[corners])
+            normals = hit.of_vertices(self.normals, self.faces) @ turn.T
+            light = hit.of_vertices(self._light, self.faces)
             picture[hit.pixels] = clay_shade(
                 normals, hit.toward_camera @ turn.T, linear_light(CLAY), light, _GLOSS
             )
@@ -134,9 +133,8 @@ class Subject:
         """
         hit: Hits = camera.cast_at(self._scene, pixels)
         points, facing = np.full((len(pixels), 3), np.nan), np.zeros(len(pixels))
-        corners = self.faces[hit.triangles]
-        points[hit.pixels] = hit.interpolate(self.vertices[corners])
-        normals = hit.interpolate(self.normals[corners])
+        points[hit.pixels] = hit.of_vertices(self.vertices, self.faces)
+        normals = hit.of_vertices(self.normals, self.faces)
         normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
         facing[hit.pixels] = (normals * hit.toward_camera).sum(axis=1)
         return points, facing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -200,9 +201,11 @@ def _aligned_from(
 def _apart(starts: list[tuple[float, Alignment]]) -> list[Alignment]:
     """The best starts, of each turn two at most."""
     chosen: list[Alignment] = []
+    of_turn: Counter[bytes] = Counter()
     for _, start in starts:
-        same = sum(bool(np.allclose(start.rotation, other.rotation)) for other in chosen)
-        if same < 2 and len(chosen) < _KEPT:
+        turn = start.rotation.tobytes()
+        of_turn[turn] += 1
+        if of_turn[turn] <= 2 and len(chosen) < _KEPT:
             chosen.append(start)
     return chosen
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mien.render.rays import Hits, hemisphere, tangents
+from mien.render.rays import Hits, hemisphere, lengths, tangents
 
 BACKGROUND = (247, 246, 243)
 CLAY = (206, 171, 148)
@@ -45,32 +45,32 @@ def clay_shade(normals: NDArray, toward: NDArray, albedo: NDArray, light: NDArra
     Returns:
         (n, 3) float, sRGB 0..255.
     """
-    normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+    normals = normals / np.maximum(lengths(normals), 1e-9)[:, None]
     facing = np.einsum("nk,nk->n", normals, toward)
     behind = facing < -0.12  # smooth normals lean away a little along the silhouette: those are not backs
-    normals = np.where(behind[:, None], -normals, normals)
-    facing = np.abs(facing)
-    albedo = np.where(behind[:, None], linear_light(INSIDE), albedo)
     openness, key = light[:, 0], light[:, 1]
-    openness = np.where(behind, 0.55, openness)
+    reached, shining = key, key * np.float32(gloss)
+    if behind.any():
+        normals = np.where(behind[:, None], -normals, normals)
+        albedo = np.where(behind[:, None], linear_light(INSIDE), albedo)
+        openness, reached = np.where(behind, 0.55, openness), np.where(behind, 0.4, key)
+        shining = np.where(behind, 0.0, shining)
+    facing = np.abs(facing)
 
-    wrapped = np.clip((normals @ KEY + 0.18) / 1.18, 0, 1) * np.where(behind, 0.4, key)
-    fill = np.clip((normals @ FILL + 0.3) / 1.3, 0, 1)
-    sky = 0.5 + 0.5 * normals[:, 1]
-    diffuse = (
-        wrapped[:, None] * KEY_COLOR
-        + (fill * openness)[:, None] * FILL_COLOR
-        + ((0.10 + 0.16 * sky) * openness)[:, None] * SKY_COLOR
-    )
-    color = albedo * diffuse
+    wrapped = np.clip((normals @ KEY + 0.18) / 1.18, 0, 1) * reached
+    fill = np.clip((normals @ FILL + 0.3) / 1.3, 0, 1) * openness
+    sky = (0.10 + 0.16 * (0.5 + 0.5 * normals[:, 1])) * openness
     edge = np.clip(1 - facing, 0, 1) ** 3
-    color += (edge * (0.05 + 0.30 * np.clip(normals @ RIM, 0, 1)) * openness)[:, None] * (0.4 + 0.6 * albedo)
+    edge *= (0.05 + 0.30 * np.clip(normals @ RIM, 0, 1)) * openness
     half = KEY + toward
-    half /= np.linalg.norm(half, axis=1, keepdims=True)
-    shine = np.clip(np.einsum("nk,nk->n", normals, half), 0, 1)
-    strength = np.where(behind, 0.0, 1.0) * key * gloss
-    color += ((0.05 * shine**14 + 0.05 * shine**60) * strength)[:, None]
-    return 255 * _display(color)
+    shine = np.clip(np.einsum("nk,nk->n", normals, half) / lengths(half), 0, 1)
+    shine = (0.05 * shine**14 + 0.05 * shine**60) * shining
+    color = np.empty((len(normals), 3), np.float32)
+    for k, own in enumerate(np.broadcast_to(albedo, color.shape).T):  # by channel: rows of three are slow
+        diffuse = wrapped * KEY_COLOR[k] + fill * FILL_COLOR[k] + sky * SKY_COLOR[k]
+        color[:, k] = _display(own * diffuse + edge * (0.4 + 0.6 * own) + shine)
+    color *= 255
+    return color
 
 
 def vertex_light(vertices: NDArray, normals: NDArray, scene: Any) -> NDArray:
@@ -152,5 +152,6 @@ def linear_light(color: ArrayLike) -> NDArray:
 def _display(color: NDArray) -> NDArray:
     """Linear light to sRGB 0..1, with a soft shoulder so that highlights do not clip."""
     color = np.clip(color, 0, None)
-    color = np.where(color > 0.7, 0.7 + 0.3 * np.tanh((color - 0.7) / 0.3), color)
+    bright = color > 0.7
+    color[bright] = 0.7 + 0.3 * np.tanh((color[bright] - 0.7) / 0.3)
     return color ** (1 / 2.2)

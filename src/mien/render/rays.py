@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -36,8 +37,20 @@ class Hits:
 
     def interpolate(self, corners: NDArray) -> NDArray:
         """(n, C) values from (n, 3, C) values at the corners of each hit's triangle."""
-        weights = np.stack([1 - self.u - self.v, self.u, self.v], axis=1).astype(np.float32)
-        return sum(weights[:, [k]] * corners[:, k] for k in range(3))  # type: ignore[return-value]
+        return self._weighted(lambda k: corners[:, k])
+
+    def of_vertices(self, values: NDArray, faces: NDArray) -> NDArray:
+        """(n, C) values from (V, C) float32 values of vertices and the (F, 3) int triangles of the scene."""
+        corners = faces[self.triangles]
+        return self._weighted(lambda k: values.take(corners[:, k], axis=0))
+
+    def _weighted(self, at_corner: Callable[[int], NDArray]) -> NDArray:
+        """The weighted sum of (n, C) values at the first, second and third corners."""
+        weights = [part.astype(np.float32)[:, None] for part in (1 - self.u - self.v, self.u, self.v)]
+        total = weights[0] * at_corner(0)
+        for k in (1, 2):
+            total += weights[k] * at_corner(k)
+        return total
 
     def coordinates(self, uv: NDArray | None) -> NDArray:
         """(n, 2) texture coordinates of hits on triangles with (F, 3, 2) float at their corners."""
@@ -78,17 +91,16 @@ class Camera:
         """Origins and unit directions (n, 3) of rays through places (n, 2) of the picture, right and down."""
         across = ((np.asarray(pixels, np.float64) / self.size - 0.5) * self.span).astype(np.float32)
         eye = np.array([0, 0, CAMERA_DISTANCE * self.span], np.float32)
-        directions = np.stack([across[:, 0], -across[:, 1], np.zeros(len(across), np.float32)], axis=1) - eye
-        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+        directions = np.empty((len(across), 3), np.float32)
+        directions[:, 0], directions[:, 1], directions[:, 2] = across[:, 0], -across[:, 1], -eye[2]
+        directions /= lengths(directions)[:, None]
         turn = np.asarray(self.turn, np.float32)
         origin = eye @ turn + np.asarray(self.center, np.float32)
         return np.broadcast_to(origin, directions.shape).copy(), directions @ turn
 
     def cast(self, scene: Any) -> Hits:
         """What one ray through the middle of each pixel meets, row 0 at the top."""
-        middle = np.arange(self.size) + 0.5
-        pixels = np.stack(np.meshgrid(middle, middle), axis=-1).reshape(-1, 2)
-        return self.cast_at(scene, pixels)
+        return self.cast_at(scene, _middles(self.size))
 
     def cast_at(self, scene: Any, pixels: NDArray) -> Hits:
         """What rays through places (n, 2) of the picture meet."""
@@ -96,6 +108,21 @@ class Camera:
         found = scene.run(origins, directions, output=1)
         met = np.flatnonzero(found["primID"] >= 0)
         return Hits(met, found["primID"][met], found["u"][met], found["v"][met], -directions[met], self.size)
+
+
+@lru_cache(maxsize=4)
+def _middles(size: int) -> NDArray[np.float64]:
+    """(size * size, 2) the middle of every pixel, row by row; pictures of one size share it."""
+    middle = np.arange(size) + 0.5
+    pixels = np.stack(np.meshgrid(middle, middle), axis=-1).reshape(-1, 2)
+    pixels.setflags(write=False)
+    return pixels
+
+
+def lengths(vectors: NDArray) -> NDArray:
+    """(n,) lengths of (n, 3) float vectors, any unit; column by column, many times faster than row by row."""
+    x, y, z = vectors.T
+    return np.sqrt(x * x + y * y + z * z)
 
 
 @lru_cache(maxsize=8)

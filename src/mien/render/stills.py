@@ -94,11 +94,7 @@ def render(
     scene = ray_scene(turned, faces)
     hit = Camera(np.eye(3), np.zeros(3), view.span_mm, size * samples).cast(scene)
     if texture is None:
-        albedo = (
-            linear_light(CLAY)
-            if colors is None
-            else hit.interpolate(linear_light(colors)[faces[hit.triangles]])
-        )
+        albedo = linear_light(CLAY) if colors is None else hit.of_vertices(linear_light(colors), faces)
     else:
         albedo = linear_light(lookup(texture, hit.coordinates(uv)))
     picture = _paint(turned, faces, scene, hit, albedo, background, gloss)
@@ -122,15 +118,13 @@ def _paint(
     fill_holes(picture, hit)
     if not len(hit.pixels):
         return picture
-    corners = faces[hit.triangles]
     normals = vertex_normals(vertices, faces).astype(np.float32)
     seen = np.zeros(len(vertices), bool)
-    seen[corners] = True
+    seen[faces[hit.triangles]] = True
     light = np.zeros((len(vertices), 2), np.float32)
     light[seen] = vertex_light(vertices[seen], normals[seen], scene)
-    light = hit.interpolate(light[corners])
-    shaded = clay_shade(hit.interpolate(normals[corners]), hit.toward_camera, albedo, light, gloss)
-    picture[hit.pixels] = shaded
+    shown, light = hit.of_vertices(normals, faces), hit.of_vertices(light, faces)
+    picture[hit.pixels] = clay_shade(shown, hit.toward_camera, albedo, light, gloss)
     return picture
 
 

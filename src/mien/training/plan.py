@@ -15,7 +15,7 @@ from mien.limits import check_seed
 from mien.models.base import FaceModel
 from mien.models.files import check_arguments, check_types
 from mien.models.own_code import is_address
-from mien.models.registry import method_names, model_class
+from mien.models.registry import MODELS, method_names, model_class
 from mien.training.ranges import check_ranges
 from mien.training.recipes import Recipe, find_recipe, recipe_names
 
@@ -141,6 +141,8 @@ def resolve_plan(
 
 def _check_name(name: str) -> None:
     """Raises for a name of nothing, with the nearest method or recipe."""
+    if name in MODELS:  # looking through all installed packages takes longer than the whole plan
+        return
     methods, recipes = method_names(), recipe_names()
     if name in methods:
         return
