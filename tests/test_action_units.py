@@ -103,9 +103,9 @@ def test_facecam_learns_from_intensities_of_units() -> None:
     )
     assert net.class_count == 3 and net.generators["expression"][0].in_features == 20 + 3 + 5
     net.prepare(data)
-    quick = {"rate": 3e-3, "batch_size": 32, "latent_batch_size": 32, "latent_rate": 3e-3}
+    quick = {"rate": 3e-3, "batch_size": 16, "latent_batch_size": 16, "latent_rate": 3e-3}
     terms = {"swap": 1.0, "matching": 10.0, "adversarial": 0.2}
-    train(net, data, Settings(steps=250, latent_steps=250, **quick, **terms))
+    train(net, data, Settings(steps=200, latent_steps=200, **quick, **terms))
     people = net.training_people([data.subjects[k] for k in (0, 3, 6)])
     levels = np.linspace(0, 1.5, 7)
     for unit in range(3):

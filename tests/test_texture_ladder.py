@@ -244,10 +244,10 @@ def test_a_run_that_is_cut_in_the_middle_of_a_fade_resumes_to_the_same_weights(
 
 @pytest.fixture(scope="module")
 def trained(data: FaceDataset) -> FaceCAM:
-    """150 short steps at 8 pixels, with the paired term."""
+    """90 short steps at 8 pixels, with the paired term."""
     model = fresh(data, texture_size=8, texture_channels=16)
     settings = FaceCAM.Settings(
-        texture_steps=[150], texture_batch_size=[24], texture_rate=3e-3, texture_matching=10.0,
+        texture_steps=[90], texture_batch_size=[24], texture_rate=5e-3, texture_matching=10.0,
         texture_average=0.9, texture_zero_is_neutral=0.5, texture_gradient_penalty_every=4,
     )  # fmt: skip
     generator = torch.Generator().manual_seed(0)
