@@ -72,6 +72,23 @@ def test_a_mesh_in_pieces_is_the_whole_mesh(
         torch.testing.assert_close(a, b.float(), rtol=1e-4, atol=1e-4)
 
 
+def test_a_batch_at_once_is_one_face_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the last bit, up and down, with weights and without."""
+    level = hierarchy(tiny_topology(), (4, 4))[0]
+    faces = torch.randn(5, max(level.up.shape), 3, generator=torch.Generator().manual_seed(0))
+    for matrix in (level.up, level.down):
+        operator = SparseRows().set(matrix)
+        below, above = faces[:, : matrix.shape[1]], faces[:, : matrix.shape[0]]
+        results = []
+        for cached in (10**6, 0):
+            monkeypatch.setattr("mien.nn.spiral.CACHED", cached)
+            x = below.clone().requires_grad_()
+            y = operator(x)
+            results.append((y, *torch.autograd.grad(y, x, above)))
+        assert all(torch.equal(first, second) for first, second in zip(*results, strict=True))
+        assert torch.allclose(results[0][0], torch.from_numpy(matrix.toarray()).float() @ below, atol=1e-5)
+
+
 @pytest.mark.parametrize(("inputs", "outputs"), [(2, 3), (3, 3), (3, 2)])
 def test_first_and_second_derivatives(levels: SpiralLevels, inputs: int, outputs: int) -> None:
     torch.manual_seed(1)

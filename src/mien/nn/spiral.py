@@ -184,9 +184,9 @@ class _Apply(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, matrix: SparseRows, transposed: bool) -> Tensor:
         ctx.matrix, ctx.transposed = matrix, transposed
         product = matrix.transposed_times if transposed else matrix.times
-        if x.device.type == "cpu":
+        if x.device.type == "cpu" and len(x) * max(matrix.shape) * x.shape[2] > CACHED:
             return torch.stack([product(face) for face in x.detach()])
-        wide = x.detach().movedim(0, 1).flatten(1)  # (N, B D): one launch for the whole batch
+        wide = x.detach().movedim(0, 1).flatten(1)  # (N, B D): one call for the whole batch
         return product(wide).unflatten(1, (len(x), -1)).movedim(1, 0).contiguous()
 
     @staticmethod
