@@ -24,7 +24,7 @@ _EVEN = 2.0  # columns over which a rim is made even
 _NARROW_MM = 1.0  # an eye that opens less, as at its corners, holds a film by one rim as well as by the other
 _BEHIND_MM = 1.0  # a film whose lids meet lies so far behind the line where they do
 _OWN = 0.5  # widths of an eye: pieces whose middle is farther from the slit's belong to no lid of it
-_WHOLE = 1.0  # widths of an eye from its middle: a piece that reaches farther aside belongs to both eyes
+_WHOLE = 1.5  # widths of an eye from its middle: a piece that reaches farther aside belongs to both eyes
 
 
 @dataclass(frozen=True, eq=False)

@@ -189,7 +189,7 @@ def _are_lashes(cloud: NDArray, plan: FacePlan) -> bool:
     width = max(eye.width for eye in plan.eyes)  # as in :func:`eyeball_of`
     for eye in plan.eyes:
         apart = cKDTree(plan.rim(eye)).query(cloud)[0] / width
-        small = np.ptp(cloud, axis=0).max() < 1.6 * width
+        small = np.ptp(cloud, axis=0).max() < 2.0 * width
         if small and apart.min() < 0.12 and np.median(apart) < 0.35 and apart.max() < 0.7:
             return True
     return False
