@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from mien.data.arkit import meets_of
 from mien.data.head_rigs import LEFT_EYE, SKIN, UPPER_TEETH, HeadRig
 from mien.evaluation.rigs.through import Inside, made_up_take, tallest_slit, through_the_skin
-from mien.geometry.contact import Eye, Meets, find_eyes, find_lips, lids_closed
+from mien.geometry.contact import Eye, Meets, as_far_as_open, find_eyes, find_lips, lids_closed, shut_eyes
 from mien.geometry.correctives import turned_with_jaw
 from mien.geometry.eyeballs import Ball
 from mien.geometry.lid_pieces import lid_pieces
@@ -120,6 +120,33 @@ def test_a_closed_eye_has_no_lids() -> None:
         np.abs(points[:, 1]) - np.maximum(OPEN * (1 - (points[:, 0] / HALF_WIDTH) ** 2), 0), 0
     )
     assert find_lids(closed, faces, ball(), LEFT, RIGHT) is None
+
+
+@pytest.mark.parametrize("hanging", [0.0, 0.5, 1.0])
+def test_a_blink_goes_as_far_as_the_eye_is_open(hanging: float) -> None:
+    """Lids that hang half-way have half a blink left, closed ones nothing; other skin and shapes stay."""
+    points, faces = lid_skin()
+    rest, whole = points + blink(points, hanging), blink(points, 1.0)
+    edge = OPEN * (1 - (points[:, 0] / HALF_WIDTH) ** 2)
+    on = [(edge > 0.5) & (np.abs(points[:, 1] - sign * edge) < 0.05) for sign in (1, -1)]
+    upper, lower = (np.flatnonzero(mask) for mask in on)
+    registered = np.concatenate([rest, [LEFT, RIGHT, [-40, 0, 0]]])
+    registered[upper, 1] += 0.5  # lids of a template hardly meet
+    corners = (len(points), len(points) + 1)
+    slit = Opening("eye", np.zeros(3), 22.0, upper, lower, np.concatenate([upper, lower]), True, corners)
+    eyes = find_eyes(rest, faces, registered, [slit], [])
+    shut = shut_eyes(registered, [slit], eyes)
+    assert (len(eyes), shut) == ((0, (0,)) if hanging == 1 else (1, ()))
+    carried, meets = np.stack([whole, whole, whole]), Meets(np.array([[1, 0], [0, 0], [0, 1]], bool))
+    short = as_far_as_open(carried, np.ones(len(points), bool), meets, eyes, shut)
+    np.testing.assert_array_equal(short[1:], carried[1:])  # no blink, and one of the other side
+    still = np.zeros(len(points), bool)
+    found = lids_closed(eyes, short, meets, np.full(len(points), 0.9), still)[0]
+    rim = upper[np.abs(points[upper, 0]) < 6]
+    assert (found / np.where(whole == 0, 1, whole))[rim, 1].mean() == pytest.approx(1 - hanging, abs=0.05)
+    for eye in eyes:
+        assert eye.lids.seen(found[eye.lids.members])[8:-8].max() < 0.1
+        assert np.abs(eye.lids.gaps(found[eye.lids.members])[8:-8]).max() < 0.6
 
 
 def test_eyes_without_eyeballs_close_and_lashes_go_along() -> None:

@@ -63,6 +63,7 @@ class RigOnHead:
             of it; None as before.
         tongue: How far the tongue comes out over the lower lip, and how deep lips lie in it, millimeters, in
             tongueOut over a jaw that is open below it; None without a tongue or these targets.
+        shut: Which eyes are closed at rest.
     """
 
     targets: tuple[TargetReport, ...]
@@ -70,6 +71,7 @@ class RigOnHead:
     lips_mm: float | None
     covered: float | None = None
     tongue: tuple[float, float] | None = None
+    shut: tuple[str, ...] = ()
 
     @property
     def sentences(self) -> list[str]:
@@ -79,7 +81,10 @@ class RigOnHead:
         if gaps:
             how = "meet" if max(gaps) <= MET_MM else "do not meet everywhere"
             said.append(f"Lids {how} in blinks ({max(gaps):.1f} mm apart on average at worst).")
-        elif any(target.name.startswith("eyeBlink") for target in self.targets):
+        if self.shut:
+            closed = "Both eyes are" if len(self.shut) > 1 else f"The {self.shut[0]} eye is"
+            said.append(f"{closed} closed at rest: nothing is left for a blink to close there.")
+        elif not gaps and any(target.name.startswith("eyeBlink") for target in self.targets):
             said.append("No lids that stand open were found on the mesh: blinks move skin only.")
         if (cut := max((target.halfway_mm for target in self.targets), default=0.0)) > MET_MM:
             said.append(
@@ -118,7 +123,8 @@ class RigOnHead:
         lips = None if self.lips_mm is None else round(self.lips_mm, 3)
         covered = None if self.covered is None else round(self.covered, 4)
         return {
-            "targets": rows, "eyes": list(self.eyes), "lips_mm": lips, "mouth_covered": covered,
+            "targets": rows, "eyes": list(self.eyes), "shut": list(self.shut), "lips_mm": lips,
+            "mouth_covered": covered,
             "tongue_mm": None if self.tongue is None else [round(value, 3) for value in self.tongue],
             "notes": self.sentences,
         }  # fmt: skip
@@ -159,7 +165,8 @@ def report_rig(face: OpenedFace, rig: Rig) -> RigOnHead | None:
     tongue = None
     if meets.jaw is not None and meets.tongue is not None:
         tongue = carrier.tongue_through(moved[meets.jaw], moved[meets.tongue])
-    return RigOnHead(rows, eyes, _lips_apart(carrier, moved, meets), covered, tongue)
+    shut = tuple(_SIDES[side] for side in carrier.shut)
+    return RigOnHead(rows, eyes, _lips_apart(carrier, moved, meets), covered, tongue, shut)
 
 
 def _halfway(carrier: Carrier, moved: NDArray, side: NDArray) -> float:

@@ -13,7 +13,16 @@ from scipy.sparse import csr_matrix, diags
 
 from mien.geometry.attachment import Attachment, attached, lies_on_pocket, pocket_is_laid
 from mien.geometry.carried import MovedSurface, check_carried
-from mien.geometry.contact import Eye, Lips, Meets, find_eyes, find_lips, lids_closed
+from mien.geometry.contact import (
+    Eye,
+    Lips,
+    Meets,
+    as_far_as_open,
+    find_eyes,
+    find_lips,
+    lids_closed,
+    shut_eyes,
+)
 from mien.geometry.correctives import lids_halfway, turned_with_jaw
 from mien.geometry.cover import Cover
 from mien.geometry.defects import Defects
@@ -156,6 +165,8 @@ class Carrier:
             meets: What should meet.
         """
         bound = _bound(self.parts, len(self._points))
+        left = self._points[:, 0] > np.median(self.registered[:, 0])  # +X is the person's left
+        carried = as_far_as_open(carried, left, meets, self.eyes, self.shut)
         carried = lids_closed(self.eyes, carried, meets, self._edges, bound)
         if meets.jaw is None or meets.lips is None:
             return carried
@@ -298,6 +309,11 @@ class Carrier:
         for piece in self._lid_pieces:
             carried[:, piece.members] = piece.moved(carried)
         return carried
+
+    @cached_property
+    def shut(self) -> tuple[int, ...]:
+        """The eyes that are closed at rest: 0 for the person's left one, 1 for the right one."""
+        return shut_eyes(self.registered, self._slits, self.eyes)
 
     def _laid(self, bound: NDArray) -> tuple[Attachment, MouthInside | None, bool]:
         """The mesh, with bound pieces (M,), on the template; the inside of its mouth, and whether a pocket of

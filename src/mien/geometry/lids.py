@@ -179,6 +179,24 @@ class Lids:
         gap = np.where(landing < lowest + _TUCKED_MM, landing, lowest) - edge[:, 0]
         return np.where(np.isfinite(gap), gap, np.nan)
 
+    def way(self, change: NDArray, ball: Ball | None = None) -> float:
+        """The share of a movement after which the lids meet: all of it, or less where they hang at rest.
+
+        Args:
+            change: (n, 3) float, millimeters. Displacements of the members in a blink.
+            ball: As for :meth:`gaps`.
+
+        Returns:
+            0 to 1; 1 for a movement that closes nothing.
+        """
+        flat = np.asarray(change, np.float64) @ self.facing.axes.T
+        rest, moved = self.gaps(np.zeros_like(flat), ball), self.gaps(flat, ball)
+        told = np.isfinite(rest) & np.isfinite(moved)
+        closes = float((rest - moved)[told].sum())
+        if closes <= 0:
+            return 1.0
+        return float(np.clip((rest[told] - CLOSED_MM).sum() / closes, 0, 1))
+
     def seen(self, change: NDArray, ball: Ball | None = None) -> NDArray[np.float64]:
         """(k,) millimeters in each column that the eye is seen between the lids; negative where it is not.
 
