@@ -115,6 +115,9 @@ def test_a_person_depends_on_the_seed_and_the_number(head: MakeHuman) -> None:
     cast = MakeHumanCast(head, rows, Variation(), 0)
     (actor, style), (same, again) = cast.person(3), cast.person(3, again=True)
     np.testing.assert_array_equal(actor.face, same.face)
+    alone, stranger = MakeHumanCast(head, rows, Variation(), 0).person(3, again=True)
+    np.testing.assert_array_equal(alone.shapes, same.shapes)
+    np.testing.assert_array_equal(stranger.amplitude, again.amplitude)
     assert not np.allclose(style.amplitude, again.amplitude)
     assert np.abs(cast.person(4)[0].face - actor.face).mean() > 0.5
 

@@ -25,7 +25,7 @@ from mien.data.sources.makehuman.canvas import makehuman_canvas
 from mien.data.sources.makehuman.people import DrawnPerson, draw_person
 from mien.data.sources.makehuman.release import MakeHuman, load_makehuman
 from mien.data.sources.makehuman.shapes import TONGUE, performed_shapes
-from mien.data.sources.makehuman.template import lid_rims, makehuman_topology, reduced_makehuman
+from mien.data.sources.makehuman.template import LidRims, lid_rims, makehuman_topology, reduced_makehuman
 from mien.data.sources.performed import AGAIN, Recording, record, resting_scan
 from mien.data.sources.procedural.texture import Painter
 from mien.geometry.tongue import JAW_BELOW_TONGUE
@@ -151,6 +151,16 @@ class MakeHumanCast:
         names, shapes = performed_shapes(self.head)
         return Performer(topology.template, topology.faces, shapes, names, places)
 
+    @cached_property
+    def rims(self) -> dict[str, LidRims]:
+        """Name of a blink -> the rims that it closes; the same on every face."""
+        return lid_rims(makehuman_topology(self.head))
+
+    @cached_property
+    def _last(self) -> dict[int, DrawnPerson]:
+        """Who was drawn last: somebody else with the same face comes next."""
+        return {}
+
     def drawn(self, number: int) -> tuple[DrawnPerson, np.random.Generator]:
         """A person, and the randomness that is left for how they move."""
         rng = np.random.default_rng([self.seed, number])
@@ -158,13 +168,18 @@ class MakeHumanCast:
 
     def person(self, number: int, *, again: bool = False) -> tuple[FaceActor, Style]:
         """A person and how they move, or somebody else with the same face."""
-        drawn, rng = self.drawn(number)
-        own = np.random.default_rng([self.seed, number, AGAIN]) if again else rng
+        if again and number in self._last:
+            drawn, own = self._last[number], np.random.default_rng([self.seed, number, AGAIN])
+        else:
+            drawn, rng = self.drawn(number)
+            own = np.random.default_rng([self.seed, number, AGAIN]) if again else rng
+            self._last.clear()
+            self._last[number] = drawn
         style = Style.draw(own, self.performer.names, self.variation, drawn.identity)
         performer = self.performer
         shapes = personal_shapes(performer.template, performer.shapes, performer.names, style)
         actor = performer.on(drawn.face, shapes)
-        for name, rims in lid_rims(makehuman_topology(self.head)).items():
+        for name, rims in self.rims.items():
             blink = actor.shapes[performer.names.index(name)]
             blink *= rims.closing(actor.face, blink)[:, None]  # lids close on this face, and no further
         rows = self.rows
