@@ -18,6 +18,7 @@ from mien.apply import OpenedFace, Signal, write_clip
 from mien.apply.heads import landmark_positions
 from mien.data.arkit import meets_of
 from mien.errors import BadFile, BadMesh, BadSetting, Unsupported
+from mien.geometry.registration import main_piece
 from mien.io.glb import Document
 from mien.io.gltf import read_glb_targets
 from mien.io.landmarks import write_landmarks
@@ -173,7 +174,9 @@ def test_a_scan_of_points_with_landmarks(
     assert face.registration is not None and face.registration.quality.mean_mm < 0.5
     found = face.registration.landmarks()[1]
     off = np.linalg.norm(1000 * (found - points), axis=1)
-    assert off[::4].max() < 1.5 and off.mean() < 2.5, "millimeters from where the mesh's triangles put them"
+    on_skin = np.isin(names, main_piece(model.topology)[1].landmarks.names)  # pupils go with their eyeballs
+    given = on_skin & (np.arange(len(names)) % 4 == 0)
+    assert off[given].max() < 1.5 and off.mean() < 2.5, "millimeters from where the mesh's triangles put them"
     moved = opened.vertices + np.float32(1.0)
     assert face.carried(moved).shape == skin.shape
     with pytest.raises(BadMesh, match="faces"):
