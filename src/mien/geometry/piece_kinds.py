@@ -17,7 +17,7 @@ KINDS = {
     "gums": "above the line of the mouth rests, below it turns with the jaw",
     "tongue": "turns with the jaw, and comes out in tongueOut",
     "brows": "follows the skin",
-    "lashes": "follows the skin",
+    "lashes": "turns with its lid",
     "hair": "follows the skin",
     "glasses": "stays rigid with the head",
     "hat": "stays rigid with the head",
