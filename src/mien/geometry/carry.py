@@ -28,6 +28,7 @@ from mien.geometry.cover import Cover
 from mien.geometry.defects import Defects
 from mien.geometry.differential import cotangent_laplacian, vertex_areas, vertex_normals
 from mien.geometry.eyeballs import turned
+from mien.geometry.following import with_head
 from mien.geometry.lid_pieces import LidPiece, lid_pieces
 from mien.geometry.mouth_inside import MouthInside, find_mouth_inside
 from mien.geometry.named_pieces import NamedPieces
@@ -134,8 +135,12 @@ class Carrier:
         if meets is not None:
             carried = self.settled(carried, meets)
         carried = self._with_lids(carried)
+        rigid = [part.members for part in self.parts if part.follows is with_head]
+        if rigid:  # together: how the head moves is found once for all of them
+            members = np.concatenate(rigid)
+            carried[:, members] = with_head(self._points[members], self.registered, change)
         for number, part in enumerate(self.parts):
-            if part.follows is not None:
+            if part.follows is not None and part.follows is not with_head:
                 moves = part.follows(self._points[part.members], self.registered, change)
                 cover = self._covers.get(number)
                 carried[:, part.members] = moves if cover is None else cover.drawn_back(moves, carried)
