@@ -16,9 +16,7 @@ from mien.geometry.openings import Opening
 _OWN = 0.9  # widths of an eye between its middle and its eyeball's
 _SOCKET = 0.5  # widths of an eye: how deep the middle of an eyeball would lie where there is none
 _AROUND = 0.8  # widths of the mouth around its middle within which lips are looked for
-_SHUT = (
-    0.2  # widths of an eye between its lids, as the template lies on them: a closed eye, if no slit is seen
-)
+_SHUT = 0.2  # widths of an eye between the template's lids: a closed eye, if no slit is seen
 # Artists' heads: 0.09 to 0.12 in a blink, 0.29 to 0.31 at rest. A scan with closed eyes: 0.10 and 0.14.
 _PARTS, _TOUCHING_MM = 0.4, 2.5  # of the jaw's motion: what parts so far and lay so near at rest are lips
 _LIP_FADE_MM, _LIP_EVEN_MM = 15.0, 3.0
@@ -78,21 +76,15 @@ def find_eyes(
         own = [ball for ball in balls if np.linalg.norm(ball.center - middle) < _OWN * width]
         ball = min(own, key=lambda item: float(np.linalg.norm(item.center - middle))) if own else None
         up = (registered[slit.upper].mean(axis=0) - registered[slit.lower].mean(axis=0)).astype(np.float64)
-        lids = find_lids(points, faces, ball or imagined_ball(left, right, up), left, right)
+        lids = find_lids(points, faces, ball or _imagined(left, right, up), left, right)
         if lids is not None:
             side = int(middle[0] < np.median(registered[:, 0]))  # +X is the person's left
             found.append(Eye(side, lids, ball))
     return found
 
 
-def imagined_ball(left: NDArray, right: NDArray, up: NDArray) -> Ball:
-    """An eyeball where a head has none: behind its corners, and nowhere in the way.
-
-    Args:
-        left: (3,) float, millimeters. The corner of smaller x.
-        right: (3,) float, millimeters. The other.
-        up: (3,) float. From the lower lid to the upper one.
-    """
+def _imagined(left: NDArray, right: NDArray, up: NDArray) -> Ball:
+    """An eyeball where a head has none: behind its corners, and nowhere in the way."""
     width = float(np.linalg.norm(right - left))
     ahead = np.cross(right - left, up)
     center = (left + right) / 2 - _SOCKET * width * ahead / np.linalg.norm(ahead)

@@ -12,15 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mien.geometry.contact import imagined_ball
-from mien.geometry.eyeballs import Ball, round_piece, sphere_radius
-from mien.geometry.lids import Lids, find_lids
+from mien.geometry.contact import find_eyes
+from mien.geometry.eyeballs import Ball
+from mien.geometry.lids import Lids
 from mien.geometry.openings import Opening, openings
+from mien.geometry.piece_forms import FacePlan, eyeball_of
 from mien.geometry.surface import Surface
 from mien.topology import Topology
 
-_OWN = 0.9  # widths of an eye between its middle and its eyeball's
-_RADIUS = (0.25, 0.85)  # of an eyeball, over the width of the eye
 _PLACES = 9  # along a slit where two of them are compared
 _ORDINARY = 0.75  # of them: corners are where a sweep from the front sees least
 
@@ -64,34 +63,15 @@ def seen_eyes(
         surface: The mesh's skin, in the template's frame.
         others: (n, 3) float, millimeters. Vertices of each piece of the mesh that is not skin.
     """
+    if surface.is_scan:
+        return []
+    bent, plan = np.asarray(bent, np.float64), FacePlan.of(bent, topology)
+    round_ones = ((cloud, eyeball_of(cloud, plan)) for cloud in others)
+    balls = [Ball(ball[0], ball[1], cloud - ball[0]) for cloud, ball in round_ones if ball is not None]
     found = []
     for opening in openings(topology):
-        if opening.kind != "eye" or not len(opening.upper) or not len(opening.lower) or surface.is_scan:
-            continue
-        left, right = np.asarray(bent, np.float64)[list(opening.corners)]
-        up = bent[opening.upper].mean(axis=0) - bent[opening.lower].mean(axis=0)
-        ball = _eyeball(others, left, right) or imagined_ball(left, right, up)
-        lids = [
-            find_lids(points, faces, ball, left, right)
-            for points, faces in ((surface.vertices, surface.faces), (bent, topology.faces))
-        ]
-        if lids[0] is not None and lids[1] is not None:
-            found.append(SeenEye(opening, lids[0], lids[1]))
+        mesh = find_eyes(surface.vertices, surface.faces, bent, [opening], balls)
+        template = find_eyes(bent, topology.faces, bent, [opening], balls)
+        if mesh and template:
+            found.append(SeenEye(opening, mesh[0].lids, template[0].lids))
     return found
-
-
-def _eyeball(others: Sequence[NDArray], left: NDArray, right: NDArray) -> Ball | None:
-    """The eyeball behind two corners, of the pieces of a mesh."""
-    middle, width = (left + right) / 2, float(np.linalg.norm(right - left))
-    near = []
-    for cloud in others:
-        round_one = round_piece(cloud)
-        if round_one is None or not _RADIUS[0] * width < round_one[1] < _RADIUS[1] * width:
-            continue
-        off = float(np.linalg.norm(round_one[0] - middle))
-        if off < _OWN * width:
-            near.append((off, round_one[0], cloud))
-    if not near:
-        return None
-    _, center, cloud = min(near, key=lambda item: item[0])
-    return Ball(center, sphere_radius(cloud, center), cloud - center)
